@@ -1,0 +1,98 @@
+"""The flip channel: what the weight memory does to one stored bit, plane by plane.
+
+Ground floor of the package: device and ecc make channels, faults and tac consume them, and none of them knows the
+others.  ``p01 = P(read 1 | stored 0)`` and ``p10 = P(read 0 | stored 1)`` follow the notation of docs/theory.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Law = Literal["retention", "poisson", "fixed"]
+Direction = Literal["symmetric", "1to0", "0to1"]
+
+
+@dataclass(frozen=True, eq=False)
+class FlipChannel:
+    """Flip probabilities of every bit plane of a stored weight, and the law behind them.
+
+    Parameters
+    ----------
+    p01, p10 : float64 arrays, shape [planes], LSB first; dimensionless, in [0, 1].
+    law : ``retention`` (the same weak cells fail at every interval), ``poisson`` (memoryless, fresh flips every
+        interval) or ``fixed`` (probabilities stated by the user).
+    source : where the numbers come from, in words; printed beside every result.
+
+    Raises
+    ------
+    ValueError : shapes differ, or a probability is outside [0, 1] or not finite.
+    """
+
+    p01: NDArray[np.float64]
+    p10: NDArray[np.float64]
+    law: Law
+    source: str
+
+    def __post_init__(self) -> None:
+        p01 = np.atleast_1d(np.asarray(self.p01, dtype=np.float64)).copy()
+        p10 = np.atleast_1d(np.asarray(self.p10, dtype=np.float64)).copy()
+        if p01.ndim != 1 or p01.shape != p10.shape:
+            raise ValueError(f"p01 and p10 need one value per plane; shapes are {p01.shape} and {p10.shape}")
+        for name, p in (("p01", p01), ("p10", p10)):
+            if not (np.all(np.isfinite(p)) and np.all(p >= 0.0) and np.all(p <= 1.0)):
+                raise ValueError(f"{name} must be probabilities in [0, 1]; got {p.tolist()}")
+            p.setflags(write=False)
+        object.__setattr__(self, "p01", p01)
+        object.__setattr__(self, "p10", p10)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FlipChannel):
+            return NotImplemented
+        return (
+            np.array_equal(self.p01, other.p01)
+            and np.array_equal(self.p10, other.p10)
+            and (self.law, self.source) == (other.law, other.source)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def planes(self) -> int:
+        """Number of bit planes."""
+        return int(self.p01.size)
+
+    @classmethod
+    def uniform(cls, p: float, planes: int, *, direction: Direction = "symmetric", law: Law = "fixed",
+                source: str = "stated by the user") -> FlipChannel:
+        """The same probability ``p`` in every plane, in one or both directions."""
+        up = p if direction in ("symmetric", "0to1") else 0.0
+        down = p if direction in ("symmetric", "1to0") else 0.0
+        return cls(np.full(planes, up), np.full(planes, down), law, source)
+
+    def with_planes(self, planes: Sequence[int] | NDArray[np.intp], p01: ArrayLike, p10: ArrayLike) -> FlipChannel:
+        """A new channel in which the given planes have other probabilities (e.g. the residual of an ECC)."""
+        new01, new10 = self.p01.copy(), self.p10.copy()
+        new01[list(planes)] = p01
+        new10[list(planes)] = p10
+        return FlipChannel(new01, new10, self.law, self.source)
+
+    def mean_gain(self) -> NDArray[np.float64]:
+        """Per plane ``1 - p01 - p10``: the factor that stays of a bit's deviation (docs/theory.md, mean drift)."""
+        return 1.0 - self.p01 - self.p10
+
+    def after_memoryless_intervals(self, intervals: float) -> FlipChannel:
+        """The channel after several independent passes of this one (two-state Markov chain, closed form).
+
+        With total rate s = p01 + p10 the chain relaxes to its stationary law as (1 - s)^intervals.
+        """
+        total = self.p01 + self.p10
+        if np.any(total > 1.0) and not float(intervals).is_integer():
+            raise ValueError("a channel with p01 + p10 > 1 alternates; the number of intervals must be whole")
+        left = -np.expm1(intervals * np.log1p(-total)) if np.all(total < 1.0) else 1.0 - (1.0 - total) ** intervals
+        share = np.divide(left, total, out=np.zeros_like(total), where=total > 0.0)
+        return FlipChannel(np.clip(self.p01 * share, 0.0, 1.0), np.clip(self.p10 * share, 0.0, 1.0), self.law, self.source)

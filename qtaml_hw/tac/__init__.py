@@ -1,0 +1,1 @@
+"""qtaml_hw.tac"""

@@ -1,0 +1,110 @@
+"""Units at the boundary, SI inside: ``parse("1.2 nm", "length") == 1.2e-9`` and its way back.
+
+A bare number for a physical value is refused: a unit-less thickness is the classical way to be wrong by 1e9.
+Constants are CODATA 2018 (exact ones by definition of the SI), https://physics.nist.gov/cuu/Constants/.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+ELEMENTARY_CHARGE_C: Final = 1.602176634e-19
+BOLTZMANN_J_PER_K: Final = 1.380649e-23
+PLANCK_J_S: Final = 6.62607015e-34
+HBAR_J_S: Final = PLANCK_J_S / (2.0 * math.pi)
+ELECTRON_MASS_KG: Final = 9.1093837015e-31
+VACUUM_PERMITTIVITY_F_PER_M: Final = 8.8541878128e-12
+ZERO_CELSIUS_K: Final = 273.15
+
+_PREFIX: Final = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+def _scaled(base: str, prefixes: str, power: int = 1) -> dict[str, float]:
+    """Unit symbols with SI prefixes; ``mm2`` is (1e-3 m)^2."""
+    return {prefix + base: _PREFIX[prefix] ** power for prefix in [*prefixes, ""]}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A kind of physical value: the symbols it is written in, as multiples of its SI unit."""
+
+    name: str
+    si: str
+    units: dict[str, float]
+    example: str
+
+
+DIMENSIONS: Final[dict[str, Dimension]] = {
+    d.name: d
+    for d in (
+        Dimension("length", "m", _scaled("m", "pnuµμm") | {"Å": 1e-10, "angstrom": 1e-10}, "1.2 nm"),
+        Dimension("area", "m2", _scaled("m2", "nuµμm", 2) | {"cm2": 1e-4}, "0.05 um2"),
+        Dimension("time", "s", _scaled("s", "pnuµμm") | {"min": 60.0, "h": 3600.0}, "40 us"),
+        Dimension("frequency", "Hz", _scaled("Hz", "kMG"), "500 MHz"),
+        Dimension("voltage", "V", _scaled("V", "uµμm"), "1.0 V"),
+        Dimension("energy", "J", _scaled("J", "fpnuµμm"), "0.8 pJ"),
+        Dimension("electronvolt", "eV", {"eV": 1.0, "meV": 1e-3}, "0.50 eV"),
+        Dimension("current", "A", _scaled("A", "fpnuµμm"), "0.12 pA"),
+        Dimension("capacitance", "F", _scaled("F", "fpnuµμm"), "1 fF"),
+        Dimension("power", "W", _scaled("W", "fpnuµμmk"), "3 mW"),
+        Dimension("temperature", "K", {"degC": 1.0, "°C": 1.0, "K": 1.0}, "85 degC"),
+        Dimension("fraction", "1", {"%": 1e-2, "": 1.0, "ppm": 1e-6}, "5 %"),
+        Dimension("rate", "1/s", {"1/s": 1.0, "/s": 1.0, "Hz": 1.0}, "1000 1/s"),
+        Dimension("doping", "1/m3", {"1/m3": 1.0, "1/cm3": 1e6}, "1e18 1/cm3"),
+        Dimension("capacity", "bit", {"bit": 1.0, "Kbit": 1024.0, "Mbit": 1024.0**2, "B": 8.0, "KB": 8192.0, "MB": 8.0 * 1024**2}, "512 KB"),
+    )
+}
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\s\d].*)?\s*")
+
+
+def parse(text: object, dimension: str) -> float:
+    """``"1.2 nm"`` -> 1.2e-9: the value in SI units of the dimension.
+
+    Raises ValueError with what is allowed and, for a near miss, what was probably meant.
+    """
+    kind = DIMENSIONS[dimension]
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ValueError(f"expected a {kind.name} such as '{kind.example}', got {text!r}")
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        raise ValueError(f"expected a {kind.name} such as '{kind.example}', got {text!r}")
+    number, symbol = float(match.group(1)), (match.group(2) or "").strip()
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a finite number")
+    if symbol not in kind.units:
+        allowed = ", ".join(u or "(none)" for u in kind.units)
+        if not symbol:
+            raise ValueError(f"{text!r} has no unit; write it as in '{kind.example}' (units: {allowed})")
+        near = difflib.get_close_matches(symbol, list(kind.units), n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{symbol!r} is not a unit of {kind.name} (units: {allowed}){hint}")
+    if dimension == "temperature":
+        return number if symbol == "K" else number + ZERO_CELSIUS_K
+    return number * kind.units[symbol]
+
+
+_SCALES: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+
+
+def show(value_si: float, dimension: str, digits: int = 3) -> str:
+    """A value in SI as a person writes it: ``show(1.2e-9, "length") == "1.2 nm"``."""
+    if dimension == "temperature":
+        return f"{value_si - ZERO_CELSIUS_K:.{max(digits, 4)}g} degC"
+    if dimension == "fraction":
+        return f"{100.0 * value_si:.{digits}g} %"
+    kind = DIMENSIONS[dimension]
+    if value_si == 0.0 or not math.isfinite(value_si):
+        return f"{value_si:g} {kind.si}"
+    if dimension == "area":
+        for factor, unit in ((1e-6, "mm2"), (1e-12, "um2"), (1e-18, "nm2")):
+            if abs(value_si) >= 1e-3 * factor:
+                return f"{value_si / factor:.{digits}g} {unit}"
+    for factor, prefix in _SCALES:
+        if abs(value_si) >= factor * (1.0 - 1e-12) and prefix + kind.si in kind.units:
+            return f"{value_si / factor:.{digits}g} {prefix}{kind.si}"
+    return f"{value_si:.{digits}g} {kind.si}"
