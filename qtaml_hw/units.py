@@ -10,6 +10,7 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 ELEMENTARY_CHARGE_C: Final = 1.602176634e-19
@@ -19,13 +20,16 @@ HBAR_J_S: Final = PLANCK_J_S / (2.0 * math.pi)
 ELECTRON_MASS_KG: Final = 9.1093837015e-31
 VACUUM_PERMITTIVITY_F_PER_M: Final = 8.8541878128e-12
 ZERO_CELSIUS_K: Final = 273.15
+_ZERO_CELSIUS: Final = Decimal("273.15")
+_LONGEST: Final = 80
+_SPELLINGS: Final = frozenset("µμ")
 
-_PREFIX: Final = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_EXPONENT: Final = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 
 
 def _scaled(base: str, prefixes: str, power: int = 1) -> dict[str, float]:
     """Unit symbols with SI prefixes; ``mm2`` is (1e-3 m)^2."""
-    return {prefix + base: _PREFIX[prefix] ** power for prefix in [*prefixes, ""]}
+    return {prefix + base: float(f"1e{power * _EXPONENT[prefix]}") for prefix in [*prefixes, ""]}
 
 
 @dataclass(frozen=True)
@@ -55,40 +59,79 @@ DIMENSIONS: Final[dict[str, Dimension]] = {
         Dimension("fraction", "1", {"%": 1e-2, "": 1.0, "ppm": 1e-6}, "5 %"),
         Dimension("rate", "1/s", {"1/s": 1.0, "/s": 1.0, "Hz": 1.0}, "1000 1/s"),
         Dimension("doping", "1/m3", {"1/m3": 1.0, "1/cm3": 1e6}, "1e18 1/cm3"),
-        Dimension("capacity", "bit", {"bit": 1.0, "Kbit": 1024.0, "Mbit": 1024.0**2, "B": 8.0, "KB": 8192.0, "MB": 8.0 * 1024**2}, "512 KB"),
+        Dimension(
+            "capacity",
+            "bit",
+            {"bit": 1.0, "Kbit": 1024.0, "Mbit": 1024.0**2, "B": 8.0, "KB": 8192.0, "MB": 8.0 * 1024**2},
+            "512 KB",
+        ),
     )
 }
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\s\d].*)?\s*")
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*([^\s\d].*)?\s*")
 
 
-def parse(text: object, dimension: str) -> float:
-    """``"1.2 nm"`` -> 1.2e-9: the value in SI units of the dimension.
+def split(text: object, dimension: str) -> tuple[Decimal, str]:
+    """``"1.2 nm"`` -> (Decimal("1.2"), "nm"): the number as written and its unit symbol, checked against the dimension.
 
     Raises ValueError with what is allowed and, for a near miss, what was probably meant.
     """
     kind = DIMENSIONS[dimension]
-    if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise ValueError(f"expected a {kind.name} such as '{kind.example}', got {text!r}")
-    match = _QUANTITY.fullmatch(str(text))
+    match = None
+    if not isinstance(text, bool) and isinstance(text, str | int | float) and len(str(text)) <= _LONGEST:
+        match = _QUANTITY.fullmatch(str(text))
     if match is None:
-        raise ValueError(f"expected a {kind.name} such as '{kind.example}', got {text!r}")
-    number, symbol = float(match.group(1)), (match.group(2) or "").strip()
-    if not math.isfinite(number):
+        raise ValueError(f"expected {_article(kind.name)} such as '{kind.example}', got {shorten(text)}")
+    number, symbol = Decimal(match.group(1)), (match.group(2) or "").strip()
+    if not math.isfinite(float(number)):
         raise ValueError(f"{text!r} is not a finite number")
     if symbol not in kind.units:
-        allowed = ", ".join(u or "(none)" for u in kind.units)
+        allowed = ", ".join(u or "(none)" for u in kind.units if not set(u) & _SPELLINGS)
         if not symbol:
             raise ValueError(f"{text!r} has no unit; write it as in '{kind.example}' (units: {allowed})")
-        near = difflib.get_close_matches(symbol, list(kind.units), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(symbol, [u for u in kind.units if u], n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{symbol!r} is not a unit of {kind.name} (units: {allowed}){hint}")
+    return number, symbol
+
+
+def parse(text: object, dimension: str) -> float:
+    """``"1.2 nm"`` -> 1.2e-9: the value in SI units of the dimension, correctly rounded.
+
+    Raises ValueError with what is allowed and, for a near miss, what was probably meant.
+    """
+    number, symbol = split(text, dimension)
     if dimension == "temperature":
-        return number if symbol == "K" else number + ZERO_CELSIUS_K
-    return number * kind.units[symbol]
+        return float(number if symbol == "K" else number + _ZERO_CELSIUS)
+    return float(number * _exact(DIMENSIONS[dimension].units[symbol]))
 
 
-_SCALES: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+def _exact(factor: float) -> Decimal:
+    """A unit's factor as written, so that 1.2 nm is the float nearest to 1.2e-9 and not 1.2 * 1e-9."""
+    return Decimal(repr(factor))
+
+
+def shorten(value: object, longest: int = 60) -> str:
+    """``repr`` of a value, cut to what fits in an error message."""
+    text = repr(value) if not isinstance(value, str) or len(value) <= longest else repr(value[:longest])
+    return text if len(text) <= longest + 2 else text[:longest] + "..."
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+_SCALES: Final = (
+    (1e9, "G"),
+    (1e6, "M"),
+    (1e3, "k"),
+    (1.0, ""),
+    (1e-3, "m"),
+    (1e-6, "u"),
+    (1e-9, "n"),
+    (1e-12, "p"),
+    (1e-15, "f"),
+)
 
 
 def show(value_si: float, dimension: str, digits: int = 3) -> str:

@@ -2,35 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
 
-from qtaml_hw.units import DIMENSIONS, parse
+from qtaml_hw.units import DIMENSIONS, parse, show
 
 
 class Section(BaseModel):
     """A part of the study file: frozen, unknown keys refused, YAML keys as aliases of SI-named fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False, validate_default=False, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=False, validate_default=False, allow_inf_nan=False
+    )
 
 
-def _quantity(dimension: str) -> Any:
-    kind = DIMENSIONS[dimension]
-    schema = {"type": ["string", "number"] if "" in kind.units else "string", "examples": [kind.example],
-              "description": f"{kind.name}; units: {', '.join(u for u in kind.units if u)}"}
-    return Annotated[float, BeforeValidator(lambda value: parse(value, dimension)), WithJsonSchema(schema)]
+@dataclass(frozen=True)
+class Quantity:
+    """Annotation of a float field that is written with a unit; bounds are in SI and part of the field's contract.
+
+    ``off`` is the word that stands for "none" (a refresh that does not happen); such a field holds None then.
+    """
+
+    dimension: str
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    off: str | None = None
+
+    def read(self, value: object) -> float | None:
+        """The value in SI. Raises ValueError: unit missing or wrong, or outside the bounds."""
+        if self.off is not None and value == self.off:
+            return None
+        number = parse(value, self.dimension)
+        low = self.at_least if self.above is None else self.above
+        too_low = (self.above is not None and number <= self.above) or (
+            self.at_least is not None and number < self.at_least
+        )
+        if too_low or (self.at_most is not None and number > self.at_most):
+            raise ValueError(f"{value} is out of range; allowed: {self._range(low)}")
+        return number
+
+    def _range(self, low: float | None) -> str:
+        word = "above" if self.above is not None else "at least"
+        below = "" if low is None else f"{word} {show(low, self.dimension)}"
+        high = "" if self.at_most is None else f"at most {show(self.at_most, self.dimension)}"
+        return " and ".join(part for part in (below, high) if part)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        kind = DIMENSIONS[self.dimension]
+        text = f"{kind.name} with its unit: {', '.join(unit for unit in kind.units if unit.isascii() and unit)}"
+        bounds = self._range(self.at_least if self.above is None else self.above)
+        return {
+            "type": ["string", "number"] if "" in kind.units else "string",
+            "description": text + (f"; {bounds}" if bounds else "") + (f"; or '{self.off}'" if self.off else ""),
+            "examples": [kind.example],
+        }
 
 
-Length = _quantity("length")
-Area = _quantity("area")
-Time = _quantity("time")
-Frequency = _quantity("frequency")
-Voltage = _quantity("voltage")
-Energy = _quantity("energy")
-ElectronVolt = _quantity("electronvolt")
-Current = _quantity("current")
-Capacitance = _quantity("capacitance")
-Temperature = _quantity("temperature")
-Fraction = _quantity("fraction")
-Capacity = _quantity("capacity")
+Length = Annotated[float, Quantity("length")]
+Area = Annotated[float, Quantity("area")]
+Time = Annotated[float, Quantity("time")]
+Frequency = Annotated[float, Quantity("frequency")]
+Voltage = Annotated[float, Quantity("voltage")]
+Energy = Annotated[float, Quantity("energy")]
+ElectronVolt = Annotated[float, Quantity("electronvolt")]
+Current = Annotated[float, Quantity("current")]
+Capacitance = Annotated[float, Quantity("capacitance")]
+Temperature = Annotated[float, Quantity("temperature")]
+Fraction = Annotated[float, Quantity("fraction")]
+Capacity = Annotated[float, Quantity("capacity")]
