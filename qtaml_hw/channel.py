@@ -67,8 +67,15 @@ class FlipChannel:
         return int(self.p01.size)
 
     @classmethod
-    def uniform(cls, p: float, planes: int, *, direction: Direction = "symmetric", law: Law = "fixed",
-                source: str = "stated by the user") -> FlipChannel:
+    def uniform(
+        cls,
+        p: float,
+        planes: int,
+        *,
+        direction: Direction = "symmetric",
+        law: Law = "fixed",
+        source: str = "stated by the user",
+    ) -> FlipChannel:
         """The same probability ``p`` in every plane, in one or both directions."""
         up = p if direction in ("symmetric", "0to1") else 0.0
         down = p if direction in ("symmetric", "1to0") else 0.0
@@ -95,4 +102,6 @@ class FlipChannel:
             raise ValueError("a channel with p01 + p10 > 1 alternates; the number of intervals must be whole")
         left = -np.expm1(intervals * np.log1p(-total)) if np.all(total < 1.0) else 1.0 - (1.0 - total) ** intervals
         share = np.divide(left, total, out=np.zeros_like(total), where=total > 0.0)
-        return FlipChannel(np.clip(self.p01 * share, 0.0, 1.0), np.clip(self.p10 * share, 0.0, 1.0), self.law, self.source)
+        return FlipChannel(
+            np.clip(self.p01 * share, 0.0, 1.0), np.clip(self.p10 * share, 0.0, 1.0), self.law, self.source
+        )

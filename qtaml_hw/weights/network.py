@@ -1,0 +1,86 @@
+"""From a torch module to the weights that live in the memory, with batch norm folded only when asked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def stored_names(module: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters that live in the weight memory, in network order.
+
+    Weights of convolutions, linear layers and attention projections; biases, norms and embeddings stay in registers
+    or buffers of the accelerator and are not corrupted.
+    """
+    names: list[str] = []
+    for path, layer in module.named_modules():
+        prefix = f"{path}." if path else ""
+        if isinstance(layer, nn.MultiheadAttention):
+            own = (
+                ["in_proj_weight"]
+                if layer.in_proj_weight is not None
+                else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+            )
+        elif isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
+            own = ["weight"]
+        else:
+            continue
+        names += [prefix + name for name in own]
+    return tuple(names)
+
+
+def weight_arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """The stored parameters as float32 arrays (copies), by name."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    return {name: parameters[name].detach().to("cpu", torch.float32).numpy().copy() for name in stored_names(module)}
+
+
+def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write arrays into the module's parameters in place."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    with torch.no_grad():
+        for name, array in arrays.items():
+            parameters[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """A copy in eval mode whose batch norms are folded into the convolution or linear layer before them.
+
+    Folding changes the stored weights and with them the layer scores, which is why it is a stated choice.
+
+    Raises ValueError when the module cannot be traced by torch.fx, or a batch norm follows anything else.
+    """
+    folded = copy.deepcopy(module).eval()
+    try:
+        graph = fx.symbolic_trace(folded).graph
+    except Exception as error:  # fx raises whatever the user's forward raises on proxies
+        raise ValueError(
+            f"batch norm cannot be folded: torch.fx cannot trace {type(module).__name__} ({error})"
+        ) from error
+    modules = dict(folded.named_modules())
+    for node in graph.nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, _NORMS):
+            continue
+        source = node.args[0]
+        layer = modules.get(str(source.target)) if source.op == "call_module" else None
+        if len(source.users) != 1 or not isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
+            raise ValueError(f"batch norm {node.target!r} does not directly follow a convolution or linear layer")
+        fused = fuse_linear_bn_eval(layer, norm) if isinstance(layer, nn.Linear) else fuse_conv_bn_eval(layer, norm)
+        _replace(folded, str(source.target), fused)
+        _replace(folded, str(node.target), nn.Identity())
+    return folded
+
+
+def _replace(root: nn.Module, path: str, new: nn.Module) -> None:
+    parent, _, leaf = path.rpartition(".")
+    setattr(root.get_submodule(parent), leaf, new)
