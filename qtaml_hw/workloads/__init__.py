@@ -1,1 +1,56 @@
-"""qtaml_hw.workloads"""
+"""Networks and data sets: the zoo trained on the embedded digits, and loaders for files and users' own models.
+
+Names are loaded on first use: the list of networks needs neither torch nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qtaml_hw.workloads.cache import TrainingRecord, cache_folder, state_digest
+    from qtaml_hw.workloads.catalogue import NetworkSpec, Recipe, names, network
+    from qtaml_hw.workloads.data import DataSet, array_digest, load_data
+    from qtaml_hw.workloads.load import LoadedNetwork, load_network
+
+_HOMES = {
+    "TrainingRecord": "cache",
+    "cache_folder": "cache",
+    "state_digest": "cache",
+    "NetworkSpec": "catalogue",
+    "Recipe": "catalogue",
+    "names": "catalogue",
+    "network": "catalogue",
+    "DataSet": "data",
+    "array_digest": "data",
+    "load_data": "data",
+    "LoadedNetwork": "load",
+    "load_network": "load",
+}
+
+__all__ = [
+    "DataSet",
+    "LoadedNetwork",
+    "NetworkSpec",
+    "Recipe",
+    "TrainingRecord",
+    "array_digest",
+    "cache_folder",
+    "load_data",
+    "load_network",
+    "names",
+    "network",
+    "state_digest",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

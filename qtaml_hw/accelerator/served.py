@@ -1,0 +1,60 @@
+"""A PyTorch network whose weights are served from the memory: outputs and correct answers for any set of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.func import functional_call
+
+from qtaml_hw.weights.network import load_arrays, weight_arrays
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class ServedNetwork:
+    """A module in eval mode and how it is fed; the module's own parameters are never written."""
+
+    module: nn.Module
+    batch: int = 512
+
+    def outputs(self, weights: Weights, inputs: torch.Tensor) -> NDArray[np.float64]:
+        """Outputs [N, C] for inputs [N, ...] when the named parameters are replaced by ``weights``."""
+        parameters = {name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()}
+        with torch.inference_mode():
+            parts = [functional_call(self.module, parameters, (chunk,)) for chunk in torch.split(inputs, self.batch)]
+        return torch.cat(parts).to(torch.float64).numpy()
+
+    def correct(self, weights: Weights, inputs: torch.Tensor, labels: torch.Tensor) -> int:
+        """How many of the inputs get their label as the largest output; outputs that are NaN count as wrong."""
+        scores = self.outputs(weights, inputs)
+        hit = np.argmax(np.nan_to_num(scores, nan=-np.inf), axis=1) == labels.numpy()
+        return int(np.sum(hit & np.isfinite(scores).all(axis=1)))
+
+
+@contextmanager
+def serving(module: nn.Module, weights: Weights) -> Iterator[nn.Module]:
+    """The module with ``weights`` written into it; its own are back on exit, whatever happens inside."""
+    kept = {name: array for name, array in weight_arrays(module).items() if name in weights}
+    try:
+        load_arrays(module, weights)
+        yield module
+    finally:
+        load_arrays(module, kept)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One torch thread inside, so that sums have one order and a result does not depend on the machine's core count."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

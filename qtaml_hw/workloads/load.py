@@ -1,0 +1,80 @@
+"""A trained network of the zoo, from the cache or trained now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from qtaml_hw.workloads import cache, training
+from qtaml_hw.workloads.cache import TrainingRecord
+from qtaml_hw.workloads.catalogue import NetworkSpec, network
+from qtaml_hw.workloads.data import load_data
+
+_LOG = logging.getLogger(__name__)
+
+DEFAULT_SEED = 2026
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network ready to be evaluated.
+
+    module: in eval mode, a new one at each load; digest: sha256 (hex) of its state; input_shape: of one sample,
+    without batch; classes: number of logits; record: how the weights came to be (None for a user's own network).
+    """
+
+    name: str
+    module: nn.Module
+    digest: str
+    input_shape: tuple[int, ...]
+    classes: int
+    record: TrainingRecord | None
+
+
+def load_network(name: str, *, seed: int = DEFAULT_SEED, progress: training.Progress | None = None) -> LoadedNetwork:
+    """The trained network of that name: read from the cache, or trained now and cached.
+
+    progress is called as progress(epochs done, epochs in all, message) while training. A cache file that is damaged
+    or belongs to something else is rebuilt; a cache that cannot be written costs a training each time. Both are
+    logged as warnings and said in ``record.notes``. Raises ValueError for an unknown name.
+    """
+    spec = network(name)
+    data = load_data(spec.data)
+    identity = f"{spec.digest(seed)}-{data.digest}"
+    path = cache.cache_folder() / "networks" / f"{name}-seed{seed}-{identity[:12]}.safetensors"
+    notes: tuple[str, ...] = ()
+    try:
+        state, record = cache.read(path, identity)
+        return _loaded(spec, state, replace(record, cached=True))
+    except FileNotFoundError:
+        pass
+    except (cache.BrokenCacheError, OSError) as error:
+        notes = (_warn(f"the cached network {path} was not usable and is trained again: {error}"),)
+    start = time.perf_counter()
+    module = training.train(spec, data, seed, progress)
+    seconds = time.perf_counter() - start
+    clean = training.accuracy(module, data)
+    record = TrainingRecord(seed, clean, seconds, data.digest, str(torch.__version__))
+    state = dict(module.state_dict())
+    try:
+        cache.write(path, identity, state, record)
+    except OSError as error:
+        notes += (_warn(f"the trained network {name} was not cached: {error}"),)
+    return _loaded(spec, state, replace(record, notes=notes))
+
+
+def _loaded(spec: NetworkSpec, state: Mapping[str, torch.Tensor], record: TrainingRecord) -> LoadedNetwork:
+    with torch.random.fork_rng(devices=[]):
+        module = training.build(spec)
+    module.load_state_dict(state)
+    return LoadedNetwork(spec.name, module.eval(), cache.state_digest(state), spec.input_shape, spec.classes, record)
+
+
+def _warn(message: str) -> str:
+    _LOG.warning(message)
+    return message
