@@ -22,6 +22,7 @@ VACUUM_PERMITTIVITY_F_PER_M: Final = 8.8541878128e-12
 ZERO_CELSIUS_K: Final = 273.15
 _ZERO_CELSIUS: Final = Decimal("273.15")
 _LONGEST: Final = 80
+_HUGE: Final = Decimal("1e100")
 _SPELLINGS: Final = frozenset("µμ")
 
 _EXPONENT: Final = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
@@ -83,8 +84,8 @@ def split(text: object, dimension: str) -> tuple[Decimal, str]:
     if match is None:
         raise ValueError(f"expected {_article(kind.name)} such as '{kind.example}', got {shorten(text)}")
     number, symbol = Decimal(match.group(1)), (match.group(2) or "").strip()
-    if not math.isfinite(float(number)):
-        raise ValueError(f"{text!r} is not a finite number")
+    if abs(number) >= _HUGE:
+        raise ValueError(f"{text!r} is too large a number")
     if symbol not in kind.units:
         allowed = ", ".join(u or "(none)" for u in kind.units if not set(u) & _SPELLINGS)
         if not symbol:

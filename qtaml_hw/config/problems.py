@@ -1,0 +1,50 @@
+"""What is wrong with a study, all of it at once: ``file:line:column path: message``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake and where it is. ``line`` and ``column`` start at 1; 0 where no text is involved (a script)."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place} {self.path}: {self.message}" if self.path else f"{place} {self.message}"
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Plain values under the field names, for ``--json``."""
+        return asdict(self)
+
+
+class StudyError(ValueError):
+    """A study that cannot be used. ``errors`` holds every problem found; ``str()`` is one line for each."""
+
+    def __init__(self, errors: Iterable[Problem]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(str(problem) for problem in self.errors))
+
+    def __reduce__(self) -> tuple[type[StudyError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.errors,)
+
+
+def nearest(word: object, names: Iterable[str], cutoff: float = 0.6) -> str:
+    """``; did you mean 'x'?`` for the closest name, or an empty text when nothing is close."""
+    known = list(names)
+    near = difflib.get_close_matches(str(word)[:80].lower(), known, n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def choose(word: object, names: Iterable[str], what: str = "value") -> str:
+    """Why a word is refused and what is allowed: the message of every table look-up."""
+    known = list(names)
+    return f"unknown {what} {str(word)[:60]!r}; allowed: {', '.join(known)}{nearest(word, known, 0.5)}"
