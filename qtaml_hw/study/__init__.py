@@ -1,1 +1,1 @@
-"""qtaml_hw.study"""
+"""One design point -> one record per fault map; sweeps over points; a store that loses nothing."""

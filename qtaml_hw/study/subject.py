@@ -1,0 +1,100 @@
+"""The network under study: loaded once, quantised once, measured clean once, and shared by every point that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qtaml_hw import tac
+from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.config import Study
+from qtaml_hw.study.sources import load_dataset, load_module
+from qtaml_hw.weights import StoredImage, WeightFormat, quantise
+from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
+
+Progress = Callable[[int, int, str], None]
+CALIBRATION_INPUTS = 128  # unlabelled inputs for the Jacobian energies: the relative error is reported with the result
+PROBES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A served network, its stored image, and the inputs it is judged and calibrated on."""
+
+    name: str
+    served: ServedNetwork
+    image: StoredImage
+    weights: Mapping[str, NDArray[np.float32]]
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    calibration: torch.Tensor
+    digest: str
+
+    @property
+    def images(self) -> int:
+        """Test images per fault map."""
+        return int(self.labels.numel())
+
+    @cached_property
+    def clean_correct(self) -> int:
+        """Right answers with the weights as trained, in floating point."""
+        return self.served.correct(self.weights, self.inputs, self.labels)
+
+    @cached_property
+    def quantised_correct(self) -> int:
+        """Right answers with the stored image decoded without any flip."""
+        return self.served.correct(self.image.decode(), self.inputs, self.labels)
+
+    @cached_property
+    def sensitivity(self) -> tac.Sensitivity:
+        """Jacobian energies of the logits on the calibration inputs."""
+        names = [t.name for t in self.image.tensors]
+        return tac.jacobian_energy(self.served.module, names, self.calibration, probes=PROBES)
+
+    def calibration_outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        """Outputs on the calibration inputs, for the choice of corrections."""
+        return self.served.outputs(weights, self.calibration)
+
+
+def load_subject(study: Study, progress: Progress | None = None) -> Subject:
+    """Load, fold, quantise.
+
+    Raises ValueError (in words) for weights that do not fit, data that do not match, or a norm that cannot be folded.
+    """
+    data = load_dataset(study.data)
+    loaded = load_module(study.network, data, progress)
+    module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
+    weights = weight_arrays(module)
+    image = quantise(weights, WeightFormat(8, study.weights.encoding), study.weights.scale)
+    count = min(study.evaluate.images, len(data.test_y))
+    return Subject(
+        name=loaded.name,
+        served=ServedNetwork(module),
+        image=image,
+        weights=weights,
+        inputs=torch.from_numpy(data.test_x[:count]),
+        labels=torch.from_numpy(data.test_y[:count]),
+        calibration=torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]),
+        digest=f"{loaded.digest}+{data.digest}",
+    )
+
+
+@dataclass(eq=False)
+class Workshop:
+    """Subjects already loaded in this process, by what they are made of; owned by the run that uses them."""
+
+    progress: Progress | None = None
+    _subjects: dict[str, Subject] = field(default_factory=dict)
+
+    def subject(self, study: Study) -> Subject:
+        """The study's network, loaded at most once."""
+        parts = (study.network, study.data, study.weights, study.evaluate.images)
+        key = "|".join(part.model_dump_json() if hasattr(part, "model_dump_json") else repr(part) for part in parts)
+        if key not in self._subjects:
+            self._subjects[key] = load_subject(study, self.progress)
+        return self._subjects[key]

@@ -1,0 +1,60 @@
+"""The damage that flips do, per group and plane: the objective of the allocation.
+
+First-order output distortion with independent errors (docs/theory.md, output distortion): a flip of plane i of
+weight j moves the output by importance_j * (scale_j * s_i)^2 on average, so a group's damage is linear in its flip
+probabilities.  The second moment p s_i^2 is used (noise p (1 - p) plus each weight's own drift p^2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qtaml_hw.weights import StoredImage
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DamageModel:
+    """Damage per unit flip probability: ``zeros`` and ``ones`` [G, B] sum over the weights that store 0 or 1 there.
+
+    ``starts`` int64 [G + 1] are the group boundaries in global weight order.
+    """
+
+    starts: NDArray[np.int64]
+    zeros: Array
+    ones: Array
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Weights per group, [G]."""
+        return np.diff(self.starts)
+
+    def distortion(self, p01: ArrayLike, p10: ArrayLike) -> Array:
+        """Predicted distortion [G, B] for flip probabilities that broadcast against [G, B]."""
+        up, down = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
+        return self.zeros * up + self.ones * down
+
+
+def damage_model(image: StoredImage, importance: Array, starts: NDArray[np.int64]) -> DamageModel:
+    """Sum importance x scale^2 x s_i^2 over each group's weights, split by the stored bit.
+
+    ``importance`` is [weights] in global order (Jacobian energy for TAC).  Raises ValueError when its length differs.
+    """
+    if importance.shape != (image.weights,):
+        raise ValueError(f"importance has shape {importance.shape}; the image stores {image.weights} weights")
+    groups = starts.size - 1
+    zeros, ones = np.empty((groups, image.planes)), np.empty((groups, image.planes))
+    codes = np.concatenate(image.codes())
+    scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
+    energy = importance * scale**2
+    total = np.add.reduceat(energy, starts[:-1])
+    for plane, significance in enumerate(image.format.significance):
+        stored_one = (codes >> plane) & 1
+        one = np.add.reduceat(energy * stored_one, starts[:-1])
+        ones[:, plane] = significance**2 * one
+        zeros[:, plane] = significance**2 * np.maximum(total - one, 0.0)
+    return DamageModel(starts, zeros, ones)

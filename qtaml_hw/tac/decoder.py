@@ -1,0 +1,126 @@
+"""The decoder of a whole protected image: one correction per layer, one table per protection pattern in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.tac.correction import KINDS, CorrectionKind, corrected_noise, correction
+from qtaml_hw.tac.policies import Menu
+from qtaml_hw.weights import Codes, StoredImage
+
+Array = NDArray[np.float64]
+Weights = dict[str, NDArray[np.float32]]
+Forward = Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerDecoder:
+    """Decode tables [P, 2^B] of one tensor, the pattern of every weight (None when P = 1), bias and variance left.
+
+    ``bias`` and ``variance`` [weights] are what flips leave of each stored weight after this correction, in weight
+    units and their square.
+    """
+
+    kind: CorrectionKind
+    tables: Array
+    pattern: NDArray[np.uint16] | None
+    folds: bool
+    bias: Array
+    variance: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDecoder:
+    """Codes as read -> weights as used, for a whole image."""
+
+    image: StoredImage
+    layers: tuple[LayerDecoder, ...]
+
+    def decode(self, codes: Sequence[Codes]) -> Weights:
+        """Corrected weights by tensor name, float32."""
+        return {
+            t.name: t.decode(c, d.tables if d.pattern is not None else d.tables[0], d.pattern)
+            for t, c, d in zip(self.image.tensors, codes, self.layers, strict=True)
+        }
+
+    @property
+    def kinds(self) -> tuple[CorrectionKind, ...]:
+        """The correction of every layer."""
+        return tuple(d.kind for d in self.layers)
+
+    @property
+    def zero_overhead(self) -> bool:
+        """True when every correction folds into scales and zero points."""
+        return all(d.folds for d in self.layers)
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectedImage:
+    """An image under a plan and a channel: what is known before any correction is chosen."""
+
+    image: StoredImage
+    plan: ProtectionPlan
+    channel: FlipChannel
+    menu: Menu
+
+    def layer(self, tensor: int, kind: CorrectionKind) -> LayerDecoder:
+        """The decoder of one tensor with one kind of correction."""
+        stored, form = self.image.tensors[tensor], self.image.format
+        first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
+        rows, of_group = np.unique(self.plan.choice[first:last], axis=0, return_inverse=True)
+        pattern = np.repeat(of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1])).astype(np.uint16)
+        residual01, residual10 = self.menu.residuals(self.channel)
+        planes = np.arange(form.bits)
+        tables, folds = np.empty((len(rows), 1 << form.bits)), True
+        bias, variance = np.empty_like(tables), np.empty_like(tables)
+        for i, row in enumerate(rows):
+            p01, p10 = residual01[planes, row], residual10[planes, row]
+            histogram = np.bincount(stored.codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
+            found = correction(kind, form, p01, p10, histogram)
+            tables[i] = found.table
+            folds &= found.folds and (len(rows) == 1 or kind == "none")
+            bias[i], variance[i] = corrected_noise(form, p01, p10, found.table)
+        scale = stored.weight_scale().astype(np.float64)
+        return LayerDecoder(
+            kind,
+            tables,
+            pattern if len(rows) > 1 else None,
+            folds,
+            bias[pattern, stored.codes] * scale,
+            variance[pattern, stored.codes] * scale**2,
+        )
+
+    def decoder(self, kind: CorrectionKind) -> ImageDecoder:
+        """The same correction in every layer."""
+        return ImageDecoder(self.image, tuple(self.layer(i, kind) for i in range(len(self.image.tensors))))
+
+    def automatic(self, sensitivity: Array, forward: Forward) -> ImageDecoder:
+        """Per layer, the correction with the least predicted output distortion.
+
+        Noise: sum of Jacobian energy x variance left.  Drift: the mean squared change of the outputs when that layer
+        alone is replaced by its mean as read, one forward pass on unlabelled calibration inputs; ``forward`` maps
+        weights by name to outputs [N, C].
+        """
+        clean = self.image.decode()
+        reference = forward(clean)
+        chosen = []
+        for i, t in enumerate(self.image.tensors):
+            energy = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]]
+            candidates = [self.layer(i, kind) for kind in KINDS]
+            scores = []
+            for candidate in candidates:
+                noise = float(energy @ candidate.variance)
+                drift = 0.0
+                if np.any(candidate.bias):
+                    shifted = clean[t.name] + candidate.bias.reshape(t.shape).astype(np.float32)
+                    change = forward({**clean, t.name: shifted}) - reference
+                    drift = float(np.mean(np.sum(change**2, axis=-1)))
+                scores.append(noise + drift)
+            chosen.append(candidates[int(np.argmin(scores))])
+        return ImageDecoder(self.image, tuple(chosen))
