@@ -1,0 +1,145 @@
+"""Error-only decoding: a linear code's decoder acts on the error pattern, so only hit words are ever looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw._jit import njit
+from qtaml_hw.ecc.codec import CORRECTED, UNCORRECTABLE, U64
+from qtaml_hw.ecc.cosets import CosetTable
+from qtaml_hw.ecc.finite_field import locate_errors
+
+if TYPE_CHECKING:
+    from qtaml_hw.ecc.code import Code
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorOutcome:
+    """What decoding leaves.
+
+    ``word_ids``, ``positions`` int64 [m']: data-bit errors left, sorted by word, then position (flagged words raw).
+    ``corrected_words``, ``uncorrectable_words`` int64: ids of the words that the decoder changed, or flagged.
+    """
+
+    word_ids: Int64
+    positions: Int64
+    corrected_words: Int64
+    uncorrectable_words: Int64
+
+
+@njit()
+def _toggle(row, count, position):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """XOR one position into the sorted set row[:count]; the new count."""
+    slot = 0
+    while slot < count and row[slot] < position:
+        slot += 1
+    if slot < count and row[slot] == position:
+        for i in range(slot, count - 1):
+            row[i] = row[i + 1]
+        return count - 1
+    for i in range(count, slot, -1):
+        row[i] = row[i - 1]
+    row[slot] = position
+    return count + 1
+
+
+@njit()
+def _by_table(columns, table, status, k, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    t = table.shape[1]
+    row = np.empty(columns.size + t + 1, np.int64)
+    left, hit, i = 0, 0, 0
+    while i < word_ids.size:
+        word = word_ids[i]
+        syndrome = np.uint64(0)
+        count = 0
+        while i < word_ids.size and word_ids[i] == word:
+            syndrome ^= columns[positions[i]]
+            count = _toggle(row, count, positions[i])
+            i += 1
+        for j in range(t):
+            if table[syndrome, j] >= 0:
+                count = _toggle(row, count, np.int64(table[syndrome, j]))
+        for j in range(count):
+            if row[j] < k:
+                left_w[left] = word
+                left_p[left] = row[j]
+                left += 1
+        words[hit] = word
+        flags[hit] = status[syndrome]
+        hit += 1
+    return left, hit
+
+
+@njit()
+def _by_algebra(degrees, t, k, exp, log, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    n = degrees.size
+    row = np.empty(n + t + 1, np.int64)
+    powers = np.empty(n, np.int64)
+    found = np.empty(t + 1, np.int64)
+    left, hit, i = 0, 0, 0
+    while i < word_ids.size:
+        word = word_ids[i]
+        count = 0
+        while i < word_ids.size and word_ids[i] == word:
+            powers[count] = degrees[positions[i]]
+            row[count] = positions[i]
+            count += 1
+            i += 1
+        row[:count].sort()
+        roots = locate_errors(powers, count, t, n, exp, log, found)
+        for j in range(roots):
+            degree = found[j]
+            count = _toggle(row, count, degree - (n - k) if degree >= n - k else k + degree)
+        for j in range(count):
+            if row[j] < k:
+                left_w[left] = word
+                left_p[left] = row[j]
+                left += 1
+        words[hit] = word
+        flags[hit] = 2 if roots < 0 else (1 if roots > 0 else 0)
+        hit += 1
+    return left, hit
+
+
+def correct_by_table(columns: U64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
+    """Coset-table decoding of sparse error patterns (see ``Code.correct_errors``)."""
+    buffers = _buffers(word_ids, cosets.positions.shape[1])
+    left, hit = _by_table(columns, cosets.positions, cosets.status, k, word_ids, positions, *buffers)
+    return _outcome(buffers, left, hit)
+
+
+def correct_algebraic(code: Code, word_ids: Int64, positions: Int64) -> ErrorOutcome:
+    """Berlekamp-Massey and Chien decoding of sparse error patterns; ValueError for a code without a field."""
+    if code.gf is None:
+        raise ValueError(f"{code.name} has {code.parity} check bits and no algebraic decoder")
+    buffers = _buffers(word_ids, code.t)
+    left, hit = _by_algebra(code.degrees, code.t, code.k, code.gf.exp, code.gf.log, word_ids, positions, *buffers)
+    return _outcome(buffers, left, hit)
+
+
+def syndrome_errors(syndromes: U64, k: int, r: int) -> tuple[Int64, Int64]:
+    """Words' syndromes uint64 [m, R] as errors in check bits: (word ids, positions), sorted by word."""
+    hit = np.nonzero(syndromes.any(axis=1))[0]
+    bits = np.unpackbits(syndromes[hit].astype("<u8").view(np.uint8), axis=-1, bitorder="little")[:, :r]
+    rows, columns = np.nonzero(bits)
+    return hit[rows].astype(np.int64), (k + columns).astype(np.int64)
+
+
+def _buffers(word_ids: Int64, t: int) -> tuple[Int64, Int64, Int64, NDArray[np.uint8]]:
+    words = 1 + int(np.count_nonzero(np.diff(word_ids))) if word_ids.size else 0
+    if word_ids.size and np.any(np.diff(word_ids) < 0):
+        raise ValueError("error patterns must be sorted by word id")
+    room = word_ids.size + t * words
+    return (np.empty(room, np.int64), np.empty(room, np.int64), np.empty(words, np.int64), np.empty(words, np.uint8))
+
+
+def _outcome(buffers: tuple[Int64, Int64, Int64, NDArray[np.uint8]], left: int, hit: int) -> ErrorOutcome:
+    word_ids, positions, words, flags = buffers
+    return ErrorOutcome(word_ids[:left], positions[:left], words[:hit][flags[:hit] == CORRECTED],
+                        words[:hit][flags[:hit] == UNCORRECTABLE])

@@ -1,0 +1,141 @@
+"""Encoder and decoder in hardware: gate equivalents, area, energy, delay, from a sourced table or a closed form.
+
+Table: yosys 0.23 + abc synthesis in the Nangate 45 nm open cell library (1.1 V, relaxed point), our own runs.  Closed form
+for SEC and SEC-DED codes, fitted to that table (within 15 %): encoder 2 (ones - r), decoder 2 ones + 4.2 k + 8 r gate
+equivalents, ones = weight of the data columns.  Algebraic decoders scale from the table as k t^2 m (parallel
+Chien cells), repetition as a majority tree.  One gate equivalent (GE) is a NAND2 of minimum drive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from qtaml_hw.ecc.code import Code
+
+TABLE_NODE_M = 45e-9
+TABLE_SOURCE = "synthesised (yosys 0.23 + abc, Nangate 45 nm)"
+FORM_SOURCE = "closed form fitted to Nangate 45 nm synthesis"
+
+# name: encoder GE, encoder ps, decoder GE, decoder ps, encode pJ, decode pJ (energies: zero-delay switching estimate, 1.1 V)
+SYNTHESISED: dict[str, tuple[float, float, float, float, float | None, float | None]] = {
+    "hamming-7-4": (10.0, 108.06, 33.7, 254.4, 0.0174, 0.034),
+    "hamming-15-11": (46.0, 167.72, 104.3, 347.89, None, None),
+    "hamming-31-26": (128.0, 212.94, 249.7, 474.3, None, None),
+    "hamming-12-8": (24.0, 167.14, 75.0, 282.37, None, None),
+    "hamming-38-32": (144.0, 213.36, 287.3, 456.6, None, None),
+    "hamming-71-64": (330.0, 294.75, 598.0, 566.02, None, None),
+    "secded-8-4": (12.0, 110.58, 52.3, 305.21, None, None),
+    "secded-13-8": (32.0, 168.5, 107.7, 396.57, 0.0518, 0.0934),
+    "secded-22-16": (74.0, 213.69, 193.7, 522.05, None, None),
+    "secded-39-32": (166.0, 238.93, 380.3, 582.88, 0.2481, 0.3746),
+    "secded-72-64": (368.0, 308.4, 732.0, 674.7, 0.5383, 0.7766),
+    "secded-137-128": (850.0, 355.28, 1520.3, 817.4, 1.2423, 1.6946),
+    "bch-15-7": (32.0, 163.21, 309.7, 896.92, None, None),
+    "bch-44-32": (345.0, 312.63, 1362.3, 1141.06, 0.5132, 0.7092),
+    "bch-63-51": (555.0, 378.29, 2021.0, 1231.68, None, None),
+    "bch-78-64": (777.0, 394.64, 2722.0, 1430.41, 1.1381, 1.5273),
+    "dected-45-32": (324.0, 541.82, 1425.0, 1189.5, 0.4857, 0.7041),
+    "dected-79-64": (785.0, 604.56, 2611.3, 1411.37, 1.146, 1.4681),
+    "bch-63-45": (567.0, 373.61, 4991.0, 1845.95, None, None),
+    "repeat-3": (0.0, 0.0, 3.3, 54.38, None, None),
+    "repeat-5": (0.0, 0.0, 11.0, 179.4, None, None),
+    "repeat-7": (0.0, 0.0, 20.3, 282.11, None, None),
+}
+
+# node: um^2 per GE, delay relative to 45 nm (of the (72,64) decoder), and where from.  Between nodes: log-log interpolation.
+NODE_TABLE: dict[float, tuple[float, float, str]] = {
+    130e-9: (3.754, 3024.21 / 674.7, "sky130hd"),
+    45e-9: (0.798, 1.0, "Nangate 45 nm"),
+    7e-9: (0.0583, 459.32 / 674.7, "ASAP7"),
+    2e-9: (0.01814, 200.14 / 674.7, "GT2N"),
+}
+NOMINAL_VDD_V = {130e-9: 1.2, 90e-9: 1.2, 65e-9: 1.2, 45e-9: 1.1, 32e-9: 1.0, 22e-9: 0.9, 14e-9: 0.8, 7e-9: 0.7, 2e-9: 0.65}
+ENCODE_PJ_PER_GE = 0.5383 / 368.0  # (72,64) of the table
+DECODE_PJ_PER_GE = 0.7766 / 732.0
+
+
+@dataclass(frozen=True)
+class CodecHardware:
+    """One encoder and one decoder, combinational.  Areas in m^2, energies in J per word, latencies in s; GE = NAND2."""
+
+    encoder_ge: float
+    decoder_ge: float
+    encoder_area_m2: float
+    decoder_area_m2: float
+    encode_energy_j: float
+    decode_energy_j: float
+    encode_latency_s: float
+    decode_latency_s: float
+    source: str
+
+    def pipeline_cycles(self, clock_hz: float) -> int:
+        """Clock cycles that one decode takes when it is pipelined to the clock."""
+        if clock_hz <= 0.0:
+            raise ValueError(f"a clock must be positive, got {clock_hz} Hz")
+        return max(1, ceil(self.decode_latency_s * clock_hz))
+
+
+def node_scaling(node_m: float) -> tuple[float, float, float]:
+    """(m^2 per GE, delay factor, energy factor against 45 nm) at a node of 2 to 180 nm; ValueError outside.
+
+    Area and delay interpolate synthesised libraries; energy is C V^2 with C proportional to the node (constant-field scaling,
+    assumed) and the node's nominal supply.
+    """
+    if not 2e-9 <= node_m <= 180e-9:
+        raise ValueError(f"logic node must be 2 nm to 180 nm, got {node_m * 1e9:g} nm")
+    nodes = np.log(np.array(sorted(NODE_TABLE)))
+    at = np.log(node_m)
+    area = np.exp(_line(at, nodes, np.log([NODE_TABLE[k][0] for k in sorted(NODE_TABLE)])))
+    delay = np.exp(_line(at, nodes, np.log([NODE_TABLE[k][1] for k in sorted(NODE_TABLE)])))
+    supplies = np.array([NOMINAL_VDD_V[k] for k in sorted(NOMINAL_VDD_V)])
+    volt = np.interp(at, np.log(sorted(NOMINAL_VDD_V)), supplies)
+    return float(area) * 1e-12, float(delay), float(node_m / TABLE_NODE_M * (volt / 1.1) ** 2)
+
+
+def _line(x: float, xs: np.ndarray, ys: np.ndarray) -> float:
+    """Linear interpolation that goes on past the last point with its last slope."""
+    if x > xs[-1]:
+        return float(ys[-1] + (x - xs[-1]) * (ys[-1] - ys[-2]) / (xs[-1] - xs[-2]))
+    return float(np.interp(x, xs, ys))
+
+
+def closed_form(code: Code) -> tuple[float, float, float, float]:
+    """(encoder GE, encoder ps, decoder GE, decoder ps) at 45 nm of a code that the table does not hold."""
+    ones, r, k, t = int(code.parity_matrix.sum()), code.parity, code.k, code.t
+    encoder = 2.0 * max(ones - r, 0)
+    fan_in = max(2, int(code.parity_matrix.sum(axis=0).max()))
+    encoder_ps = 57.0 * ceil(log2(fan_in)) + 15.0
+    if code.family == "repetition":
+        return 0.0, 0.0, 3.3 * (code.n - 1) * (code.n - 2) / 2.0 if code.n == 3 else 4.2 * (code.n - 2) - 1.0, 75.0 * (code.n - 3) + 54.0
+    if code.family == "parity":
+        return 2.0 * (k - 1), encoder_ps, 2.0 * k + k, encoder_ps + 60.0
+    if t <= 1:
+        return encoder, encoder_ps, 2.0 * ones + 4.2 * k + 8.0 * r, 2.0 * encoder_ps + 60.0
+    m = max(3.0, np.ceil(np.log2(code.n + 1)))
+    reference_ge, reference_ps = 4991.0 / (45 * 9 * 6), 1845.95 / (3 * 6)
+    if t == 2:
+        reference_ge, reference_ps = 2722.0 / (64 * 4 * 7), 1430.41 / (2 * 7)
+    return encoder, encoder_ps, reference_ge * k * t**2 * m, reference_ps * t * m
+
+
+def codec_hardware(code: Code, node_m: float) -> CodecHardware:
+    """See ``Code.hardware``."""
+    area, delay, energy = node_scaling(node_m)
+    row = SYNTHESISED.get(code.name)
+    if row is None:
+        enc_ge, enc_ps, dec_ge, dec_ps = closed_form(code)
+        enc_pj, dec_pj, source = None, None, FORM_SOURCE
+    else:
+        enc_ge, enc_ps, dec_ge, dec_ps, enc_pj, dec_pj = row
+        source = TABLE_SOURCE
+    enc_pj = ENCODE_PJ_PER_GE * enc_ge if enc_pj is None else enc_pj
+    dec_pj = DECODE_PJ_PER_GE * dec_ge if dec_pj is None else dec_pj
+    if abs(node_m - TABLE_NODE_M) > 1e-12:
+        source += f", scaled to {node_m * 1e9:g} nm"
+    return CodecHardware(enc_ge, dec_ge, enc_ge * area, dec_ge * area, enc_pj * energy * 1e-12, dec_pj * energy * 1e-12,
+                         enc_ps * delay * 1e-12, dec_ps * delay * 1e-12, source)

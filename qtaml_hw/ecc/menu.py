@@ -1,0 +1,130 @@
+"""The protection menu: what can be chosen for a bit plane of a group of weights.
+
+Kinds: ``none``; ``ideal`` (the bound that papers use, not buildable); ``code`` (correcting words); ``detect`` (parity,
+the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed more often).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.registry import CODE_NAMES, canonical, code
+from qtaml_hw.ecc.residual import check_probability
+
+Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh"]
+
+IDEAL_TITLE = "ideal (error-free, not buildable)"
+SIGMA_LN_RETENTION = 0.39  # spread of ln(retention time), read off the 1.8 nm, 85 degC gain cell (docs/ecc.md)
+ROBUST_CELL_GAIN = 10.0 ** (4.82 * 0.2)  # 0.2 nm more oxide at 4.82 decades of tunnelling current per nm (SiO2, 1 V)
+ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 times the area
+
+ENTRY_NAMES: tuple[str, ...] = ("none", "ideal", *CODE_NAMES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """One line of the menu.
+
+    ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``refresh_factor``: refreshes per refresh of the
+    rest.  ``retention_gain``: factor on every cell's retention time (cell and refresh entries), which moves a flip probability
+    along a lognormal population with ``sigma_ln`` = standard deviation of ln(retention time).
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    code: Code | None = None
+    extra_area_per_bit: float = 0.0
+    refresh_factor: float = 1.0
+    retention_gain: float = 1.0
+    sigma_ln: float = SIGMA_LN_RETENTION
+
+    @property
+    def parity_per_bit(self) -> float:
+        """Check bits stored per protected data bit; 0 for entries that are not codes (ideal included)."""
+        return self.code.parity_fraction if self.code is not None else 0.0
+
+    @property
+    def zeroes_weight(self) -> bool:
+        """True where a flagged word makes the whole weight read as zero (detection entries)."""
+        return self.kind == "detect"
+
+    def residual_channel(self, p01: float, p10: float) -> tuple[float, float]:
+        """The channel of a protected data bit after this entry, from the raw channel of its cells.
+
+        Direction: the data bit under study keeps its own p01 or p10, every other bit of its word (data and check bits)
+        errs with the mean (p01 + p10)/2, which is exact for data of balanced ones.  A corrected bit inherits the direction of its
+        error; a miscorrection hits ones and zeros alike; under the ``zero`` policy a flagged word turns ones into zeros.
+        """
+        check_probability(p01, "p01")
+        check_probability(p10, "p10")
+        if self.kind == "ideal":
+            return 0.0, 0.0
+        if self.code is not None:
+            residual = self.code.residual(p01, p10)
+            return residual.p01, residual.p10
+        return self._slower(p01), self._slower(p10)
+
+    def word_channel(self, p01: ArrayLike, p10: ArrayLike, word_p: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As :meth:`residual_channel`, for data bits with their own p01, p10 (any shape) in words whose bits err with ``word_p``.
+
+        Averaged over the positions of the word.  ValueError for entries without a code.
+        """
+        if self.code is None:
+            raise ValueError(f"{self.name} has no words")
+        up, down = np.broadcast_arrays(np.asarray(p01, dtype=np.float64)[..., None], np.asarray(p10, dtype=np.float64)[..., None])
+        left = self.code.word_transfer(word_p).directional(up, down, self.code.policy)
+        return left[0].mean(axis=-1), left[1].mean(axis=-1)
+
+    def _slower(self, p: float) -> float:
+        """Flip probability when every retention time is multiplied by ``retention_gain`` (lognormal population)."""
+        if self.retention_gain == 1.0 or p in (0.0, 1.0):
+            return p
+        return float(ndtr(ndtri(p) - math.log(self.retention_gain) / self.sigma_ln))
+
+
+def robust_cell(retention_gain: float, extra_area_per_bit: float, *, sigma_ln: float = SIGMA_LN_RETENTION,
+                name: str = "robust-cell") -> MenuEntry:
+    """A plane kept in cells whose retention is ``retention_gain`` times longer and whose area is larger."""
+    if retention_gain < 1.0 or extra_area_per_bit < 0.0 or sigma_ln <= 0.0:
+        raise ValueError(f"a robust cell has retention_gain >= 1, extra area >= 0 and sigma_ln > 0; got "
+                         f"{retention_gain}, {extra_area_per_bit}, {sigma_ln}")
+    title = f"cell with {retention_gain:.3g}x retention, {1.0 + extra_area_per_bit:.3g}x area"
+    return MenuEntry(name, "cell", title, None, extra_area_per_bit, 1.0, retention_gain, sigma_ln)
+
+
+def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name: str | None = None) -> MenuEntry:
+    """A plane refreshed ``factor`` times as often: the interval shrinks, so retention gains the same factor."""
+    if factor < 1.0 or sigma_ln <= 0.0:
+        raise ValueError(f"faster refresh needs a factor >= 1 and sigma_ln > 0, got {factor}, {sigma_ln}")
+    return MenuEntry(name or f"refresh-{factor:g}x", "refresh", f"refreshed {factor:g}x as often", None, 0.0, factor, factor, sigma_ln)
+
+
+@lru_cache(maxsize=1024)
+def _entry(name: str) -> MenuEntry:
+    if name == "none":
+        return MenuEntry("none", "none", "unprotected")
+    if name == "ideal":
+        return MenuEntry("ideal", "ideal", IDEAL_TITLE)
+    if name == "robust-cell":
+        return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
+    if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
+        return faster_refresh(float(match.group(1)), name=name)
+    chosen = code(name)
+    kind: Kind = "detect" if chosen.t == 0 else "code"
+    what = "detect and zero" if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
+    return MenuEntry(chosen.name, kind, f"{chosen.name} ({what})", chosen)
+
+
+def entry(name: str) -> MenuEntry:
+    """A menu entry by name: none, ideal, any code name, robust-cell, refresh-Nx.  ValueError with a hint otherwise."""
+    return _entry(canonical(name))

@@ -1,0 +1,116 @@
+"""The code registry: every code by its name, with aliases and a "did you mean"."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from qtaml_hw.ecc import finite_field as ff
+from qtaml_hw.ecc import matrices
+from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.cosets import TABLE_LIMIT
+
+# the names that tables and menus list; the families accept other sizes too (see `code`)
+CODE_NAMES: tuple[str, ...] = (
+    "secded-8-4", "secded-13-8", "secded-22-16", "secded-39-32", "secded-72-64", "secded-137-128",
+    "hamming-7-4", "hamming-12-8", "hamming-15-11", "hamming-31-26", "hamming-38-32", "hamming-71-64",
+    "dected-45-32", "dected-79-64", "bch-15-7", "bch-44-32", "bch-63-51", "bch-78-64", "bch-63-45", "bch-127-64",
+    "repeat-3", "repeat-5", "repeat-7", "golay-23-12", "golay-24-12", "parity-zero",
+)
+ALIASES = {"tmr": "repeat-3", "golay": "golay-24-12", "parity": "parity-zero", "parity-zero-2": "parity-zero"}
+_PREFIXES = {"hsiao": "secded", "sec-ded": "secded", "sec": "hamming", "dec-ted": "dected", "repetition": "repeat"}
+GOLAY = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1, generator of the (23,12) code
+
+
+def _secded(n: int, k: int) -> Code:
+    return Code(f"secded-{n}-{k}", "secded", matrices.hsiao(k), 1, 4)
+
+
+def _hamming(n: int, k: int) -> Code:
+    return Code(f"hamming-{n}-{k}", "hamming", matrices.hamming(k), 1, 3)
+
+
+def _golay(n: int, k: int) -> Code:
+    rows = ff.cyclic_parity(GOLAY, 12)
+    if n == 24:
+        overall = (1 + rows.sum(axis=1, dtype=np.int64)) % 2
+        rows = np.concatenate([rows, overall[:, None].astype(np.uint8)], axis=1)
+    return Code(f"golay-{n}-{k}", "golay", rows, 3, n - 16)
+
+
+def _field_size(n: int) -> int:
+    m = int(n).bit_length()
+    if not 3 <= m <= 10:
+        raise ValueError(f"BCH words of 4 to 1023 bits are offered, got n = {n}")
+    return m
+
+
+def _bch(n: int, k: int) -> Code:
+    m = _field_size(n)
+    t = ff.designed_t(m, n - k)
+    if t == 0:
+        offered = sorted({ff.bch_generator(m, t).bit_length() - 1 for t in range(1, min(2 ** (m - 1), 33))})
+        options = ", ".join(f"({n},{n - r})" for r in offered if 0 < n - r)
+        raise ValueError(f"no binary BCH code has n = {n} and {n - k} check bits; of this length there are {options}")
+    gf = ff.field(m) if n - k > TABLE_LIMIT else None
+    return Code(f"bch-{n}-{k}", "bch", ff.cyclic_parity(ff.bch_generator(m, t), k), t, 2 * t + 1, gf=gf)
+
+
+def _dected(n: int, k: int) -> Code:
+    m = _field_size(n)
+    generator = ff.poly_multiply(ff.bch_generator(m, 2), 0b11)  # the even-weight subcode: distance 6
+    return Code(f"dected-{n}-{k}", "dected", ff.cyclic_parity(generator, k), 2, 6)
+
+
+_BY_SIZE: dict[str, Callable[[int, int], Code]] = {
+    "secded": _secded, "hamming": _hamming, "golay": _golay, "bch": _bch, "dected": _dected,
+}
+
+
+def _unknown(name: str) -> ValueError:
+    near = difflib.get_close_matches(name, [*CODE_NAMES, *ALIASES], n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"unknown code {name!r}{hint} (codes: {', '.join(CODE_NAMES)})")
+
+
+def canonical(name: str) -> str:
+    """The registry's spelling of a code name: lower case, aliases and older prefixes resolved."""
+    text = str(name).strip().lower().replace("_", "-").replace(" ", "-")
+    for old, new in _PREFIXES.items():
+        if text.startswith(old + "-"):
+            text = new + text[len(old):]
+    return ALIASES.get(text, text)
+
+
+@lru_cache(maxsize=1024)
+def _build(name: str) -> Code:
+    if match := re.fullmatch(r"repeat-(\d{1,2})", name):
+        n = int(match.group(1))
+        return Code(name, "repetition", matrices.repetition(n), (n - 1) // 2, n)
+    if match := re.fullmatch(r"parity-zero(?:-(\d{1,2}))?", name):
+        return Code(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
+    match = re.fullmatch(r"([a-z]+)-(\d{1,4})-(\d{1,4})", name)
+    if match is None or match.group(1) not in _BY_SIZE:
+        raise _unknown(name)
+    n, k = int(match.group(2)), int(match.group(3))
+    if not 1 <= k < n:
+        raise ValueError(f"code {name!r}: a word of n = {n} bits cannot hold k = {k} data bits; allowed is 1 <= k < n")
+    built = _BY_SIZE[match.group(1)](n, k)
+    if built.n != n:
+        raise ValueError(f"no {match.group(1)} code has n = {n} with k = {k}; did you mean "
+                         f"'{match.group(1)}-{built.n}-{k}'?")
+    return built
+
+
+def code(name: str) -> Code:
+    """A code by name.
+
+    Listed names are in ``CODE_NAMES``; the families secded-N-K, hamming-N-K, dected-N-K, bch-N-K (shortened ones
+    included), repeat-N and parity-zero-K accept other sizes.  ``secded-72-64`` has 72 bits per word, 64 of them data.
+    Raises ValueError for an unknown name or a size that the family does not have.
+    """
+    return _build(canonical(name))

@@ -1,0 +1,112 @@
+"""Weight distributions, and the bounded-distance decoder's statistics that follow from them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from qtaml_hw._jit import njit
+from qtaml_hw.ecc.codec import U64, pack
+from qtaml_hw.ecc.matrices import BitMatrix
+
+if TYPE_CHECKING:
+    from qtaml_hw.ecc.code import Code
+    from qtaml_hw.ecc.syndrome import TransferTuple
+
+COUNT_LIMIT = 20  # words of a code, or of its dual, are counted one by one up to 2^20
+
+
+@njit()
+def _count_weights(rows: U64, counts: NDArray[np.int64]) -> None:
+    """Weights of all combinations of ``rows`` uint64 [k, L], in Gray-code order."""
+    k, limbs = rows.shape
+    word = np.zeros(limbs, np.uint64)
+    counts[0] += 1
+    for i in range(1, 1 << k):
+        bit = 0
+        while not (i >> bit) & 1:
+            bit += 1
+        weight = 0
+        for limb in range(limbs):
+            word[limb] ^= rows[bit, limb]
+            x = word[limb]
+            x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+            x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+            x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+            weight += np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+        counts[weight] += 1
+
+
+def _counted(generator: BitMatrix) -> list[int]:
+    counts = np.zeros(generator.shape[1] + 1, dtype=np.int64)
+    _count_weights(pack(generator), counts)
+    return [int(c) for c in counts]
+
+
+def macwilliams(dual: list[int], r: int) -> list[int]:
+    """Weight distribution of a code of length n from that of its dual of dimension r (MacWilliams identity, exact)."""
+    n = len(dual) - 1
+
+    def krawtchouk(j: int, w: int) -> int:
+        return sum((-1) ** i * comb(w, i) * comb(n - w, j - i) for i in range(j + 1))
+
+    present = [(w, a) for w, a in enumerate(dual) if a]
+    return [sum(a * krawtchouk(j, w) for w, a in present) // 2**r for j in range(n + 1)]
+
+
+@lru_cache(maxsize=256)
+def log_weights(code: Code) -> tuple[NDArray[np.float64], str]:
+    """ln A_w for w = 0 .. n (-inf where none) and the tag ``exact`` or ``binomial`` (A_w = C(n, w) / 2^r, w >= d)."""
+    generator = np.concatenate([np.eye(code.k, dtype=np.uint8), code.parity_matrix], axis=1)
+    if code.k <= COUNT_LIMIT:
+        counts = _counted(generator)
+    elif code.parity <= COUNT_LIMIT:
+        counts = macwilliams(_counted(code.check_matrix), code.parity)
+    else:
+        w = np.arange(code.n + 1)
+        logs = _log_comb(code.n, w) - code.parity * np.log(2.0)
+        logs[: code.distance] = -np.inf
+        logs[0] = 0.0
+        return logs, "binomial"
+    return np.array([np.log(float(a)) if a else -np.inf for a in counts]), "exact"
+
+
+def _log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
+    n_array = np.asarray(n, dtype=np.float64)
+    inside = (m >= 0) & (m <= n_array)
+    safe = np.where(inside, m, 0)
+    logs: NDArray[np.float64] = gammaln(n_array + 1) - gammaln(safe + 1) - gammaln(n_array - safe + 1)
+    return np.where(inside, logs, -np.inf)
+
+
+def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
+    """The fields of ``Transfer`` at one error probability for all bits, all positions alike (true of cyclic codes).
+
+    A pattern of weight w = v - i + j is decoded to the codeword of weight v from which it differs in i + j <= t places.
+    """
+    p = min(max(p, 0.0), 1.0 - 2.0**-53)
+    logs, tag = log_weights(code)
+    n, t = code.n, code.t
+    log_p, log_q = (np.log(p) if p > 0.0 else -np.inf), np.log1p(-p)
+    v, i, j = np.meshgrid(np.nonzero(np.isfinite(logs))[0][1:], np.arange(t + 1), np.arange(t + 1), indexing="ij")
+    reach = (i + j <= t) & (i <= v) & (j <= n - v)
+    v, i, j = v[reach], i[reach], j[reach]
+    w = v - i + j
+    ways = logs[v] + _log_comb(v, i) + _log_comb(n - v, j)
+    missed = np.exp(ways + w * log_p + (n - w) * log_q)
+    hit_wrong, clean_wrong = float((missed * (v - i)).sum()) / n, float((missed * i).sum()) / n
+    weights = np.arange(n + 1)
+    total = _log_comb(n, weights)
+    share = np.minimum(np.bincount(w, np.exp(ways - total[w]), minlength=n + 1), 1.0)
+    flagged = np.exp(total + weights * log_p + (n - weights) * log_q) * np.where(weights > t, 1.0 - share, 0.0)
+    hit_flag = float((flagged * weights).sum()) / n
+    clean_flag = float((flagged * (n - weights)).sum()) / n
+    one = np.ones(code.k)
+    conditional = (hit_wrong / p if p else 0.0, clean_wrong / (1.0 - p), hit_flag / p if p else 0.0, clean_flag / (1.0 - p))
+    a, b, c, d = (min(x, 1.0) * one for x in conditional)
+    return a, b, c, d, min(float(flagged.sum()), 1.0), min(float(missed.sum()), 1.0), f"bounded-distance, {tag} weights"
