@@ -9,16 +9,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qtaml_hw.accelerator.energy import (
+        MAC_ENERGIES,
+        EnergySplit,
+        MacEnergy,
+        WeightMemory,
+        energy_per_inference,
+        mac_energy,
+    )
+    from qtaml_hw.accelerator.layers import LayerCost, NetworkCost, layer_costs, network_cost
     from qtaml_hw.accelerator.systolic import DATAFLOWS, SystolicCost, dataflow_code, systolic_cost
 
 _HOMES = {
+    "MAC_ENERGIES": "energy",
+    "EnergySplit": "energy",
+    "MacEnergy": "energy",
+    "WeightMemory": "energy",
+    "energy_per_inference": "energy",
+    "mac_energy": "energy",
+    "LayerCost": "layers",
+    "NetworkCost": "layers",
+    "layer_costs": "layers",
+    "network_cost": "layers",
     "DATAFLOWS": "systolic",
     "SystolicCost": "systolic",
     "dataflow_code": "systolic",
     "systolic_cost": "systolic",
 }
 
-__all__ = ["DATAFLOWS", "SystolicCost", "dataflow_code", "systolic_cost"]
+__all__ = [
+    "DATAFLOWS",
+    "MAC_ENERGIES",
+    "EnergySplit",
+    "LayerCost",
+    "MacEnergy",
+    "NetworkCost",
+    "SystolicCost",
+    "WeightMemory",
+    "dataflow_code",
+    "energy_per_inference",
+    "layer_costs",
+    "mac_energy",
+    "network_cost",
+    "systolic_cost",
+]
 
 
 def __getattr__(name: str) -> Any:

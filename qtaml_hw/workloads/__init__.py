@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from qtaml_hw.workloads.cache import TrainingRecord, cache_folder, state_digest
     from qtaml_hw.workloads.catalogue import NetworkSpec, Recipe, names, network
     from qtaml_hw.workloads.data import DataSet, array_digest, load_data
+    from qtaml_hw.workloads.factory import load_factory, load_weights
+    from qtaml_hw.workloads.files import Preprocessing, from_arrays, load_idx, load_npz, read_idx
     from qtaml_hw.workloads.load import LoadedNetwork, load_network
 
 _HOMES = {
@@ -25,6 +27,13 @@ _HOMES = {
     "DataSet": "data",
     "array_digest": "data",
     "load_data": "data",
+    "load_factory": "factory",
+    "load_weights": "factory",
+    "Preprocessing": "files",
+    "from_arrays": "files",
+    "load_idx": "files",
+    "load_npz": "files",
+    "read_idx": "files",
     "LoadedNetwork": "load",
     "load_network": "load",
 }
@@ -33,14 +42,21 @@ __all__ = [
     "DataSet",
     "LoadedNetwork",
     "NetworkSpec",
+    "Preprocessing",
     "Recipe",
     "TrainingRecord",
     "array_digest",
     "cache_folder",
+    "from_arrays",
     "load_data",
+    "load_factory",
+    "load_idx",
     "load_network",
+    "load_npz",
+    "load_weights",
     "names",
     "network",
+    "read_idx",
     "state_digest",
 ]
 

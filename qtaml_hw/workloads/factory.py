@@ -1,0 +1,138 @@
+"""A user's own network: a factory function that builds it and a safetensors file with its weights."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from qtaml_hw.workloads.cache import State, state_digest
+from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
+
+
+def load_factory(
+    factory: str,
+    weights: str | Path | None = None,
+    *,
+    input_shape: tuple[int, ...],
+    arguments: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+) -> LoadedNetwork:
+    """The network that ``package.module:function`` builds, with the weights of a safetensors file.
+
+    input_shape: of one sample, without batch; a sample of zeros is passed through as a check. arguments: keywords for
+    the function. folder: searched first for the module (a study's own folder). Without weights the network is as the
+    function leaves it, under a fixed random state. Importing the module runs the user's code.
+    Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
+    """
+    function = _function(factory, folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(DEFAULT_SEED)
+        try:
+            module = function(**dict(arguments or {}))
+        except Exception as error:
+            raise ValueError(f"{factory} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{factory} must return a torch.nn.Module, it returned {type(module).__name__}")
+    if weights is not None:
+        load_weights(module, weights)
+    module.eval()
+    classes = _classes(factory, module, input_shape)
+    return LoadedNetwork(factory, module, state_digest(module.state_dict()), tuple(input_shape), classes, None)
+
+
+def load_weights(module: nn.Module, weights: str | Path) -> None:
+    """Put a safetensors file's tensors into the module, in the module's own types.
+
+    Raises ValueError if the file is missing or not safetensors, or lists every key that is missing, unexpected, of
+    another shape or not finite. Batch-norm step counters may be missing: inference does not read them.
+    """
+    path = Path(weights)
+    try:
+        found: State = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+    wanted = module.state_dict()
+    problems = _problems(found, wanted)
+    if problems:
+        raise ValueError(f"{path} does not fit the network: " + "; ".join(problems))
+    module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
+
+
+def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
+    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in found if key not in wanted]
+    both = [key for key in wanted if key in found]
+    shapes = [
+        f"{key} is {tuple(found[key].shape)}, the network has {tuple(wanted[key].shape)}"
+        for key in both
+        if found[key].shape != wanted[key].shape
+    ]
+    broken = [key for key in both if found[key].is_floating_point() and not bool(torch.isfinite(found[key]).all())]
+    return [
+        f"{what}: {', '.join(keys)}"
+        for what, keys in (
+            ("missing keys", missing),
+            ("unexpected keys", unexpected),
+            ("other shapes", shapes),
+            ("values that are not finite", broken),
+        )
+        if keys
+    ]
+
+
+def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:
+    place, colon, name = factory.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*place.split("."), name]):
+        raise ValueError(f"a factory is written 'package.module:function', got {factory!r}")
+    with _searched(folder):
+        try:
+            home = importlib.import_module(place)
+        except Exception as error:
+            raise ValueError(f"the module of factory {factory!r} cannot be imported ({error})") from error
+    function: Callable[..., object] | None = getattr(home, name, None)
+    if not callable(function):
+        near = difflib.get_close_matches(name, [n for n in dir(home) if callable(getattr(home, n))], n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"module {place!r} has no function {name!r}{hint}")
+    return function
+
+
+def _classes(factory: str, module: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Number of logits, from one sample of zeros."""
+    try:
+        with torch.inference_mode():
+            out = module(torch.zeros(1, *input_shape))
+    except Exception as error:
+        raise ValueError(
+            f"{factory}: the network does not take an input of shape {(1, *input_shape)} ({error})"
+        ) from error
+    if not isinstance(out, torch.Tensor) or out.ndim != 2 or out.shape[0] != 1:
+        shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(
+            f"{factory}: the network must return logits [batch, classes], for one sample it returned {shape}"
+        )
+    return int(out.shape[1])
+
+
+@contextmanager
+def _searched(folder: str | Path | None) -> Iterator[None]:
+    """The folder first on the import path, only for as long as the block runs."""
+    if folder is None:
+        yield
+        return
+    entry = str(Path(folder).resolve())
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
