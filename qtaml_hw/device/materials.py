@@ -1,0 +1,153 @@
+"""Gate dielectrics: sourced material files and the stacks of layers made of them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import ArrayLike, NDArray
+
+from qtaml_hw.units import parse
+
+Array = NDArray[np.float64]
+Carrier = Literal["electron", "hole"]
+
+SIO2_PERMITTIVITY: Final = 3.9  # the reference of the equivalent oxide thickness, by definition
+_THICKEST_LAYER_M: Final = 60e-9  # 10 nm of EOT as a film of permittivity 23
+INTERFACE_THICKNESS_M: Final = (
+    0.5e-9  # interfacial SiO2 under high-k: Robertson, Eur. Phys. J. Appl. Phys. 28 (2004) 265
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """One dielectric: relative permittivity (1), barrier heights in eV, tunnelling masses in units of m0, sources.
+
+    ``illustrative`` marks data that differ widely between films: good for trends, not for absolute currents.
+    """
+
+    name: str
+    relative_permittivity: float
+    electron_barrier_ev: float
+    electron_mass_ratio: float
+    hole_barrier_ev: float
+    hole_mass_ratio: float
+    illustrative: bool
+    sources: tuple[tuple[str, str], ...]
+
+    def barrier_ev(self, carrier: Carrier) -> float:
+        """Barrier height seen by the carrier, in eV."""
+        return self.electron_barrier_ev if carrier == "electron" else self.hole_barrier_ev
+
+    def mass_ratio(self, carrier: Carrier) -> float:
+        """Tunnelling mass of the carrier in units of the electron mass."""
+        return self.electron_mass_ratio if carrier == "electron" else self.hole_mass_ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer of a gate stack: material and physical thickness in metres (a number or an array of candidates)."""
+
+    material: Material
+    thickness_m: ArrayLike
+
+    def __post_init__(self) -> None:
+        thickness = np.asarray(self.thickness_m, dtype=np.float64)
+        if not np.all((thickness > 0.0) & (thickness <= _THICKEST_LAYER_M)):
+            raise ValueError(
+                f"layer thickness {self.thickness_m} m of {self.material.name} is outside (0, {_THICKEST_LAYER_M:g}] m"
+            )
+
+    @property
+    def eot_m(self) -> Array:
+        """The SiO2 thickness with the same capacitance per area."""
+        return np.asarray(self.thickness_m, dtype=np.float64) * SIO2_PERMITTIVITY / self.material.relative_permittivity
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A gate dielectric as layers, first the one at the emitter of the tunnelling carriers (the channel)."""
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("a gate stack needs at least one layer")
+
+    @property
+    def thickness_m(self) -> Array:
+        """Physical thickness."""
+        return sum((np.asarray(layer.thickness_m) for layer in self.layers), np.zeros(()))
+
+    @property
+    def eot_m(self) -> Array:
+        """Equivalent oxide thickness: the SiO2 thickness with the same capacitance per area."""
+        return sum((layer.eot_m for layer in self.layers), np.zeros(()))
+
+    def with_axis(self) -> Stack:
+        """The same stack with a last axis of length one, ready to broadcast against energies."""
+        return Stack(tuple(Layer(layer.material, np.asarray(layer.thickness_m)[..., None]) for layer in self.layers))
+
+
+_MATERIALS: Final = ("sio2", "sion", "si3n4", "hfo2", "al2o3")
+
+# name -> (dielectric, whether an SiO2 interface layer lies under it). Thickness of a bilayer is its EOT.
+STACKS: Final[dict[str, tuple[str, bool]]] = {
+    "sio2": ("sio2", False),
+    "sion": ("sion", False),
+    "si3n4": ("si3n4", False),
+    "sio2-hfo2": ("hfo2", True),
+    "sio2-al2o3": ("al2o3", True),
+}
+
+
+def _unknown(kind: str, name: str, known: tuple[str, ...]) -> ValueError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
+
+
+@cache
+def material(name: str) -> Material:
+    """A material of ``qtaml_hw/device/materials``. Raises ValueError for an unknown name."""
+    if name not in _MATERIALS:
+        raise _unknown("material", name, _MATERIALS)
+    text = resources.files("qtaml_hw.device").joinpath("materials", f"{name}.yaml").read_text(encoding="utf-8")
+    data: dict[str, Any] = yaml.safe_load(text)
+    entries = {key: entry for key, entry in data.items() if isinstance(entry, dict)}
+    return Material(
+        name=data["name"],
+        relative_permittivity=float(entries["relative_permittivity"]["value"]),
+        electron_barrier_ev=parse(entries["electron_barrier"]["value"], "electronvolt"),
+        electron_mass_ratio=float(entries["electron_mass_ratio"]["value"]),
+        hole_barrier_ev=parse(entries["hole_barrier"]["value"], "electronvolt"),
+        hole_mass_ratio=float(entries["hole_mass_ratio"]["value"]),
+        illustrative=bool(data["illustrative"]),
+        sources=tuple((key, str(entry["source"])) for key, entry in entries.items()),
+    )
+
+
+def named_stack(name: str, t_ox_m: ArrayLike) -> Stack:
+    """The stack of that name: ``t_ox_m`` is the physical thickness of a single layer, the EOT of a bilayer.
+
+    A bilayer is 0.5 nm of SiO2 (see INTERFACE_THICKNESS_M) and as much high-k as fills the EOT.
+    Raises ValueError for an unknown name or a bilayer thinner than its interface layer.
+    """
+    if name not in STACKS:
+        raise _unknown("gate stack", name, tuple(STACKS))
+    dielectric, bilayer = STACKS[name]
+    main = material(dielectric)
+    if not bilayer:
+        return Stack((Layer(main, t_ox_m),))
+    rest_m = (np.asarray(t_ox_m) - INTERFACE_THICKNESS_M) * main.relative_permittivity / SIO2_PERMITTIVITY
+    if not np.all(rest_m > 0.0):
+        raise ValueError(
+            f"an EOT of {np.min(t_ox_m):g} m of {name!r} leaves nothing for {dielectric}: its SiO2 interface layer alone "
+            f"is {INTERFACE_THICKNESS_M:g} m"
+        )
+    return Stack((Layer(material("sio2"), INTERFACE_THICKNESS_M), Layer(main, rest_m)))

@@ -1,0 +1,134 @@
+"""The distribution of retention times of a population of cells, and the die that the population sits on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.special import ndtr, ndtri
+
+from qtaml_hw.device.cells import ChargeCell
+from qtaml_hw.device.current import calibration_warnings
+from qtaml_hw.device.leakage import SteadyCurrent, steady_current
+from qtaml_hw.device.node import X_MAX, NodeModel, failed_share, thickness_grid
+
+Array = NDArray[np.float64]
+
+_LEAST_SIGMA: Final = 1e-6  # a spread of exactly zero would make the distribution a step without a density
+_TIME_KNOTS: Final = 160  # evaluated
+_TABLE_KNOTS: Final = 2048  # interpolated from them, for the linear table
+_LEAST_SHARE: Final = 1e-22
+_THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
+
+
+@dataclass(frozen=True)
+class Die:
+    """Offset of one die from the process centre: relative oxide thickness and threshold voltage in volts."""
+
+    t_ox_fraction: float = 0.0
+    v_th_v: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class RetentionPopulation:
+    """Distribution of the retention times of a population of cells in their leaky state.
+
+    leaky_state : the stored value that decays (1 or 0); the other value is held.
+    gate_share : share of the median cell's leakage that tunnels through the dielectric, 0..1.
+    warnings : what a reader of any number from here must know.
+    log_time, probit : increasing knots of ln(seconds) and of the normal quantile of P(t_ret < t); linear in between,
+        so that probability and quantile are exact inverses of each other.
+    """
+
+    leaky_state: int
+    gate_share: float
+    warnings: tuple[str, ...]
+    log_time: Array
+    probit: Array
+
+    def flip_probability(self, interval_s: ArrayLike) -> Array:
+        """P(t_ret < interval) of a cell in the leaky state; any shape, relative accuracy kept down to 1e-12 and below.
+
+        Raises ValueError for a negative interval. Zero gives zero.
+        """
+        interval = np.asarray(interval_s, dtype=np.float64)
+        if not np.all(interval >= 0.0):
+            raise ValueError(f"an interval cannot be negative (got {np.min(interval):g} s)")
+        log_interval = np.log(np.maximum(interval, 1e-300))
+        probability = ndtr(np.interp(log_interval, self.log_time, self.probit))
+        return np.asarray(
+            np.where(log_interval < self.log_time[0], 0.0, np.where(log_interval > self.log_time[-1], 1.0, probability))
+        )
+
+    def retention_quantile(self, u: ArrayLike) -> Array:
+        """Retention time in seconds below which a share ``u`` of the cells lies: the inverse of ``flip_probability``.
+
+        Raises ValueError outside [0, 1].
+        """
+        share = np.asarray(u, dtype=np.float64)
+        if not np.all((share >= 0.0) & (share <= 1.0)):
+            raise ValueError(f"a quantile needs a share within [0, 1]; got {np.min(share):g} .. {np.max(share):g}")
+        return np.asarray(np.exp(np.interp(ndtri(share), self.probit, self.log_time)))
+
+    @property
+    def median_s(self) -> float:
+        """Median retention time."""
+        return float(self.retention_quantile(0.5))
+
+
+def _table(node: NodeModel, steady: SteadyCurrent, centres: Array, weights: Array, sigma: float) -> tuple[Array, Array]:
+    """Knots (ln t, probit) of the population: failed shares on a grid between the worst and the best cell."""
+    cell, ends = node.cell, steady.knots_a[[0, -1]]
+    total = node.effective_total(ends)
+    charge_c = cell.storage_capacitance_f * (cell.v_dd_v - cell.v_ref_v)
+    log_time = np.linspace(np.log(charge_c / total[0, 1]), np.log(charge_c / total[-1, 0]), _TIME_KNOTS)
+    shares = np.stack([failed_share(node, steady, np.exp(log_time), float(centre), sigma) for centre in centres])
+    share = weights @ shares
+    share = np.maximum.accumulate(np.clip(share, 0.0, 1.0))
+    inside = (share > _LEAST_SHARE) & (share < 1.0 - 1e-15)
+    log_time, probit = log_time[inside], ndtri(share[inside])
+    rising = np.concatenate(([True], np.diff(probit) > 1e-9))
+    smooth = PchipInterpolator(log_time[rising], probit[rising])
+    knots = np.linspace(log_time[rising][0], log_time[rising][-1], _TABLE_KNOTS)
+    return knots, np.asarray(smooth(knots))
+
+
+def population(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
+    """Retention population of the cells of one die (the process centre unless a ``die`` is given).
+
+    With ``t_ox_gradient`` the population is that of all positions of the die together.
+    """
+    offset = die or Die()
+    steady = steady_current(cell, offset.v_th_v)
+    sigma = max(cell.sigma_t_ox, _LEAST_SIGMA)
+    places = np.polynomial.legendre.leggauss(5) if cell.t_ox_gradient else (np.zeros(1), np.full(1, 2.0))
+    centres = offset.t_ox_fraction + 0.5 * cell.t_ox_gradient * places[0]
+    node = NodeModel(cell, thickness_grid(centres, sigma))
+    knots, probit = _table(node, steady, centres, places[1] / 2.0, sigma)
+    tunnel_a = float(np.exp(node.log_gate(offset.t_ox_fraction)))
+    share = tunnel_a / (tunnel_a + steady.nominal_a)
+    return RetentionPopulation(cell.leaky_state, share, _warnings(cell, share), knots, probit)
+
+
+def _warnings(cell: ChargeCell, gate_share: float) -> tuple[str, ...]:
+    found = calibration_warnings(cell.t_ox_m, cell.v_ref_v, cell.stack)
+    if gate_share < _THIN_SHARE:
+        found += (
+            f"only {100.0 * gate_share:.2g} % of the median cell's leakage tunnels through the oxide: "
+            "changing its thickness changes little, subthreshold and junction currents set the retention",
+        )
+    return found
+
+
+def lot_population(cell: ChargeCell) -> RetentionPopulation:
+    """Retention population over the cells of many dies: die-to-die spreads added in quadrature to the cells' own."""
+    return population(
+        replace(
+            cell,
+            sigma_t_ox=float(np.hypot(cell.sigma_t_ox, cell.sigma_t_ox_die)),
+            sigma_v_th_v=float(np.hypot(cell.sigma_v_th_v, cell.sigma_v_th_die_v)),
+        )
+    )
