@@ -15,22 +15,42 @@ CODES: Final = (
     "secded-39-32",
     "secded-72-64",
     "secded-137-128",
+    "hamming-7-4",
+    "hamming-12-8",
+    "hamming-15-11",
+    "hamming-31-26",
+    "hamming-38-32",
+    "hamming-71-64",
     "dected-45-32",
     "dected-79-64",
+    "bch-15-7",
+    "bch-44-32",
     "bch-63-51",
+    "bch-78-64",
     "bch-63-45",
     "bch-127-64",
-    "golay-24-12",
     "repeat-3",
     "repeat-5",
+    "repeat-7",
+    "golay-23-12",
+    "golay-24-12",
+    "parity-zero",
 )
-"""Correcting codes, as in ``ecc.code(name)``: family-n-k."""
+"""Codes, as in ``ecc.code(name)``: family-n-k; parity-zero detects and zeroes the weight."""
 
-MENU: Final = ("ideal", *CODES, "parity-zero", "robust-cell")
+MENU: Final = ("ideal", *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 """What can protect a bit plane, as in ``ecc.entry(name)``; leaving it unprotected is always possible."""
 
-NETWORKS: Final = ("digits-lenet", "digits-vgg", "digits-resnet", "digits-mobilenet", "digits-transformer")
-"""The embedded networks."""
+NETWORKS: Final = (
+    "digits-lenet",
+    "digits-vgg",
+    "digits-resnet",
+    "digits-resnet-wide",
+    "digits-mobilenet",
+    "digits-transformer",
+    "digits-mlp",
+)
+"""The embedded networks, as in ``workloads.network(name)``."""
 
 DATA_SETS: Final = ("digits",)
 """The embedded data sets."""

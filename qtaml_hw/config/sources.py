@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from qtaml_hw.config.kinds import OneOf
-from qtaml_hw.config.names import DATA_SETS, NETWORKS
+from qtaml_hw.config.kinds import OneOf, Positive, ScalarAsList
+from qtaml_hw.config.names import DATA_SETS, DEFAULT_DATA, DEFAULT_NETWORK, NETWORKS
 from qtaml_hw.config.quantities import Section
 
 
@@ -21,6 +21,12 @@ def _factory(text: str) -> str:
 def _safe_weights(text: str) -> str:
     if not text.endswith(".safetensors"):
         raise ValueError(f"{text[:80]!r} is not a .safetensors file; other formats can run code when they are read")
+    return text
+
+
+def _npz(text: str) -> str:
+    if not text.endswith(".npz"):
+        raise ValueError(f"{text[:80]!r} is not a .npz file")
     return text
 
 
@@ -45,30 +51,87 @@ class NetworkSection(Section):
     """An embedded network by name, or a user's own by factory and weights."""
 
     name: Annotated[str | None, OneOf(NETWORKS, "network")] = Field(
-        None, description="embedded network; the default is digits-lenet"
+        None, description=f"embedded network; the default is {DEFAULT_NETWORK}"
     )
     factory: Factory | None = Field(None, description="'package.module:function' that returns a torch.nn.Module")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
     weights: Annotated[FilePath, AfterValidator(_safe_weights)] | None = Field(
-        None, description="weights of that network, a .safetensors file beside the study"
+        None, description="weights of the factory's network: a .safetensors file, from the study's folder"
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         _exactly_one(self, ("name", "factory"), "a network")
+        extra = [name for name in ("arguments", "weights") if getattr(self, name)]
+        if extra and self.factory is None:
+            raise ValueError(f"{extra[0]} goes with a factory; the embedded networks bring their own weights")
         return self
+
+
+class IdxFiles(Section):
+    """Images and labels as MNIST is published (plain or gzip); the training pair serves calibration."""
+
+    images: FilePath = Field(description="test images")
+    labels: FilePath = Field(description="test labels")
+    train_images: FilePath | None = Field(None, description="training images")
+    train_labels: FilePath | None = Field(None, description="training labels")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.train_images is None) != (self.train_labels is None):
+            raise ValueError("train_images and train_labels come together")
+        return self
+
+
+class NpzFile(Section):
+    """A NumPy archive and the names of its arrays."""
+
+    path: Annotated[FilePath, AfterValidator(_npz)] = Field(description="the .npz file")
+    x: str = Field("x", description="name of the test images in it")
+    y: str = Field("y", description="name of the test labels in it")
+    train_x: str | None = Field(None, description="name of the training images in it")
+    train_y: str | None = Field(None, description="name of the training labels in it")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.train_x is None) != (self.train_y is None):
+            raise ValueError("train_x and train_y come together")
+        return self
+
+
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
+class PreprocessingSection(Section):
+    """From stored images to what the network takes: x = (image * scale - mean) / std."""
+
+    scale: Annotated[float, Field(gt=0.0, le=1e6)] | None = Field(
+        None, description="factor; the default is 1/255 for uint8 images, else 1"
+    )
+    mean: Annotated[tuple[Number, ...], ScalarAsList, Field(min_length=1)] = Field(
+        (0.0,), description="one value, or one per channel"
+    )
+    std: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...], ScalarAsList, Field(min_length=1)] = Field(
+        (1.0,), description="one value, or one per channel"
+    )
+    layout: Literal["nchw", "nhwc"] = Field("nchw", description="axes of four-dimensional images")
 
 
 class DataSection(Section):
     """Labelled images: an embedded set, files, or a factory."""
 
     name: Annotated[str | None, OneOf(DATA_SETS, "data set")] = Field(
-        None, description="embedded data set; the default is digits"
+        None, description=f"embedded data set; the default is {DEFAULT_DATA}"
     )
-    idx: FilePath | None = Field(None, description="folder of IDX files (as MNIST is distributed)")
-    npz: FilePath | None = Field(None, description=".npz file with images and labels")
+    idx: IdxFiles | None = Field(None, description="IDX files (as MNIST is published)")
+    npz: NpzFile | None = Field(None, description="a .npz file with images and labels")
     factory: Factory | None = Field(None, description="'package.module:function' that returns images and labels")
+    preprocessing: PreprocessingSection | None = Field(None, description="of the images in idx and npz files")
+    calibration: Positive = Field(256, description="images set aside for sensitivities when there is no training set")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         _exactly_one(self, ("name", "idx", "npz", "factory"), "data")
+        if self.preprocessing is not None and self.idx is None and self.npz is None:
+            raise ValueError("preprocessing is for idx and npz files; other data come ready for the network")
         return self

@@ -84,7 +84,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self.depth += 1
         if self.depth > DEEPEST_NESTING:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEEPEST_NESTING}", problem_mark=self.get_mark())
+            raise yaml.MarkedYAMLError(
+                problem=f"nested deeper than {DEEPEST_NESTING}", problem_mark=parent and parent.start_mark
+            )
         try:
             return super().compose_node(parent, index)
         finally:

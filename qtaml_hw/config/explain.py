@@ -1,0 +1,126 @@
+"""From a pydantic error to a sentence at a place in the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from qtaml_hw.config.document import Layer, locate
+from qtaml_hw.config.fields import FieldSpec, children, suggest
+from qtaml_hw.config.problems import Problem, choose, nearest
+from qtaml_hw.config.yaml_strict import Path, dotted
+from qtaml_hw.units import shorten
+
+_LIMITS: Final = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def _limit(error: ErrorDetails) -> str:
+    word, key = _LIMITS[error["type"]]
+    return f"{shorten(error['input'])} is out of range; allowed: {word} {error['ctx'][key]}"
+
+
+def _choice(error: ErrorDetails) -> str:
+    names = re.findall(r"'([^']*)'", str(error["ctx"]["expected" if "expected" in error["ctx"] else "expected_tags"]))
+    given = error["ctx"].get("tag", error["input"])
+    if not isinstance(given, str):
+        return f"got {shorten(given)}; allowed: {', '.join(names)}"
+    return choose(given, names)
+
+
+def _expected(what: str) -> Callable[[ErrorDetails], str]:
+    return lambda error: f"expected {what}, got {shorten(error['input'])}"
+
+
+_MESSAGES: Final[Mapping[str, Callable[[ErrorDetails], str]]] = {
+    "missing": lambda error: "is missing; it has no default",
+    "literal_error": _choice,
+    "union_tag_invalid": _choice,
+    "union_tag_not_found": lambda error: "kind is missing",
+    "value_error": lambda error: str(error["ctx"]["error"]),
+    "int_type": _expected("a whole number"),
+    "int_from_float": _expected("a whole number"),
+    "int_parsing": _expected("a whole number"),
+    "float_type": _expected("a number"),
+    "float_parsing": _expected("a number"),
+    "finite_number": _expected("a finite number"),
+    "bool_type": _expected("true or false"),
+    "string_type": _expected("a text"),
+    "string_too_long": lambda error: f"the text is longer than {error['ctx']['max_length']} characters",
+    "tuple_type": _expected("a list such as [a, b]"),
+    "list_type": _expected("a list such as [a, b]"),
+    "dict_type": _expected("a mapping such as {key: value}"),
+    "too_short": lambda error: "the list is empty; give at least one",
+    "too_long": lambda error: f"the list is longer than {error['ctx']['max_length']}",
+    **dict.fromkeys(_LIMITS, _limit),
+}
+
+
+def explain(
+    failure: ValidationError, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]
+) -> list[Problem]:
+    """The problems of one section. ``raw`` is what was validated; ``layer`` knows where its values stand."""
+    return [_problem(error, section, raw, layer, fields) for error in failure.errors(include_url=False)]
+
+
+def _problem(error: ErrorDetails, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]) -> Problem:
+    path = (section, *_written_path(error["loc"], raw))
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return dataclasses.replace(locate(layer, path, key=True), message=_unknown_key(path, fields))
+    if error["input"] is None and kind != "missing":
+        return dataclasses.replace(locate(layer, path), message="has no value; give one, or remove the line")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        path = (*path, "kind")
+    if kind in ("model_type", "model_attributes_type"):
+        keys = ", ".join(children(fields, dotted(path)))
+        message = f"expected a mapping with the keys {keys}, got {shorten(error['input'])}"
+        return dataclasses.replace(locate(layer, path), message=message)
+    message = _MESSAGES.get(kind, lambda known: known["msg"])(error)
+    named = _named_field(message, path, layer, fields) if kind == "value_error" else path
+    return dataclasses.replace(locate(layer, named, key=kind == "missing"), message=message)
+
+
+def _written_path(location: tuple[int | str, ...], raw: Any) -> Path:
+    """A pydantic location without the tags of unions, which are no part of the file."""
+    path: list[str | int] = []
+    node = raw
+    for index, step in enumerate(location):
+        if isinstance(node, dict) and step in node:
+            node = node[step]
+        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+            node = node[step]
+        elif index < len(location) - 1 or (isinstance(node, dict) and step == node.get("kind")):
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _named_field(message: str, path: Path, layer: Layer, fields: dict[str, FieldSpec]) -> Path:
+    """A mistake between fields is shown at the first field that the message names and the user wrote."""
+    words = re.findall(r"\w+", message)
+    named: list[tuple[int, Path]] = []
+    for known, leaf in layer.items():
+        if known[: len(path)] != path or len(known) == len(path) or leaf.origin.kind in ("default", "preset"):
+            continue
+        field = fields.get(dotted(known[: len(path) + 1]))
+        spellings = {str(known[len(path)]), field.attribute if field else ""}
+        places = [index for index, word in enumerate(words) if word in spellings]
+        named += [(places[0], known)] if places else []
+    return min(named)[1] if named else path
+
+
+def _unknown_key(path: Path, fields: dict[str, FieldSpec]) -> str:
+    key, prefix = str(path[-1]), dotted(path[:-1])
+    allowed = children(fields, prefix)
+    hint = nearest(key, allowed) or suggest(dotted(path), fields)
+    return f"unknown key {key[:60]!r}; allowed: {', '.join(allowed)}{hint}"
