@@ -1,1 +1,19 @@
 """What a study is: sections in SI, strict YAML, presets, sweeps. Imports nothing of the package but the units."""
+
+from __future__ import annotations
+
+from qtaml_hw.config.document import Origin
+from qtaml_hw.config.load import load_study, parse_study
+from qtaml_hw.config.problems import Problem, StudyError
+from qtaml_hw.config.study import RESULTS_VERSION, Point, Study
+
+__all__ = [
+    "RESULTS_VERSION",
+    "Origin",
+    "Point",
+    "Problem",
+    "Study",
+    "StudyError",
+    "load_study",
+    "parse_study",
+]

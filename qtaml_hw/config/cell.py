@@ -1,16 +1,15 @@
 """The ``cell`` section: one model per kind of cell, told apart by ``kind``.
 
 Attributes have the names of the fields of the cells in ``qtaml_hw.device``, so that a cell is made from a section by
-``GainCell(**section.model_dump(exclude={"kind", "preset"}))``. Every value comes from a preset unless the study overrides
-it; what a cell need not have (junction current, gradients, defects) is zero.
+``GainCell(**section.model_dump(exclude={"kind", "preset"}))``. Every value comes from a preset unless the study
+overrides it; what a cell need not have (junction current, gradients, defects) is zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from qtaml_hw.config.kinds import OneOf
 from qtaml_hw.config.quantities import Quantity, Section
@@ -22,84 +21,70 @@ DEFAULT_PRESET: Final[dict[str, str]] = {
     "edram1t1c": "edram1t1c-65nm",
     "sram6t": "sram6t-45nm",
 }
-"""kind of cell -> the preset that a study without ``preset`` stands on; the first kind is that of a study without cell."""
+"""kind of cell -> the preset that it stands on without ``preset``; the first kind is that of a study without cell."""
 
 STACK_NAMES: Final = ("sio2", "sion", "si3n4", "sio2-hfo2", "sio2-al2o3")
 
 
-@dataclass(frozen=True)
-class Within:
-    """Refuses values outside ``qtaml_hw.limits`` with the physical reason."""
-
-    name: str
-
-    def __call__(self, value: float) -> float:
-        limit = LIMITS[self.name]
-        if not limit.holds(value):
-            raise ValueError(limit.complaint(value))
-        return value
-
-
-def _value(name: str, dimension: str) -> Any:
-    return Annotated[float, Quantity(dimension), AfterValidator(Within(name))]
-
-
-def _number(name: str) -> Any:
-    return Annotated[float, AfterValidator(Within(name))]
+Length = Annotated[float, Quantity("length")]
+Area = Annotated[float, Quantity("area")]
+Voltage = Annotated[float, Quantity("voltage")]
+Temperature = Annotated[float, Quantity("temperature")]
+Capacitance = Annotated[float, Quantity("capacitance")]
+Current = Annotated[float, Quantity("current")]
+ElectronVolt = Annotated[float, Quantity("electronvolt")]
+Fraction = Annotated[float, Quantity("fraction")]
+Rate = Annotated[float, Quantity("rate")]
 
 
 class _Cell(Section):
     """What every kind of cell has."""
 
     preset: str | None = Field(None, description="a file of values with their sources; the fields here override it")
-    t_ox_m: _value("t_ox_m", "length") = Field(
+    t_ox_m: Length = Field(
         alias="t_ox", description="gate dielectric: physical thickness of a single layer, EOT of a bilayer"
     )
-    v_dd_v: _value("v_dd_v", "voltage") = Field(alias="v_dd", description="level of a freshly written node")
-    temperature_k: _value("temperature_k", "temperature") = Field(alias="temperature", description="of the array")
-    sigma_v_th_v: _value("sigma_v_th_v", "voltage") = Field(
+    v_dd_v: Voltage = Field(alias="v_dd", description="level of a freshly written node")
+    temperature_k: Temperature = Field(alias="temperature", description="of the array")
+    sigma_v_th_v: Voltage = Field(
         alias="sigma_v_th", description="threshold voltage from cell to cell (one standard deviation)"
     )
+
+    @field_validator("*")
+    @classmethod
+    def _physical(cls, value: Any, info: ValidationInfo) -> Any:
+        limit = LIMITS.get(info.field_name or "")
+        if limit is not None and not limit.holds(value):
+            raise ValueError(limit.complaint(value))
+        return value
 
 
 class _ChargeCell(_Cell):
     """A bit stored as charge on a node that leaks."""
 
-    v_ref_v: _value("v_ref_v", "voltage") = Field(alias="v_ref", description="level at which the bit is lost")
-    storage_capacitance_f: _value("storage_capacitance_f", "capacitance") = Field(
-        alias="storage_capacitance", description="of the storage node"
-    )
-    overlap_area_m2: _value("overlap_area_m2", "area") = Field(
+    v_ref_v: Voltage = Field(alias="v_ref", description="level at which the bit is lost")
+    storage_capacitance_f: Capacitance = Field(alias="storage_capacitance", description="of the storage node")
+    overlap_area_m2: Area = Field(
         alias="overlap_area", description="gate over source and drain on the node: tunnels without a channel"
     )
-    i_sub_a: _value("i_sub_a", "current") = Field(
-        alias="i_sub", description="subthreshold current of the median cell at 25 degC"
-    )
-    i_sub_activation_ev: _value("i_sub_activation_ev", "electronvolt") = Field(
+    i_sub_a: Current = Field(alias="i_sub", description="subthreshold current of the median cell at 25 degC")
+    i_sub_activation_ev: ElectronVolt = Field(
         alias="i_sub_activation", description="activation energy of the subthreshold current"
     )
-    sigma_t_ox: _value("sigma_t_ox", "fraction") = Field(description="oxide thickness from cell to cell, relative")
-    subthreshold_n: _number("subthreshold_n") = Field(1.5, description="slope factor n of the subthreshold current")
-    i_junction_a: _value("i_junction_a", "current") = Field(
-        0.0, alias="i_junction", description="junction leakage at 25 degC"
-    )
-    i_junction_activation_ev: _value("i_junction_activation_ev", "electronvolt") = Field(
+    sigma_t_ox: Fraction = Field(description="oxide thickness from cell to cell, relative")
+    subthreshold_n: float = Field(1.5, description="slope factor n of the subthreshold current")
+    i_junction_a: Current = Field(0.0, alias="i_junction", description="junction leakage at 25 degC")
+    i_junction_activation_ev: ElectronVolt = Field(
         0.6, alias="i_junction_activation", description="activation energy of the junction leakage"
     )
-    t_ox_gradient: _value("t_ox_gradient", "fraction") = Field(
+    t_ox_gradient: Fraction = Field(
         0.0, description="systematic thickness difference between the edges of the die, relative"
     )
-    sigma_t_ox_die: _value("sigma_t_ox_die", "fraction") = Field(0.0, description="oxide thickness from die to die")
-    sigma_v_th_die_v: _value("sigma_v_th_die_v", "voltage") = Field(
-        0.0, alias="sigma_v_th_die", description="threshold voltage from die to die"
-    )
-    defect_fraction: _value("defect_fraction", "fraction") = Field(
-        0.0, description="share of cells with an extra trap-assisted leakage"
-    )
-    defect_current_a: _value("defect_current_a", "current") = Field(
-        0.0, alias="defect_current", description="median of that leakage at 25 degC"
-    )
-    defect_spread: _number("defect_spread") = Field(1.0, description="sigma of the logarithm of that leakage")
+    sigma_t_ox_die: Fraction = Field(0.0, description="oxide thickness from die to die")
+    sigma_v_th_die_v: Voltage = Field(0.0, alias="sigma_v_th_die", description="threshold voltage from die to die")
+    defect_fraction: Fraction = Field(0.0, description="share of cells with an extra trap-assisted leakage")
+    defect_current_a: Current = Field(0.0, alias="defect_current", description="median of that leakage at 25 degC")
+    defect_spread: float = Field(1.0, description="sigma of the logarithm of that leakage")
     stack: Annotated[str, OneOf(STACK_NAMES, "gate stack")] = Field("sio2", description="gate dielectric")
     write_device: Literal["nmos", "pmos"] = Field(
         "nmos", description="an n-type write device leaks a stored 1, a p-type one a stored 0"
@@ -119,7 +104,7 @@ class GainCellSection(_ChargeCell):
     """2T/3T gain cell: the node is the gate of the read transistor."""
 
     kind: Literal["gain_cell"] = Field(description="kind of cell")
-    gate_area_m2: _value("gate_area_m2", "area") = Field(alias="gate_area", description="channel of the read transistor")
+    gate_area_m2: Area = Field(alias="gate_area", description="channel of the read transistor")
 
 
 class Edram1T1CSection(_ChargeCell):

@@ -20,7 +20,8 @@ OriginKind = Literal["default", "preset", "file", "set", "sweep"]
 class Origin:
     """Where an effective value comes from.
 
-    ``source`` is the file or the citation, ``text`` the value as written there, ``line`` its line (0: no file).
+    ``source`` is the file, or what set the value; ``text`` the value as written there; ``line`` and ``column`` its
+    place (0: no file); ``citation`` what a preset took the value from.
     """
 
     kind: OriginKind
@@ -28,6 +29,7 @@ class Origin:
     text: str
     line: int = 0
     column: int = 0
+    citation: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ def flatten(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def file_layer(tree: Tree, kind: OriginKind, source: str, root: Path = (), skip: frozenset[str] = frozenset()) -> Layer:
-    """The leaves of a file, placed under ``root``, with the marks of the file."""
+def file_layer(tree: Tree) -> Layer:
+    """The leaves of a study file, with the marks of the file."""
     layer: Layer = {}
     for path, value in flatten(tree.data):
-        if path and path[0] not in skip:
+        if path:
             mark = nearest_mark(tree.marks, path)
-            text = mark.text or written(value)
-            layer[(*root, *path)] = Leaf(value, Origin(kind, source, text, mark.line, mark.column), tree.marks)
+            origin = Origin("file", tree.name, mark.text or written(value), mark.line, mark.column)
+            layer[path] = Leaf(value, origin, tree.marks)
     return layer
 
 

@@ -85,7 +85,7 @@ def _problem(error: ErrorDetails, section: str, raw: Any, layer: Layer, fields: 
         keys = ", ".join(children(fields, dotted(path)))
         message = f"expected a mapping with the keys {keys}, got {shorten(error['input'])}"
         return dataclasses.replace(locate(layer, path), message=message)
-    message = _MESSAGES.get(kind, lambda known: known["msg"])(error)
+    message = _MESSAGES[kind](error) if kind in _MESSAGES else error["msg"]
     named = _named_field(message, path, layer, fields) if kind == "value_error" else path
     return dataclasses.replace(locate(layer, named, key=kind == "missing"), message=message)
 
@@ -95,9 +95,8 @@ def _written_path(location: tuple[int | str, ...], raw: Any) -> Path:
     path: list[str | int] = []
     node = raw
     for index, step in enumerate(location):
-        if isinstance(node, dict) and step in node:
-            node = node[step]
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+        inside = step in node if isinstance(node, dict) else isinstance(node, list) and step in range(len(node))
+        if inside:
             node = node[step]
         elif index < len(location) - 1 or (isinstance(node, dict) and step == node.get("kind")):
             continue

@@ -38,7 +38,7 @@ class Document:
     @classmethod
     def of(cls, tree: Tree, folder: FilePath) -> Document:
         """The document of a file that was read."""
-        return cls(tree, folder, file_layer(tree, "file", tree.name))
+        return cls(tree, folder, file_layer(tree))
 
     def changed(self, changes: tuple[Change, ...]) -> Document:
         """The document with one more layer of changes."""
@@ -85,16 +85,15 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
     kind = layer[_KIND].value if _KIND in layer else None
     named = layer.get(_PRESET)
     if named is None:
-        preset = cell_preset(DEFAULT_PRESET[kind if kind in DEFAULT_PRESET else "gain_cell"])
-        if kind is not None and kind not in DEFAULT_PRESET:
+        if kind is not None and (not isinstance(kind, str) or kind not in DEFAULT_PRESET):
             return {}, []
-        origin = Origin("default", "qtaml_hw", preset.name)
-        return preset.layer() | {_PRESET: Leaf(preset.name, origin)}, []
+        preset = cell_preset(DEFAULT_PRESET[kind or next(iter(DEFAULT_PRESET))])
+        return preset.layer() | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
     if not isinstance(named.value, str) or named.value not in cell_presets():
         message = choose(named.value, cell_presets(), "preset")
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
     preset = cell_preset(named.value)
-    if kind is not None and kind in DEFAULT_PRESET and kind != preset.kind:
+    if isinstance(kind, str) and kind in DEFAULT_PRESET and kind != preset.kind:
         fitting = [name for name in cell_presets() if cell_preset(name).kind == kind]
         message = f"the preset {preset.name} is a {preset.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]

@@ -1,22 +1,25 @@
-"""Cell presets: one YAML file per source under ``presets/cells``, laid under the user's own values."""
+"""Cell presets: one YAML file per source under ``presets/cells``, laid under the user's own values.
+
+A file holds ``name``, ``kind``, ``source`` and ``values``; each value with the source that it has:
+``t_ox: {value: 1.8 nm, source: "..."}``.
+"""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Final
 
-from qtaml_hw.config.document import Layer, file_layer
+from qtaml_hw.config.document import Layer, Leaf, Origin
 from qtaml_hw.config.yaml_strict import Tree, decode, read
 
 _FOLDER: Final = FilePath(__file__).parent / "presets" / "cells"
-_ABOUT: Final = frozenset({"title", "description", "source", "sources", "notes"})
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The values of a preset file and what the file says about them."""
+    """A preset file: a kind of cell, the source of the whole, and values with their own sources."""
 
     name: str
     tree: Tree
@@ -27,13 +30,20 @@ class Preset:
         return str(self.tree.data["kind"])
 
     @property
-    def about(self) -> dict[str, Any]:
-        """Title, sources and notes, as written."""
-        return {key: value for key, value in self.tree.data.items() if key in _ABOUT}
+    def source(self) -> str:
+        """What the values as a whole were taken from."""
+        return str(self.tree.data["source"])
 
     def layer(self) -> Layer:
-        """Its values as fields of the cell section."""
-        return file_layer(self.tree, "preset", self.tree.name, root=("cell",), skip=_ABOUT)
+        """Its values as fields of the cell section, each with its citation."""
+        mark = self.tree.marks[("kind",)]
+        origin = Origin("preset", self.tree.name, self.kind, mark.line, mark.column, self.source)
+        layer: Layer = {("cell", "kind"): Leaf(self.kind, origin)}
+        for field, entry in self.tree.data["values"].items():
+            mark = self.tree.marks[("values", field, "value")]
+            origin = Origin("preset", self.tree.name, mark.text, mark.line, mark.column, str(entry["source"]))
+            layer[("cell", field)] = Leaf(entry["value"], origin)
+        return layer
 
 
 @functools.cache

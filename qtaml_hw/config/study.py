@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
 from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -139,7 +139,7 @@ class Study(Section):
         return build(self._document.changed(changes), self)
 
     @classmethod
-    def _assemble(cls, sections: dict[str, Any], document: Document, layer: Layer, raw: dict[str, Any]) -> Self:
+    def _assemble(cls, sections: dict[str, Any], document: Document, layer: Layer, raw: dict[str, Any]) -> Study:
         study = cls.model_construct(**sections)
         study._document, study._layer, study._raw = document, layer, raw
         return study

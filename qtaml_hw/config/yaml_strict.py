@@ -84,9 +84,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self.depth += 1
         if self.depth > DEEPEST_NESTING:
-            raise yaml.MarkedYAMLError(
-                problem=f"nested deeper than {DEEPEST_NESTING}", problem_mark=parent and parent.start_mark
-            )
+            place: yaml.Mark | None = parent.start_mark if parent else None
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEEPEST_NESTING}", problem_mark=place)
         try:
             return super().compose_node(parent, index)
         finally:
