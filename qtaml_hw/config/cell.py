@@ -7,9 +7,9 @@ overrides it; what a cell need not have (junction current, gradients, defects) i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from qtaml_hw.config.kinds import OneOf
 from qtaml_hw.config.quantities import Quantity, Section
@@ -90,14 +90,16 @@ class _ChargeCell(_Cell):
         "nmos", description="an n-type write device leaks a stored 1, a p-type one a stored 0"
     )
 
-    @model_validator(mode="after")
-    def _decays_downwards(self) -> Self:
-        if not self.v_ref_v < self.v_dd_v:
+    @field_validator("v_ref_v")
+    @classmethod
+    def _decays_downwards(cls, value: float, info: ValidationInfo) -> float:
+        v_dd_v = info.data.get("v_dd_v")
+        if v_dd_v is not None and not value < v_dd_v:
             raise ValueError(
-                f"v_ref {show(self.v_ref_v, 'voltage')} must lie below v_dd {show(self.v_dd_v, 'voltage')}: "
+                f"{show(value, 'voltage')} must lie below v_dd = {show(v_dd_v, 'voltage')}: "
                 "the node starts at v_dd and is read as lost below v_ref"
             )
-        return self
+        return value
 
 
 class GainCellSection(_ChargeCell):

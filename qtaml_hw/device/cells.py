@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, fields
+from typing import Literal
 
 from qtaml_hw.device.materials import STACKS
-from qtaml_hw.device.ranges import Range, checked, refuse_outside
+from qtaml_hw.device.ranges import checked
+from qtaml_hw.limits import LIMITS
 
 WriteDevice = Literal["nmos", "pmos"]
-
-_LIMITS: Final[dict[str, Range]] = {
-    "storage_capacitance_f": Range(
-        0.0, 100e-15, False, "capacitance", "a storage node holds charge, and no cell holds 100 fF"
-    ),
-    "overlap_area_m2": Range(0.0, 1e-10, True, "area", "an area is not negative, and a cell is far below 100 um2"),
-    "gate_area_m2": Range(0.0, 1e-10, True, "area", "an area is not negative, and a cell is far below 100 um2"),
-    "i_sub_a": Range(0.0, 1e-6, True, "current", "a leakage is not negative, and above 1 uA the transistor is on"),
-    "i_sub_activation_ev": Range(
-        0.0, 1.5, True, "electronvolt", "silicon leakage is activated by at most about its band gap"
-    ),
-    "i_junction_a": Range(0.0, 1e-6, True, "current", "a leakage is not negative"),
-    "i_junction_activation_ev": Range(
-        0.0, 1.5, True, "electronvolt", "silicon leakage is activated by at most about its band gap"
-    ),
-    "sigma_t_ox": Range(
-        0.0, 0.10, True, "fraction", "oxides are grown to a few per cent; beyond 10 % thickness is no Gaussian"
-    ),
-    "sigma_v_th_v": Range(0.0, 0.2, True, "voltage", "threshold spread of a working process is below 200 mV"),
-    "subthreshold_n": Range(
-        1.0, 3.0, True, "fraction", "60 mV per decade is the limit at room temperature, 3 times that a broken device"
-    ),
-    "t_ox_gradient": Range(
-        -0.2, 0.2, True, "fraction", "a film that differs by more than 20 % over a die is a broken process"
-    ),
-    "sigma_t_ox_die": Range(0.0, 0.10, True, "fraction", "die-to-die spread of an oxide is a few per cent"),
-    "sigma_v_th_die_v": Range(
-        0.0, 0.2, True, "voltage", "die-to-die threshold spread of a working process is below 200 mV"
-    ),
-    "defect_fraction": Range(0.0, 0.1, True, "fraction", "more than 10 % defective cells is no tail"),
-    "defect_current_a": Range(0.0, 1e-6, True, "current", "a leakage is not negative"),
-    "defect_spread": Range(0.0, 5.0, True, "fraction", "a spread of e^5 covers any measured tail"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +49,12 @@ class ChargeCell:
     write_device: WriteDevice = "nmos"
 
     def __post_init__(self) -> None:
-        checked("t_ox_m", self.t_ox_m)
-        checked("voltage_v", self.v_dd_v)
-        checked("temperature_k", self.temperature_k)
-        for name, limit in _LIMITS.items():
-            if hasattr(self, name):
-                refuse_outside(name, getattr(self, name), limit)
-        if not 0.0 < self.v_ref_v < self.v_dd_v:
+        for field in fields(self):
+            if field.name in LIMITS:
+                checked(field.name, getattr(self, field.name))
+        if not self.v_ref_v < self.v_dd_v:
             raise ValueError(
-                f"v_ref_v = {self.v_ref_v:g} V must lie between 0 and v_dd_v = {self.v_dd_v:g} V: "
+                f"v_ref_v = {self.v_ref_v:g} V must lie below v_dd_v = {self.v_dd_v:g} V: "
                 "the node starts at v_dd and is read as lost below v_ref"
             )
         if self.stack not in STACKS:

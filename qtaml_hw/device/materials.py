@@ -60,7 +60,7 @@ class Layer:
         thickness = np.asarray(self.thickness_m, dtype=np.float64)
         if not np.all((thickness > 0.0) & (thickness <= _THICKEST_LAYER_M)):
             raise ValueError(
-                f"layer thickness {self.thickness_m} m of {self.material.name} is outside (0, {_THICKEST_LAYER_M:g}] m"
+                f"layer thickness {self.thickness_m!r} m of {self.material.name} is outside (0, {_THICKEST_LAYER_M:g}] m"
             )
 
     @property

@@ -63,7 +63,7 @@ def _log_wkb_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
     through = (start + root_start * root_end + end) / np.where(total > 0.0, total, 1.0)
     triangle = start * root_start / np.where(layer.drop_ev > 0.0, layer.drop_ev, 1.0)
     mean = np.where((end > 0.0) | (layer.drop_ev <= 0.0), through, triangle)
-    return -4.0 / 3.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * mean
+    return np.asarray(-4.0 / 3.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * mean)
 
 
 def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
@@ -78,7 +78,7 @@ def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
     w = 0.5 * (nodes + 1.0)
     kappa = np.sqrt(np.maximum(start - drop * length * (1.0 - w * w), 0.0))
     integral = np.sum(0.5 * weights * kappa * 2.0 * length * w, axis=-1)
-    return -2.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * integral
+    return np.asarray(-2.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * integral)
 
 
 def _layer_matrix(layer: BarrierLayer, energy_ev: Array) -> tuple[Array, Array, Array, Array]:

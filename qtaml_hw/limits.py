@@ -1,0 +1,84 @@
+"""Ranges in which the device models mean something, each with the physical reason for its limits.
+
+Ground floor, without numpy: the study file is checked against the same table as the models themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from qtaml_hw.units import show
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Allowed values of one physical quantity (SI): low <= x <= high, or low < x <= high when ``open_low``."""
+
+    low: float
+    high: float
+    dimension: str
+    reason: str
+    open_low: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether the value is allowed; never for NaN."""
+        return (self.low < value if self.open_low else self.low <= value) and value <= self.high
+
+    def complaint(self, value: float) -> str:
+        """Why the value is refused: the value, the allowed range, the physical reason."""
+        low, high = (
+            f"{edge:g}" if self.dimension == "number" else show(edge, self.dimension) for edge in (self.low, self.high)
+        )
+        given = f"{value:g}" if self.dimension == "number" else show(value, self.dimension)
+        return f"{given} is outside {'(' if self.open_low else '['}{low}, {high}]: {self.reason}"
+
+
+_LEAK: Final = "a leakage is not negative, and above 1 uA the transistor is on"
+_ARRHENIUS: Final = "silicon leakage is activated by at most about its band gap"
+_AREA: Final = "an area is not negative, and the gate of one cell is below 1 um2"
+
+LIMITS: Final[dict[str, Limit]] = {
+    "t_ox_m": Limit(
+        0.4e-9,
+        10e-9,
+        "length",
+        "at 0.4 nm (two atomic layers) there is no oxide barrier left, above 10 nm no tunnelling",
+        True,
+    ),
+    "voltage_v": Limit(0.0, 3.0, "voltage", "the models hold from 0 V up to the breakdown of a thin oxide"),
+    "temperature_k": Limit(
+        200.0, 450.0, "temperature", "below, carriers freeze out; above, silicon junctions stop working"
+    ),
+    "mass_ratio": Limit(
+        0.02, 1.0, "number", "tunnelling masses in dielectrics lie in (0.02, 1] of the free mass", True
+    ),
+    "barrier_ev": Limit(0.5, 5.0, "electronvolt", "band offsets of gate dielectrics on silicon are 0.5 to 5 eV"),
+    "v_dd_v": Limit(0.0, 3.0, "voltage", "a supply is positive, and above 3 V a thin oxide breaks down", True),
+    "v_ref_v": Limit(0.0, 3.0, "voltage", "a node that may decay to 0 V is never lost", True),
+    "storage_capacitance_f": Limit(
+        0.0, 100e-15, "capacitance", "a node must hold charge, and no cell holds 100 fF", True
+    ),
+    "gate_area_m2": Limit(0.0, 1e-12, "area", _AREA),
+    "overlap_area_m2": Limit(0.0, 1e-12, "area", _AREA),
+    "i_sub_a": Limit(0.0, 1e-6, "current", _LEAK),
+    "i_sub_activation_ev": Limit(0.0, 1.5, "electronvolt", _ARRHENIUS),
+    "i_junction_a": Limit(0.0, 1e-6, "current", _LEAK),
+    "i_junction_activation_ev": Limit(0.0, 1.5, "electronvolt", _ARRHENIUS),
+    "sigma_t_ox": Limit(
+        0.0, 0.10, "fraction", "oxides are grown to a few per cent; beyond 10 % no Gaussian describes them"
+    ),
+    "sigma_v_th_v": Limit(0.0, 0.2, "voltage", "the threshold spread of a working process is below 200 mV"),
+    "subthreshold_n": Limit(1.0, 3.0, "number", "1 is the thermal limit of the subthreshold slope, 3 a broken device"),
+    "t_ox_gradient": Limit(
+        -0.2, 0.2, "fraction", "a film that differs by more than 20 % over a die is a broken process"
+    ),
+    "sigma_t_ox_die": Limit(0.0, 0.10, "fraction", "the die-to-die spread of an oxide is a few per cent"),
+    "sigma_v_th_die_v": Limit(
+        0.0, 0.2, "voltage", "the die-to-die threshold spread of a working process is below 200 mV"
+    ),
+    "defect_fraction": Limit(0.0, 0.1, "fraction", "a tail of more than 10 % of the cells is no tail"),
+    "defect_current_a": Limit(0.0, 1e-6, "current", _LEAK),
+    "defect_spread": Limit(0.0, 5.0, "number", "sigma of the logarithm; e^5 covers any measured tail"),
+}
+"""By the name of the SI argument."""
