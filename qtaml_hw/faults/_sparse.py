@@ -1,0 +1,92 @@
+"""Sparse arrivals of one chunk: a Poisson count per level, then a position and a time for each.
+
+Poisson counts with positions drawn with replacement make every cell's arrivals independent of every other's, so
+nothing has to be rejected; a cell met twice has the smaller U.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw._jit import njit
+from qtaml_hw.faults._streams import LEVEL_STREAM, draw
+from qtaml_hw.faults._uniform import LEVELS, POSITION_BITS, TABLE_WIDTH, compiled_uniform_of_tau, tau_of_draw
+
+MOST_ARRIVALS: Final = LEVELS * TABLE_WIDTH  # more can not be drawn in one chunk
+
+_POSITION_SHIFT = np.uint64(64 - POSITION_BITS)
+_TIME_MASK = np.uint64((1 << (64 - POSITION_BITS)) - 1)
+_TOP_BYTE = np.uint64(56)
+_FIRST = np.uint64(1)
+
+U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+
+
+@njit(inline="always")
+def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
+    """Number of arrivals of a chunk in a level: the Poisson distribution inverted at the stream's first draw."""
+    value = draw(level_key, np.uint64(0))
+    count = guide[level, value >> _TOP_BYTE]
+    while count < TABLE_WIDTH - 1 and cdf[level, count] <= value:
+        count += 1
+    return count
+
+
+@njit()
+def sparse_flips(
+    chunk: U8, chunk_key: np.uint64, levels: int, full_levels: int, probability: F64, tables: tuple[U64, I64],
+    flipped: I32,
+) -> int:
+    """List the cells of a chunk that flip by their arrivals, as ``2 * cell + stored bit``; returns how many."""
+    found = 0
+    cells = 8 * chunk.size
+    for level in range(levels):
+        key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))
+        for i in range(arrivals(key, level, tables[0], tables[1])):
+            value = draw(key, _FIRST + np.uint64(i))
+            cell = np.int64(value >> _POSITION_SHIFT)
+            if cell < cells:
+                plane = cell & 7
+                stored = np.int64(chunk[cell >> 3] >> np.uint8(plane)) & 1
+                if level < full_levels or (
+                    compiled_uniform_of_tau(tau_of_draw(level, value & _TIME_MASK)) < probability[8 * stored + plane]
+                ):
+                    flipped[found] = 2 * cell + stored
+                    found += 1
+    return found
+
+
+@njit()
+def apply_flips(chunk: U8, flipped: I32, found: int) -> None:
+    """Set every listed cell to the complement of the bit it stored: a cell listed twice flips once."""
+    for i in range(found):
+        entry = flipped[i]
+        byte = entry >> 4
+        bit = np.uint8(1 << ((entry >> 1) & 7))
+        if entry & 1:
+            chunk[byte] &= ~bit
+        else:
+            chunk[byte] |= bit
+
+
+@njit()
+def first_uniforms(
+    n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: tuple[U64, I64], uniform: F64
+) -> None:
+    """Lower ``uniform[byte]`` to the U of the earliest arrival in one plane of a chunk, where there is one."""
+    for level in range(levels):
+        key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))
+        for i in range(arrivals(key, level, tables[0], tables[1])):
+            value = draw(key, _FIRST + np.uint64(i))
+            cell = np.int64(value >> _POSITION_SHIFT)
+            byte = cell >> 3
+            if cell & 7 == plane and byte < n_bytes:
+                u = compiled_uniform_of_tau(tau_of_draw(level, value & _TIME_MASK))
+                uniform[byte] = min(uniform[byte], u)

@@ -1,0 +1,54 @@
+"""The weak cells of a plane: where they are and their uniforms, for retention times and simulated time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.faults._chunks import weak_chunks
+from qtaml_hw.faults._flip import MapKey
+from qtaml_hw.faults._notice import compile_notice
+from qtaml_hw.faults._streams import CHUNK_BYTES
+from qtaml_hw.faults._uniform import levels_needed, poisson_tables, word_threshold
+
+MOST_PLANES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class WeakCells:
+    """Cells of one plane with U < p_max: weight index ``position`` int64 [m], ascending, and ``u`` float64 [m]."""
+
+    position: NDArray[np.int64]
+    u: NDArray[np.float64]
+
+
+def weak_cells(n_weights: int, plane: int, p_max: float, *, seed: int, map_index: int = 0,
+               tensor: int = 0) -> WeakCells:
+    """Exactly the cells of a plane whose virtual uniform is below ``p_max``; ``flip_bits`` at p flips ``u < p``.
+
+    Raises ValueError for a negative count, a plane outside 0..31 or a ``p_max`` outside [0, 1].
+    """
+    if n_weights < 0:
+        raise ValueError(f"n_weights must not be negative; got {n_weights}")
+    if not 0 <= plane < MOST_PLANES:
+        raise ValueError(f"plane must be from 0 (least significant) to {MOST_PLANES - 1}; got {plane}")
+    if not 0.0 <= p_max <= 1.0:
+        raise ValueError(f"p_max must be a probability in [0, 1]; got {p_max}")
+    p_max = float(p_max)
+    key = MapKey(seed, map_index, tensor).group(plane // 8)
+    limit, levels, tables = np.uint64(word_threshold(p_max)), levels_needed(p_max), poisson_tables()
+    chunks = -(-n_weights // CHUNK_BYTES)
+    capacity = CHUNK_BYTES + min(n_weights, int(1.05 * p_max * n_weights) + CHUNK_BYTES)
+    parts: list[WeakCells] = []
+    next_chunk = 0
+    while next_chunk < chunks and levels:
+        position, u = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.float64)
+        with compile_notice(weak_chunks):
+            found, next_chunk = weak_chunks(n_weights, plane % 8, p_max, limit, levels, key, next_chunk, tables,
+                                            position, u)
+        parts.append(WeakCells(position[:found].copy(), u[:found].copy()))
+    if not parts:
+        return WeakCells(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
+    return WeakCells(np.concatenate([part.position for part in parts]), np.concatenate([part.u for part in parts]))
