@@ -1,1 +1,16 @@
-"""qtaml_hw.memory"""
+"""The weight memory: geometry, cost, and cells under refresh, scrub and reads in simulated time."""
+
+from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
+from qtaml_hw.memory.commands import CommandLog, simulate_commands
+from qtaml_hw.memory.cost import ArrayCost, array_cost, leakage_factor
+from qtaml_hw.memory.energy import EnergyCosts, energy_costs
+from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
+from qtaml_hw.memory.schedule import Phase, Schedule
+from qtaml_hw.memory.simulate import Memory, simulate
+from qtaml_hw.memory.timeline import Timeline
+
+__all__ = [
+    "ArrayCost", "ArrayGeometry", "ArrayLayout", "CellModel", "CommandLog", "EnergyCosts", "FixedCells", "Memory", "Phase",
+    "PoissonCells", "RefreshPass", "RetentionLaw", "Schedule", "Timeline", "array_cost", "energy_costs", "leakage_factor",
+    "refresh_pass", "simulate", "simulate_commands",
+]

@@ -1,0 +1,82 @@
+"""When a stored bit is lost: the laws that the simulated memory ages its cells by.
+
+A cell owns one uniform U (see :mod:`qtaml_hw.faults`).  Under every law it has flipped exactly when U lies below a
+threshold; the laws differ in what moves that threshold: the longest interval without a restore (retention), the leaky time
+since the cell was written (poisson), or nothing (fixed).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+
+
+@runtime_checkable
+class RetentionLaw(Protocol):
+    """Fixed weak cells: :func:`qtaml_hw.device.population` gives one."""
+
+    @property
+    def leaky_state(self) -> int | None:
+        """The value that leaks away, 1 or 0; None when none does (a static cell)."""
+        ...
+
+    def flip_probability(self, interval_s: ArrayLike) -> Float64:
+        """P(retention time < interval) of a cell that stores the leaky state."""
+        ...
+
+    def retention_quantile(self, u: ArrayLike) -> Float64:
+        """Inverse of ``flip_probability``: seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class PoissonCells:
+    """Memoryless loss of the leaky state at ``rate_per_s`` (1/s): P(lost within t) = 1 - exp(-rate t)."""
+
+    rate_per_s: float
+    leaky_state: int = 1
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.rate_per_s) and self.rate_per_s >= 0.0):
+            raise ValueError(f"a loss rate must be finite and not negative; got {self.rate_per_s:g} 1/s")
+        if self.leaky_state not in (0, 1):
+            raise ValueError(f"leaky_state must be 0 or 1; got {self.leaky_state!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class FixedCells:
+    """Probabilities stated by the user, whatever the time: a stored 0 reads 1 with ``p01``, a stored 1 reads 0 with ``p10``.
+
+    Scalars or float64 [planes], LSB first.  Parity cells take the value of the top plane, beside which they lie.
+    """
+
+    p01: float | Float64
+    p10: float | Float64
+
+    def __post_init__(self) -> None:
+        for name in ("p01", "p10"):
+            p = np.asarray(getattr(self, name), dtype=np.float64)
+            if p.ndim > 1 or not (np.all(p >= 0.0) and np.all(p <= 1.0)):
+                raise ValueError(f"{name} must be a probability in [0, 1], scalar or per plane; got {p.tolist()}")
+
+    def per_plane(self, planes: int) -> Float64:
+        """[2, planes]: row v holds P(flip | stored v)."""
+        return np.stack([np.broadcast_to(np.asarray(p, dtype=np.float64), planes) for p in (self.p01, self.p10)])
+
+
+CellModel = RetentionLaw | PoissonCells | FixedCells
+
+
+def check_cell(cell: object) -> CellModel:
+    """The cell model, or a ValueError that says what one must offer."""
+    if not isinstance(cell, PoissonCells | FixedCells | RetentionLaw):
+        raise ValueError(
+            f"a cell model is PoissonCells, FixedCells, or offers leaky_state, flip_probability and retention_quantile "
+            f"(device.population does); got {type(cell).__name__}"
+        )
+    return cell

@@ -1,0 +1,228 @@
+"""The bank commands of a schedule, in SimPy: which bank is refreshed, scrubbed, read and rewritten when.
+
+Timing does not depend on what the cells hold, so commands are simulated once and cells are aged from their log.  An event
+is a bank command or a layer's read burst, never a row or a cell.  A refresh pass pre-empts a read burst (which ends that
+much later: a stall); every other command waits for the bank.  A command takes effect on all its rows when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.geometry import ArrayLayout
+from qtaml_hw.memory.schedule import Schedule
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CommandLog:
+    """What the banks did.
+
+    ``refresh_s`` per refresh group (bank x class), ``scrub_s`` and ``write_s`` per bank: start times, float64, ascending.
+    ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
+    ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
+    ``inference_s``: latency of every finished inference.
+    """
+
+    refresh_s: tuple[Float64, ...]
+    scrub_s: tuple[Float64, ...]
+    write_s: tuple[Float64, ...]
+    read_s: Float64
+    read_tensor: Int64
+    read_bank: Int64
+    bank_busy_s: Float64
+    stalls: int
+    stall_s: float
+    inference_s: Float64
+
+    @property
+    def refreshes(self) -> int:
+        """Refresh passes, over all groups."""
+        return sum(len(times) for times in self.refresh_s)
+
+    @property
+    def scrubs(self) -> int:
+        """Bank scrubs."""
+        return sum(len(times) for times in self.scrub_s)
+
+    def events(self) -> list[tuple[float, str, int, int]]:
+        """(time_s, action, bank, tensor or row class or -1) of every command, in order of time."""
+        classes = len(self.refresh_s) // len(self.scrub_s)
+        rows = [(t, "refresh", g // classes, g % classes) for g, ts in enumerate(self.refresh_s) for t in ts.tolist()]
+        rows += [(t, "scrub", b, -1) for b, ts in enumerate(self.scrub_s) for t in ts.tolist()]
+        rows += [(t, "write", b, -1) for b, ts in enumerate(self.write_s) for t in ts.tolist()]
+        rows += list(zip(self.read_s.tolist(), ["read"] * len(self.read_s), self.read_bank.tolist(),
+                         self.read_tensor.tolist(), strict=True))
+        return sorted(rows)
+
+
+class _Bank:
+    """A bank as two busy-until numbers: SimPy resources cost five times as much."""
+
+    __slots__ = ("busy_s", "busy_until", "refresh_until", "stall_s", "stalls")
+
+    def __init__(self) -> None:
+        self.busy_until = self.refresh_until = self.busy_s = self.stall_s = 0.0
+        self.stalls = 0
+
+    def refresh(self, time_s: float, pass_s: float) -> float:
+        """Start a pass at once, or after the pass that is under way; its start."""
+        start = max(time_s, self.refresh_until)
+        self.refresh_until = start + pass_s
+        self.busy_s += pass_s
+        if self.busy_until > start:
+            self.busy_until += pass_s
+            self.stalls += 1
+            self.stall_s += pass_s
+        else:
+            self.busy_until = start + pass_s
+        return start
+
+    def occupy(self, time_s: float, duration_s: float) -> float:
+        """Queue a command behind what the bank does; its start."""
+        start = max(time_s, self.busy_until)
+        self.busy_until = start + duration_s
+        self.busy_s += duration_s
+        return start
+
+
+class _Simulation:
+    """The processes that share the banks."""
+
+    def __init__(self, layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
+        banks = layout.geometry.banks
+        self.layout, self.schedule = layout, schedule
+        self.env = simpy.Environment()
+        self.banks = [_Bank() for _ in range(banks)]
+        self.refresh_log: list[list[float]] = [[] for _ in range(layout.groups)]
+        self.scrub_log: list[list[float]] = [[] for _ in range(banks)]
+        self.write_log: list[list[float]] = [[] for _ in range(banks)]
+        self.reads: list[tuple[float, int, int]] = []
+        self.latencies: list[float] = []
+        self.read_s = (layout.bank_words * layout.cycle_s).tolist()
+        self.scrub_s = 2.0 * -(-ecc_words // banks) * layout.cycle_s
+        self.write_s = (layout.bank_words.sum(axis=0) * layout.cycle_s).tolist()
+        self._start()
+
+    def _start(self) -> None:
+        schedule, banks = self.schedule, range(len(self.banks))
+        for row_class, interval_s in enumerate(schedule.refresh_intervals(self.layout.classes)):
+            if interval_s is None:
+                continue
+            if schedule.refresh_mode == "burst":
+                self.env.process(self._refresh(list(banks), row_class, interval_s, interval_s))
+            else:
+                for b in banks:
+                    first = interval_s * (b + 1) / len(self.banks)
+                    self.env.process(self._refresh([b], row_class, interval_s, first))
+        if schedule.scrub_interval_s is not None and self.scrub_s > 0.0:
+            self.env.process(self._scrub(schedule.scrub_interval_s))
+        if schedule.inferences_per_s > 0.0:
+            self.env.process(self._infer(1.0 / schedule.inferences_per_s))
+        lost = [p.end_s for p in schedule.phases if not p.powered]
+        for time_s in sorted({*schedule.reload_times_s, *lost}):
+            self.env.process(self._reload(time_s))
+
+    def run(self) -> None:
+        """Run to the horizon, commands that start at the horizon included."""
+        self.env.run(until=np.nextafter(self.schedule.horizon_s, np.inf))
+
+    def _wait(self, time_s: float) -> simpy.Timeout:
+        return self.env.timeout(max(0.0, time_s - self.env.now))
+
+    def _ticks(self, first_s: float, interval_s: float) -> Iterator[float]:
+        """first, first + interval, ... up to the horizon, free of accumulated rounding."""
+        ticks = int((self.schedule.horizon_s - first_s) / interval_s * (1.0 + 1e-12)) + 1
+        return (first_s + k * interval_s for k in range(max(ticks, 0)))
+
+    def _refresh(self, banks: list[int], row_class: int, interval_s: float, first_s: float) -> Iterator[simpy.Event]:
+        pass_s, classes = self.layout.pass_s(row_class), self.layout.classes
+        for time_s in self._ticks(first_s, interval_s):
+            yield self._wait(time_s)
+            phase = self.schedule.phase_at(time_s)
+            if phase is None or (phase.refresh and phase.powered):
+                for b in banks:
+                    self.refresh_log[b * classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
+
+    def _scrub(self, interval_s: float) -> Iterator[simpy.Event]:
+        for time_s in self._ticks(interval_s, interval_s):
+            yield self._wait(time_s)
+            phase = self.schedule.phase_at(time_s)
+            if phase is None or phase.powered:
+                for log, bank in zip(self.scrub_log, self.banks, strict=True):
+                    log.append(bank.occupy(time_s, self.scrub_s))
+
+    def _reload(self, time_s: float) -> Iterator[simpy.Event]:
+        yield self._wait(time_s)
+        for log, bank, duration_s in zip(self.write_log, self.banks, self.write_s, strict=True):
+            log.append(bank.occupy(time_s, duration_s))
+
+    def _infer(self, interval_s: float) -> Iterator[simpy.Event]:
+        compute = self.schedule.layer_time_s or (0.0,) * len(self.read_s)
+        for arrival_s in self._ticks(0.0, interval_s):
+            if arrival_s > self.env.now:
+                yield self._wait(arrival_s)
+            phase = self.schedule.phase_at(arrival_s)
+            if phase is not None and not (phase.inferences and phase.powered):
+                continue
+            for tensor, layer_s in enumerate(compute):
+                start_s = self.env.now
+                yield from self._burst(tensor)
+                if start_s + layer_s > self.env.now:
+                    yield self._wait(start_s + layer_s)
+            self.latencies.append(self.env.now - arrival_s)
+
+    def _burst(self, tensor: int) -> Iterator[simpy.Event]:
+        """Read one tensor from all its banks; refresh passes meanwhile move the end."""
+        used = [(b, seconds) for b, seconds in enumerate(self.read_s[tensor]) if seconds > 0.0]
+        now = self.env.now
+        self.reads += [(self.banks[b].occupy(now, seconds), tensor, b) for b, seconds in used]
+        while (end_s := max((self.banks[b].busy_until for b, _ in used), default=now)) > self.env.now:
+            yield self._wait(end_s)
+
+
+def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
+    """ValueError with the shares when refresh, scrub and inference reads need more than the banks can give."""
+    refresh = layout.check_refresh(schedule.refresh_intervals(layout.classes))
+    reads = float(layout.bank_words.sum(axis=0).max()) * layout.cycle_s * schedule.inferences_per_s
+    scrub = 0.0
+    if schedule.scrub_interval_s is not None:
+        scrub = 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s / schedule.scrub_interval_s
+    if refresh + reads + scrub > 1.0:
+        raise ValueError(
+            f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh {refresh:.1%}, inference "
+            f"reads {reads:.1%}, scrub {scrub:.1%}): more banks, a wider word or fewer inferences per second are needed"
+        )
+
+
+def simulate_commands(layout: ArrayLayout, schedule: Schedule, ecc_words: int = 0) -> CommandLog:
+    """Run the bank commands of a schedule; ``ecc_words`` code words are scrubbed, evenly spread over the banks.
+
+    ValueError when refresh, scrub and reads together exceed the bandwidth, or layer times do not fit the tensors.
+    """
+    tensors = len(layout.tensor_starts) - 1
+    if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
+        raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
+    _check_bandwidth(layout, schedule, ecc_words)
+    simulation = _Simulation(layout, schedule, ecc_words)
+    simulation.run()
+    reads = sorted(simulation.reads)
+    return CommandLog(
+        refresh_s=tuple(np.array(t) for t in simulation.refresh_log),
+        scrub_s=tuple(np.array(t) for t in simulation.scrub_log),
+        write_s=tuple(np.array(t) for t in simulation.write_log),
+        read_s=np.array([r[0] for r in reads]),
+        read_tensor=np.array([r[1] for r in reads], dtype=np.int64),
+        read_bank=np.array([r[2] for r in reads], dtype=np.int64),
+        bank_busy_s=np.array([b.busy_s for b in simulation.banks]),
+        stalls=sum(b.stalls for b in simulation.banks),
+        stall_s=sum(b.stall_s for b in simulation.banks),
+        inference_s=np.array(simulation.latencies),
+    )

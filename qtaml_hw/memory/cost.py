@@ -1,0 +1,236 @@
+"""What a memory array costs: area, energy, leakage, time, by power laws fitted to CACTI 7.
+
+The coefficients, their worst residuals and the bands between tools are in ``presets/cacti7_arrays.json``, written by
+``scripts/fit_cacti.py``.  What CACTI does not give is derived here and says so in ``ArrayCost.source``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+
+CellKind = Literal["sram", "edram"]
+Periphery = Literal["hp", "lop", "lstp"]
+
+BITS_PER_MB: Final = 8.0 * 1024.0**2
+FITTED_WIDTHS: Final = (64, 256)
+FITTED_NODES_NM: Final = (22.0, 32.0, 45.0, 65.0, 90.0)
+FITTED_CAPACITY_BITS: Final = (64 * 8192, 4096 * 8192)
+TEMPERATURE_K: Final = (300.0, 400.0)
+QUANTITIES: Final = (
+    "area_m2", "read_energy_j", "write_energy_j", "leakage_w", "gate_leakage_w", "access_s", "cycle_s", "refresh_energy_j",
+)
+# eDRAM refresh: tools differ 2-4x at 45 nm, 4 MB (CACTI above DESTINY); area 1.9x; SRAM area 20 %.
+EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, periphery, width, capacity)
+
+
+@dataclass(frozen=True)
+class ArrayCost:
+    """Cost of one array (one bank) at one operating point; every energy is per access of ``word_bits`` bits.
+
+    ``leakage_w`` is the subthreshold leakage without refresh, ``gate_leakage_w`` CACTI's separate gate leakage,
+    ``refresh_energy_j`` the energy of refreshing the whole array once, ``refresh_w`` that energy over CACTI's own
+    retention interval ``refresh_interval_s`` (0 for SRAM).  ``bands`` hold (low, high) of every quantity: the residual of
+    the fit and, where another tool was run, the disagreement of the tools.
+    """
+
+    capacity_bits: int
+    word_bits: int
+    node_m: float
+    cell: CellKind
+    periphery: Periphery
+    temperature_k: float
+    area_m2: float
+    read_energy_j: float
+    write_energy_j: float
+    leakage_w: float
+    gate_leakage_w: float
+    access_s: float
+    cycle_s: float
+    refresh_energy_j: float
+    refresh_interval_s: float
+    bands: Mapping[str, tuple[float, float]]
+    source: str
+
+    @property
+    def refresh_w(self) -> float:
+        """Refresh power at CACTI's own retention interval, watt; 0 for SRAM."""
+        return self.refresh_power_w(self.refresh_interval_s) if self.refresh_interval_s > 0.0 else 0.0
+
+    @property
+    def static_w(self) -> float:
+        """Leakage, gate leakage and refresh (at CACTI's interval) together, watt."""
+        return self.leakage_w + self.gate_leakage_w + self.refresh_w
+
+    def refresh_power_w(self, interval_s: float) -> float:
+        """Refresh power when the whole array is refreshed once per ``interval_s`` (seconds, > 0)."""
+        if not interval_s > 0.0:
+            raise ValueError(f"a refresh interval must be positive; got {interval_s:g} s")
+        return self.refresh_energy_j / interval_s
+
+    def band(self, quantity: str) -> tuple[float, float]:
+        """(low, high) of a quantity, in its own unit; ValueError for an unknown name."""
+        if quantity == "refresh_w":
+            low, high = self.bands["refresh_energy_j"]
+            scale = 1.0 / self.refresh_interval_s if self.refresh_interval_s > 0.0 else 0.0
+            return low * scale, high * scale
+        if quantity not in self.bands:
+            raise ValueError(f"no band for {quantity!r}; there are bands for {', '.join((*self.bands, 'refresh_w'))}")
+        return self.bands[quantity]
+
+
+@lru_cache(maxsize=1)
+def _preset() -> dict[str, Any]:
+    """The fitted coefficients; a constant of the package."""
+    text = resources.files("qtaml_hw.memory").joinpath("presets/cacti7_arrays.json").read_text(encoding="utf-8")
+    preset: dict[str, Any] = json.loads(text)
+    return preset
+
+
+@dataclass(frozen=True)
+class _Law:
+    """One power law: value at 1 MB, exponent, worst relative residual."""
+
+    at_1mb: float
+    exponent: float
+    residual: float
+
+    def value(self, capacity_bits: float) -> float:
+        return self.at_1mb * (capacity_bits / BITS_PER_MB) ** self.exponent
+
+
+def _blend(laws: list[_Law], weights: list[float]) -> _Law:
+    """Interpolation (or extrapolation) of power laws in the logarithm."""
+    level = math.exp(sum(w * math.log(law.at_1mb) for w, law in zip(weights, laws, strict=True)))
+    exponent = sum(w * law.exponent for w, law in zip(weights, laws, strict=True))
+    return _Law(level, exponent, max(law.residual for law in laws))
+
+
+def _between(x: float, grid: tuple[float, ...]) -> tuple[list[float], list[float]]:
+    """The one or two grid points around x and their weights, linear in log x; beyond the grid the last two points."""
+    if x in grid:
+        return [x], [1.0]
+    upper = min(max(int(np.searchsorted(grid, x)), 1), len(grid) - 1)
+    low, high = grid[upper - 1], grid[upper]
+    share = math.log(x / low) / math.log(high / low)
+    return [low, high], [1.0 - share, share]
+
+
+def _nodes(cell: str, periphery: str) -> tuple[float, ...]:
+    fits = _preset()["fits"]
+    return tuple(node for node in FITTED_NODES_NM if f"{cell}-{periphery}-{node:.0f}-64" in fits)
+
+
+def _fitted(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:
+    """The law at a node and width, interpolated in the logarithm of both."""
+    fits = _preset()["fits"]
+    nodes, node_weights = _between(node_nm, _nodes(cell, periphery))
+    widths, width_weights = _between(word_bits, tuple(float(w) for w in FITTED_WIDTHS))
+    laws = [_Law(*fits[f"{cell}-{periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
+    return _blend(laws, [a * b for a in node_weights for b in width_weights])
+
+
+def _law(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:
+    """The law of a quantity, with what CACTI does not give derived from what it gives."""
+    if cell == "edram" and quantity == "write_energy_j":  # CACTI's eDRAM write energy is not credible; DESTINY: write/read 0.99
+        quantity = "read_energy_j"
+    if cell == "edram" and periphery == "lop":  # no LP-DRAM rows with LOP periphery: LSTP rows times SRAM's LOP/LSTP ratio
+        base = _fitted(cell, "lstp", node_nm, word_bits, quantity)
+        if quantity == "refresh_energy_j":
+            return base
+        up, down = (_fitted("sram", p, node_nm, word_bits, quantity) for p in ("lop", "lstp"))
+        return _blend([base, up, down], [1.0, 1.0, -1.0])
+    return _fitted(cell, periphery, node_nm, word_bits, quantity)
+
+
+def leakage_factor(cell: CellKind, periphery: Periphery, node_m: float, temperature_k: float) -> float:
+    """Subthreshold leakage at a temperature over that at 350 K (CACTI 7, 300-400 K; dimensionless).
+
+    CACTI has HP and LSTP curves at 22, 32 and 45 nm.  Other nodes take the nearest of them; LOP takes the 45 nm HP curve and
+    eDRAM with HP periphery the SRAM one (assumed).  The 22 nm LSTP curve is not monotone and is replaced by 32 nm.
+    """
+    curves = _preset()["leakage_over_350k"]
+    family = "sram-lstp" if periphery == "lstp" else "sram-hp"
+    node = 45 if periphery == "lop" else min((22, 32, 45), key=lambda n: abs(n - node_m * 1e9))
+    node = 32 if family == "sram-lstp" and node == 22 else node
+    curve = np.array(curves[f"{family}-{node}"])
+    return float(np.exp(np.interp(temperature_k, curve[:, 0], np.log(curve[:, 1]))))
+
+
+def _check(capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str, temperature_k: float) -> None:
+    if cell not in ("sram", "edram"):
+        raise ValueError(f"cell must be 'sram' or 'edram'; got {cell!r}")
+    if periphery not in ("hp", "lop", "lstp"):
+        raise ValueError(f"periphery must be 'hp', 'lop' or 'lstp' (ITRS device classes); got {periphery!r}")
+    if not 22.0 <= node_nm <= 90.0:
+        raise ValueError(f"the fitted technologies span 22 nm to 90 nm; got node_m = {node_nm * 1e-9:g} m ({node_nm:g} nm)")
+    if not 1 <= word_bits <= 4096:
+        raise ValueError(f"word_bits must lie in 1 to 4096; got {word_bits}")
+    if not (math.isfinite(capacity_bits) and word_bits <= capacity_bits <= 2**36):
+        raise ValueError(f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}")
+    if not TEMPERATURE_K[0] <= temperature_k <= TEMPERATURE_K[1]:
+        raise ValueError(f"CACTI's temperatures span 300 K to 400 K; got {temperature_k:g} K")
+
+
+def _stretches(capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str) -> list[str]:
+    """In words, every way in which this point lies outside the fitted rows."""
+    tests = (
+        (cell == "edram" and periphery == "lop", "LOP eDRAM scaled from LSTP by the SRAM LOP/LSTP ratio"),
+        (cell == "edram" and node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
+        (not FITTED_WIDTHS[0] / 2 <= word_bits <= FITTED_WIDTHS[1] * 2, "word width extrapolated from 64 and 256 bit"),
+        (not FITTED_CAPACITY_BITS[0] / 2 <= capacity_bits <= FITTED_CAPACITY_BITS[1] * 4, "capacity extrapolated from 64 KB to 4 MB"),
+    )
+    return [text for applies, text in tests if applies]
+
+
+def array_cost(
+    capacity_bits: float,
+    word_bits: int,
+    node_m: float,
+    cell: CellKind = "sram",
+    periphery: Periphery = "lstp",
+    temperature_k: float = 350.0,
+) -> ArrayCost:
+    """Area, energy, leakage and timing of one bank.
+
+    Parameters: capacity in bits, accessed word in bits, technology node in metres (22 to 90 nm; between fitted nodes
+    interpolated in the logarithm), cell, ITRS periphery class, temperature in kelvin (300 to 400).
+
+    Source: CACTI 7 power laws (see the preset); SRAM worst residuals 13 % area, 12 % read energy, 5 % leakage; eDRAM
+    leakage and refresh steps with CACTI's organisation, up to 37 % and 42 %.  Raises ValueError outside the ranges named.
+    """
+    node_nm = round(node_m * 1e9, 6)
+    _check(capacity_bits, word_bits, node_nm, cell, periphery, temperature_k)
+    stretches = _stretches(capacity_bits, word_bits, node_nm, cell, periphery)
+    widening = EXTRAPOLATION_FACTOR ** len(stretches)
+    tools = _preset()["destiny_over_fit"][cell]
+    values: dict[str, float] = {}
+    bands: dict[str, tuple[float, float]] = {}
+    for name in QUANTITIES:
+        if name == "refresh_energy_j" and cell == "sram":
+            values[name], bands[name] = 0.0, (0.0, 0.0)
+            continue
+        law = _law(cell, periphery, node_nm, word_bits, name)
+        value = law.value(capacity_bits)
+        if name == "leakage_w":
+            value *= leakage_factor(cell, periphery, node_m, temperature_k)
+        low, high = tools.get(name, (1.0, 1.0))
+        fit = (1.0 + law.residual) * widening
+        values[name] = value
+        bands[name] = value * min(low, 1.0 / fit), value * max(high, fit)
+    interval_s = _fitted(cell, "hp", node_nm, word_bits, "refresh_interval_s").at_1mb if cell == "edram" else 0.0
+    source = "; ".join(["CACTI 7 power laws (presets/cacti7_arrays.json)", *stretches])
+    if cell == "edram":
+        source += "; eDRAM write energy taken equal to its read energy"
+    return ArrayCost(
+        capacity_bits=round(capacity_bits), word_bits=word_bits, node_m=node_m, cell=cell, periphery=periphery,
+        temperature_k=temperature_k, refresh_interval_s=interval_s, bands=MappingProxyType(bands), source=source, **values,
+    )

@@ -1,0 +1,85 @@
+"""What every action of the memory costs in energy: the array's share from the cost model, the codec's from its hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.memory.commands import CommandLog
+from qtaml_hw.memory.geometry import ArrayLayout
+from qtaml_hw.memory.schedule import Schedule
+
+Int64 = NDArray[np.int64]
+ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "leakage")
+
+
+@dataclass(frozen=True)
+class EnergyCosts:
+    """Joules per action of one bank, watts of all banks.
+
+    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by name of
+    the menu entry; ``leakage_w`` of all banks (subthreshold and gate).
+    """
+
+    read_j: float
+    write_j: float
+    refresh_row_j: float
+    leakage_w: float
+    decode_j: Mapping[str, float]
+    encode_j: Mapping[str, float]
+    source: str
+
+
+def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
+    """Costs of an image's array: CACTI power laws per bank, codec energies of the plan's codes at the same node.
+
+    Rows of a memory whose cost model has no refresh (SRAM) cost a read and a write of every word of the row.
+    """
+    geometry = layout.geometry
+    bank = geometry.bank_cost(layout.stored_bits)
+    words_per_row = geometry.row_bits // geometry.word_bits
+    rows = int(layout.rows_per_group.sum())
+    row_j = bank.refresh_energy_j / rows if bank.refresh_energy_j > 0.0 else words_per_row * (bank.read_energy_j + bank.write_energy_j)
+    codecs = {e.name: e.code.hardware(geometry.node_m) for e in plan.entries if e.code is not None}
+    return EnergyCosts(
+        read_j=bank.read_energy_j,
+        write_j=bank.write_energy_j,
+        refresh_row_j=row_j,
+        leakage_w=geometry.banks * (bank.leakage_w + bank.gate_leakage_w),
+        decode_j={name: hardware.decode_energy_j for name, hardware in codecs.items()},
+        encode_j={name: hardware.encode_energy_j for name, hardware in codecs.items()},
+        source="; ".join([bank.source, *dict.fromkeys(h.source for h in codecs.values())]),
+    )
+
+
+def spent(layout: ArrayLayout, schedule: Schedule, log: CommandLog, words: Mapping[str, Int64], costs: EnergyCosts) -> dict[str, float]:
+    """Joules by action over the horizon; ``words`` int64 [tensors] of ECC words by menu entry.
+
+    The first write of the whole image is counted.  A scrub and an ECC-aware refresh decode and encode every ECC word.
+    """
+    geometry = layout.geometry
+    reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
+    np.add.at(reads, (log.read_tensor, log.read_bank), 1)
+    image_words = layout.bank_words.sum(axis=0)
+    rewrites = np.array([1 + len(times) for times in log.write_s])
+    passes = np.array([len(times) for times in log.refresh_s]).reshape(geometry.banks, layout.classes)
+    images_refreshed = float(passes.sum()) / layout.groups if schedule.ecc_aware_refresh else 0.0
+    scrubs = log.scrubs / geometry.banks
+    energy = dict.fromkeys(ACTIONS, 0.0)
+    energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
+    energy["write"] = float((rewrites * image_words).sum()) * costs.write_j
+    energy["refresh"] = float((passes * layout.rows_per_group).sum()) * costs.refresh_row_j
+    for name, per_tensor in words.items():
+        total = int(per_tensor.sum())
+        share = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
+        decoded = float((per_tensor * share).sum()) + total * (scrubs + images_refreshed)
+        energy["decode"] += decoded * costs.decode_j[name]
+        energy["encode"] += total * (float(rewrites.mean()) + scrubs + images_refreshed) * costs.encode_j[name]
+        energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
+    dark = sum(p.end_s - p.start_s for p in schedule.phases if not p.powered)
+    energy["leakage"] = costs.leakage_w * (schedule.horizon_s - dark)
+    return energy

@@ -1,0 +1,101 @@
+"""The record of a simulated memory: what was read when, what was lost and corrected, what the banks did and spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.commands import CommandLog
+
+Codes = NDArray[np.unsignedinteger]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """One fault map over simulated time.
+
+    Per sample (int64 [samples], in order of ``sample_times_s``): ``flips_raw``, stored bits in error before decoding,
+    check bits included; ``flips_data`` and ``flips_parity``, its parts; ``flips_read``, weight bits wrong as read after
+    decoding; ``words_corrected`` and ``words_uncorrectable``, ECC words that this read-out changed or flagged.
+
+    Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable (each time
+    it was found), words reloaded from the backing store.  ``energy_j`` by action, joules.
+    """
+
+    sample_times_s: tuple[float, ...]
+    read_out: tuple[tuple[Codes, ...], ...] = field(repr=False)
+    flips_data: Int64
+    flips_parity: Int64
+    flips_read: Int64
+    words_corrected: Int64
+    words_uncorrectable: Int64
+    scrub_corrected: int
+    refresh_corrected: int
+    corrections_uncorrectable: int
+    words_reloaded: int
+    log: CommandLog = field(repr=False)
+    horizon_s: float
+    energy_j: Mapping[str, float]
+    law: str
+    warnings: tuple[str, ...]
+    source: str
+
+    @property
+    def flips_raw(self) -> Int64:
+        """Stored bits in error before decoding, check bits included, at every sample."""
+        return self.flips_data + self.flips_parity
+
+    @property
+    def snapshots(self) -> dict[float, list[Codes]]:
+        """Codes of every tensor as read after decoding, by sample time in seconds."""
+        return {t: list(codes) for t, codes in zip(self.sample_times_s, self.read_out, strict=True)}
+
+    @property
+    def reads(self) -> int:
+        """Layer read bursts of banks."""
+        return len(self.log.read_s)
+
+    @property
+    def refreshes(self) -> int:
+        """Refresh passes of banks (row classes counted apart)."""
+        return self.log.refreshes
+
+    @property
+    def scrubs(self) -> int:
+        """Scrubs of banks."""
+        return self.log.scrubs
+
+    @property
+    def stalls(self) -> int:
+        """Read bursts held up by a refresh pass."""
+        return self.log.stalls
+
+    @property
+    def bank_busy_fraction(self) -> Float64:
+        """Share of the horizon in which each bank was occupied: float64 [banks]."""
+        return self.log.bank_busy_s / self.horizon_s
+
+    @property
+    def events(self) -> list[tuple[float, str, int, int]]:
+        """(time_s, action, bank, tensor or row class or -1) of every bank command."""
+        return self.log.events()
+
+    @property
+    def total_energy_j(self) -> float:
+        """Joules over the horizon, all actions."""
+        return sum(self.energy_j.values())
+
+    @property
+    def average_power_w(self) -> float:
+        """Energy over the horizon, watt."""
+        return self.total_energy_j / self.horizon_s
+
+
+def sample_arrays(samples: int, tensors: Sequence[Codes]) -> list[Codes]:
+    """Writable copies [samples, weights] of every tensor's codes."""
+    return [np.repeat(codes[None, :], samples, axis=0) for codes in tensors]
