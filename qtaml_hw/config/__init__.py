@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtaml_hw.config.document import Origin
 from qtaml_hw.config.load import load_study, parse_study
 from qtaml_hw.config.problems import Problem, StudyError
+from qtaml_hw.config.schema import json_schema
 from qtaml_hw.config.study import RESULTS_VERSION, Point, Study
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Problem",
     "Study",
     "StudyError",
+    "json_schema",
     "load_study",
     "parse_study",
 ]

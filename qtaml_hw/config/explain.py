@@ -16,6 +16,8 @@ from qtaml_hw.config.problems import Problem, choose, nearest
 from qtaml_hw.config.yaml_strict import Path, dotted
 from qtaml_hw.units import shorten
 
+MISSING: Final = "is missing; it has no default"
+
 _LIMITS: Final = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -30,8 +32,8 @@ def _limit(error: ErrorDetails) -> str:
 
 
 def _choice(error: ErrorDetails) -> str:
-    names = re.findall(r"'([^']*)'", str(error["ctx"]["expected" if "expected" in error["ctx"] else "expected_tags"]))
-    given = error["ctx"].get("tag", error["input"])
+    names = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
+    given = error["input"]
     if not isinstance(given, str):
         return f"got {shorten(given)}; allowed: {', '.join(names)}"
     return choose(given, names)
@@ -42,10 +44,8 @@ def _expected(what: str) -> Callable[[ErrorDetails], str]:
 
 
 _MESSAGES: Final[Mapping[str, Callable[[ErrorDetails], str]]] = {
-    "missing": lambda error: "is missing; it has no default",
+    "missing": lambda error: MISSING,
     "literal_error": _choice,
-    "union_tag_invalid": _choice,
-    "union_tag_not_found": lambda error: "kind is missing",
     "value_error": lambda error: str(error["ctx"]["error"]),
     "int_type": _expected("a whole number"),
     "int_from_float": _expected("a whole number"),
@@ -79,28 +79,31 @@ def _problem(error: ErrorDetails, section: str, raw: Any, layer: Layer, fields: 
         return dataclasses.replace(locate(layer, path, key=True), message=_unknown_key(path, fields))
     if error["input"] is None and kind != "missing":
         return dataclasses.replace(locate(layer, path), message="has no value; give one, or remove the line")
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        path = (*path, "kind")
     if kind in ("model_type", "model_attributes_type"):
         keys = ", ".join(children(fields, dotted(path)))
         message = f"expected a mapping with the keys {keys}, got {shorten(error['input'])}"
         return dataclasses.replace(locate(layer, path), message=message)
     message = _MESSAGES[kind](error) if kind in _MESSAGES else error["msg"]
-    named = _named_field(message, path, layer, fields) if kind == "value_error" else path
-    return dataclasses.replace(locate(layer, named, key=kind == "missing"), message=message)
+    place = locate(layer, path, key=kind == "missing")
+    leaf = layer.get(path)
+    if leaf is not None and leaf.origin.kind == "preset":
+        message = f"{message} ({path[-1]} is {leaf.origin.text} in the preset)"
+        path = path[:-1]
+    if kind == "value_error":
+        place = locate(layer, _named_field(message, path, layer, fields), key=kind == "missing")
+    return dataclasses.replace(place, message=message)
 
 
 def _written_path(location: tuple[int | str, ...], raw: Any) -> Path:
-    """A pydantic location without the tags of unions, which are no part of the file."""
+    """A pydantic location without the branches of unions, which are no part of the file."""
     path: list[str | int] = []
     node = raw
     for index, step in enumerate(location):
-        inside = step in node if isinstance(node, dict) else isinstance(node, list) and step in range(len(node))
-        if inside:
+        if step in node if isinstance(node, dict) else isinstance(node, list) and step in range(len(node)):
             node = node[step]
-        elif index < len(location) - 1 or (isinstance(node, dict) and step == node.get("kind")):
-            continue
-        path.append(step)
+            path.append(step)
+        elif index == len(location) - 1 and isinstance(node, dict):
+            path.append(step)
     return tuple(path)
 
 

@@ -15,7 +15,12 @@ class Section(BaseModel):
     """A part of the study file: frozen, unknown keys refused, YAML keys as aliases of SI-named fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=False, validate_default=False, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        populate_by_name=False,
+        validate_default=False,
+        allow_inf_nan=False,
+        defer_build=True,  # a command that checks one study builds one kind of cell, not all of them
     )
 
 

@@ -8,18 +8,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Final
+from typing import Any, Final, get_args
 
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
-from qtaml_hw.config.cell import DEFAULT_PRESET, CellSection
+from qtaml_hw.config.cell import CellSection
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.explain import explain
-from qtaml_hw.config.fields import FieldSpec, catalogue, suggest
+from qtaml_hw.config.explain import MISSING, explain
+from qtaml_hw.config.fields import FieldSpec, catalogue, models_in, suggest
 from qtaml_hw.config.layers import Document, change_path
-from qtaml_hw.config.problems import Problem, StudyError
+from qtaml_hw.config.problems import Problem, StudyError, choose
 from qtaml_hw.config.protection import ProtectionSection
 from qtaml_hw.config.quantities import Section
 from qtaml_hw.config.sections import (
@@ -34,7 +33,7 @@ from qtaml_hw.config.sections import (
 from qtaml_hw.config.sources import DataSection, NetworkSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
 from qtaml_hw.config.yaml_strict import dotted
-from qtaml_hw.units import show
+from qtaml_hw.units import shorten, show
 
 RESULTS_VERSION: Final = 1
 """Raised whenever the same study would give other numbers than before; part of every identity."""
@@ -62,6 +61,14 @@ class Study(Section):
     _document: Document = PrivateAttr()
     _layer: Layer = PrivateAttr()
     _raw: dict[str, Any] = PrivateAttr()
+    _points: tuple[Point, ...] | None = PrivateAttr(None)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal labels, values and sweep; where the values were written does not count."""
+        return self.model_dump() == other.model_dump() if isinstance(other, Study) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.identity())
 
     @property
     def file(self) -> str:
@@ -105,6 +112,11 @@ class Study(Section):
 
         Raises StudyError with every problem of every point, each naming its point.
         """
+        if self._points is None:
+            self._points = self._checked_points()
+        return self._points
+
+    def _checked_points(self) -> tuple[Point, ...]:
         specs, problems = sweep_plan(self._document)
         points: list[Point] = []
         for spec in specs:
@@ -159,39 +171,79 @@ _NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 def build(document: Document, previous: Study | None = None) -> Study:
     """Check a document. Sections that are as in ``previous`` are taken over. Raises StudyError with every problem."""
-    layer, wrong = document.effective(catalogue(Study))
-    problems = list(wrong)
+    layer, problems = document.effective(catalogue(Study))
     raw = nest(layer)
-    kind = raw.get("cell", {}).get("kind") if isinstance(raw.get("cell"), dict) else None
-    fields = catalogue(Study, kind) if kind in _KINDS else catalogue(Study)
+    fields = _fields_of(raw)
     sections: dict[str, Any] = {}
-    for attribute, (name, adapter) in _ADAPTERS.items():
-        if name not in raw and name != "cell":
-            sections[attribute] = Study.model_fields[attribute].get_default(call_default_factory=True)
-            continue
-        values = raw.get(name, {})
-        if previous is not None and previous._raw.get(name, {}) == values:
+    for attribute, info in Study.model_fields.items():
+        name = info.alias or attribute
+        if name not in raw:
+            if attribute != "cell":
+                sections[attribute] = info.get_default(call_default_factory=True)
+        elif previous is not None and previous._raw.get(name) == raw[name]:
             sections[attribute] = getattr(previous, attribute)
-            continue
-        try:
-            sections[attribute] = adapter.validate_python(values)
-        except ValidationError as failure:
-            if not (name == "cell" and wrong):
-                problems += explain(failure, name, values, layer, fields)
+        else:
+            try:
+                sections[attribute] = _section(attribute, raw[name])
+            except ValidationError as failure:
+                problems += explain(failure, name, raw[name], layer, fields)
+            except _Refused as refusal:
+                path = (name, *refusal.inside)
+                problems.append(dataclasses.replace(locate(layer, path), path=dotted(path), message=str(refusal)))
+    if any(problem.path == "cell.preset" for problem in problems):
+        problems = [problem for problem in problems if not _lacks_preset(problem)]
     problems += [_unknown_section(name, layer, fields) for name in raw if name not in _NAMES]
+    problems += _between(sections, layer)
+    if problems:
+        found = {_in_file(problem, document) for problem in problems}
+        raise StudyError(sorted(found, key=lambda problem: (problem.line, problem.column, problem.path)))
+    return Study._assemble(sections, document, layer, raw)
+
+
+def _lacks_preset(problem: Problem) -> bool:
+    """Whether a value of the cell is missing only because its preset is."""
+    return problem.path.startswith("cell.") and problem.message == MISSING
+
+
+class _Refused(ValueError):
+    """A value that no model of pydantic looks at."""
+
+    def __init__(self, message: str, *inside: str) -> None:
+        super().__init__(message)
+        self.inside = inside
+
+
+def _section(attribute: str, raw: Any) -> Any:
+    """One section, checked. Raises ValidationError or _Refused."""
+    if attribute == "label":
+        if not isinstance(raw, str) or not 0 < len(raw) <= _LONGEST_LABEL:
+            raise _Refused(f"expected a name of 1 to {_LONGEST_LABEL} characters, got {shorten(raw)}")
+        return raw
+    if attribute == "cell" and isinstance(raw, dict):
+        kind = raw.get("kind")
+        if kind is None:
+            raise _Refused(MISSING, "kind")
+        if not isinstance(kind, str) or kind not in _CELLS:
+            raise _Refused(choose(kind, _CELLS, "kind of cell"), "kind")
+        return _CELLS[kind].model_validate(raw)
+    return models_in(Study.model_fields[attribute].annotation)[0].model_validate(raw)
+
+
+def _fields_of(raw: dict[str, Any]) -> dict[str, FieldSpec]:
+    """The fields of a study with the kind of cell that it has; of all kinds where that is not known."""
+    kind = raw["cell"].get("kind") if isinstance(raw.get("cell"), dict) else None
+    return catalogue(Study, kind) if isinstance(kind, str) and kind in _CELLS else catalogue(Study)
+
+
+def _between(sections: dict[str, Any], layer: Layer) -> list[Problem]:
+    """What does not hold between sections that are valid each."""
+    problems: list[Problem] = []
     for needed, check in CHECKS:
         finding = check(sections) if all(name in sections for name in needed) else None
         if finding is not None:
             path, place, message = finding
             problems.append(dataclasses.replace(locate(layer, place), path=dotted(path), message=message))
-    if problems:
-        raise StudyError(
-            sorted(
-                {_in_file(problem, document) for problem in problems},
-                key=lambda problem: (problem.line, problem.column),
-            )
-        )
-    return Study._assemble(sections, document, layer, raw)
+    return problems
 
 
 def sweep_plan(document: Document) -> tuple[tuple[PointSpec, ...], list[Problem]]:
@@ -262,15 +314,10 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
-def _checked_type(info: FieldInfo) -> Any:
-    """The type of a section on its own, with the constraints of its field."""
-    extra = [*info.metadata, *([Field(discriminator=info.discriminator)] if info.discriminator else [])]
-    return Annotated[(info.annotation, *extra)] if extra else info.annotation
-
-
+_LONGEST_LABEL: Final = 200
 _NAMES: Final = tuple(info.alias or attribute for attribute, info in Study.model_fields.items())
-_KINDS: Final = tuple(DEFAULT_PRESET)
-_ADAPTERS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
-    attribute: (info.alias or attribute, TypeAdapter(_checked_type(info)))
-    for attribute, info in Study.model_fields.items()
+_CELLS: Final[dict[str, type[BaseModel]]] = {
+    kind: model
+    for model in models_in(Study.model_fields["cell"].annotation)
+    for kind in get_args(model.model_fields["kind"].annotation)
 }

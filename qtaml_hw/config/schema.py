@@ -1,0 +1,100 @@
+"""The study file as a JSON Schema (draft 2020-12), for completion and checks in editors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from qtaml_hw.config.document import SHORTHAND
+from qtaml_hw.config.fields import catalogue
+from qtaml_hw.config.presets import cell_presets
+from qtaml_hw.config.study import Study
+
+_EXAMPLE: Final[dict[str, Any]] = {
+    "study": "gain-cell-oxide",
+    "cell": {"preset": "gain-cell-65nm", "t_ox": "1.8 nm", "temperature": "85 degC"},
+    "refresh": {"interval": "10 us"},
+    "protection": {"policy": "tac", "budget": {"bits": "5 %"}, "menu": ["secded-72-64"]},
+    "network": {"name": "digits-lenet"},
+    "evaluate": {"at": ["1 ms"], "images": 360, "maps": {"min": 8, "max": 64, "ci95_halfwidth": "0.5 %"}},
+    "sweep": {"grid": {"cell.t_ox": {"from": "1.5 nm", "to": "2.0 nm", "step": "0.1 nm"}}},
+}
+
+_SINGLE: Final[dict[str, Any]] = {"type": ["string", "number"]}
+
+_RANGE: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["from", "to"],
+    "properties": {
+        "from": {**_SINGLE, "description": "first value"},
+        "to": {**_SINGLE, "description": "last value, included"},
+        "step": {**_SINGLE, "description": "distance between values"},
+        "count": {"type": "integer", "minimum": 2, "description": "number of values"},
+        "spacing": {"enum": ["linear", "log"], "description": "how count values are spaced"},
+    },
+    "oneOf": [{"required": ["step"]}, {"required": ["count"]}],
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as plain JSON values: every field with its description, units, limits and default."""
+    schema = Study.model_json_schema(by_alias=True)
+    parts: dict[str, Any] = schema["$defs"]
+    properties: dict[str, Any] = schema["properties"]
+    _open_cell(parts, properties["cell"])
+    _sweep(parts["SweepSection"])
+    for path, key in SHORTHAND.items():
+        place = properties if len(path) == 1 else parts["DataSection"]["properties"]
+        written = dict(place[path[-1]])
+        about = {name: written.pop(name) for name in ("description", "default") if name in written}
+        place[path[-1]] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
+    schema.pop("required", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "qtaml_hw study",
+        "description": "One design point of a leaking weight memory, and the sweep around it.",
+        **{name: value for name, value in schema.items() if name not in ("title", "description")},
+        "examples": [_EXAMPLE],
+    }
+
+
+def _shorthand(parts: dict[str, Any], path: tuple[str | int, ...], key: str) -> dict[str, Any]:
+    """What may stand in place of a mapping: the schema of the one key that it means."""
+    section = {
+        "refresh": "RefreshSection",
+        "scrub": "ScrubSection",
+        "flips": "FlipsSection",
+        "network": "NetworkSection",
+    }
+    name = "NpzFile" if len(path) > 1 else section.get(str(path[0]), "DataSection")
+    shown = dict(parts[name]["properties"][key])
+    shown.pop("default", None)
+    return shown
+
+
+def _open_cell(parts: dict[str, Any], cell: dict[str, Any]) -> None:
+    """A preset supplies what a cell section leaves out, its kind included."""
+    kinds = cell.pop("oneOf", None) or [{"$ref": cell.pop("$ref")}]
+    cell.pop("discriminator", None)
+    cell["anyOf"] = kinds
+    for kind in kinds:
+        part = parts[kind["$ref"].rpartition("/")[2]]
+        part.pop("required", None)
+        part["properties"]["preset"] = {
+            "type": "string",
+            "enum": list(cell_presets()),
+            "description": part["properties"]["preset"].get("description", ""),
+        }
+
+
+def _sweep(section: dict[str, Any]) -> None:
+    """Axes are named by the fields that there are."""
+    names = [path for path in catalogue(Study) if path.split(".")[0] not in ("study", "sweep")]
+    axis = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
+    for part in ("grid", "zip"):
+        section["properties"][part] |= {"propertyNames": {"enum": names}, "additionalProperties": axis}
+    section["properties"]["cases"]["items"] = {
+        "type": "object",
+        "properties": {"label": {"type": "string"}},
+        "propertyNames": {"enum": ["label", *names]},
+    }
