@@ -1,0 +1,18 @@
+"""Real pretrained networks keep their accuracy here; skipped where their folder is absent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from realnets import REAL_NETWORKS, real_network_or_skip
+
+
+@pytest.mark.parametrize("name", REAL_NETWORKS)
+def test_clean_accuracy_of_a_real_network(name: str) -> None:
+    module, data = real_network_or_skip(name)
+    some = np.unique(np.linspace(0, len(data.test_y) - 1, 500).astype(int))
+    with torch.inference_mode():
+        found = torch.cat([module(x).argmax(1) for x in torch.from_numpy(data.test_x[some]).split(125)])
+    percent = 100.0 * float((found.numpy() == data.test_y[some]).mean())
+    assert percent == pytest.approx(REAL_NETWORKS[name].clean_percent, abs=1.5)
