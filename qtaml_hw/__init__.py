@@ -1,1 +1,102 @@
-"""Leaking weight memories of neural-network accelerators: physics, flips, ECC, accuracy and cost in one chain."""
+"""Leaking weight memories of neural-network accelerators: physics, flips, ECC, accuracy and cost in one chain.
+
+The scripting face.  Names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qtaml_hw import accelerator, channel, config, device, ecc, faults, memory, tac, units, weights, workloads
+    from qtaml_hw.config import Study, StudyError
+    from qtaml_hw.config import load_study as load
+    from qtaml_hw.report import write_report
+    from qtaml_hw.study.corruption import corrupted
+    from qtaml_hw.study.errors import InputError
+    from qtaml_hw.study.questions import allocate, ecc_table, gate_current, retention
+    from qtaml_hw.study.results import Result, SweepResult, WhatIf
+    from qtaml_hw.study.run import run, sweep, what_if
+
+try:
+    __version__ = version("qtaml-hw")
+except PackageNotFoundError:  # used from a checkout that is not installed
+    __version__ = "0+unknown"
+
+_MODULES = (
+    "accelerator",
+    "channel",
+    "config",
+    "device",
+    "ecc",
+    "faults",
+    "memory",
+    "tac",
+    "units",
+    "weights",
+    "workloads",
+)
+_HOMES = {
+    "Study": "config.Study",
+    "StudyError": "config.StudyError",
+    "load": "config.load_study",
+    "InputError": "study.errors.InputError",
+    "corrupted": "study.corruption.corrupted",
+    "allocate": "study.questions.allocate",
+    "ecc_table": "study.questions.ecc_table",
+    "gate_current": "study.questions.gate_current",
+    "retention": "study.questions.retention",
+    "Result": "study.results.Result",
+    "SweepResult": "study.results.SweepResult",
+    "WhatIf": "study.results.WhatIf",
+    "run": "study.run.run",
+    "sweep": "study.run.sweep",
+    "what_if": "study.run.what_if",
+    "write_report": "report.write_report",
+}
+
+__all__ = [
+    "InputError",
+    "Result",
+    "Study",
+    "StudyError",
+    "SweepResult",
+    "WhatIf",
+    "__version__",
+    "accelerator",
+    "allocate",
+    "channel",
+    "config",
+    "corrupted",
+    "device",
+    "ecc",
+    "ecc_table",
+    "faults",
+    "gate_current",
+    "load",
+    "memory",
+    "retention",
+    "run",
+    "sweep",
+    "tac",
+    "units",
+    "weights",
+    "what_if",
+    "workloads",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"qtaml_hw.{name}")
+    if name in _HOMES:
+        module, _, attribute = f"qtaml_hw.{_HOMES[name]}".rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module 'qtaml_hw' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,12 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from qtaml_hw.study.errors import InputError
+
 SCHEMA_VERSION = 1
 Record = dict[str, Any]
 Key = tuple[str, int]
 
 
-class StoreError(Exception):
+class StoreError(InputError):
     """The output folder cannot be used; the message says why and what is safe."""
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
+from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
 from qtaml_hw.weights import StoredImage, WeightFormat, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 
-Progress = Callable[[int, int, str], None]
 CALIBRATION_INPUTS = 128  # unlabelled inputs for the Jacobian energies: the relative error is reported with the result
 PROBES = 16
 
@@ -32,7 +33,8 @@ class Subject:
     weights: Mapping[str, NDArray[np.float32]]
     inputs: torch.Tensor
     labels: torch.Tensor
-    calibration: torch.Tensor
+    calibration: torch.Tensor | None
+    classes: int
     digest: str
 
     @property
@@ -51,14 +53,37 @@ class Subject:
         return self.served.correct(self.image.decode(), self.inputs, self.labels)
 
     @cached_property
-    def sensitivity(self) -> tac.Sensitivity:
-        """Jacobian energies of the logits on the calibration inputs."""
+    def sensitivity(self) -> tac.Sensitivity | None:
+        """Jacobian energies of the logits on the calibration inputs; None without such inputs."""
+        if self.calibration is None:
+            return None
         names = [t.name for t in self.image.tensors]
         return tac.jacobian_energy(self.served.module, names, self.calibration, probes=PROBES)
 
+    @property
+    def importance(self) -> NDArray[np.float64]:
+        """The Jacobian energies as an array [weights].
+
+        Raises ValueError without calibration inputs.
+        """
+        if self.sensitivity is None:
+            raise ValueError("Jacobian energies need unlabelled calibration inputs")
+        return self.sensitivity.values
+
     def calibration_outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        """Outputs on the calibration inputs, for the choice of corrections."""
+        """Outputs on the calibration inputs, for the choice of corrections.
+
+        Raises ValueError without such inputs.
+        """
+        if self.calibration is None:
+            raise ValueError("outputs are compared on unlabelled calibration inputs, and there are none")
         return self.served.outputs(weights, self.calibration)
+
+
+def image_of(module: nn.Module, study: Study) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
+    """A module's stored weights as trained, and their image in the study's format."""
+    weights = weight_arrays(module)
+    return weights, quantise(weights, WeightFormat(8, study.weights.encoding), study.weights.scale)
 
 
 def load_subject(study: Study, progress: Progress | None = None) -> Subject:
@@ -66,11 +91,10 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
 
     Raises ValueError (in words) for weights that do not fit, data that do not match, or a norm that cannot be folded.
     """
-    data = load_dataset(study.data)
-    loaded = load_module(study.network, data, progress)
+    data = load_dataset(study)
+    loaded = load_module(study, data, progress)
     module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
-    weights = weight_arrays(module)
-    image = quantise(weights, WeightFormat(8, study.weights.encoding), study.weights.scale)
+    weights, image = image_of(module, study)
     count = min(study.evaluate.images, len(data.test_y))
     return Subject(
         name=loaded.name,
@@ -80,6 +104,7 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
         inputs=torch.from_numpy(data.test_x[:count]),
         labels=torch.from_numpy(data.test_y[:count]),
         calibration=torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]),
+        classes=loaded.classes,
         digest=f"{loaded.digest}+{data.digest}",
     )
 
@@ -93,8 +118,8 @@ class Workshop:
 
     def subject(self, study: Study) -> Subject:
         """The study's network, loaded at most once."""
-        parts = (study.network, study.data, study.weights, study.evaluate.images)
-        key = "|".join(part.model_dump_json() if hasattr(part, "model_dump_json") else repr(part) for part in parts)
+        sections = (study.network, study.data, study.weights)
+        key = "|".join([*(s.model_dump_json() for s in sections), str(study.evaluate.images), str(study.folder)])
         if key not in self._subjects:
             self._subjects[key] = load_subject(study, self.progress)
         return self._subjects[key]

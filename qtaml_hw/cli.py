@@ -1,0 +1,294 @@
+"""The command line: each command is a few lines over the scripting face.
+
+stdout carries data, stderr progress and messages.  Exit codes: 0 ok, 2 bad input, 3 some points failed and are
+recorded, 130 interrupted with finished work kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qtaml_hw.config import StudyError
+
+EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What a leaking weight memory does to a neural-network accelerator, and what protecting it costs.",
+)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="study file (YAML)", show_default=False)]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="override a value, e.g. --set cell.t_ox=1.7nm", default_factory=list
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="folder for records and report [default: runs/<study>]")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@app.command()
+def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
+    """Check a study file: all errors at once, or the effective values with their sources."""
+    from qtaml_hw import config
+
+    try:
+        study = config.load_study(file, overrides)
+        points = study.points()
+    except StudyError as error:
+        if not as_json:
+            raise
+        _print_json({"ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0})
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+    if as_json:
+        _print_json({"ok": True, "errors": [], "points": len(points)})
+        return
+    from qtaml_hw.report.terminal import effective_values, show
+
+    show(effective_values(study))
+    typer.echo(f"{file}: ok, {len(points)} point{'s' * (len(points) != 1)}")
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    overrides: SetOption,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Evaluate one design point: accuracy over fault maps, cost, and a report."""
+    import qtaml_hw as q
+    from qtaml_hw.study.progress import terminal_progress
+
+    study = q.load(file, overrides)
+    if len(study.points()) > 1:
+        _say("note: run evaluates the base point; the file's sweep section is for `qtaml-hw sweep`")
+    with terminal_progress(quiet) as progress:
+        result = q.run(study, store=out or default_folder(study.label), progress=progress, command=_command_line())
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        from qtaml_hw.report.terminal import run_table, show
+
+        show(run_table(result.summary))
+    _say(f"report: {result.report}")
+
+
+@app.command()
+def sweep(
+    file: FileArgument,
+    overrides: SetOption,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes")] = 1,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Evaluate all points of a study; stop it at any time, the same command continues."""
+    import qtaml_hw as q
+    from qtaml_hw.study.progress import terminal_progress
+
+    study = q.load(file, overrides)
+    with terminal_progress(quiet) as progress:
+        result = q.sweep(
+            study, jobs=jobs, store=out or default_folder(study.label), progress=progress, command=_command_line()
+        )
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        from qtaml_hw.report.terminal import show, sweep_table
+
+        show(sweep_table(result.summaries))
+    for failure in result.failures:
+        _say(f"failed: {failure}")
+    _say(f"report: {result.report}")
+    if result.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@app.command()
+def current(
+    t_ox: Annotated[str, typer.Option("--t-ox", help="oxide thickness, e.g. 1.5nm")],
+    voltage: Annotated[str, typer.Option("--voltage", help="gate voltage, e.g. 1V")],
+    temperature: Annotated[str, typer.Option("--temperature", help="e.g. 25degC")] = "25 degC",
+    stack: Annotated[str, typer.Option("--stack", help="gate stack")] = "sio2",
+    method: Annotated[str, typer.Option("--method", help="closed_form or tsu_esaki")] = "closed_form",
+    as_json: JsonOption = False,
+) -> None:
+    """Gate current density of an oxide."""
+    import qtaml_hw as q
+
+    density = q.gate_current(t_ox, voltage, temperature, stack=stack, method=method)
+    if as_json:
+        _print_json(density)
+    else:
+        j = density["j_a_per_m2"]
+        typer.echo(f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({density['method']}; modelled)")
+        typer.echo(f"transmission at the band edge: {density['transmission']:.4g}")
+    for warning in density["warnings"]:
+        _say(f"warning: {warning}")
+
+
+@app.command()
+def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
+    """Retention quantiles of the study's cell, and its flip probabilities against the refresh interval."""
+    import qtaml_hw as q
+
+    found = q.retention(q.load(file, overrides))
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        from qtaml_hw.report.terminal import retention_table, show
+
+        show(retention_table(found.as_dict()))
+    for warning in found.warnings:
+        _say(f"warning: {warning}")
+
+
+@app.command(name="ecc-table")
+def ecc_table(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
+    overrides: SetOption = [],  # noqa: B006  (typer copies the default)
+    p: Annotated[list[float], typer.Option("--p", help="raw flip probability; repeat for more")] = [],  # noqa: B006
+    codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
+    import qtaml_hw as q
+
+    study = q.load(file, overrides) if file is not None else None
+    rows = q.ecc_table(study, p=p or None, codes=[c.strip() for c in codes.split(",") if c.strip()] or None)
+    if as_json:
+        _print_json({"rows": [row.as_dict() for row in rows]})
+    else:
+        from qtaml_hw.report.terminal import ecc_table as table
+        from qtaml_hw.report.terminal import show
+
+        show(table([row.as_dict() for row in rows]))
+
+
+@app.command()
+def allocate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
+    import qtaml_hw as q
+    from qtaml_hw.study.progress import terminal_progress
+
+    with terminal_progress(quiet) as progress:
+        found = q.allocate(q.load(file, overrides), progress=progress)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        from qtaml_hw.report.terminal import allocation_table, show
+
+        show(allocation_table(found.as_dict()))
+
+
+@app.command(name="what-if")
+def what_if(
+    file: FileArgument,
+    overrides: SetOption,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Before and after a change, on the same fault maps."""
+    import qtaml_hw as q
+    from qtaml_hw.study.progress import terminal_progress
+
+    if not overrides:
+        raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")
+    study = q.load(file)
+    with terminal_progress(quiet) as progress:
+        found = q.what_if(study, overrides, store=out or default_folder(f"{study.label}-what-if"), progress=progress)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        from qtaml_hw.report.terminal import show, what_if_table
+
+        show(what_if_table(**found.as_dict()))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a store made by run or sweep")],
+    as_json: JsonOption = False,
+) -> None:
+    """HTML report and every figure as PNG, SVG and CSV."""
+    import qtaml_hw as q
+
+    files = q.write_report(folder)
+    if as_json:
+        _print_json({"files": [str(f) for f in files]})
+    else:
+        for f in files:
+            typer.echo(str(f))
+
+
+@app.command()
+def schema() -> None:
+    """JSON Schema of the study file, for editors."""
+    from qtaml_hw import config
+
+    _print_json(config.json_schema())
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Versions, cores, device, and whether results and trained networks can be written."""
+    from qtaml_hw.study.doctor import examine
+
+    found = examine()
+    if as_json:
+        _print_json(found)
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name:24} {value}")
+
+
+def default_folder(name: str) -> Path:
+    """runs/<study>, with what a file system might not like replaced."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "study"
+    return Path("runs") / safe[:80]
+
+
+def _command_line() -> str:
+    import shlex
+
+    return "qtaml-hw " + shlex.join(sys.argv[1:])
+
+
+def main() -> None:
+    """Entry point: bad input is a message and exit code 2, never a traceback."""
+    from qtaml_hw.study.errors import InputError
+
+    try:
+        app(standalone_mode=True)
+    except (StudyError, InputError) as error:
+        _say(f"error: {error}" if isinstance(error, InputError) else str(error))
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        _say("interrupted; finished maps are kept, run the same command again to continue")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""From a study's cell and flip law to what ages the memory and to the flip channel that TAC plans with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qtaml_hw import device
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Study
+from qtaml_hw.memory import CellModel, FixedCells, PoissonCells
+
+QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
+CELLS = {"gain_cell": "GainCell", "edram1t1c": "Edram1T1C", "sram6t": "Sram6T"}
+_ARRAY_CELL = {"gain_cell": "edram", "edram1t1c": "edram", "sram6t": "sram"}
+
+
+@dataclass(frozen=True, eq=False)
+class CellView:
+    """A study's cell, seen by the memory (``model``), by TAC (``channel``) and by tables (the rest)."""
+
+    model: CellModel
+    channel: FlipChannel
+    retention_quantiles_s: dict[str, float] | None
+    gate_share: float | None
+    direction: str
+    warnings: tuple[str, ...]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Record fields."""
+        return {
+            "retention_quantiles_s": self.retention_quantiles_s,
+            "gate_share": self.gate_share,
+            "direction": self.direction,
+            "p01": float(self.channel.p01.max()),
+            "p10": float(self.channel.p10.max()),
+        }
+
+
+def build_cell(study: Study) -> Any:
+    """The device's cell of a study: a frozen value in SI."""
+    return getattr(device, CELLS[study.cell.kind])(**study.cell.model_dump(exclude={"kind", "preset"}))
+
+
+def array_cell(study: Study) -> str:
+    """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
+    return _ARRAY_CELL[study.cell.kind]
+
+
+def exposure_s(study: Study) -> float:
+    """Time over which a cell can lose its bit before the last read-out.
+
+    Retention: a refresh interval, or the time since the write without refresh.  Poisson: always the time since the
+    write, since a refresh restores what it reads and so keeps flips.
+    """
+    last = study.evaluate.at_s[-1]
+    interval = study.refresh.interval_s
+    return min(interval, last) if study.flips.law == "retention" and interval is not None else last
+
+
+def view_cell(study: Study, planes: int) -> CellView:
+    """Build the cell model, the channel and the retention figures.
+
+    Raises ValueError with the physical reason when the cell cannot be modelled.
+    """
+    flips = study.flips
+    if flips.law == "fixed":
+        channel = FlipChannel.uniform(
+            float(flips.p or 0.0), planes, direction=flips.direction, source="stated by the study: flips.p"
+        )
+        return CellView(FixedCells(channel.p01, channel.p10), channel, None, None, flips.direction, ())
+    population = device.population(build_cell(study))
+    time_s = exposure_s(study)
+    channel = device.flip_channel(build_cell(study), time_s, planes, flips.law)
+    model: CellModel = population
+    if flips.law == "poisson":
+        model = PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
+    direction = {1: "1to0", 0: "0to1", None: "static"}[population.leaky_state]
+    quantiles = {q: float(population.retention_quantile(float(q))) for q in QUANTILES}
+    return CellView(model, channel, quantiles, population.gate_share, direction, tuple(population.warnings))

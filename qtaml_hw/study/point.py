@@ -1,0 +1,266 @@
+"""One design point: prepared once, then one record per fault map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qtaml_hw import memory
+from qtaml_hw.accelerator.interval import narrow_enough
+from qtaml_hw.accelerator.layers import LayerCost, layer_costs
+from qtaml_hw.config import Point, Study
+from qtaml_hw.study.cell import CellView, array_cell, view_cell
+from qtaml_hw.study.cost import cost_temperature_k, point_cost
+from qtaml_hw.study.doctor import versions
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.planning import Protection, protect
+from qtaml_hw.study.store import Record
+from qtaml_hw.study.subject import Subject, Workshop
+from qtaml_hw.weights import Codes
+
+
+@dataclass(frozen=True, eq=False)
+class DesignPoint:
+    """Everything that is the same for all fault maps of a point."""
+
+    identity: str
+    study: Study
+    subject: Subject
+    cell: CellView
+    protection: Protection
+    geometry: memory.ArrayGeometry
+    schedule: memory.Schedule
+    facts: dict[str, Any]
+
+    @cached_property
+    def chip(self) -> memory.Memory:
+        """The image in its array, ready to live through any number of fault maps."""
+        image = self.subject.image
+        return memory.Memory(tuple(image.codes()), image.planes, self.protection.plan, self.geometry, self.schedule)
+
+    def correct_answers(self, codes: Sequence[Codes]) -> int:
+        """Right answers of the network with weights decoded from these codes."""
+        weights = self.protection.decoder.decode(codes)
+        return self.subject.served.correct(weights, self.subject.inputs, self.subject.labels)
+
+    def record(self, map_index: int) -> Record:
+        """Evaluate one fault map; checked before it is returned."""
+        timeline = self.chip.run(self.cell.model, seed=self.study.evaluate.seed, map_index=map_index)
+        accuracies = [self.correct_answers(codes) / self.subject.images for codes in timeline.read_out]
+        found: Record = {
+            "map_index": map_index,
+            "correct": round(accuracies[-1] * self.subject.images),
+            "accuracy": accuracies[-1],
+            "accuracy_series": [list(pair) for pair in zip(timeline.sample_times_s, accuracies, strict=True)],
+            "flips_raw": int(timeline.flips_raw[-1]),
+            "flips_residual": int(timeline.flips_read[-1]),
+            "words_corrected": int(timeline.words_corrected[-1]),
+            "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
+        }
+        record = {**self.facts, **found}
+        check(record)
+        return record
+
+
+def check(record: Record) -> None:
+    """What must hold of any record before it is kept.
+
+    Raises ArithmeticError with the field that cannot be.
+    """
+    limits = {
+        "accuracy": (0.0, 1.0),
+        "flips_raw": (0, record["stored_bits"] * (1.0 + record["parity_bits_fraction"])),
+        "flips_residual": (0, record["stored_bits"]),
+        "area_m2": (1e-18, 1.0),
+        "energy_per_inference_j": (1e-18, 1e6),
+        "p01": (0.0, 1.0),
+        "p10": (0.0, 1.0),
+    }
+    for name, (low, high) in limits.items():
+        if not low <= record[name] <= high:
+            raise ArithmeticError(f"{name} = {record[name]!r} lies outside [{low:g}, {high:g}]; the record is not kept")
+
+
+def identity_of(study: Study, subject: Subject) -> str:
+    """The result's identity: resolved values, results version, and digests of the weights and the data."""
+    return hashlib.sha256(f"{study.identity()}+{subject.digest}".encode()).hexdigest()[:32]
+
+
+def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
+    """Load the network, age the cell, plan the protection, price it.
+
+    Raises InputError (a ValueError with a reason a user can act on).
+    """
+    study = point.study
+    subject = workshop.subject(study)
+    try:
+        cell = view_cell(study, subject.image.planes)
+        protection = protect(study, subject, cell.channel)
+        layers = _layers(study, subject)
+        geometry, schedule = memory_geometry(study), memory_schedule(study, _layer_times(study, subject, layers))
+        costs = point_cost(study, protection.plan, layers)
+    except ValueError as error:
+        raise InputError(f"{point.label}: {error}") from error
+    identity = identity_of(study, subject)
+    facts = {
+        "identity": identity,
+        "study": study.label,
+        "label": point.label,
+        "point": number,
+        "axes": {path: str(value) for path, value in point.values.items()},
+        "axes_si": {path: _si(study, path, value) for path, value in point.values.items()},
+        **_study_facts(study, subject),
+        **cell.facts,
+        **_protection_facts(study, subject, protection),
+        **costs,
+        "images": subject.images,
+        "clean_accuracy": subject.clean_correct / subject.images,
+        "quantised_accuracy": subject.quantised_correct / subject.images,
+        "warnings": [*cell.warnings, *_quiet_warnings(study, protection)],
+        "versions": versions(),
+    }
+    return DesignPoint(identity, study, subject, cell, protection, geometry, schedule, facts)
+
+
+def run_maps(design: DesignPoint, done: dict[int, Record], emit: Callable[[Record], None]) -> Iterator[Record]:
+    """Records of a point in map order, finished ones reused, until the interval over maps is narrow enough.
+
+    The stopping rule sees maps 0, 1, 2 ... in order, so an interrupted run and a whole one end with the same records.
+    """
+    maps = design.study.evaluate.maps
+    accuracies: list[float] = []
+    while not narrow_enough(accuracies, maps.min, maps.max, maps.ci95_halfwidth):
+        index = len(accuracies)
+        record = done.get(index)
+        if record is None:
+            record = design.record(index)
+            emit(record)
+        accuracies.append(float(record["accuracy"]))
+        yield record
+
+
+def _layers(study: Study, subject: Subject) -> tuple[LayerCost, ...]:
+    accelerator = study.accelerator
+    shape = tuple(subject.inputs.shape[1:])
+    return layer_costs(subject.served.module, shape, accelerator.rows, accelerator.columns, accelerator.dataflow)
+
+
+def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
+    """Compute time of every stored tensor's layer on the array, seconds."""
+    cycles = {t.name: 0 for t in subject.image.tensors}
+    for layer in layers:
+        if layer.weight in cycles:
+            cycles[layer.weight] += layer.cycles
+    return tuple(c / study.accelerator.clock_hz for c in cycles.values())
+
+
+def memory_geometry(study: Study) -> memory.ArrayGeometry:
+    """The array of a study."""
+    array = study.array
+    return memory.ArrayGeometry(
+        banks=array.banks,
+        row_bits=array.row_bits,
+        word_bits=array.word_bits,
+        node_m=array.node_m,
+        cell=array_cell(study),
+        periphery=array.periphery,
+        temperature_k=cost_temperature_k(study),
+        destructive_read=study.cell.kind == "edram1t1c",
+        capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
+    )
+
+
+def memory_schedule(study: Study, layer_time_s: tuple[float, ...]) -> memory.Schedule:
+    """The memory's work until the last time asked for; layer times () leave reads limited by the memory."""
+    return memory.Schedule(
+        horizon_s=max(study.evaluate.at_s[-1], 1e-12),
+        refresh_interval_s=study.refresh.interval_s,
+        ecc_aware_refresh=study.refresh.ecc_aware,
+        scrub_interval_s=study.scrub.interval_s,
+        sample_times_s=study.evaluate.at_s,
+        inferences_per_s=study.accelerator.inferences_per_second,
+        layer_time_s=layer_time_s,
+    )
+
+
+def _si(study: Study, path: str, shown: Any) -> Any:
+    """The SI value behind an axis, found at its path in the study; the shown text where there is no number."""
+    node: Any = study
+    for step in path.split("."):
+        fields = type(node).model_fields
+        name = next((n for n, f in fields.items() if step in (n, f.alias)), None)
+        if name is None:
+            return str(shown)
+        node = getattr(node, name)
+    return node if isinstance(node, int | float | str) else json.loads(json.dumps(node, default=str))
+
+
+def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
+    return {
+        "network": subject.name,
+        "data": study.data.name or study.data.idx or study.data.npz or study.data.factory,
+        "classes": subject.classes,
+        "weights_format": subject.image.format.name,
+        "scale": study.weights.scale,
+        "fold_batch_norm": study.weights.fold_batch_norm,
+        "cell_kind": study.cell.kind,
+        "cell_preset": study.cell.preset,
+        "t_ox_m": study.cell.t_ox_m,
+        "v_dd_v": study.cell.v_dd_v,
+        "temperature_k": study.cell.temperature_k,
+        "law": study.flips.law,
+        "refresh_interval_s": study.refresh.interval_s,
+        "scrub_interval_s": study.scrub.interval_s,
+        "at_s": list(study.evaluate.at_s),
+        "seed": study.evaluate.seed,
+    }
+
+
+def _protection_facts(study: Study, subject: Subject, protection: Protection) -> dict[str, Any]:
+    plan, decoder = protection.plan, protection.decoder
+    planes = plan.planes_protected()
+    layers = []
+    for i, (t, layer) in enumerate(zip(subject.image.tensors, decoder.layers, strict=True)):
+        first, last = plan.tensor_groups(i)
+        sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
+        mean = float((planes[first:last] * sizes).sum() / t.weights)
+        layers.append({"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind})
+    return {
+        "policy": study.protection.policy,
+        "group": study.protection.group,
+        "menu": list(study.protection.menu) if study.protection.policy != "none" else [],
+        "correction": study.protection.correction,
+        "corrections": list(decoder.kinds),
+        "zero_overhead": decoder.zero_overhead,
+        "budget_kind": protection.budget_kind,
+        "budget": protection.budget,
+        "stored_bits": plan.stored_bits,
+        "protected_bits_fraction": plan.protected_bits_fraction,
+        "parity_bits_fraction": plan.parity_bits_fraction,
+        "layers": layers,
+        "predicted_distortion": protection.predicted_distortion,
+        "lower_bound": protection.lower_bound,
+        "rho_star": protection.rho_star,
+    }
+
+
+def _quiet_warnings(study: Study, protection: Protection) -> list[str]:
+    """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
+    found = []
+    if study.protection.policy != "none" and protection.plan.protected_bits == 0:
+        found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
+    if protection.plan.protected_bits and "ideal" in study.protection.menu:
+        found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    hurt = [e.name for e in protection.plan.entries[1:] if e.code is not None and _hurts(protection, e)]
+    found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+    return found
+
+
+def _hurts(protection: Protection, item: Any) -> bool:
+    channel = protection.channel
+    p01, p10 = float(channel.p01.max()), float(channel.p10.max())
+    return sum(item.residual_channel(p01, p10)) > p01 + p10

@@ -1,0 +1,63 @@
+"""Networks and data sets named by a study, loaded; relative paths are meant from the study file's folder."""
+
+from __future__ import annotations
+
+from qtaml_hw.config import Study
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.progress import Progress
+from qtaml_hw.workloads.data import DataSet, load_data
+from qtaml_hw.workloads.factory import load_factory
+from qtaml_hw.workloads.files import Preprocessing, load_idx, load_npz
+from qtaml_hw.workloads.load import LoadedNetwork, load_network
+
+
+def load_dataset(study: Study) -> DataSet:
+    """The study's labelled images.
+
+    Raises InputError when a file cannot be read or does not hold images and labels.
+    """
+    data = study.data
+    how = None if data.preprocessing is None else Preprocessing(**data.preprocessing.model_dump())
+    try:
+        if data.idx is not None:
+            files = {key: study.folder / path for key, path in data.idx.model_dump(exclude_none=True).items()}
+            return load_idx(
+                files.pop("images"), files.pop("labels"), **files, preprocessing=how, calibration=data.calibration
+            )
+        if data.npz is not None:
+            arrays = data.npz.model_dump()
+            path = study.folder / arrays.pop("path")
+            return load_npz(path, **arrays, preprocessing=how, calibration=data.calibration)
+        if data.factory is not None:
+            return load_data_factory(data.factory, study.folder, data.calibration)
+        return load_data(str(data.name))
+    except ValueError as error:
+        raise InputError(f"data: {error}") from error
+
+
+def load_module(study: Study, data: DataSet, progress: Progress | None) -> LoadedNetwork:
+    """The study's network with its trained weights, in eval mode.
+
+    Raises InputError when weights do not fit, or the network does not take the data's images.
+    """
+    network = study.network
+    try:
+        if network.factory is None:
+            loaded = load_network(str(network.name), progress=progress)
+        else:
+            weights = None if network.weights is None else study.folder / network.weights
+            loaded = load_factory(
+                network.factory,
+                weights,
+                input_shape=data.input_shape,
+                arguments=network.arguments,
+                folder=study.folder,
+            )
+    except ValueError as error:
+        raise InputError(f"network: {error}") from error
+    if tuple(loaded.input_shape) != data.input_shape:
+        raise InputError(
+            f"network {loaded.name} takes inputs of shape {tuple(loaded.input_shape)}, "
+            f"the data set {data.name} has {data.input_shape}"
+        )
+    return loaded
