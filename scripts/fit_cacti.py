@@ -32,7 +32,8 @@ QUANTITIES = {
     "cycle_s": lambda row: row["cycle_ns"] * 1e-9,
     "refresh_energy_j": lambda row: row["refresh_mW"] * 1e-3 * row["refresh_us"] * 1e-6,
 }
-# DESTINY columns that can be held against a CACTI quantity, per cell (eDRAM leakage is LOP there and LSTP here: left out)
+# DESTINY columns that can be held against a CACTI quantity, per cell (eDRAM leakage is LOP there and LSTP here: left
+# out)
 DESTINY = {
     "sram": {
         "area_m2": lambda row: row["area_mm2"] * 1e-6,
@@ -125,12 +126,15 @@ def tool_bands(rows: list[dict], fits: dict[str, dict[str, list[float]]]) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reference", type=Path, help="folder with cacti_arrays.csv, cacti_temperature.csv, destiny_arrays.csv")
+    parser.add_argument(
+        "reference", type=Path, help="folder with cacti_arrays.csv, cacti_temperature.csv, destiny_arrays.csv"
+    )
     parser.add_argument("--out", type=Path, default=Path("qtaml_hw/memory/presets/cacti7_arrays.json"))
     args = parser.parse_args()
     fits = fit_arrays(read_rows(args.reference / "cacti_arrays.csv"))
     preset = {
-        "source": "CACTI 7 (ITRS HP/LOP/LSTP and LP-DRAM cells; uniform cache access RAM, 1 bank, 64 and 256 bit, 350 K), "
+        "source": "CACTI 7 (ITRS HP/LOP/LSTP and LP-DRAM cells; uniform cache access RAM, 1 bank, 64 and "
+        "256 bit, 350 K), "
         "rows without ECC, 64 KB to 4 MB; minimax power laws by scripts/fit_cacti.py; "
         "tool bands: DESTINY (area-optimised, LOP) over the fit",
         "form": "value = at_1MB * (capacity / 1 MB)^exponent; columns: at_1MB, exponent, worst relative residual",
@@ -141,7 +145,9 @@ def main() -> None:
     text = json.dumps(preset, indent=1)
     args.out.write_text(text.replace("[\n    ", "[").replace(",\n    ", ", ").replace("\n   ]", "]") + "\n")
     worst = {q: max((fit[q][2] for fit in fits.values() if q in fit), default=0.0) for q in QUANTITIES}
-    print(f"wrote {args.out}: {len(fits)} arrays; worst residuals " + ", ".join(f"{q} {r:.1%}" for q, r in worst.items()))
+    print(
+        f"wrote {args.out}: {len(fits)} arrays; worst residuals " + ", ".join(f"{q} {r:.1%}" for q, r in worst.items())
+    )
 
 
 if __name__ == "__main__":

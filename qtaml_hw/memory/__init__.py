@@ -10,7 +10,24 @@ from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
 
 __all__ = [
-    "ArrayCost", "ArrayGeometry", "ArrayLayout", "CellModel", "CommandLog", "EnergyCosts", "FixedCells", "Memory", "Phase",
-    "PoissonCells", "RefreshPass", "RetentionLaw", "Schedule", "Timeline", "array_cost", "energy_costs", "leakage_factor",
-    "refresh_pass", "simulate", "simulate_commands",
+    "ArrayCost",
+    "ArrayGeometry",
+    "ArrayLayout",
+    "CellModel",
+    "CommandLog",
+    "EnergyCosts",
+    "FixedCells",
+    "Memory",
+    "Phase",
+    "PoissonCells",
+    "RefreshPass",
+    "RetentionLaw",
+    "Schedule",
+    "Timeline",
+    "array_cost",
+    "energy_costs",
+    "leakage_factor",
+    "refresh_pass",
+    "simulate",
+    "simulate_commands",
 ]

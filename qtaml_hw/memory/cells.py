@@ -1,8 +1,8 @@
 """When a stored bit is lost: the laws that the simulated memory ages its cells by.
 
 A cell owns one uniform U (see :mod:`qtaml_hw.faults`).  Under every law it has flipped exactly when U lies below a
-threshold; the laws differ in what moves that threshold: the longest interval without a restore (retention), the leaky time
-since the cell was written (poisson), or nothing (fixed).
+threshold; the laws differ in what moves that threshold: the longest interval without a restore (retention), the
+leaky time since the cell was written (poisson), or nothing (fixed).
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class PoissonCells:
 
 @dataclass(frozen=True, eq=False)
 class FixedCells:
-    """Probabilities stated by the user, whatever the time: a stored 0 reads 1 with ``p01``, a stored 1 reads 0 with ``p10``.
+    """Probabilities stated by the user, whatever the time: a stored 0 reads 1 with ``p01``, a stored 1 reads 0 with
+    ``p10``.
 
     Scalars or float64 [planes], LSB first.  Parity cells take the value of the top plane, beside which they lie.
     """

@@ -1,14 +1,17 @@
 """The bank commands of a schedule, in SimPy: which bank is refreshed, scrubbed, read and rewritten when.
 
-Timing does not depend on what the cells hold, so commands are simulated once and cells are aged from their log.  An event
-is a bank command or a layer's read burst, never a row or a cell.  A refresh pass pre-empts a read burst (which ends that
+Timing does not depend on what the cells hold, so commands are simulated once and cells are aged from their log.  An
+event
+is a bank command or a layer's read burst, never a row or a cell.  A refresh pass pre-empts a read burst (which ends
+that
 much later: a stall); every other command waits for the bank.  A command takes effect on all its rows when it starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import simpy
@@ -19,13 +22,15 @@ from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Process = Generator[simpy.Event, Any, None]
 
 
 @dataclass(frozen=True, eq=False)
 class CommandLog:
     """What the banks did.
 
-    ``refresh_s`` per refresh group (bank x class), ``scrub_s`` and ``write_s`` per bank: start times, float64, ascending.
+    ``refresh_s`` per refresh group (bank x class), ``scrub_s`` and ``write_s`` per bank: start times, float64,
+    ascending.
     ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
     ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
     ``inference_s``: latency of every finished inference.
@@ -58,8 +63,15 @@ class CommandLog:
         rows = [(t, "refresh", g // classes, g % classes) for g, ts in enumerate(self.refresh_s) for t in ts.tolist()]
         rows += [(t, "scrub", b, -1) for b, ts in enumerate(self.scrub_s) for t in ts.tolist()]
         rows += [(t, "write", b, -1) for b, ts in enumerate(self.write_s) for t in ts.tolist()]
-        rows += list(zip(self.read_s.tolist(), ["read"] * len(self.read_s), self.read_bank.tolist(),
-                         self.read_tensor.tolist(), strict=True))
+        rows += list(
+            zip(
+                self.read_s.tolist(),
+                ["read"] * len(self.read_s),
+                self.read_bank.tolist(),
+                self.read_tensor.tolist(),
+                strict=True,
+            )
+        )
         return sorted(rows)
 
 
@@ -142,7 +154,7 @@ class _Simulation:
         ticks = int((self.schedule.horizon_s - first_s) / interval_s * (1.0 + 1e-12)) + 1
         return (first_s + k * interval_s for k in range(max(ticks, 0)))
 
-    def _refresh(self, banks: list[int], row_class: int, interval_s: float, first_s: float) -> Iterator[simpy.Event]:
+    def _refresh(self, banks: list[int], row_class: int, interval_s: float, first_s: float) -> Process:
         pass_s, classes = self.layout.pass_s(row_class), self.layout.classes
         for time_s in self._ticks(first_s, interval_s):
             yield self._wait(time_s)
@@ -151,7 +163,7 @@ class _Simulation:
                 for b in banks:
                     self.refresh_log[b * classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
 
-    def _scrub(self, interval_s: float) -> Iterator[simpy.Event]:
+    def _scrub(self, interval_s: float) -> Process:
         for time_s in self._ticks(interval_s, interval_s):
             yield self._wait(time_s)
             phase = self.schedule.phase_at(time_s)
@@ -159,12 +171,12 @@ class _Simulation:
                 for log, bank in zip(self.scrub_log, self.banks, strict=True):
                     log.append(bank.occupy(time_s, self.scrub_s))
 
-    def _reload(self, time_s: float) -> Iterator[simpy.Event]:
+    def _reload(self, time_s: float) -> Process:
         yield self._wait(time_s)
         for log, bank, duration_s in zip(self.write_log, self.banks, self.write_s, strict=True):
             log.append(bank.occupy(time_s, duration_s))
 
-    def _infer(self, interval_s: float) -> Iterator[simpy.Event]:
+    def _infer(self, interval_s: float) -> Process:
         compute = self.schedule.layer_time_s or (0.0,) * len(self.read_s)
         for arrival_s in self._ticks(0.0, interval_s):
             if arrival_s > self.env.now:
@@ -179,7 +191,7 @@ class _Simulation:
                     yield self._wait(start_s + layer_s)
             self.latencies.append(self.env.now - arrival_s)
 
-    def _burst(self, tensor: int) -> Iterator[simpy.Event]:
+    def _burst(self, tensor: int) -> Process:
         """Read one tensor from all its banks; refresh passes meanwhile move the end."""
         used = [(b, seconds) for b, seconds in enumerate(self.read_s[tensor]) if seconds > 0.0]
         now = self.env.now
@@ -197,7 +209,8 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
         scrub = 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s / schedule.scrub_interval_s
     if refresh + reads + scrub > 1.0:
         raise ValueError(
-            f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh {refresh:.1%}, inference "
+            f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh "
+            f"{refresh:.1%}, inference "
             f"reads {reads:.1%}, scrub {scrub:.1%}): more banks, a wider word or fewer inferences per second are needed"
         )
 

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
-
-CellKind = Literal["sram", "edram"]
-Periphery = Literal["hp", "lop", "lstp"]
 
 BITS_PER_MB: Final = 8.0 * 1024.0**2
 FITTED_WIDTHS: Final = (64, 256)
@@ -26,10 +23,18 @@ FITTED_NODES_NM: Final = (22.0, 32.0, 45.0, 65.0, 90.0)
 FITTED_CAPACITY_BITS: Final = (64 * 8192, 4096 * 8192)
 TEMPERATURE_K: Final = (300.0, 400.0)
 QUANTITIES: Final = (
-    "area_m2", "read_energy_j", "write_energy_j", "leakage_w", "gate_leakage_w", "access_s", "cycle_s", "refresh_energy_j",
+    "area_m2",
+    "read_energy_j",
+    "write_energy_j",
+    "leakage_w",
+    "gate_leakage_w",
+    "access_s",
+    "cycle_s",
+    "refresh_energy_j",
 )
-# eDRAM refresh: tools differ 2-4x at 45 nm, 4 MB (CACTI above DESTINY); area 1.9x; SRAM area 20 %.
-EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, periphery, width, capacity)
+EXTRAPOLATION_FACTOR: Final = (
+    1.5  # assumed widening of a band per kind of extrapolation (node, periphery, width, capacity)
+)
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,15 @@ class ArrayCost:
 
     ``leakage_w`` is the subthreshold leakage without refresh, ``gate_leakage_w`` CACTI's separate gate leakage,
     ``refresh_energy_j`` the energy of refreshing the whole array once, ``refresh_w`` that energy over CACTI's own
-    retention interval ``refresh_interval_s`` (0 for SRAM).  ``bands`` hold (low, high) of every quantity: the residual of
-    the fit and, where another tool was run, the disagreement of the tools.
+    retention interval ``refresh_interval_s`` (0 for SRAM).  ``bands`` hold (low, high) of every quantity: the
+    residual of the fit and, where another tool was run, the disagreement of the tools.
     """
 
     capacity_bits: int
     word_bits: int
     node_m: float
-    cell: CellKind
-    periphery: Periphery
+    cell: str
+    periphery: str
     temperature_k: float
     area_m2: float
     read_energy_j: float
@@ -104,7 +109,7 @@ class _Law:
     residual: float
 
     def value(self, capacity_bits: float) -> float:
-        return self.at_1mb * (capacity_bits / BITS_PER_MB) ** self.exponent
+        return self.at_1mb * math.pow(capacity_bits / BITS_PER_MB, self.exponent)
 
 
 def _blend(laws: list[_Law], weights: list[float]) -> _Law:
@@ -140,9 +145,13 @@ def _fitted(cell: str, periphery: str, node_nm: float, word_bits: float, quantit
 
 def _law(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:
     """The law of a quantity, with what CACTI does not give derived from what it gives."""
-    if cell == "edram" and quantity == "write_energy_j":  # CACTI's eDRAM write energy is not credible; DESTINY: write/read 0.99
+    if (
+        cell == "edram" and quantity == "write_energy_j"
+    ):  # CACTI's eDRAM write energy is not credible; DESTINY: write/read 0.99
         quantity = "read_energy_j"
-    if cell == "edram" and periphery == "lop":  # no LP-DRAM rows with LOP periphery: LSTP rows times SRAM's LOP/LSTP ratio
+    if (
+        cell == "edram" and periphery == "lop"
+    ):  # no LP-DRAM rows with LOP periphery: LSTP rows times SRAM's LOP/LSTP ratio
         base = _fitted(cell, "lstp", node_nm, word_bits, quantity)
         if quantity == "refresh_energy_j":
             return base
@@ -151,10 +160,11 @@ def _law(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: 
     return _fitted(cell, periphery, node_nm, word_bits, quantity)
 
 
-def leakage_factor(cell: CellKind, periphery: Periphery, node_m: float, temperature_k: float) -> float:
+def leakage_factor(cell: str, periphery: str, node_m: float, temperature_k: float) -> float:
     """Subthreshold leakage at a temperature over that at 350 K (CACTI 7, 300-400 K; dimensionless).
 
-    CACTI has HP and LSTP curves at 22, 32 and 45 nm.  Other nodes take the nearest of them; LOP takes the 45 nm HP curve and
+    CACTI has HP and LSTP curves at 22, 32 and 45 nm.  Other nodes take the nearest of them; LOP takes the 45 nm HP
+    curve and
     eDRAM with HP periphery the SRAM one (assumed).  The 22 nm LSTP curve is not monotone and is replaced by 32 nm.
     """
     curves = _preset()["leakage_over_350k"]
@@ -165,17 +175,23 @@ def leakage_factor(cell: CellKind, periphery: Periphery, node_m: float, temperat
     return float(np.exp(np.interp(temperature_k, curve[:, 0], np.log(curve[:, 1]))))
 
 
-def _check(capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str, temperature_k: float) -> None:
+def _check(
+    capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str, temperature_k: float
+) -> None:
     if cell not in ("sram", "edram"):
         raise ValueError(f"cell must be 'sram' or 'edram'; got {cell!r}")
     if periphery not in ("hp", "lop", "lstp"):
         raise ValueError(f"periphery must be 'hp', 'lop' or 'lstp' (ITRS device classes); got {periphery!r}")
     if not 22.0 <= node_nm <= 90.0:
-        raise ValueError(f"the fitted technologies span 22 nm to 90 nm; got node_m = {node_nm * 1e-9:g} m ({node_nm:g} nm)")
+        raise ValueError(
+            f"the fitted technologies span 22 nm to 90 nm; got node_m = {node_nm * 1e-9:g} m ({node_nm:g} nm)"
+        )
     if not 1 <= word_bits <= 4096:
         raise ValueError(f"word_bits must lie in 1 to 4096; got {word_bits}")
     if not (math.isfinite(capacity_bits) and word_bits <= capacity_bits <= 2**36):
-        raise ValueError(f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}")
+        raise ValueError(
+            f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}"
+        )
     if not TEMPERATURE_K[0] <= temperature_k <= TEMPERATURE_K[1]:
         raise ValueError(f"CACTI's temperatures span 300 K to 400 K; got {temperature_k:g} K")
 
@@ -186,7 +202,10 @@ def _stretches(capacity_bits: float, word_bits: int, node_nm: float, cell: str, 
         (cell == "edram" and periphery == "lop", "LOP eDRAM scaled from LSTP by the SRAM LOP/LSTP ratio"),
         (cell == "edram" and node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
         (not FITTED_WIDTHS[0] / 2 <= word_bits <= FITTED_WIDTHS[1] * 2, "word width extrapolated from 64 and 256 bit"),
-        (not FITTED_CAPACITY_BITS[0] / 2 <= capacity_bits <= FITTED_CAPACITY_BITS[1] * 4, "capacity extrapolated from 64 KB to 4 MB"),
+        (
+            not FITTED_CAPACITY_BITS[0] / 2 <= capacity_bits <= FITTED_CAPACITY_BITS[1] * 4,
+            "capacity extrapolated from 64 KB to 4 MB",
+        ),
     )
     return [text for applies, text in tests if applies]
 
@@ -195,8 +214,8 @@ def array_cost(
     capacity_bits: float,
     word_bits: int,
     node_m: float,
-    cell: CellKind = "sram",
-    periphery: Periphery = "lstp",
+    cell: str = "sram",
+    periphery: str = "lstp",
     temperature_k: float = 350.0,
 ) -> ArrayCost:
     """Area, energy, leakage and timing of one bank.
@@ -205,7 +224,8 @@ def array_cost(
     interpolated in the logarithm), cell, ITRS periphery class, temperature in kelvin (300 to 400).
 
     Source: CACTI 7 power laws (see the preset); SRAM worst residuals 13 % area, 12 % read energy, 5 % leakage; eDRAM
-    leakage and refresh steps with CACTI's organisation, up to 37 % and 42 %.  Raises ValueError outside the ranges named.
+    leakage and refresh steps with CACTI's organisation, up to 37 % and 42 %.  Raises ValueError outside the ranges
+    named.
     """
     node_nm = round(node_m * 1e9, 6)
     _check(capacity_bits, word_bits, node_nm, cell, periphery, temperature_k)
@@ -231,6 +251,14 @@ def array_cost(
     if cell == "edram":
         source += "; eDRAM write energy taken equal to its read energy"
     return ArrayCost(
-        capacity_bits=round(capacity_bits), word_bits=word_bits, node_m=node_m, cell=cell, periphery=periphery,
-        temperature_k=temperature_k, refresh_interval_s=interval_s, bands=MappingProxyType(bands), source=source, **values,
+        capacity_bits=round(capacity_bits),
+        word_bits=word_bits,
+        node_m=node_m,
+        cell=cell,
+        periphery=periphery,
+        temperature_k=temperature_k,
+        refresh_interval_s=interval_s,
+        bands=MappingProxyType(bands),
+        source=source,
+        **values,
     )

@@ -1,4 +1,4 @@
-"""What every action of the memory costs in energy: the array's share from the cost model, the codec's from its hardware."""
+"""What every action of the memory costs in energy: the array from the cost model, the codec from its hardware."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "leakage")
 class EnergyCosts:
     """Joules per action of one bank, watts of all banks.
 
-    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by name of
-    the menu entry; ``leakage_w`` of all banks (subthreshold and gate).
+    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by
+    name of the menu entry; ``leakage_w`` of all banks (subthreshold and gate).
     """
 
     read_j: float
@@ -43,7 +43,11 @@ def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
     bank = geometry.bank_cost(layout.stored_bits)
     words_per_row = geometry.row_bits // geometry.word_bits
     rows = int(layout.rows_per_group.sum())
-    row_j = bank.refresh_energy_j / rows if bank.refresh_energy_j > 0.0 else words_per_row * (bank.read_energy_j + bank.write_energy_j)
+    row_j = (
+        bank.refresh_energy_j / rows
+        if bank.refresh_energy_j > 0.0
+        else words_per_row * (bank.read_energy_j + bank.write_energy_j)
+    )
     codecs = {e.name: e.code.hardware(geometry.node_m) for e in plan.entries if e.code is not None}
     return EnergyCosts(
         read_j=bank.read_energy_j,
@@ -56,7 +60,9 @@ def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
     )
 
 
-def spent(layout: ArrayLayout, schedule: Schedule, log: CommandLog, words: Mapping[str, Int64], costs: EnergyCosts) -> dict[str, float]:
+def spent(
+    layout: ArrayLayout, schedule: Schedule, log: CommandLog, words: Mapping[str, Int64], costs: EnergyCosts
+) -> dict[str, float]:
     """Joules by action over the horizon; ``words`` int64 [tensors] of ECC words by menu entry.
 
     The first write of the whole image is counted.  A scrub and an ECC-aware refresh decode and encode every ECC word.

@@ -1,8 +1,10 @@
 """From stretches of time to thresholds on a cell's uniform U: the cell has flipped exactly when U < threshold.
 
-Retention: the threshold of a stretch without restore is P(t_ret < stretch).  Over phases with other temperatures or voltages a
+Retention: the threshold of a stretch without restore is P(t_ret < stretch).  Over phases with other temperatures or
+voltages a
 cell keeps its rank U and loses charge at the rate of each condition, so it fails when sum(d_c / t_ret_c(U)) reaches 1
-(constant-current discharge, docs/theory.md section 9); the threshold is the U that solves this.  Poisson: hazard adds up.
+(constant-current discharge, docs/theory.md section 9); the threshold is the U that solves this.  Poisson: hazard
+adds up.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class Exposure:
         return np.array(edges), cells, np.array(powered)
 
     def thresholds(self, start_s: Float64, end_s: Float64, gain: float = 1.0) -> Float64:
-        """Retention: P(lost) over each stretch [start, end) without restore; ``gain`` multiplies every retention time."""
+        """Retention: P(lost) over each stretch [start, end) without restore; ``gain`` multiplies retention times."""
         assert isinstance(self.cell, RetentionLaw)
         if self.cell.leaky_state is None:
             return np.zeros(len(start_s))
@@ -86,7 +88,7 @@ class Exposure:
         return np.asarray(cell.flip_probability(unique / gain), dtype=np.float64)[inverse]
 
     def hazard(self, time_s: Float64, gain: float = 1.0) -> Float64:
-        """Poisson: expected losses of a cell kept leaky from 0 to each time; a loss of power adds ``POWER_LOSS_HAZARD``."""
+        """Poisson: expected losses of a cell kept leaky from 0 to each time; lost power adds ``POWER_LOSS_HAZARD``."""
         edges, cells, powered = self._spells()
         total = np.zeros(len(time_s))
         for low, high, cell, alive in zip(edges[:-1], edges[1:], cells, powered, strict=True):
@@ -108,7 +110,8 @@ def _mixed(seconds: Float64, cells: list[RetentionLaw]) -> float:
 
     def damage(ln_u: float) -> float:
         u = np.array([math.exp(ln_u)])
-        return sum(d / float(np.asarray(c.retention_quantile(u))[0]) for d, c in zip(seconds.tolist(), cells, strict=True) if d)
+        life = [float(np.asarray(c.retention_quantile(u))[0]) for c in cells]
+        return math.fsum(d / t for d, t in zip(seconds.tolist(), life, strict=True))
 
     low, high = LN_U_MIN, math.log1p(-1e-15)
     if damage(low) < 1.0:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.cost import ArrayCost, CellKind, Periphery, array_cost
+from qtaml_hw.memory.cost import ArrayCost, array_cost
 
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
@@ -27,7 +27,8 @@ class ArrayGeometry:
     banks, row_bits, word_bits : banks that work in parallel, cells of a row, bits of one access.
     node_m, cell, periphery, temperature_k : technology of the bank, as for :func:`qtaml_hw.memory.array_cost`.
     interleave : ``block``, neighbouring weights share a bank; ``word``, neighbouring words lie in neighbouring banks.
-    placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, every plane class in rows of its own.
+    placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, every plane class in rows of
+        its own.
     plane_class : class of each plane, LSB first (plane_separated only; default one class per plane), classes from 0.
     rows_refreshed_together : rows (sub-arrays) of a bank restored in one cycle.
     destructive_read : True for 1T1C (a read restores what it read), False for gain cells and SRAM.
@@ -39,8 +40,8 @@ class ArrayGeometry:
     row_bits: int = 1024
     word_bits: int = 64
     node_m: float = 45e-9
-    cell: CellKind = "edram"
-    periphery: Periphery = "lstp"
+    cell: str = "edram"
+    periphery: str = "lstp"
     temperature_k: float = 350.0
     interleave: Interleave = "block"
     placement: Placement = "row_major"
@@ -55,7 +56,9 @@ class ArrayGeometry:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         if self.row_bits % self.word_bits:
-            raise ValueError(f"a row must hold whole words: row_bits {self.row_bits} is no multiple of {self.word_bits}")
+            raise ValueError(
+                f"a row must hold whole words: row_bits {self.row_bits} is no multiple of {self.word_bits}"
+            )
         if self.interleave not in ("block", "word"):
             raise ValueError(f"interleave must be 'block' or 'word'; got {self.interleave!r}")
         if self.placement not in ("row_major", "plane_separated"):
@@ -120,8 +123,10 @@ def refresh_pass(geometry: ArrayGeometry, capacity_bits: float, interval_s: floa
     if result.pass_s > interval_s:
         needed = math.ceil(geometry.banks * result.bandwidth_share)
         raise ValueError(
-            f"a refresh pass takes {result.pass_s * 1e6:.4g} us ({rows} rows per bank x {cycle_s * 1e9:.3g} ns), longer "
-            f"than its interval of {interval_s * 1e6:.4g} us; it needs at least {needed} banks instead of {geometry.banks}, "
+            f"a refresh pass takes {result.pass_s * 1e6:.4g} us ({rows} rows per bank x "
+            f"{cycle_s * 1e9:.3g} ns), longer "
+            f"than its interval of {interval_s * 1e6:.4g} us; it needs at least {needed} banks instead "
+            f"of {geometry.banks}, "
             f"longer rows, or rows refreshed together"
         )
     return result
@@ -131,7 +136,8 @@ def refresh_pass(geometry: ArrayGeometry, capacity_bits: float, interval_s: floa
 class ArrayLayout:
     """Where an image lies in the array.
 
-    ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh group is
+    ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh
+    group is
     (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity included, in the
     bank of its first data bit and the rows of that bit's plane class.
     """
@@ -185,7 +191,8 @@ class ArrayLayout:
     def bank_weights(self) -> Int64:
         """Weights of each tensor in each bank: int64 [T, banks]."""
         banks = self.geometry.banks
-        return np.diff(np.stack([self._before(start, banks) for start in self.tensor_starts]), axis=0)
+        before = np.stack([self._before(start, banks) for start in self.tensor_starts.tolist()])
+        return before[1:] - before[:-1]
 
     def _before(self, weight: int, banks: int) -> Int64:
         """How many of the weights 0 .. weight-1 lie in each bank."""
@@ -208,8 +215,10 @@ class ArrayLayout:
         if self.geometry.capacity_bits is not None:
             if self.stored_bits > self.geometry.capacity_bits:
                 raise ValueError(
-                    f"the image needs {self.stored_bits} bits ({int(self.parity_bits.sum())} of them parity) and the array "
-                    f"has {self.geometry.capacity_bits}; build a larger array or stream the weights from a backing store"
+                    f"the image needs {self.stored_bits} bits ({int(self.parity_bits.sum())} of them "
+                    f"parity) and the array "
+                    f"has {self.geometry.capacity_bits}; build a larger array or stream the weights from "
+                    f"a backing store"
                 )
             bits *= self.geometry.capacity_bits / bits.sum()
         return np.ceil(np.ceil(bits / self.geometry.banks) / self.geometry.row_bits - 1e-9).astype(np.int64)
@@ -232,8 +241,10 @@ class ArrayLayout:
             cycle_ns, needed = self.cycle_s * 1e9, math.ceil(share * self.geometry.banks)
             detail = ", ".join(f"{p * 1e6:.4g} us of every {s * 1e6:.4g} us" for p, s in passes)
             raise ValueError(
-                f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class {self.rows_per_group.tolist()}, "
-                f"row cycle {cycle_ns:.3g} ns); at least {needed} banks (now {self.geometry.banks}), longer rows, more rows "
+                f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class "
+                f"{self.rows_per_group.tolist()}, "
+                f"row cycle {cycle_ns:.3g} ns); at least {needed} banks (now {self.geometry.banks}), "
+                f"longer rows, more rows "
                 f"refreshed together or a longer interval are needed"
             )
         return share

@@ -34,7 +34,8 @@ class History:
     """Marks in order of time.
 
     ``kind`` Mark values [m]; ``level`` float64 [m]: retention, the largest threshold of any stretch that ended or was
-    under way since the mark before; poisson, the hazard accumulated since the last rewrite.  ``repeat`` int64 [m]: how many
+    under way since the mark before; poisson, the hazard accumulated since the last rewrite.  ``repeat`` int64 [m]:
+    how many
     identical corrections in a row; ``scrub`` bool [m]: the correction was a scrub, not a refresh; ``sample`` int64 [m]:
     index of the sample, -1 for other marks.
     """
@@ -52,8 +53,9 @@ class History:
 
     def select(self, chosen: slice, base: float = 0.0) -> History:
         """Some of the marks, their level less ``base``."""
-        return History(self.kind[chosen], self.level[chosen] - base, self.repeat[chosen], self.scrub[chosen],
-                       self.sample[chosen])
+        return History(
+            self.kind[chosen], self.level[chosen] - base, self.repeat[chosen], self.scrub[chosen], self.sample[chosen]
+        )
 
     def epochs(self) -> list[History]:
         """The marks between rewrites, levels counted from the rewrite: a poisson memory starts afresh at each."""
@@ -76,8 +78,13 @@ class Visits:
 
     def ordered(self) -> tuple[Float64, Int64, NDArray[np.bool_]]:
         """(times, kinds, is scrub) of everything, in order; samples just before commands of the same instant."""
-        parts = ((self.sample_s, Mark.SAMPLE), (self.restore_s, Mark.RESTORE), (self.refresh_correct_s, Mark.CORRECT),
-                 (self.scrub_s, Mark.CORRECT), (self.write_s, Mark.WRITE))
+        parts = (
+            (self.sample_s, Mark.SAMPLE),
+            (self.restore_s, Mark.RESTORE),
+            (self.refresh_correct_s, Mark.CORRECT),
+            (self.scrub_s, Mark.CORRECT),
+            (self.write_s, Mark.WRITE),
+        )
         times = np.concatenate([t for t, _ in parts])
         kinds = np.repeat([int(k) for _, k in parts], [len(t) for t, _ in parts])
         scrub = np.repeat([False, False, False, True, False], [len(t) for t, _ in parts])

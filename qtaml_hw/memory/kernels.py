@@ -15,7 +15,8 @@ def scan_plane(position, u, codes, place, groups, slots, thresholds, reads, flip
 
     position, u [m]: weak cells, positions ascending; codes [n].  place = (plane, first global weight, stride, banks).
     groups = (starts [G+1] within the tensor, entry [G] of this plane); slots [entries]: row of ``thresholds``, or WORD.
-    thresholds [samples, slots, banks, 2]: flips when u < thresholds[s, slot, bank, written].  Flips reads [samples, n] and
+    thresholds [samples, slots, banks, 2]: flips when u < thresholds[s, slot, bank, written].  Flips reads [samples,
+    n] and
     counts them in flips [samples].  kept = (position, u, entry) arrays that receive cells of words; returns how many.
     """
     plane, first, stride, banks = place

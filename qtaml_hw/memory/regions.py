@@ -21,8 +21,10 @@ PARITY_TENSOR = 2**20  # parity cells of tensor i are keyed as tensor 2^20 + i, 
 class CodeRegion:
     """The words of one entry with a code, numbered over all tensors.
 
-    ``word_starts`` int64 [T+1]; ``parity_starts`` int64 [T], first index of these words' check bits among the parity cells
-    of the tensor; ``checks`` uint64 [words, limbs], written check bits; ``word_bits`` int64 [words], data bits of each word
+    ``word_starts`` int64 [T+1]; ``parity_starts`` int64 [T], first index of these words' check bits among the parity
+    cells
+    of the tensor; ``checks`` uint64 [words, limbs], written check bits; ``word_bits`` int64 [words], data bits of
+    each word
     (the last of a tensor may be short); ``group`` and ``tensor`` int64 [words]: refresh group and tensor of each word.
     """
 
@@ -45,7 +47,8 @@ class CodeRegion:
     def keys(self, tensor: int, weight: Int64, plane: Int64) -> Int64:
         """Keys (word * n + position) of data bits of a tensor."""
         word, position = self.layouts[tensor].locate(weight, plane)
-        return (word + self.word_starts[tensor]) * self.code.n + position
+        keys: Int64 = (word + self.word_starts[tensor]) * self.code.n + position
+        return keys
 
     def parity_cells(self, tensor: int, cell: Int64) -> tuple[NDArray[np.bool_], Int64, NDArray[np.uint8]]:
         """Of parity cells of a tensor: which belong to this region, their keys and the check bits written in them."""
@@ -85,8 +88,15 @@ def code_regions(codes: Sequence[Codes], plan: ProtectionPlan, array: ArrayLayou
     return tuple(regions)
 
 
-def _region(index: int, item: MenuEntry, layouts: tuple[WordLayout, ...], parity_starts: Int64, codes: Sequence[Codes],
-            plan: ProtectionPlan, array: ArrayLayout) -> CodeRegion:
+def _region(
+    index: int,
+    item: MenuEntry,
+    layouts: tuple[WordLayout, ...],
+    parity_starts: Int64,
+    codes: Sequence[Codes],
+    plan: ProtectionPlan,
+    array: ArrayLayout,
+) -> CodeRegion:
     code = item.code
     assert code is not None
     words = np.array([layout.n_words for layout in layouts], dtype=np.int64)
@@ -101,7 +111,13 @@ def _region(index: int, item: MenuEntry, layouts: tuple[WordLayout, ...], parity
         span = slice(int(starts[t]), int(starts[t + 1]))
         packed = np.zeros((layout.n_words, -(-code.k // 64)), dtype=np.uint64)
         first, last = plan.tensor_groups(t)
-        pack_words(codes[t], plan.starts[first : last + 1] - plan.tensor_starts[t], plan.choice[first:last] == index, code.k, packed)
+        pack_words(
+            codes[t],
+            plan.starts[first : last + 1] - plan.tensor_starts[t],
+            plan.choice[first:last] == index,
+            code.k,
+            packed,
+        )
         checks[span] = code.encode_packed(packed).astype(np.uint64).reshape(layout.n_words, limbs)
         local = np.arange(layout.n_words, dtype=np.int64)
         weight, plane = layout.address(local, np.zeros_like(local))

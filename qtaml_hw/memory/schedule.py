@@ -29,7 +29,9 @@ class Phase:
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.start_s < self.end_s and math.isfinite(self.end_s)):
-            raise ValueError(f"phase {self.label!r} must run forward from 0 s on; got {self.start_s:g} s to {self.end_s:g} s")
+            raise ValueError(
+                f"phase {self.label!r} must run forward from 0 s on; got {self.start_s:g} s to {self.end_s:g} s"
+            )
         if self.cell is not None:
             check_cell(self.cell)
 
@@ -41,7 +43,8 @@ class Schedule:
     Parameters
     ----------
     horizon_s : simulated time.
-    refresh_interval_s : None (no refresh), one interval, or one per row class (None inside: that class is not refreshed).
+    refresh_interval_s : None (no refresh), one interval, or one per row class (None inside: that class is not
+        refreshed).
     refresh_mode : ``burst``, all banks at every multiple of the interval; ``staggered``, banks spread evenly over it.
     ecc_aware_refresh : True when a refresh corrects ECC words before it restores them.
     scrub_interval_s : None, or how often every ECC word is read, decoded and written back.
@@ -93,11 +96,15 @@ class Schedule:
                 )
         if self.phases and self.phases[-1].end_s > self.horizon_s:
             last = self.phases[-1]
-            raise ValueError(f"phase {last.label!r} ends at {last.end_s:g} s, after the horizon of {self.horizon_s:g} s")
+            raise ValueError(
+                f"phase {last.label!r} ends at {last.end_s:g} s, after the horizon of {self.horizon_s:g} s"
+            )
         for t in self.sample_times_s:
             phase = self.phase_at(t)
             if phase is not None and not phase.powered:
-                raise ValueError(f"the sample at {t:g} s lies in phase {phase.label!r}, in which the memory has no power")
+                raise ValueError(
+                    f"the sample at {t:g} s lies in phase {phase.label!r}, in which the memory has no power"
+                )
 
     def phase_at(self, time_s: float) -> Phase | None:
         """The phase that holds a time, if any."""

@@ -23,8 +23,8 @@ class Timeline:
     check bits included; ``flips_data`` and ``flips_parity``, its parts; ``flips_read``, weight bits wrong as read after
     decoding; ``words_corrected`` and ``words_uncorrectable``, ECC words that this read-out changed or flagged.
 
-    Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable (each time
-    it was found), words reloaded from the backing store.  ``energy_j`` by action, joules.
+    Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable
+    (each time it was found), words reloaded from the backing store.  ``energy_j`` by action, joules.
     """
 
     sample_times_s: tuple[float, ...]

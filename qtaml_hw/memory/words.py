@@ -1,8 +1,9 @@
 """ECC words under time: weak cells of the words of one code, aged, corrected and sampled mark by mark.
 
-Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a bit that a
-decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong code word; a
-word flagged as uncorrectable keeps its bits (policies ``raw`` and ``zero``) or is written anew (``reload``).
+Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a
+bit that a
+decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong code
+word; a word flagged as uncorrectable keeps its bits (policies ``raw`` and ``zero``) or is written anew (``reload``).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ Int64 = NDArray[np.int64]
 class WordCells:
     """Weak cells of words of one code, sorted by key.
 
-    ``key`` int64 [m] = word * n + position (data bits first, then check bits); ``u`` float64 [m]; ``written`` uint8 [m],
-    the bit that was written.
+    ``key`` int64 [m] = word * n + position (data bits first, then check bits); ``u`` float64 [m]; ``written`` uint8
+    [m], the bit that was written.
     """
 
     key: Int64
@@ -96,7 +97,7 @@ class Wearing:
 
 
 def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:
-    """Uniforms in (0, 1) of a cell's later lifetimes: SplitMix64 (Steele, Lea, Flood 2014) of (draw key, cell, life)."""
+    """Uniforms in (0, 1) of later lifetimes: SplitMix64 (Steele, Lea, Flood 2014) of (draw key, cell, life)."""
     with np.errstate(over="ignore"):
         x = np.uint64(draw_key & (2**64 - 1)) + key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         x = x ^ (life.astype(np.uint64) * np.uint64(0xD1342543DE82EF95))
@@ -123,8 +124,14 @@ class WordState:
         """Every mark of a history, in order."""
         samples: list[WordSample] = []
         counts = WordCounts()
-        marks = zip(history.kind.tolist(), history.level.tolist(), history.repeat.tolist(), history.scrub.tolist(),
-                    history.sample.tolist(), strict=True)
+        marks = zip(
+            history.kind.tolist(),
+            history.level.tolist(),
+            history.repeat.tolist(),
+            history.scrub.tolist(),
+            history.sample.tolist(),
+            strict=True,
+        )
         for kind, level, repeat, scrub, sample in marks:
             if kind == Mark.CORRECT:
                 self._repeat(level, repeat, scrub, counts)
@@ -196,8 +203,14 @@ class WordState:
         outcome = self.code.correct_errors(keys // n, keys % n)
         rewritten = outcome.corrected_words
         reload = self.code.policy == "reload"
-        counts.add((len(rewritten) * scrub, len(rewritten) * (not scrub), len(outcome.uncorrectable_words),
-                    len(outcome.uncorrectable_words) * reload))
+        counts.add(
+            (
+                len(rewritten) * scrub,
+                len(rewritten) * (not scrub),
+                len(outcome.uncorrectable_words),
+                len(outcome.uncorrectable_words) * reload,
+            )
+        )
         if self.wearing.law == "fixed":  # what is read does not depend on what was written back
             return
         fixed = np.zeros(len(self.word_bits), dtype=bool)
@@ -240,4 +253,6 @@ class WordState:
         if self.code.policy != "raw":
             passed = ~np.isin(words, flagged)
             words, positions = words[passed], positions[passed]
-        return WordSample(sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged)
+        return WordSample(
+            sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged
+        )
