@@ -135,7 +135,7 @@ def _keywords(folder: Path) -> DataSet:
 
 @dataclass(frozen=True)
 class RealNetwork:
-    """weights: file under networks/; clean_percent: published with the file (83 is the upper end of the 80-83 given for both ResNets)."""
+    """weights: file under networks/; clean_percent: accuracy given with the file (for both ResNets it says 80-83)."""
 
     weights: str
     build: Callable[[], nn.Module]

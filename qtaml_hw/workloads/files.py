@@ -174,7 +174,6 @@ def _images(name: str, raw: Raw, how: Preprocessing) -> Images:
         )
     if 0 in raw.shape:
         raise ValueError(f"{name}: there are no images (shape {raw.shape})")
-    scale = how.scale if how.scale is not None else (1.0 / 255.0 if raw.dtype == np.uint8 else 1.0)
     x = raw[:, None] if raw.ndim == 3 else raw
     if raw.ndim == 4 and how.layout == "nhwc":
         x = x.transpose(0, 3, 1, 2)
@@ -182,7 +181,12 @@ def _images(name: str, raw: Raw, how: Preprocessing) -> Images:
         if len(values) not in (1, x.shape[1]):
             raise ValueError(f"{name}: {label} has {len(values)} values, the images have {x.shape[1]} channels")
     mean, std = (np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in (how.mean, how.std))
-    out: Images = np.ascontiguousarray((x.astype(np.float32) * np.float32(scale) - mean) / std, dtype=np.float32)
+    scaled: Images = x.astype(np.float32)
+    if how.scale is not None:
+        scaled *= np.float32(how.scale)
+    elif raw.dtype == np.uint8:
+        scaled /= np.float32(255.0)
+    out: Images = np.ascontiguousarray((scaled - mean) / std, dtype=np.float32)
     if not np.isfinite(out).all():
         raise ValueError(f"{name}: the images hold values that are not finite")
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from realnets import REAL_NETWORKS, real_network_or_skip
 
 @pytest.mark.parametrize("name", REAL_NETWORKS)
 def test_clean_accuracy_of_a_real_network(name: str) -> None:
+    if name == "resnet56" and not os.environ.get("QTAML_HW_TEST_ZOO"):
+        pytest.skip("runs for ten seconds or more: set QTAML_HW_TEST_ZOO=1 to run it")
     module, data = real_network_or_skip(name)
     some = np.unique(np.linspace(0, len(data.test_y) - 1, 500).astype(int))
     with torch.inference_mode():
