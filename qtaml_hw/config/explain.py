@@ -69,7 +69,13 @@ def explain(
     failure: ValidationError, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]
 ) -> list[Problem]:
     """The problems of one section. ``raw`` is what was validated; ``layer`` knows where its values stand."""
-    return [_problem(error, section, raw, layer, fields) for error in failure.errors(include_url=False)]
+    errors = failure.errors(include_url=False)
+    return [_problem(error, section, raw, layer, fields) for error in errors if not _follows(error)]
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether a list is called too short only because its elements were refused, each with its own error."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
 def _problem(error: ErrorDetails, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]) -> Problem:

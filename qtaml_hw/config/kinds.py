@@ -12,7 +12,7 @@ from qtaml_hw.config.problems import choose
 
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
-Positive = Annotated[int, Strict(), Field(ge=1, le=2**31)]
+Positive = Annotated[int, Strict(), Field(ge=1)]
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class ProtectionSection(Section):
     planes: Annotated[Whole, Field(ge=0, le=16)] | None = Field(
         None, description="uniform: this many top planes everywhere, in place of a budget"
     )
-    menu: Annotated[tuple[MenuEntry, ...], ScalarAsList, Field(min_length=1), NoRepeats] = Field(
+    menu: Annotated[tuple[MenuEntry, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
         ("ideal",), description="what can protect a plane; ideal is error-free and not buildable"
     )
     correction: Literal["none", "unbias", "offset", "shrink", "auto"] = Field(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from qtaml_hw.config.document import SHORTHAND
-from qtaml_hw.config.fields import catalogue
+from qtaml_hw.config.fields import catalogue, models_in
 from qtaml_hw.config.presets import cell_presets
+from qtaml_hw.config.quantities import Quantity
 from qtaml_hw.config.study import Study
+from qtaml_hw.units import DIMENSIONS, show
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "study": "gain-cell-oxide",
@@ -41,13 +45,16 @@ def json_schema() -> dict[str, Any]:
     schema = Study.model_json_schema(by_alias=True)
     parts: dict[str, Any] = schema["$defs"]
     properties: dict[str, Any] = schema["properties"]
+    for model in _models(Study):
+        _in_units(schema if model is Study else parts[model.__name__], model)
     _open_cell(parts, properties["cell"])
     _sweep(parts["SweepSection"])
     for path, key in SHORTHAND.items():
         place = properties if len(path) == 1 else parts["DataSection"]["properties"]
-        written = dict(place[path[-1]])
-        about = {name: written.pop(name) for name in ("description", "default") if name in written}
-        place[path[-1]] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
+        name = str(path[-1])
+        written = dict(place[name])
+        about = {"description": written.pop("description", "")}
+        place[name] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
     schema.pop("required", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -56,6 +63,36 @@ def json_schema() -> dict[str, Any]:
         **{name: value for name, value in schema.items() if name not in ("title", "description")},
         "examples": [_EXAMPLE],
     }
+
+
+def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
+    """A model and all models inside it."""
+    inner = [model for info in root.model_fields.values() for model in models_in(info.annotation)]
+    return [root, *(model for one in inner for model in _models(one))]
+
+
+def _in_units(part: dict[str, Any], model: type[BaseModel]) -> None:
+    """Descriptions name the units, and defaults are as a person writes them."""
+    for key, field in catalogue(model).items():
+        written = part["properties"].get(key)
+        if written is None:
+            continue
+        default = written.pop("default", None)
+        if field.quantity is None:
+            written |= {} if default is None else {"default": default}
+            continue
+        units = DIMENSIONS[field.quantity.dimension].units
+        written["description"] = f"{field.description} ({', '.join(unit for unit in units if unit and unit.isascii())})"
+        value = model.model_fields[field.attribute].default
+        if isinstance(value, int | float | tuple) or (value is None and field.quantity.off):
+            written["default"] = _written_default(value, field.quantity)
+
+
+def _written_default(value: Any, quantity: Quantity) -> Any:
+    """A default in SI as it would be written in the file."""
+    if isinstance(value, tuple):
+        return [_written_default(one, quantity) for one in value]
+    return quantity.off if value is None else show(value, quantity.dimension)
 
 
 def _shorthand(parts: dict[str, Any], path: tuple[str | int, ...], key: str) -> dict[str, Any]:

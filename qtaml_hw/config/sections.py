@@ -146,10 +146,12 @@ class EvaluateSection(Section):
 
     at_s: Annotated[
         tuple[Annotated[float, Quantity("time", at_least=0.0)], ...],
-        ScalarAsList,
         Field(min_length=1, max_length=1000),
+        ScalarAsList,
         AfterValidator(_increasing),
     ] = Field((1e-3,), alias="at", description="times after the weights were written")
-    images: Positive = Field(360, description="test images per fault map (at most what the data set has)")
+    images: Positive = Field(
+        360, le=10_000_000, description="test images per fault map (at most what the data set has)"
+    )
     maps: MapsSection = Field(default_factory=MapsSection)
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(2026, description="seed of every draw")

@@ -108,10 +108,10 @@ class PreprocessingSection(Section):
     scale: Annotated[float, Field(gt=0.0, le=1e6)] | None = Field(
         None, description="factor; the default is 1/255 for uint8 images, else 1"
     )
-    mean: Annotated[tuple[Number, ...], ScalarAsList, Field(min_length=1)] = Field(
+    mean: Annotated[tuple[Number, ...], Field(min_length=1), ScalarAsList] = Field(
         (0.0,), description="one value, or one per channel"
     )
-    std: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...], ScalarAsList, Field(min_length=1)] = Field(
+    std: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...], Field(min_length=1), ScalarAsList] = Field(
         (1.0,), description="one value, or one per channel"
     )
     layout: Literal["nchw", "nhwc"] = Field("nchw", description="axes of four-dimensional images")
@@ -127,7 +127,9 @@ class DataSection(Section):
     npz: NpzFile | None = Field(None, description="a .npz file with images and labels")
     factory: Factory | None = Field(None, description="'package.module:function' that returns images and labels")
     preprocessing: PreprocessingSection | None = Field(None, description="of the images in idx and npz files")
-    calibration: Positive = Field(256, description="images set aside for sensitivities when there is no training set")
+    calibration: Positive = Field(
+        256, le=1_000_000, description="images set aside for sensitivities when there is no training set"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
