@@ -2,14 +2,41 @@
 
 from qtaml_hw.ecc.code import Code, Decoded, PackedDecoded
 from qtaml_hw.ecc.errors import ErrorOutcome
+from qtaml_hw.ecc.export import to_csv, to_json, to_latex, to_markdown
 from qtaml_hw.ecc.hardware import CodecHardware
 from qtaml_hw.ecc.layout import WordLayout
 from qtaml_hw.ecc.menu import ENTRY_NAMES, MenuEntry, entry, faster_refresh, robust_cell
+from qtaml_hw.ecc.parity_file import from_parity_check, load_code
 from qtaml_hw.ecc.plan import ProtectionPlan
 from qtaml_hw.ecc.registry import CODE_NAMES, code
 from qtaml_hw.ecc.residual import Residual, Transfer
+from qtaml_hw.ecc.table import EccRow, PlanRow, overhead_table, plan_table
 
 __all__ = [
-    "CODE_NAMES", "ENTRY_NAMES", "Code", "CodecHardware", "Decoded", "ErrorOutcome", "MenuEntry", "PackedDecoded",
-    "ProtectionPlan", "Residual", "Transfer", "WordLayout", "code", "entry", "faster_refresh", "robust_cell",
+    "CODE_NAMES",
+    "ENTRY_NAMES",
+    "Code",
+    "CodecHardware",
+    "Decoded",
+    "EccRow",
+    "ErrorOutcome",
+    "MenuEntry",
+    "PackedDecoded",
+    "PlanRow",
+    "ProtectionPlan",
+    "Residual",
+    "Transfer",
+    "WordLayout",
+    "code",
+    "entry",
+    "faster_refresh",
+    "from_parity_check",
+    "load_code",
+    "overhead_table",
+    "plan_table",
+    "robust_cell",
+    "to_csv",
+    "to_json",
+    "to_latex",
+    "to_markdown",
 ]

@@ -19,7 +19,15 @@ from qtaml_hw.ecc.errors import ErrorOutcome, correct_algebraic, correct_by_tabl
 from qtaml_hw.ecc.finite_field import Field
 from qtaml_hw.ecc.hardware import CodecHardware, codec_hardware
 from qtaml_hw.ecc.matrices import BitMatrix
-from qtaml_hw.ecc.residual import Residual, Transfer, break_even, check_probability, code_residual, code_transfer, uniform_transfer
+from qtaml_hw.ecc.residual import (
+    Residual,
+    Transfer,
+    break_even,
+    check_probability,
+    code_residual,
+    code_transfer,
+    uniform_transfer,
+)
 
 Policy = Literal["raw", "zero", "reload"]
 DecoderRule = Literal["strict", "odd-syndrome"]
@@ -140,7 +148,9 @@ class Code:
         if rule not in ("strict", "odd-syndrome"):
             raise ValueError(f"decoder rule {rule!r} is unknown; allowed: strict, odd-syndrome")
         if rule == "odd-syndrome" and self.family != "secded":
-            raise ValueError(f"the odd-syndrome rule needs odd-weight columns (secded codes); {self.name} is {self.family}")
+            raise ValueError(
+                f"the odd-syndrome rule needs odd-weight columns (secded codes); {self.name} is {self.family}"
+            )
         return replace(self, policy=policy, rule=rule)
 
     # ---- bits
@@ -217,7 +227,9 @@ class Code:
         word_ids = np.ascontiguousarray(word_ids, dtype=np.int64)
         positions = np.ascontiguousarray(positions, dtype=np.int64)
         if word_ids.shape != positions.shape or word_ids.ndim != 1:
-            raise ValueError(f"word ids and positions must be 1-d and alike, got {word_ids.shape} and {positions.shape}")
+            raise ValueError(
+                f"word ids and positions must be 1-d and alike, got {word_ids.shape} and {positions.shape}"
+            )
         if positions.size and (int(positions.min()) < 0 or int(positions.max()) >= self.n):
             raise ValueError(f"bit positions of {self.name} are 0 .. {self.n - 1}")
         if self.algebraic:
@@ -226,8 +238,15 @@ class Code:
 
     # ---- figures
 
-    def residual(self, p: float, p10: float | None = None, *, ones: float = 0.5, parity_p: float | None = None,
-                 policy: Policy | None = None) -> Residual:
+    def residual(
+        self,
+        p: float,
+        p10: float | None = None,
+        *,
+        ones: float = 0.5,
+        parity_p: float | None = None,
+        policy: Policy | None = None,
+    ) -> Residual:
         """What the code leaves of independent flips.
 
         ``p`` is the raw flip probability of every stored bit, data and check bits alike.  With ``p10`` given, ``p`` is

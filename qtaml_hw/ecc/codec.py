@@ -50,36 +50,66 @@ def byte_tables(parity: BitMatrix) -> U64:
 
 
 @njit()
-def encode_one_limb(tables, data, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def encode_one_limb(tables, data, out):  # type: ignore[no-untyped-def]
     """Check bits of one-limb words; ``tables`` [8, 256] in the dtype of ``out``."""
     low = np.uint64(255)
-    t0, t1, t2, t3, t4, t5, t6, t7 = (tables[0], tables[1], tables[2], tables[3],
-                                      tables[4], tables[5], tables[6], tables[7])
+    t0, t1, t2, t3, t4, t5, t6, t7 = (
+        tables[0],
+        tables[1],
+        tables[2],
+        tables[3],
+        tables[4],
+        tables[5],
+        tables[6],
+        tables[7],
+    )
     for i in range(data.size):
         d = data[i]
-        out[i] = (t0[d & low] ^ t1[(d >> np.uint64(8)) & low] ^ t2[(d >> np.uint64(16)) & low]
-                  ^ t3[(d >> np.uint64(24)) & low] ^ t4[(d >> np.uint64(32)) & low] ^ t5[(d >> np.uint64(40)) & low]
-                  ^ t6[(d >> np.uint64(48)) & low] ^ t7[d >> np.uint64(56)])
+        out[i] = (
+            t0[d & low]
+            ^ t1[(d >> np.uint64(8)) & low]
+            ^ t2[(d >> np.uint64(16)) & low]
+            ^ t3[(d >> np.uint64(24)) & low]
+            ^ t4[(d >> np.uint64(32)) & low]
+            ^ t5[(d >> np.uint64(40)) & low]
+            ^ t6[(d >> np.uint64(48)) & low]
+            ^ t7[d >> np.uint64(56)]
+        )
 
 
 @njit()
-def decode_one_limb(tables, masks, statuses, data, checks, out, status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def decode_one_limb(tables, masks, statuses, data, checks, out, status):  # type: ignore[no-untyped-def]
     """Correct one-limb words by coset table: ``masks`` uint64 [2^r], ``statuses`` uint8 [2^r]."""
     low = np.uint64(255)
-    t0, t1, t2, t3, t4, t5, t6, t7 = (tables[0], tables[1], tables[2], tables[3],
-                                      tables[4], tables[5], tables[6], tables[7])
+    t0, t1, t2, t3, t4, t5, t6, t7 = (
+        tables[0],
+        tables[1],
+        tables[2],
+        tables[3],
+        tables[4],
+        tables[5],
+        tables[6],
+        tables[7],
+    )
     for i in range(data.size):
         d = data[i]
         s = np.uint64(
-            checks[i] ^ t0[d & low] ^ t1[(d >> np.uint64(8)) & low] ^ t2[(d >> np.uint64(16)) & low]
-            ^ t3[(d >> np.uint64(24)) & low] ^ t4[(d >> np.uint64(32)) & low] ^ t5[(d >> np.uint64(40)) & low]
-            ^ t6[(d >> np.uint64(48)) & low] ^ t7[d >> np.uint64(56)])
+            checks[i]
+            ^ t0[d & low]
+            ^ t1[(d >> np.uint64(8)) & low]
+            ^ t2[(d >> np.uint64(16)) & low]
+            ^ t3[(d >> np.uint64(24)) & low]
+            ^ t4[(d >> np.uint64(32)) & low]
+            ^ t5[(d >> np.uint64(40)) & low]
+            ^ t6[(d >> np.uint64(48)) & low]
+            ^ t7[d >> np.uint64(56)]
+        )
         out[i] = d ^ masks[s]
         status[i] = statuses[s]
 
 
 @njit()
-def encode_limbs(tables, data, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def encode_limbs(tables, data, out):  # type: ignore[no-untyped-def]
     """Check bits [m, R] of words [m, L], any number of limbs."""
     low = np.uint64(255)
     for i in range(data.shape[0]):
@@ -90,7 +120,7 @@ def encode_limbs(tables, data, out):  # type: ignore[no-untyped-def]  # noqa: AN
 
 
 @njit()
-def apply_cosets(syndromes, masks, statuses, data, status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def apply_cosets(syndromes, masks, statuses, data, status):  # type: ignore[no-untyped-def]
     """Correct words [m, L] in place given one-limb syndromes [m]; ``masks`` [2^r, L]."""
     for i in range(data.shape[0]):
         s = syndromes[i]

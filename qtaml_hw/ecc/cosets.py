@@ -1,7 +1,7 @@
 """What a decoder does with each syndrome: the coset table of a bounded-distance decoder.
 
-Status per syndrome: clean, corrected or uncorrectable.  ``strict`` decoders flag every syndrome that no pattern of up to
-t errors explains.  The ``odd-syndrome`` SEC-DED decoder looks at the syndrome's parity alone: even and non-zero is
+Status per syndrome: clean, corrected or uncorrectable.  ``strict`` decoders flag every syndrome that no pattern of up
+to t errors explains.  The ``odd-syndrome`` SEC-DED decoder looks at the syndrome's parity alone: even and non-zero is
 flagged, odd is taken for a single error, and where no column matches it passes the word on, unflagged.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-from qtaml_hw.ecc.codec import CLEAN, CORRECTED, UNCORRECTABLE, U64
+from qtaml_hw.ecc.codec import CLEAN, CORRECTED, U64, UNCORRECTABLE
 
 TABLE_LIMIT = 18  # parity bits: 2^18 syndromes keep a table of a few MB and the exact residual under a second
 
@@ -36,7 +36,7 @@ class CosetTable:
 
 
 @njit()
-def _fill(columns, t, positions, status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _fill(columns, t, positions, status):  # type: ignore[no-untyped-def]
     """Enumerate error patterns by weight; the first pattern of a syndrome is its correction."""
     n = columns.size
     pick = np.zeros(t + 1, np.int64)
@@ -62,7 +62,8 @@ def _fill(columns, t, positions, status):  # type: ignore[no-untyped-def]  # noq
 
 
 def coset_table(columns: U64, r: int, t: int, *, odd_passes: bool = False) -> CosetTable:
-    """The table of a decoder that corrects every pattern of up to ``t`` errors; ``columns`` uint64 [n] are syndromes."""
+    """The table of a decoder that corrects every pattern of up to ``t`` errors; ``columns`` uint64 [n] are
+    syndromes."""
     status = np.full(2**r, UNCORRECTABLE, dtype=np.uint8)
     positions = np.full((2**r, max(t, 1)), -1, dtype=np.int16)
     status[0] = CLEAN

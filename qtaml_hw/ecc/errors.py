@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-from qtaml_hw.ecc.codec import CORRECTED, UNCORRECTABLE, U64
+from qtaml_hw.ecc.codec import CORRECTED, U64, UNCORRECTABLE
 from qtaml_hw.ecc.cosets import CosetTable
 from qtaml_hw.ecc.finite_field import locate_errors
 
@@ -34,7 +34,7 @@ class ErrorOutcome:
 
 
 @njit()
-def _toggle(row, count, position):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _toggle(row, count, position):  # type: ignore[no-untyped-def]
     """XOR one position into the sorted set row[:count]; the new count."""
     slot = 0
     while slot < count and row[slot] < position:
@@ -50,7 +50,7 @@ def _toggle(row, count, position):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @njit()
-def _by_table(columns, table, status, k, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _by_table(columns, table, status, k, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]
     t = table.shape[1]
     row = np.empty(columns.size + t + 1, np.int64)
     left, hit, i = 0, 0, 0
@@ -77,7 +77,7 @@ def _by_table(columns, table, status, k, word_ids, positions, left_w, left_p, wo
 
 
 @njit()
-def _by_algebra(degrees, t, k, exp, log, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _by_algebra(degrees, t, k, exp, log, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]
     n = degrees.size
     row = np.empty(n + t + 1, np.int64)
     powers = np.empty(n, np.int64)
@@ -141,5 +141,9 @@ def _buffers(word_ids: Int64, t: int) -> tuple[Int64, Int64, Int64, NDArray[np.u
 
 def _outcome(buffers: tuple[Int64, Int64, Int64, NDArray[np.uint8]], left: int, hit: int) -> ErrorOutcome:
     word_ids, positions, words, flags = buffers
-    return ErrorOutcome(word_ids[:left], positions[:left], words[:hit][flags[:hit] == CORRECTED],
-                        words[:hit][flags[:hit] == UNCORRECTABLE])
+    return ErrorOutcome(
+        word_ids[:left],
+        positions[:left],
+        words[:hit][flags[:hit] == CORRECTED],
+        words[:hit][flags[:hit] == UNCORRECTABLE],
+    )

@@ -7,7 +7,7 @@ Polynomials over GF(2) are Python integers, bit i = coefficient of x^i.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 from qtaml_hw._jit import njit
 from qtaml_hw.ecc.matrices import BitMatrix
 
-PRIMITIVE = {2: 0b111, 3: 0b1011, 4: 0b10011, 5: 0b100101, 6: 0b1000011, 7: 0b10001001,
-             8: 0b100011101, 9: 0b1000010001, 10: 0b10000001001}
+PRIMITIVE = {
+    2: 0b111,
+    3: 0b1011,
+    4: 0b10011,
+    5: 0b100101,
+    6: 0b1000011,
+    7: 0b10001001,
+    8: 0b100011101,
+    9: 0b1000010001,
+    10: 0b10000001001,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +42,7 @@ class Field:
         return int(2**self.m - 1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def field(m: int) -> Field:
     """GF(2^m), 2 <= m <= 10."""
     if m not in PRIMITIVE:
@@ -84,7 +93,7 @@ def minimal_polynomial(m: int, power: int) -> int:
     return sum(c << i for i, c in enumerate(coefficients))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bch_generator(m: int, t: int) -> int:
     """Generator of the narrow-sense binary BCH code of length 2^m - 1 that corrects ``t`` errors by design."""
     generator = 1
@@ -123,7 +132,7 @@ def cyclic_parity(generator: int, k: int) -> BitMatrix:
 
 
 @njit()
-def locate_errors(degrees, count, t, n, exp, log, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def locate_errors(degrees, count, t, n, exp, log, out):  # type: ignore[no-untyped-def]
     """Berlekamp-Massey and Chien search for a binary BCH word whose error is equivalent to x^degrees[:count].
 
     Writes the degrees of the correction to ``out`` and returns their number, or -1 when the word is uncorrectable: the

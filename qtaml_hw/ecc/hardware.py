@@ -1,9 +1,10 @@
 """Encoder and decoder in hardware: gate equivalents, area, energy, delay, from a sourced table or a closed form.
 
-Table: yosys 0.23 + abc synthesis in the Nangate 45 nm open cell library (1.1 V, relaxed point), our own runs.  Closed form
-for SEC and SEC-DED codes, fitted to that table (within 15 %): encoder 2 (ones - r), decoder 2 ones + 4.2 k + 8 r gate
-equivalents, ones = weight of the data columns.  Algebraic decoders scale from the table as k t^2 m (parallel
-Chien cells), repetition as a majority tree.  One gate equivalent (GE) is a NAND2 of minimum drive.
+Table: yosys 0.23 + abc synthesis in the Nangate 45 nm open cell library (1.1 V, relaxed point), our own runs.
+Closed form, fitted to that table (gates within 15 % for k >= 32; ones = weight of the data columns, in NAND2 gate
+equivalents, GE): SEC-DED encoder 2 (ones - r), decoder 2 ones + 4.2 k + 8 r (Hamming SEC: 2 ones + 2.6 k + 5 r);
+algebraic decoders, unrolled, (4.65 k m + 13 m^2)(t/2)^2.6 over GF(2^m), encoder 1.7 (ones - r) thanks to shared
+terms; repetition is a majority tree.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ TABLE_NODE_M = 45e-9
 TABLE_SOURCE = "synthesised (yosys 0.23 + abc, Nangate 45 nm)"
 FORM_SOURCE = "closed form fitted to Nangate 45 nm synthesis"
 
-# name: encoder GE, encoder ps, decoder GE, decoder ps, encode pJ, decode pJ (energies: zero-delay switching estimate, 1.1 V)
+# name: encoder GE, encoder ps, decoder GE, decoder ps, encode pJ, decode pJ (energies: zero-delay switching estimate,
+# 1.1 V)
 SYNTHESISED: dict[str, tuple[float, float, float, float, float | None, float | None]] = {
     "hamming-7-4": (10.0, 108.06, 33.7, 254.4, 0.0174, 0.034),
     "hamming-15-11": (46.0, 167.72, 104.3, 347.89, None, None),
@@ -47,14 +49,25 @@ SYNTHESISED: dict[str, tuple[float, float, float, float, float | None, float | N
     "repeat-7": (0.0, 0.0, 20.3, 282.11, None, None),
 }
 
-# node: um^2 per GE, delay relative to 45 nm (of the (72,64) decoder), and where from.  Between nodes: log-log interpolation.
+# node: um^2 per GE, delay relative to 45 nm (of the (72,64) decoder), and where from.  Between nodes: log-log
+# interpolation.
 NODE_TABLE: dict[float, tuple[float, float, str]] = {
     130e-9: (3.754, 3024.21 / 674.7, "sky130hd"),
     45e-9: (0.798, 1.0, "Nangate 45 nm"),
     7e-9: (0.0583, 459.32 / 674.7, "ASAP7"),
     2e-9: (0.01814, 200.14 / 674.7, "GT2N"),
 }
-NOMINAL_VDD_V = {130e-9: 1.2, 90e-9: 1.2, 65e-9: 1.2, 45e-9: 1.1, 32e-9: 1.0, 22e-9: 0.9, 14e-9: 0.8, 7e-9: 0.7, 2e-9: 0.65}
+NOMINAL_VDD_V = {
+    130e-9: 1.2,
+    90e-9: 1.2,
+    65e-9: 1.2,
+    45e-9: 1.1,
+    32e-9: 1.0,
+    22e-9: 0.9,
+    14e-9: 0.8,
+    7e-9: 0.7,
+    2e-9: 0.65,
+}
 ENCODE_PJ_PER_GE = 0.5383 / 368.0  # (72,64) of the table
 DECODE_PJ_PER_GE = 0.7766 / 732.0
 
@@ -83,8 +96,8 @@ class CodecHardware:
 def node_scaling(node_m: float) -> tuple[float, float, float]:
     """(m^2 per GE, delay factor, energy factor against 45 nm) at a node of 2 to 180 nm; ValueError outside.
 
-    Area and delay interpolate synthesised libraries; energy is C V^2 with C proportional to the node (constant-field scaling,
-    assumed) and the node's nominal supply.
+    Area and delay interpolate synthesised libraries; energy is C V^2 with C proportional to the node (constant-field
+    scaling, assumed) and the node's nominal supply.
     """
     if not 2e-9 <= node_m <= 180e-9:
         raise ValueError(f"logic node must be 2 nm to 180 nm, got {node_m * 1e9:g} nm")
@@ -104,23 +117,26 @@ def _line(x: float, xs: np.ndarray, ys: np.ndarray) -> float:
     return float(np.interp(x, xs, ys))
 
 
+# decoder GE of single-error-correcting families: 2 ones + a k + b r
+_SEC_DECODER = {"hamming": (2.6, 5.0)}
+_SECDED_DECODER = (4.2, 8.0)
+
+
 def closed_form(code: Code) -> tuple[float, float, float, float]:
     """(encoder GE, encoder ps, decoder GE, decoder ps) at 45 nm of a code that the table does not hold."""
     ones, r, k, t = int(code.parity_matrix.sum()), code.parity, code.k, code.t
-    encoder = 2.0 * max(ones - r, 0)
     fan_in = max(2, int(code.parity_matrix.sum(axis=0).max()))
     encoder_ps = 57.0 * ceil(log2(fan_in)) + 15.0
     if code.family == "repetition":
-        return 0.0, 0.0, 3.3 * (code.n - 1) * (code.n - 2) / 2.0 if code.n == 3 else 4.2 * (code.n - 2) - 1.0, 75.0 * (code.n - 3) + 54.0
+        return 0.0, 0.0, 4.2 * (code.n - 2) - 0.9, 75.0 * (code.n - 3) + 54.0
     if code.family == "parity":
-        return 2.0 * (k - 1), encoder_ps, 2.0 * k + k, encoder_ps + 60.0
+        return 2.0 * (k - 1), encoder_ps, 3.0 * k, encoder_ps + 60.0
     if t <= 1:
-        return encoder, encoder_ps, 2.0 * ones + 4.2 * k + 8.0 * r, 2.0 * encoder_ps + 60.0
-    m = max(3.0, np.ceil(np.log2(code.n + 1)))
-    reference_ge, reference_ps = 4991.0 / (45 * 9 * 6), 1845.95 / (3 * 6)
-    if t == 2:
-        reference_ge, reference_ps = 2722.0 / (64 * 4 * 7), 1430.41 / (2 * 7)
-    return encoder, encoder_ps, reference_ge * k * t**2 * m, reference_ps * t * m
+        per_bit, per_check = _SEC_DECODER.get(code.family, _SECDED_DECODER)
+        return 2.0 * max(ones - r, 0), encoder_ps, 2.0 * ones + per_bit * k + per_check * r, 2.0 * encoder_ps + 60.0
+    m = ceil(log2(code.n + 1))
+    decoder = (4.65 * k * m + 13.0 * m**2) * (t / 2.0) ** 2.6
+    return 1.7 * max(ones - r, 0), encoder_ps, decoder, 102.4 * t * m
 
 
 def codec_hardware(code: Code, node_m: float) -> CodecHardware:
@@ -137,5 +153,14 @@ def codec_hardware(code: Code, node_m: float) -> CodecHardware:
     dec_pj = DECODE_PJ_PER_GE * dec_ge if dec_pj is None else dec_pj
     if abs(node_m - TABLE_NODE_M) > 1e-12:
         source += f", scaled to {node_m * 1e9:g} nm"
-    return CodecHardware(enc_ge, dec_ge, enc_ge * area, dec_ge * area, enc_pj * energy * 1e-12, dec_pj * energy * 1e-12,
-                         enc_ps * delay * 1e-12, dec_ps * delay * 1e-12, source)
+    return CodecHardware(
+        enc_ge,
+        dec_ge,
+        enc_ge * area,
+        dec_ge * area,
+        enc_pj * energy * 1e-12,
+        dec_pj * energy * 1e-12,
+        enc_ps * delay * 1e-12,
+        dec_ps * delay * 1e-12,
+        source,
+    )

@@ -1,8 +1,8 @@
 """Where the bits of ECC words live: the words of one tensor and one menu entry, explicit and reversible.
 
-Data bits run weight ascending and, within a weight, over its planes with this entry, most significant first; word w holds
-bits w k .. (w + 1) k - 1 of that sequence, so neighbouring weights share a word.  Words restart at each tensor; the last word of a
-tensor may be shortened (its missing data bits are tied to zero) but has all its check bits.
+Data bits run weight ascending and, within a weight, over its planes with this entry, most significant first; word w
+holds bits w k .. (w + 1) k - 1 of that sequence, so neighbouring weights share a word.  Words restart at each tensor;
+the last word of a tensor may be shortened (its missing data bits are tied to zero) but has all its check bits.
 """
 
 from __future__ import annotations
@@ -49,9 +49,15 @@ class WordLayout:
         chosen = plan.choice[first:last] == entry
         self._per_weight: Int64 = chosen.sum(axis=1, dtype=np.int64)
         # rank of a plane among its group's planes with this entry, most significant first; -1 elsewhere
-        self._rank: NDArray[np.int8] = np.where(chosen, np.cumsum(chosen[:, ::-1], axis=1)[:, ::-1] - 1, -1).astype(np.int8)
-        self._plane: NDArray[np.int8] = np.argsort(np.where(chosen, self._rank, 127), axis=1, kind="stable").astype(np.int8)
-        self._prefix: Int64 = np.concatenate([[0], np.cumsum(np.diff(self._starts) * self._per_weight)]).astype(np.int64)
+        self._rank: NDArray[np.int8] = np.where(chosen, np.cumsum(chosen[:, ::-1], axis=1)[:, ::-1] - 1, -1).astype(
+            np.int8
+        )
+        self._plane: NDArray[np.int8] = np.argsort(np.where(chosen, self._rank, 127), axis=1, kind="stable").astype(
+            np.int8
+        )
+        self._prefix: Int64 = np.concatenate([[0], np.cumsum(np.diff(self._starts) * self._per_weight)]).astype(
+            np.int64
+        )
         self.data_bits = int(self._prefix[-1])
         self.n_words = -(-self.data_bits // self.k)
         self.parity_bits = self.n_words * self.parity_per_word
@@ -81,8 +87,10 @@ class WordLayout:
         """
         index = np.asarray(word, dtype=np.int64) * self.k + np.asarray(position, dtype=np.int64)
         if not np.all(self.exists(word, position)):
-            raise ValueError(f"positions 0 .. {self.k - 1} of words 0 .. {self.n_words - 1} hold data bits "
-                             f"({self.data_bits} in all); a bit asked for is none of them")
+            raise ValueError(
+                f"positions 0 .. {self.k - 1} of words 0 .. {self.n_words - 1} hold data bits "
+                f"({self.data_bits} in all); a bit asked for is none of them"
+            )
         group = np.searchsorted(self._prefix, index, side="right") - 1
         offset = index - self._prefix[group]
         per_weight = np.maximum(self._per_weight[group], 1)

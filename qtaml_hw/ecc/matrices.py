@@ -21,7 +21,8 @@ def _unit(rows: int, ones: tuple[int, ...]) -> BitMatrix:
 
 
 def _balanced(candidates: BitMatrix, count: int, start: NDArray[np.int64]) -> BitMatrix:
-    """``count`` of the candidate columns whose row sums, added to ``start``, are as equal as a swap search makes them."""
+    """``count`` of the candidate columns whose row sums, added to ``start``, are as equal as a swap search makes
+    them."""
     chosen: list[int] = []
     load = start.astype(np.int64).copy()
     free = np.ones(len(candidates), dtype=bool)

@@ -1,7 +1,8 @@
 """The protection menu: what can be chosen for a bit plane of a group of weights.
 
 Kinds: ``none``; ``ideal`` (the bound that papers use, not buildable); ``code`` (correcting words); ``detect`` (parity,
-the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed more often).
+the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed
+more often).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ ENTRY_NAMES: tuple[str, ...] = ("none", "ideal", *CODE_NAMES, "robust-cell", "re
 class MenuEntry:
     """One line of the menu.
 
-    ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``refresh_factor``: refreshes per refresh of the
-    rest.  ``retention_gain``: factor on every cell's retention time (cell and refresh entries), which moves a flip probability
-    along a lognormal population with ``sigma_ln`` = standard deviation of ln(retention time).
+    ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``refresh_factor``: refreshes per refresh of
+    the rest.  ``retention_gain``: factor on every cell's retention time (cell and refresh entries), which moves a
+    flip probability along a lognormal population with ``sigma_ln`` = standard deviation of ln(retention time).
     """
 
     name: str
@@ -62,8 +63,9 @@ class MenuEntry:
         """The channel of a protected data bit after this entry, from the raw channel of its cells.
 
         Direction: the data bit under study keeps its own p01 or p10, every other bit of its word (data and check bits)
-        errs with the mean (p01 + p10)/2, which is exact for data of balanced ones.  A corrected bit inherits the direction of its
-        error; a miscorrection hits ones and zeros alike; under the ``zero`` policy a flagged word turns ones into zeros.
+        errs with the mean (p01 + p10)/2, which is exact for data of balanced ones.  A corrected bit inherits the
+        direction of its error; a miscorrection hits ones and zeros alike; under the ``zero`` policy a flagged word
+        turns ones into zeros.
         """
         check_probability(p01, "p01")
         check_probability(p10, "p10")
@@ -74,14 +76,19 @@ class MenuEntry:
             return residual.p01, residual.p10
         return self._slower(p01), self._slower(p10)
 
-    def word_channel(self, p01: ArrayLike, p10: ArrayLike, word_p: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """As :meth:`residual_channel`, for data bits with their own p01, p10 (any shape) in words whose bits err with ``word_p``.
+    def word_channel(
+        self, p01: ArrayLike, p10: ArrayLike, word_p: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As :meth:`residual_channel`, for data bits with their own p01, p10 (any shape) in words whose bits err with
+        ``word_p``.
 
         Averaged over the positions of the word.  ValueError for entries without a code.
         """
         if self.code is None:
             raise ValueError(f"{self.name} has no words")
-        up, down = np.broadcast_arrays(np.asarray(p01, dtype=np.float64)[..., None], np.asarray(p10, dtype=np.float64)[..., None])
+        up, down = np.broadcast_arrays(
+            np.asarray(p01, dtype=np.float64)[..., None], np.asarray(p10, dtype=np.float64)[..., None]
+        )
         left = self.code.word_transfer(word_p).directional(up, down, self.code.policy)
         return left[0].mean(axis=-1), left[1].mean(axis=-1)
 
@@ -92,12 +99,15 @@ class MenuEntry:
         return float(ndtr(ndtri(p) - math.log(self.retention_gain) / self.sigma_ln))
 
 
-def robust_cell(retention_gain: float, extra_area_per_bit: float, *, sigma_ln: float = SIGMA_LN_RETENTION,
-                name: str = "robust-cell") -> MenuEntry:
+def robust_cell(
+    retention_gain: float, extra_area_per_bit: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name: str = "robust-cell"
+) -> MenuEntry:
     """A plane kept in cells whose retention is ``retention_gain`` times longer and whose area is larger."""
     if retention_gain < 1.0 or extra_area_per_bit < 0.0 or sigma_ln <= 0.0:
-        raise ValueError(f"a robust cell has retention_gain >= 1, extra area >= 0 and sigma_ln > 0; got "
-                         f"{retention_gain}, {extra_area_per_bit}, {sigma_ln}")
+        raise ValueError(
+            f"a robust cell has retention_gain >= 1, extra area >= 0 and sigma_ln > 0; got "
+            f"{retention_gain}, {extra_area_per_bit}, {sigma_ln}"
+        )
     title = f"cell with {retention_gain:.3g}x retention, {1.0 + extra_area_per_bit:.3g}x area"
     return MenuEntry(name, "cell", title, None, extra_area_per_bit, 1.0, retention_gain, sigma_ln)
 
@@ -106,7 +116,16 @@ def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name:
     """A plane refreshed ``factor`` times as often: the interval shrinks, so retention gains the same factor."""
     if factor < 1.0 or sigma_ln <= 0.0:
         raise ValueError(f"faster refresh needs a factor >= 1 and sigma_ln > 0, got {factor}, {sigma_ln}")
-    return MenuEntry(name or f"refresh-{factor:g}x", "refresh", f"refreshed {factor:g}x as often", None, 0.0, factor, factor, sigma_ln)
+    return MenuEntry(
+        name or f"refresh-{factor:g}x",
+        "refresh",
+        f"refreshed {factor:g}x as often",
+        None,
+        0.0,
+        factor,
+        factor,
+        sigma_ln,
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,5 @@
-"""ProtectionPlan: for every group of weights and bit plane, a choice from the menu; knows its overhead and residual channel."""
+"""ProtectionPlan: for every group of weights and bit plane, a choice from the menu; knows its overhead and residual
+channel."""
 
 from __future__ import annotations
 
@@ -57,9 +58,13 @@ class ProtectionPlan:
         choice = np.asarray(self.choice)
         for name, edges in (("starts", starts), ("tensor_starts", tensors)):
             if edges.ndim != 1 or edges.size < 2 or edges[0] != 0 or np.any(np.diff(edges) <= 0):
-                raise ValueError(f"{name} must rise strictly from 0 and hold at least one interval, got {edges.tolist()[:8]}")
+                raise ValueError(
+                    f"{name} must rise strictly from 0 and hold at least one interval, got {edges.tolist()[:8]}"
+                )
         if not np.isin(tensors, starts).all() or starts[-1] != tensors[-1]:
-            raise ValueError("groups must not straddle tensors: every tensor start must be a group start, with one common end")
+            raise ValueError(
+                "groups must not straddle tensors: every tensor start must be a group start, with one common end"
+            )
         if self.group_kind not in ("layer", "channel", "word"):
             raise ValueError(f"group kind {self.group_kind!r} is unknown; allowed: layer, channel, word")
         if not self.menu or self.menu[0] != "none":
@@ -168,11 +173,13 @@ class ProtectionPlan:
 
     # ---- what is left of a channel
 
-    def residual(self, channel: FlipChannel, ones: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def residual(
+        self, channel: FlipChannel, ones: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """p01, p10 float64 [G, B] after protection.
 
-        A plane keeps its own p01, p10; the other bits of its word err with the mean over the tensor's data bits under the
-        same entry (``ones`` float64 [B]: density of ones per plane, 1/2 by default), check cells included.
+        A plane keeps its own p01, p10; the other bits of its word err with the mean over the tensor's data bits under
+        the same entry (``ones`` float64 [B]: density of ones per plane, 1/2 by default), check cells included.
         ValueError when the channel has another number of planes.
         """
         if channel.planes != self.planes:
@@ -207,18 +214,30 @@ class ProtectionPlan:
 
     def to_json(self) -> str:
         """The plan as JSON text; :meth:`from_json` reads it back."""
-        return json.dumps({
-            "starts": self.starts.tolist(), "tensor_starts": self.tensor_starts.tolist(), "group_kind": self.group_kind,
-            "policy": self.policy, "menu": list(self.menu), "choice": self.choice.tolist(),
-        })
+        return json.dumps(
+            {
+                "starts": self.starts.tolist(),
+                "tensor_starts": self.tensor_starts.tolist(),
+                "group_kind": self.group_kind,
+                "policy": self.policy,
+                "menu": list(self.menu),
+                "choice": self.choice.tolist(),
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> ProtectionPlan:
         """A plan from its JSON text; ValueError with the missing or wrong field."""
         try:
             raw = json.loads(text)
-            return cls(np.array(raw["starts"], dtype=np.int64), np.array(raw["tensor_starts"], dtype=np.int64),
-                       raw["group_kind"], str(raw["policy"]), tuple(raw["menu"]), np.array(raw["choice"]))
+            return cls(
+                np.array(raw["starts"], dtype=np.int64),
+                np.array(raw["tensor_starts"], dtype=np.int64),
+                raw["group_kind"],
+                str(raw["policy"]),
+                tuple(raw["menu"]),
+                np.array(raw["choice"]),
+            )
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"not a protection plan: {error}") from error
 
@@ -226,7 +245,12 @@ class ProtectionPlan:
         if not isinstance(other, ProtectionPlan):
             return NotImplemented
         return (self.group_kind, self.policy, self.menu) == (other.group_kind, other.policy, other.menu) and all(
-            np.array_equal(a, b) for a, b in ((self.starts, other.starts), (self.tensor_starts, other.tensor_starts),
-                                              (self.choice, other.choice)))
+            np.array_equal(a, b)
+            for a, b in (
+                (self.starts, other.starts),
+                (self.tensor_starts, other.tensor_starts),
+                (self.choice, other.choice),
+            )
+        )
 
     __hash__ = None  # type: ignore[assignment]

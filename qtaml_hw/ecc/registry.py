@@ -16,10 +16,32 @@ from qtaml_hw.ecc.cosets import TABLE_LIMIT
 
 # the names that tables and menus list; the families accept other sizes too (see `code`)
 CODE_NAMES: tuple[str, ...] = (
-    "secded-8-4", "secded-13-8", "secded-22-16", "secded-39-32", "secded-72-64", "secded-137-128",
-    "hamming-7-4", "hamming-12-8", "hamming-15-11", "hamming-31-26", "hamming-38-32", "hamming-71-64",
-    "dected-45-32", "dected-79-64", "bch-15-7", "bch-44-32", "bch-63-51", "bch-78-64", "bch-63-45", "bch-127-64",
-    "repeat-3", "repeat-5", "repeat-7", "golay-23-12", "golay-24-12", "parity-zero",
+    "secded-8-4",
+    "secded-13-8",
+    "secded-22-16",
+    "secded-39-32",
+    "secded-72-64",
+    "secded-137-128",
+    "hamming-7-4",
+    "hamming-12-8",
+    "hamming-15-11",
+    "hamming-31-26",
+    "hamming-38-32",
+    "hamming-71-64",
+    "dected-45-32",
+    "dected-79-64",
+    "bch-15-7",
+    "bch-44-32",
+    "bch-63-51",
+    "bch-78-64",
+    "bch-63-45",
+    "bch-127-64",
+    "repeat-3",
+    "repeat-5",
+    "repeat-7",
+    "golay-23-12",
+    "golay-24-12",
+    "parity-zero",
 )
 ALIASES = {"tmr": "repeat-3", "golay": "golay-24-12", "parity": "parity-zero", "parity-zero-2": "parity-zero"}
 _PREFIXES = {"hsiao": "secded", "sec-ded": "secded", "sec": "hamming", "dec-ted": "dected", "repetition": "repeat"}
@@ -54,7 +76,7 @@ def _bch(n: int, k: int) -> Code:
     t = ff.designed_t(m, n - k)
     if t == 0:
         offered = sorted({ff.bch_generator(m, t).bit_length() - 1 for t in range(1, min(2 ** (m - 1), 33))})
-        options = ", ".join(f"({n},{n - r})" for r in offered if 0 < n - r)
+        options = ", ".join(f"({n},{n - r})" for r in offered if n - r > 0)
         raise ValueError(f"no binary BCH code has n = {n} and {n - k} check bits; of this length there are {options}")
     gf = ff.field(m) if n - k > TABLE_LIMIT else None
     return Code(f"bch-{n}-{k}", "bch", ff.cyclic_parity(ff.bch_generator(m, t), k), t, 2 * t + 1, gf=gf)
@@ -67,7 +89,11 @@ def _dected(n: int, k: int) -> Code:
 
 
 _BY_SIZE: dict[str, Callable[[int, int], Code]] = {
-    "secded": _secded, "hamming": _hamming, "golay": _golay, "bch": _bch, "dected": _dected,
+    "secded": _secded,
+    "hamming": _hamming,
+    "golay": _golay,
+    "bch": _bch,
+    "dected": _dected,
 }
 
 
@@ -82,7 +108,7 @@ def canonical(name: str) -> str:
     text = str(name).strip().lower().replace("_", "-").replace(" ", "-")
     for old, new in _PREFIXES.items():
         if text.startswith(old + "-"):
-            text = new + text[len(old):]
+            text = new + text[len(old) :]
     return ALIASES.get(text, text)
 
 
@@ -101,8 +127,9 @@ def _build(name: str) -> Code:
         raise ValueError(f"code {name!r}: a word of n = {n} bits cannot hold k = {k} data bits; allowed is 1 <= k < n")
     built = _BY_SIZE[match.group(1)](n, k)
     if built.n != n:
-        raise ValueError(f"no {match.group(1)} code has n = {n} with k = {k}; did you mean "
-                         f"'{match.group(1)}-{built.n}-{k}'?")
+        raise ValueError(
+            f"no {match.group(1)} code has n = {n} with k = {k}; did you mean '{match.group(1)}-{built.n}-{k}'?"
+        )
     return built
 
 

@@ -3,8 +3,8 @@
 Two methods, tagged on every number:
 
 ``exact-syndrome`` (up to 18 check bits): the distribution of the syndrome over all 2^r values, the sum over error
-patterns that the Walsh-Hadamard transform factorises, is built bit by bit as a convolution.  Only positive terms are added, so
-1e-30 is as accurate, relatively, as 0.1.  Per-bit probabilities are allowed.
+patterns that the Walsh-Hadamard transform factorises, is built bit by bit as a convolution.  Only positive terms are
+added, so 1e-30 is as accurate, relatively, as 0.1.  Per-bit probabilities are allowed.
 ``bounded-distance`` (more check bits): every pattern of up to t errors is corrected, heavier ones are miscorrected as
 the weight distribution says (exact where 2^k or 2^r words can be counted, else binomial, A_w = C(n, w) / 2^r; the
 tag says which), at the mean error probability of the word's bits.
@@ -34,9 +34,9 @@ Policy = Literal["raw", "zero", "reload"]
 class Transfer:
     """Conditional behaviour of the decoder per data bit, float64 [k], and per word.
 
-    ``wrong_if_hit``: P(not flagged and the bit wrong after decoding | the bit was flipped); ``wrong_if_clean``: the same
-    given that it was not.  ``flagged_if_hit``, ``flagged_if_clean``: P(word flagged | ...).  ``p_due``, ``p_sdc``: per
-    word, flagged uncorrectable, and not flagged with at least one data bit wrong.
+    ``wrong_if_hit``: P(not flagged and the bit wrong after decoding | the bit was flipped); ``wrong_if_clean``: the
+    same given that it was not.  ``flagged_if_hit``, ``flagged_if_clean``: P(word flagged | ...).  ``p_due``,
+    ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.
     """
 
     wrong_if_hit: Floats
@@ -102,8 +102,9 @@ def uniform_transfer(code: Code, p: float) -> Transfer:
     return _scalar_transfer(code, p, p)
 
 
-def code_residual(code: Code, p: float, p10: float | None, *, ones: float, parity_p: float | None,
-                  policy: Policy) -> Residual:
+def code_residual(
+    code: Code, p: float, p10: float | None, *, ones: float, parity_p: float | None, policy: Policy
+) -> Residual:
     """See ``Code.residual``."""
     p01 = check_probability(p, "p01" if p10 is not None else "p")
     down = p01 if p10 is None else check_probability(p10, "p10")

@@ -1,9 +1,9 @@
 """Exact decoder statistics from the distribution of the syndrome, for independent flips with per-bit probabilities.
 
-The distribution of H e over the 2^r syndromes is the r-fold Walsh-Hadamard transform of prod_i (1 - 2 p_i)^(u.h_i); here it
-is built in the syndrome domain (one two-tap convolution per bit), because sums of positive terms keep full relative
-precision.  The statistics of data bit j need the distribution of all *other* bits; a binary recursion over the data bits
-gives it for every j in k log2 k convolutions.
+The distribution of H e over the 2^r syndromes is the r-fold Walsh-Hadamard transform of prod_i (1 - 2 p_i)^(u.h_i);
+here it is built in the syndrome domain (one two-tap convolution per bit), because sums of positive terms keep full
+relative precision.  The statistics of data bit j need the distribution of all *other* bits; a binary recursion over
+the data bits gives it for every j in k log2 k convolutions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TransferTuple = tuple[Floats, Floats, Floats, Floats, float, float, str]
 
 
 @njit()
-def _add_bit(dist, column, p):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _add_bit(dist, column, p):  # type: ignore[no-untyped-def]
     """Convolve a syndrome distribution in place with one bit of syndrome ``column`` and error probability ``p``."""
     step = np.uint64(1)
     while (step << np.uint64(1)) <= column:
@@ -39,7 +39,7 @@ def _add_bit(dist, column, p):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 
 @njit()
-def _leaf(dist, column, j, table, status, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _leaf(dist, column, j, table, status, out):  # type: ignore[no-untyped-def]
     """Statistics of data bit j given the distribution of all other bits."""
     hit_wrong, clean_wrong, hit_flag, clean_flag = 0.0, 0.0, 0.0, 0.0
     col = np.int64(column)
@@ -59,7 +59,7 @@ def _leaf(dist, column, j, table, status, out):  # type: ignore[no-untyped-def] 
 
 
 @njit()
-def _all_bits(columns, k, table, status, p, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def _all_bits(columns, k, table, status, p, out):  # type: ignore[no-untyped-def]
     depth = 2
     while (1 << (depth - 2)) < k:
         depth += 1
@@ -81,40 +81,72 @@ def _all_bits(columns, k, table, status, p, out):  # type: ignore[no-untyped-def
             _leaf(dist[level], columns[first], first, table, status, out)
             continue
         middle = (first + last) // 2
-        stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = middle, last, level + 1, first, middle
+        stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = (
+            middle,
+            last,
+            level + 1,
+            first,
+            middle,
+        )
         top += 1
-        stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = first, middle, level + 1, middle, last
+        stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = (
+            first,
+            middle,
+            level + 1,
+            middle,
+            last,
+        )
         top += 1
 
 
 @njit()
-def _words(columns, k, table, status, p):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """P(flagged) and P(not flagged, data wrong): the error-free mass is carried apart so that nothing cancels."""
-    dist = np.zeros(status.size)
+def _add_bit_by_weight(dist, column, p):  # type: ignore[no-untyped-def]
+    """As ``_add_bit`` for ``dist`` [t + 2, 2^r]: rows are the error weights 0 .. t and "more than t"."""
+    step = np.uint64(1)
+    while (step << np.uint64(1)) <= column:
+        step <<= np.uint64(1)
+    q = 1.0 - p
+    half, col, top = np.int64(step), np.int64(column), dist.shape[0] - 1
+    for base in range(0, dist.shape[1], 2 * half):
+        for s in range(base, base + half):
+            a, b = dist[top, s], dist[top, s ^ col]
+            dist[top, s] = q * a + p * (b + dist[top - 1, s ^ col])
+            dist[top, s ^ col] = q * b + p * (a + dist[top - 1, s])
+            for w in range(top - 1, 0, -1):
+                a, b = dist[w, s], dist[w, s ^ col]
+                dist[w, s] = q * a + p * dist[w - 1, s ^ col]
+                dist[w, s ^ col] = q * b + p * dist[w - 1, s]
+            dist[0, s] *= q
+            dist[0, s ^ col] *= q
+
+
+@njit()
+def _words(columns, k, table, status, p, t):  # type: ignore[no-untyped-def]
+    """P(flagged) and P(not flagged, data wrong).
+
+    A pattern of up to t errors is the one that its syndrome stands for, so what goes wrong unflagged are the heavier
+    patterns: counted apart from the start, nothing cancels.
+    """
+    dist = np.zeros((t + 2, status.size))
+    dist[0, 0] = 1.0
     error_free = 1.0
     for i in range(columns.size):
-        _add_bit(dist, columns[i], p[i])
-        dist[np.int64(columns[i])] += p[i] * error_free
+        _add_bit_by_weight(dist, columns[i], p[i])
         error_free *= 1.0 - p[i]
-    due, sdc = 0.0, dist[0]
-    for s in range(1, status.size):
+    due, sdc = 0.0, 0.0
+    for s in range(status.size):
         if status[s] == 2:
-            due += dist[s]
+            for w in range(t + 2):
+                due += dist[w, s]
             continue
-        right, rest, named = 1.0, error_free, False
-        for i in range(table.shape[1]):
-            if table[s, i] >= 0:
-                named = True
-                at = table[s, i]
-                right *= p[at]
-                rest /= 1.0 - p[at]
-        if not named:  # passed on untouched: right when the error sits in the check bits alone
+        sdc += dist[t + 1, s]
+        if s > 0 and table[s, 0] < 0:  # passed on untouched: right when the errors sit in the check bits alone
+            harmless = error_free
             for i in range(columns.size - k):
                 if (s >> i) & 1:
-                    right *= p[k + i]
-                    rest /= 1.0 - p[k + i]
-        sdc += max(dist[s] - right * rest, 0.0)
-    return due, sdc
+                    harmless *= p[k + i] / (1.0 - p[k + i])
+            sdc -= harmless
+    return due, max(sdc, 0.0)
 
 
 def exact_transfer(code: Code, p: Floats) -> TransferTuple:
@@ -123,5 +155,5 @@ def exact_transfer(code: Code, p: Floats) -> TransferTuple:
     cosets, columns = code.cosets, code.columns[:, 0]
     out = np.zeros((4, code.k))
     _all_bits(columns, code.k, cosets.positions, cosets.status, p, out)
-    due, sdc = _words(columns, code.k, cosets.positions, cosets.status, p)
+    due, sdc = _words(columns, code.k, cosets.positions, cosets.status, p, code.t)
     return out[0], out[1], out[2], out[3], min(float(due), 1.0), min(float(sdc), 1.0), "exact-syndrome"

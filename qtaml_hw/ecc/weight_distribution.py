@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qtaml_hw.ecc.code import Code
     from qtaml_hw.ecc.syndrome import TransferTuple
 
-COUNT_LIMIT = 20  # words of a code, or of its dual, are counted one by one up to 2^20
+COUNT_LIMIT = 24  # words of a code, or of its dual, are counted one by one up to 2^24 (a tenth of a second)
 
 
 @njit()
@@ -38,7 +38,7 @@ def _count_weights(rows: U64, counts: NDArray[np.int64]) -> None:
             x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
             x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
             x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-            weight += np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+            weight += int((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
         counts[weight] += 1
 
 
@@ -107,6 +107,6 @@ def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
     hit_flag = float((flagged * weights).sum()) / n
     clean_flag = float((flagged * (n - weights)).sum()) / n
     one = np.ones(code.k)
-    conditional = (hit_wrong / p if p else 0.0, clean_wrong / (1.0 - p), hit_flag / p if p else 0.0, clean_flag / (1.0 - p))
-    a, b, c, d = (min(x, 1.0) * one for x in conditional)
+    hit, clean = max(p, 1e-300), 1.0 - p
+    a, b, c, d = (min(x, 1.0) * one for x in (hit_wrong / hit, clean_wrong / clean, hit_flag / hit, clean_flag / clean))
     return a, b, c, d, min(float(flagged.sum()), 1.0), min(float(missed.sum()), 1.0), f"bounded-distance, {tag} weights"

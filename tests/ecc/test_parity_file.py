@@ -1,0 +1,67 @@
+"""Users' own codes from JSON and alist files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qtaml_hw import ecc
+
+HAMMING = [[1, 0, 1, 0, 1, 0, 1], [0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1, 1]]
+
+
+def alist(h: np.ndarray) -> str:
+    m, n = h.shape
+    columns = [(np.nonzero(h[:, j])[0] + 1).tolist() for j in range(n)]
+    rows = [(np.nonzero(h[i])[0] + 1).tolist() for i in range(m)]
+    lists = [columns, rows]
+    text = [f"{n} {m}", f"{max(map(len, columns))} {max(map(len, rows))}"]
+    text += [" ".join(str(len(x)) for x in part) for part in lists]
+    for part in lists:
+        width = max(map(len, part))
+        text += [" ".join(map(str, x + [0] * (width - len(x)))) for x in part]
+    return "\n".join(text) + "\n"
+
+
+def test_json_and_alist_give_a_working_code(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"name": "mine", "parity_check": HAMMING}))
+    (tmp_path / "mine.alist").write_text(alist(np.array(HAMMING)))
+    code = ecc.load_code(tmp_path / "mine.json")
+    assert (code.name, code.n, code.k, code.t, code.distance) == ("mine", 7, 4, 1, 3)
+    assert (ecc.load_code(tmp_path / "mine.alist").parity_matrix == code.parity_matrix).all()
+    data = np.array([1, 0, 1, 1])
+    assert (code.decode(code.encode(data) ^ np.eye(7, dtype=np.uint8)).data == data).all()
+    assert code.residual(0.01).bit_error == pytest.approx(ecc.code("hamming-7-4").residual(0.01).bit_error, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "distance"), [("secded-13-8", 4), ("bch-31-21", 5), ("dected-45-32", 6), ("golay-23-12", 7)]
+)
+def test_distance_is_found(name: str, distance: int) -> None:
+    known = ecc.code(name)
+    again = ecc.from_parity_check(known.check_matrix, "again")
+    assert again.distance == distance
+    assert again.t == known.t
+    assert (again.parity_matrix == known.parity_matrix).all()
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    cases = {
+        "a.json": ("{", "a.json"),
+        "b.json": ("{}", "parity_check"),
+        "c.json": (json.dumps({"parity_check": [[1, 1, 0], [1, 1, 0]]}), "dependent"),
+        "d.json": (json.dumps({"parity_check": HAMMING, "t": 2}), "corrects up to 1"),
+        "e.alist": ("7 3\n", "alist"),
+        "f.alist": (alist(np.array(HAMMING)).replace("7 3", "7 4", 1), "alist"),
+        "g.txt": ("", "json or .alist"),
+        "h.json": (json.dumps({"parity_check": [[2, 1, 1]]}), "0/1"),
+    }
+    for file, (text, message) in cases.items():
+        (tmp_path / file).write_text(text)
+        with pytest.raises(ValueError, match=message):
+            ecc.load_code(tmp_path / file)
+    with pytest.raises(ValueError, match="cannot read"):
+        ecc.load_code(tmp_path / "missing.json")
