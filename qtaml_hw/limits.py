@@ -80,5 +80,12 @@ LIMITS: Final[dict[str, Limit]] = {
     "defect_fraction": Limit(0.0, 0.1, "fraction", "a tail of more than 10 % of the cells is no tail"),
     "defect_current_a": Limit(0.0, 1e-6, "current", _LEAK),
     "defect_spread": Limit(0.0, 5.0, "number", "sigma of the logarithm; e^5 covers any measured tail"),
+    "v_th_n_v": Limit(0.0, 1.0, "voltage", "an enhancement transistor's threshold lies between 0 and 1 V"),
+    "v_th_p_v": Limit(0.0, 1.0, "voltage", "an enhancement transistor's threshold lies between 0 and 1 V"),
+    "pull_up_ratio": Limit(1e-3, 10.0, "number", "a pull-up holds against leakage, and is not 10 times the pull-down"),
+    "dibl": Limit(0.0, 0.5, "number", "volts of threshold per volt of drain; 0.5 is a punched-through transistor"),
+    "gate_length_m": Limit(5e-9, 1e-6, "length", "printed gate lengths of SRAM cells lie between 5 nm and 1 um"),
+    "overlap_share": Limit(0.0, 1.0, "number", "overlap area over channel area; more than 1 leaves no channel"),
+    "accelerated_flip_rate_hz": Limit(0.0, 1e12, "frequency", "a rate is not negative"),
 }
 """By the name of the SI argument."""

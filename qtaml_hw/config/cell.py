@@ -19,7 +19,7 @@ from qtaml_hw.units import show
 DEFAULT_PRESET: Final[dict[str, str]] = {
     "gain_cell": "gain-cell-65nm",
     "edram1t1c": "edram1t1c-65nm",
-    "sram6t": "sram6t-45nm",
+    "sram6t": "sram6t-65nm",
 }
 """kind of cell -> the preset that it stands on without ``preset``; the first kind is that of a study without cell."""
 
@@ -34,7 +34,6 @@ Capacitance = Annotated[float, Quantity("capacitance")]
 Current = Annotated[float, Quantity("current")]
 ElectronVolt = Annotated[float, Quantity("electronvolt")]
 Fraction = Annotated[float, Quantity("fraction")]
-Rate = Annotated[float, Quantity("rate")]
 
 
 class _Cell(Section):
@@ -54,7 +53,7 @@ class _Cell(Section):
     @classmethod
     def _physical(cls, value: Any, info: ValidationInfo) -> Any:
         limit = LIMITS.get(info.field_name or "")
-        if limit is not None and not limit.holds(value):
+        if limit is not None and value is not None and not limit.holds(value):
             raise ValueError(limit.complaint(value))
         return value
 
@@ -115,4 +114,19 @@ class Edram1T1CSection(_ChargeCell):
     kind: Literal["edram1t1c"] = Field(description="kind of cell")
 
 
-CellSection = Annotated[GainCellSection | Edram1T1CSection, Field(discriminator="kind")]
+class Sram6TSection(_Cell):
+    """6T cell in hold: static weak cells; it is not refreshed."""
+
+    kind: Literal["sram6t"] = Field(description="kind of cell")
+    v_th_n_v: Voltage = Field(alias="v_th_n", description="threshold of the n-type transistors")
+    v_th_p_v: Voltage = Field(alias="v_th_p", description="threshold magnitude of the p-type transistors")
+    pull_up_ratio: float = Field(description="drive of the pull-up against the pull-down")
+    dibl: float = Field(description="fall of the threshold per volt of drain")
+    gate_length_m: Length = Field(alias="gate_length", description="sets gate leakage against drive current")
+    overlap_share: float = Field(description="overlap area over channel area")
+    accelerated_flip_rate_hz: Annotated[float | None, Quantity("frequency")] = Field(
+        None, alias="accelerated_flip_rate", description="abstract memoryless rate for law poisson; not device physics"
+    )
+
+
+CellSection = Annotated[GainCellSection | Edram1T1CSection | Sram6TSection, Field(discriminator="kind")]

@@ -5,9 +5,21 @@ from __future__ import annotations
 from qtaml_hw.device.cells import ChargeCell, Edram1T1C, GainCell
 from qtaml_hw.device.channel import flip_channel
 from qtaml_hw.device.current import CurrentModel, calibration_warnings, current_density, stack_current_density
+from qtaml_hw.device.leakage import arrhenius
 from qtaml_hw.device.materials import STACKS, Layer, Material, Stack, material, named_stack
-from qtaml_hw.device.population import Die, RetentionPopulation, lot_population, population
+from qtaml_hw.device.population import Die, RetentionPopulation, charge_population, lot_population, population
+from qtaml_hw.device.questions import RetentionTable, gate_share, longest_interval, retention_table, thinnest_t_ox
+from qtaml_hw.device.sram import (
+    Mismatch,
+    Sram6T,
+    StaticPopulation,
+    hold_lobes,
+    hold_margin,
+    margin_spread,
+    static_population,
+)
 from qtaml_hw.device.transmission import transmission
+from qtaml_hw.device.weak import WeakCellDraw, draw_die, draw_weak_cells
 
 __all__ = [
     "STACKS",
@@ -18,15 +30,32 @@ __all__ = [
     "GainCell",
     "Layer",
     "Material",
+    "Mismatch",
     "RetentionPopulation",
+    "RetentionTable",
+    "Sram6T",
     "Stack",
+    "StaticPopulation",
+    "WeakCellDraw",
+    "arrhenius",
     "calibration_warnings",
+    "charge_population",
     "current_density",
+    "draw_die",
+    "draw_weak_cells",
     "flip_channel",
+    "gate_share",
+    "hold_lobes",
+    "hold_margin",
+    "longest_interval",
     "lot_population",
+    "margin_spread",
     "material",
     "named_stack",
     "population",
+    "retention_table",
     "stack_current_density",
+    "static_population",
+    "thinnest_t_ox",
     "transmission",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,8 @@ from scipy.special import ndtr, ndtri
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
 from qtaml_hw.device.leakage import SteadyCurrent, steady_current
-from qtaml_hw.device.node import X_MAX, NodeModel, failed_share, thickness_grid
+from qtaml_hw.device.node import NodeModel, failed_share, thickness_grid
+from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
 Array = NDArray[np.float64]
 
@@ -48,6 +49,11 @@ class RetentionPopulation:
     warnings: tuple[str, ...]
     log_time: Array
     probit: Array
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether both stored values decay; charge has one rail to go to."""
+        return False
 
     def flip_probability(self, interval_s: ArrayLike) -> Array:
         """P(t_ret < interval) of a cell in the leaky state; any shape, relative accuracy kept down to 1e-12 and below.
@@ -96,8 +102,8 @@ def _table(node: NodeModel, steady: SteadyCurrent, centres: Array, weights: Arra
     return knots, np.asarray(smooth(knots))
 
 
-def population(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
-    """Retention population of the cells of one die (the process centre unless a ``die`` is given).
+def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
+    """Retention population of the charge cells of one die (the process centre unless a ``die`` is given).
 
     With ``t_ox_gradient`` the population is that of all positions of the die together.
     """
@@ -125,10 +131,19 @@ def _warnings(cell: ChargeCell, gate_share: float) -> tuple[str, ...]:
 
 def lot_population(cell: ChargeCell) -> RetentionPopulation:
     """Retention population over the cells of many dies: die-to-die spreads added in quadrature to the cells' own."""
-    return population(
+    return charge_population(
         replace(
             cell,
             sigma_t_ox=float(np.hypot(cell.sigma_t_ox, cell.sigma_t_ox_die)),
             sigma_v_th_v=float(np.hypot(cell.sigma_v_th_v, cell.sigma_v_th_die_v)),
         )
     )
+
+
+@overload
+def population(cell: ChargeCell) -> RetentionPopulation: ...
+@overload
+def population(cell: Sram6T) -> StaticPopulation: ...
+def population(cell: ChargeCell | Sram6T) -> RetentionPopulation | StaticPopulation:
+    """The population of cells of any kind: retention times of charge cells, static weak cells of SRAM."""
+    return static_population(cell) if isinstance(cell, Sram6T) else charge_population(cell)

@@ -1,0 +1,256 @@
+"""The 6T SRAM cell in hold: static noise margin with gate leakage, and the share of cells that cannot hold.
+
+Two cross-coupled inverters of compact-model transistors (Enz, Krummenacher, Vittoz, Analog Integr. Circuits Signal
+Process. 8 (1995) 83). Each storage node also carries the tunnelling currents of the gates it drives and of the drain
+overlaps that end on it. The margin is the side of the largest square between the two transfer curves (Seevinck, List,
+Lohstroh, IEEE J. Solid-State Circuits 22 (1987) 748).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+from qtaml_hw.device.current import (
+    CHANNEL_DOPING_PER_M3,
+    DEPLETION_CHARGE_C_PER_M2,
+    SILICON_PERMITTIVITY,
+    Component,
+    CurrentModel,
+    extrapolated_density,
+    thermal_voltage,
+)
+from qtaml_hw.device.materials import SIO2_PERMITTIVITY, Carrier, named_stack
+from qtaml_hw.device.ranges import checked
+from qtaml_hw.limits import LIMITS
+from qtaml_hw.units import ELEMENTARY_CHARGE_C, VACUUM_PERMITTIVITY_F_PER_M, show
+
+Array = NDArray[np.float64]
+
+MOBILITY_M2_PER_VS: Final = 0.03  # effective, near 1 MV/cm: Takagi et al., IEEE Trans. Electron Devices 41 (1994) 2357
+MARGIN_BAND_V: Final = 0.025  # difference to ngspice BSIM4 at t_ox >= 0.9 nm (tests/published/test_sram_hold_margin.py)
+MARGIN_FROM_M: Final = 0.9e-9
+_CURVE_POINTS: Final = 161
+_LEAK_POINTS: Final = 200
+_BISECTIONS: Final = 40
+_MISMATCH_STEP_V: Final = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sram6T:
+    """A 6T cell in hold (SI, unit in the name).
+
+    ``v_th_n_v`` and ``v_th_p_v`` are threshold magnitudes, ``pull_up_ratio`` the drive of the p-type against the n-type
+    transistor, ``dibl`` the fall of the threshold per volt of drain, ``gate_length_m`` sets how large the tunnelling
+    current of a gate is against the drive current of the same gate, ``overlap_share`` is overlap over channel area.
+    ``sigma_v_th_v`` varies from transistor to transistor. ``accelerated_flip_rate_hz`` is an abstract memoryless rate for
+    studies that want one: no physics of this cell gives it.
+
+    Raises ValueError outside the physical ranges.
+    """
+
+    t_ox_m: float
+    v_dd_v: float
+    temperature_k: float
+    sigma_v_th_v: float
+    v_th_n_v: float
+    v_th_p_v: float
+    pull_up_ratio: float
+    dibl: float
+    gate_length_m: float
+    overlap_share: float
+    accelerated_flip_rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in LIMITS and value is not None:
+                checked(field.name, value)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Threshold offsets in volts of the four inverter transistors: n and p of the left and of the right inverter."""
+
+    left_n_v: float = 0.0
+    left_p_v: float = 0.0
+    right_n_v: float = 0.0
+    right_p_v: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Leakage:
+    """Tunnelling currents of one gate against voltage, divided by the drive factor of the n-type transistor (V^2)."""
+
+    grid_v: Array
+    channel_n: Array
+    overlap_n: Array
+    channel_p: Array
+    overlap_p: Array
+
+    def signed(self, table: Array, voltage_v: Array) -> Array:
+        """The current at a voltage of either sign."""
+        return np.asarray(np.sign(voltage_v) * np.interp(np.abs(voltage_v), self.grid_v, table))
+
+
+def _leakage_of(cell: Sram6T) -> _Leakage:
+    grid = np.linspace(0.0, cell.v_dd_v, _LEAK_POINTS)
+    stack = named_stack("sio2", cell.t_ox_m)
+    capacitance = SIO2_PERMITTIVITY * VACUUM_PERMITTIVITY_F_PER_M / cell.t_ox_m
+    scale = cell.gate_length_m**2 / (MOBILITY_M2_PER_VS * capacitance)
+
+    def table(component: Component, carrier: Carrier) -> Array:
+        model = CurrentModel(component=component, carrier=carrier)
+        share = cell.overlap_share if component == "overlap" else 1.0
+        return np.asarray(scale * share * extrapolated_density(stack, grid, cell.temperature_k, model))
+
+    return _Leakage(
+        grid,
+        table("channel", "electron"),
+        table("overlap", "electron"),
+        table("channel", "hole"),
+        table("overlap", "hole"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Inverter:
+    """One inverter loaded by the gates of the other one."""
+
+    cell: Sram6T
+    leakage: _Leakage | None
+    shift_n_v: float
+    shift_p_v: float
+
+    def _transistor(self, gate_v: Array, drain_v: Array, threshold_v: float) -> Array:
+        """Drain current over the drive factor, V^2, source at zero."""
+        vt = float(thermal_voltage(self.cell.temperature_k))
+        depletion = (
+            SILICON_PERMITTIVITY
+            * VACUUM_PERMITTIVITY_F_PER_M
+            * ELEMENTARY_CHARGE_C
+            * CHANNEL_DOPING_PER_M3
+            / DEPLETION_CHARGE_C_PER_M2
+        )
+        slope = 1.0 + depletion * self.cell.t_ox_m / (SIO2_PERMITTIVITY * VACUUM_PERMITTIVITY_F_PER_M)
+        pinch_v = (gate_v - threshold_v + self.cell.dibl * drain_v) / slope
+        forward = np.logaddexp(0.0, 0.5 * pinch_v / vt) ** 2
+        return np.asarray(2.0 * slope * vt * vt * (forward - np.logaddexp(0.0, 0.5 * (pinch_v - drain_v) / vt) ** 2))
+
+    def _into_output(self, x: Array, y: Array) -> Array:
+        """Net current into the output at voltage y with the input at x; falls with y."""
+        cell, leak = self.cell, self.leakage
+        up = self._transistor(cell.v_dd_v - x, cell.v_dd_v - y, cell.v_th_p_v + self.shift_p_v)
+        down = self._transistor(x, y, cell.v_th_n_v + self.shift_n_v)
+        drive = cell.pull_up_ratio * up - down
+        if leak is None:
+            return np.asarray(drive)
+        high = cell.v_dd_v - y
+        driven = leak.signed(leak.channel_n, y) + leak.signed(leak.overlap_n, y) + leak.signed(leak.overlap_n, y - x)
+        driven -= (
+            leak.signed(leak.channel_p, high) + leak.signed(leak.overlap_p, high) + leak.signed(leak.overlap_p, x - y)
+        )
+        own = leak.signed(leak.overlap_n, x - y) - leak.signed(leak.overlap_p, y - x)
+        access = leak.signed(leak.overlap_n, y)
+        return np.asarray(drive - driven + own - access)
+
+    def curve(self, x: Array) -> Array:
+        """Output voltage for each input voltage, by bisection."""
+        low, high = np.zeros_like(x), np.full_like(x, self.cell.v_dd_v)
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            rises = self._into_output(x, middle) > 0.0
+            low, high = np.where(rises, middle, low), np.where(rises, high, middle)
+        return 0.5 * (low + high)
+
+
+def hold_lobes(cell: Sram6T, mismatch: Mismatch | None = None, *, gate_leakage: bool = True) -> tuple[float, float]:
+    """Hold margins in volts of the two stored states (left node high, left node low); not positive: cannot be held."""
+    offset = mismatch or Mismatch()
+    leakage = _leakage_of(cell) if gate_leakage else None
+    x = np.linspace(0.0, cell.v_dd_v, _CURVE_POINTS)
+    right = _Inverter(cell, leakage, offset.right_n_v, offset.right_p_v).curve(x)
+    left = _Inverter(cell, leakage, offset.left_n_v, offset.left_p_v).curve(x)
+    # Points of both curves on the same line y - x = c; left's curve is mirrored: (left(x), x).
+    c = np.linspace(-cell.v_dd_v, cell.v_dd_v, 1201)
+    from_right = np.interp(c, (right - x)[::-1], x[::-1])
+    from_left = np.interp(-c, (left - x)[::-1], left[::-1])
+    gap = from_right - from_left
+    return float(np.max(-gap[c < 0.0])), float(np.max(gap[c > 0.0]))
+
+
+def hold_margin(cell: Sram6T, *, gate_leakage: bool = True) -> float:
+    """Hold static noise margin in volts of the cell without mismatch; 0 where it holds no state."""
+    return max(0.0, min(hold_lobes(cell, gate_leakage=gate_leakage)))
+
+
+def margin_spread(cell: Sram6T) -> float:
+    """Standard deviation of one hold lobe in volts, from the transistors' threshold spread (first order)."""
+    slopes = []
+    for name in ("left_n_v", "left_p_v", "right_n_v", "right_p_v"):
+        up, down = (hold_lobes(cell, Mismatch(**{name: sign * _MISMATCH_STEP_V}))[0] for sign in (1.0, -1.0))
+        slopes.append((up - down) / (2.0 * _MISMATCH_STEP_V))
+    return float(np.linalg.norm(slopes)) * cell.sigma_v_th_v
+
+
+@dataclass(frozen=True, eq=False)
+class StaticPopulation:
+    """Cells that either hold a state for ever or lose it at once: ``weak_share`` is the share that cannot hold it.
+
+    Either stored value can be the one that is lost (``symmetric``); ``leaky_state`` is 1 by convention. ``gate_share`` is
+    the share of the hold margin that gate leakage takes. Times are zero for weak cells and infinite for the others.
+    """
+
+    weak_share: float
+    margin_v: float
+    spread_v: float
+    gate_share: float
+    warnings: tuple[str, ...]
+    leaky_state: int = 1
+    symmetric: bool = True
+
+    def flip_probability(self, interval_s: ArrayLike) -> Array:
+        """The share of weak cells for any positive interval; any shape. Raises ValueError for a negative interval."""
+        interval = np.asarray(interval_s, dtype=np.float64)
+        if not np.all(interval >= 0.0):
+            raise ValueError(f"an interval cannot be negative (got {np.min(interval):g} s)")
+        return np.where(interval > 0.0, self.weak_share, 0.0)
+
+    def retention_quantile(self, u: ArrayLike) -> Array:
+        """Zero for the weak cells, infinity for the others. Raises ValueError outside [0, 1]."""
+        share = np.asarray(u, dtype=np.float64)
+        if not np.all((share >= 0.0) & (share <= 1.0)):
+            raise ValueError(f"a quantile needs a share within [0, 1]; got {np.min(share):g} .. {np.max(share):g}")
+        return np.where(share < self.weak_share, 0.0, np.inf)
+
+    @property
+    def median_s(self) -> float:
+        """Median retention time: infinite while fewer than half of the cells are weak."""
+        return float(self.retention_quantile(0.5))
+
+
+def static_population(cell: Sram6T) -> StaticPopulation:
+    """Share of cells whose hold margin is gone: Phi(-margin / spread) for each stored state."""
+    margin, ideal = hold_margin(cell), hold_margin(cell, gate_leakage=False)
+    spread = max(margin_spread(cell), 1e-9)
+    weak = float(ndtr(-margin / spread)) if margin > 0.0 else 1.0
+    taken = 1.0 - margin / ideal if ideal > 0.0 else 1.0
+    found = []
+    if cell.t_ox_m < MARGIN_FROM_M:
+        found.append(
+            f"t_ox = {show(cell.t_ox_m, 'length')} is below {show(MARGIN_FROM_M, 'length')}: the hold margin is an extrapolation"
+        )
+    if taken < 0.01:
+        found.append(
+            f"gate leakage takes {1e3 * (ideal - margin):.2g} mV of {1e3 * ideal:.3g} mV of hold margin: "
+            "the thickness of the oxide does not matter for this cell"
+        )
+    if weak < 1e-15:
+        found.append(
+            f"a share of {weak:.1e} of the cells cannot hold at {show(cell.v_dd_v, 'voltage')}: no bit of this memory flips in hold"
+        )
+    return StaticPopulation(weak, margin, spread, max(0.0, taken), tuple(found))
