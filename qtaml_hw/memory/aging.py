@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.ecc import MenuEntry
 from qtaml_hw.faults import weak_cells
-from qtaml_hw.memory.cells import FixedCells, PoissonCells
-from qtaml_hw.memory.exposure import Exposure
-from qtaml_hw.memory.history import History, build_history, sample_thresholds
+from qtaml_hw.memory.book import HistoryBook
+from qtaml_hw.memory.cells import FixedCells
+from qtaml_hw.memory.history import History
 from qtaml_hw.memory.kernels import WORD, count_differences, scan_plane
 from qtaml_hw.memory.regions import PARITY_TENSOR, CodeRegion
 from qtaml_hw.memory.timeline import sample_arrays
-from qtaml_hw.memory.words import Wearing, WordCells, WordCounts, WordSample, WordState
+from qtaml_hw.memory.words import Wearing, WordCells, WordCounts, WordSample, WordState, lifetime_key
 
 if TYPE_CHECKING:
     from qtaml_hw.memory.simulate import Memory
@@ -29,9 +28,9 @@ EPOCH_SEED = 0x9E3779B97F4A7C15  # odd constant (golden ratio) that separates th
 class Aging:
     """One fault map of a memory being aged: the read-outs and counts that become a Timeline."""
 
-    def __init__(self, memory: Memory, exposure: Exposure, seed: int, map_index: int) -> None:
-        self.memory, self.exposure, self.seed, self.map_index = memory, exposure, seed, map_index
-        self.law = {PoissonCells: "poisson", FixedCells: "fixed"}.get(type(exposure.cell), "retention")
+    def __init__(self, memory: Memory, book: HistoryBook, seed: int, map_index: int) -> None:
+        self.memory, self.book, self.exposure, self.seed, self.map_index = memory, book, book.exposure, seed, map_index
+        self.law = book.law
         self.samples = len(memory.schedule.sample_times_s)
         self.reads = sample_arrays(self.samples, memory.codes)
         self.flips_data, self.flips_parity, self.corrected, self.uncorrectable = np.zeros(
@@ -39,12 +38,10 @@ class Aging:
         )
         self.counts = WordCounts()
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
-        self._histories: dict[tuple[int, int, bool, float], History] = {}
 
     def age(self) -> None:
         """Everything: bits that nothing corrects, ECC words, zeroed words."""
-        rewrites = max(len(times) for times in self.memory.log.write_s)
-        for epoch in range(1 + rewrites if self.law == "poisson" else 1):
+        for epoch in range(self.book.epochs):
             seed = (self.seed + epoch * EPOCH_SEED) % 2**63 if epoch else self.seed
             self._age_epoch(epoch, seed)
         for sample, region, words in self.zeroed:
@@ -63,44 +60,12 @@ class Aging:
             [sum(count_differences(r[s], c) for r, c in pairs) for s in range(self.samples)], dtype=np.int64
         )
 
-    # ---- histories
-
-    def _history(self, tensor: int, group: int, epoch: int, *, words: bool, gain: float = 1.0) -> History:
-        key = (tensor if self.memory.geometry.destructive_read else 0, group, words, gain)
-        if key not in self._histories:
-            self._histories[key] = build_history(self.memory.visits(tensor, group, words=words), self.exposure, gain)
-        history = self._histories[key]
-        return history.epochs()[epoch] if self.law == "poisson" else history
-
     def _worst(self, histories: Sequence[History]) -> float:
         """Largest probability that any of these histories reaches."""
         level = max((float(h.level.max()) for h in histories if len(h.level)), default=0.0)
         return -float(np.expm1(-level)) if self.law == "poisson" else level
 
     # ---- bits that nothing corrects
-
-    def _gain(self, item: MenuEntry) -> float:
-        """Factor on retention times; refreshing more often does nothing for memoryless losses."""
-        return 1.0 if self.law == "poisson" and item.kind == "refresh" else item.retention_gain
-
-    def _thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
-        """[samples, items, banks, 2] thresholds by written bit; ideal entries stay at -1."""
-        layout = self.memory.layout
-        out = np.full((self.samples, len(items), layout.geometry.banks, 2), -1.0)
-        for slot, item in enumerate(items):
-            if item.kind == "ideal":
-                continue
-            if isinstance(self.exposure.cell, FixedCells):
-                p01, p10 = self.exposure.cell.per_plane(self.memory.planes)[:, plane].tolist()
-                out[:, slot] = item.residual_channel(p01, p10) if item.kind != "none" else (p01, p10)
-                continue
-            if self.exposure.leaky_state is None:
-                continue
-            for bank in range(layout.geometry.banks):
-                group = bank * layout.classes + int(layout.class_of_plane[plane])
-                history = self._history(tensor, group, epoch, words=False, gain=self._gain(item))
-                out[:, slot, bank, self.exposure.leaky_state] = sample_thresholds(history, self.exposure, self.samples)
-        return out
 
     def _age_epoch(self, epoch: int, seed: int) -> None:
         plan, entries = self.memory.plan, self.memory.plan.entries
@@ -110,22 +75,18 @@ class Aging:
         word_history = self._word_histories(epoch)
         worst_word = self._worst([h for table in word_history.values() for h in table.values()])
         cells: dict[int, list[WordCells]] = {r.index: [] for r in self.memory.regions}
-        cache: dict[tuple[int, int], Float64] = {}
         for t in range(plan.tensors):
             first, last = plan.tensor_groups(t)
             for plane in range(self.memory.planes):
                 choice = plan.choice[first:last, plane]
-                row_class = plane if self.law == "fixed" else int(self.memory.layout.class_of_plane[plane])
-                key = (t if self.memory.geometry.destructive_read else 0, row_class)
-                if key not in cache:
-                    cache[key] = self._thresholds(t, plane, epoch, [entries[i] for i in free])
+                thresholds = self.book.thresholds(t, plane, epoch, [entries[i] for i in free])
                 used = np.unique(choice)
                 loose = slots[used][slots[used] != WORD]
-                p_max = float(cache[key][:, loose].max(initial=0.0))
+                p_max = float(thresholds[:, loose].max(initial=0.0))
                 if len(loose) < len(used):
                     p_max = max(p_max, self._word_p(worst_word, plane))
                 if p_max > 0.0:
-                    self._scan(t, plane, seed, p_max, slots, cache[key], cells)
+                    self._scan(t, plane, seed, p_max, slots, thresholds, cells)
             self._parity(t, seed, self._word_p(worst_word, self.memory.planes - 1), cells)
         for region in self.memory.regions:
             self._age_words(region, cells[region.index], word_history[region.index], seed)
@@ -180,12 +141,11 @@ class Aging:
 
     def _word_histories(self, epoch: int) -> dict[int, dict[tuple[int, int], History]]:
         """History of every (tensor, refresh group) with words, by region; tensor is 0 when reads restore nothing."""
-        out: dict[int, dict[tuple[int, int], History]] = {}
-        for region in self.memory.regions:
-            tensor = region.tensor if self.memory.geometry.destructive_read else np.zeros_like(region.tensor)
-            pairs = np.unique(np.stack([tensor, region.group]), axis=1).T.tolist()
-            out[region.index] = {(t, g): self._history(t, g, epoch, words=True) for t, g in pairs}
-        return out
+        destructive = self.memory.geometry.destructive_read
+        return {
+            region.index: {(t * destructive, g): self.book.history(t, g, epoch, words=True) for t, g in region.units}
+            for region in self.memory.regions
+        }
 
     def _parity(self, tensor: int, seed: int, p_max: float, cells: dict[int, list[WordCells]]) -> None:
         """Weak check cells of a tensor."""
@@ -225,8 +185,8 @@ class Aging:
 
     def _wearing(self, region: CodeRegion, cells: WordCells, seed: int) -> Wearing:
         if not isinstance(self.exposure.cell, FixedCells):
-            draw_key = (seed * 0x2545F4914F6CDD1D + self.map_index * 0x9E3779B97F4A7C15 + region.index) % 2**64
-            return Wearing(self.law, self.exposure.leaky_state, draw_key)
+            key = lifetime_key(seed, self.map_index, region.index)
+            return Wearing(self.law, self.exposure.leaky_state, key)
         probability = self.exposure.cell.per_plane(self.memory.planes)
         word, position = np.divmod(cells.key, region.code.n)
         plane = np.full(len(word), self.memory.planes - 1, dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class CodeRegion:
     word_bits: Int64
     group: Int64
     tensor: Int64
+
+    @cached_property
+    def units(self) -> list[tuple[int, int]]:
+        """(tensor, refresh group) pairs that hold words."""
+        groups = int(self.group.max()) + 1
+        return [divmod(u, groups) for u in np.unique(self.tensor * groups + self.group).tolist()]
 
     @property
     def words(self) -> int:

@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory.aging import Aging
+from qtaml_hw.memory.book import HistoryBook
 from qtaml_hw.memory.cells import CellModel, check_cell
 from qtaml_hw.memory.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.energy import EnergyCosts, energy_costs, spent
 from qtaml_hw.memory.exposure import Exposure
 from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout
-from qtaml_hw.memory.history import Visits
 from qtaml_hw.memory.regions import CodeRegion, code_regions
 from qtaml_hw.memory.schedule import Schedule
 from qtaml_hw.memory.timeline import Codes, Timeline
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-NONE = np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ class Memory:
 
         ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`.
         """
-        draft = Aging(self, Exposure(check_cell(cell), self.schedule), seed, map_index)
+        draft = Aging(self, self.book(cell), seed, map_index)
         draft.age()
         words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
         costs = self.costs if costs is None else costs
@@ -114,6 +113,16 @@ class Memory:
         )
 
     @cached_property
+    def _last_book(self) -> list[HistoryBook]:
+        return []
+
+    def book(self, cell: CellModel) -> HistoryBook:
+        """Histories under a cell model; kept until another model is asked for."""
+        if not self._last_book or self._last_book[0].exposure.cell is not cell:
+            self._last_book[:] = [HistoryBook(self.layout, self.log, Exposure(check_cell(cell), self.schedule))]
+        return self._last_book[0]
+
+    @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What was asked for and does nothing here, in words."""
         notes = []
@@ -128,23 +137,6 @@ class Memory:
         ):
             notes.append("ideal protection: these bits never flip; it cannot be built and bounds what can")
         return tuple(notes)
-
-    def visits(self, tensor: int, group: int, *, words: bool) -> Visits:
-        """The commands that touched a tensor's bits in a refresh group; ``words``: its ECC words, also scrubbed."""
-        bank, log, schedule = group // self.layout.classes, self.log, self.schedule
-        refresh = log.refresh_s[group]
-        correcting = words and schedule.ecc_aware_refresh
-        restore = NONE if correcting else refresh
-        if self.geometry.destructive_read:
-            mine = (log.read_tensor == tensor) & (log.read_bank == bank)
-            restore = np.sort(np.concatenate([restore, log.read_s[mine]]))
-        return Visits(
-            restore,
-            refresh if correcting else NONE,
-            log.scrub_s[bank] if words else NONE,
-            log.write_s[bank],
-            np.array(schedule.sample_times_s, dtype=np.float64),
-        )
 
 
 def simulate(

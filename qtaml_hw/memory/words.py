@@ -107,6 +107,11 @@ def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:
     return ((x >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
+def lifetime_key(seed: int, map_index: int, region: int) -> int:
+    """Seed of the fresh lifetimes of one fault map and menu entry."""
+    return (seed * 0x2545F4914F6CDD1D + map_index * 0x9E3779B97F4A7C15 + region) % 2**64
+
+
 class WordState:
     """The errors of one set of words, moved forward mark by mark."""
 
