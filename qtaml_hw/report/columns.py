@@ -1,0 +1,104 @@
+"""What every figure of a record is, in which unit, and whether it was measured, modelled or assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from qtaml_hw.report.text import NOTHING, number, percent, scale
+from qtaml_hw.study.summary import PointSummary
+
+Mark = Literal["measured", "modelled", "assumed"]
+MARKS: Final[dict[Mark, str]] = {
+    "measured": "counted in this study: the network was run with drawn faulty weights; nothing was measured on silicon",
+    "modelled": "computed from equations or published tables; no Monte Carlo noise, but the model's own error",
+    "assumed": "an input chosen by the study file, a preset or a default; sources are with the parameters",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the results: ``key`` in a point's facts or means, ``unit`` the SI unit or ``%`` or empty."""
+
+    key: str
+    title: str
+    unit: str
+    mark: Mark
+    what: str
+
+
+COLUMNS: Final = (
+    Column(
+        "accuracy",
+        "Accuracy",
+        "%",
+        "measured",
+        "share of test images answered right, mean over fault maps, with a 95 % Student t interval over the maps",
+    ),
+    Column(
+        "yield",
+        "Chips ≥ 95 % of clean",
+        "%",
+        "measured",
+        "share of fault maps (chips) whose accuracy is at least 95 % of the clean accuracy",
+    ),
+    Column("flips_raw", "Raw bit errors", "per map", "measured", "stored bits, parity included, that read wrong before ECC"),
+    Column("flips_residual", "Residual bit errors", "per map", "measured", "data bits still wrong after ECC"),
+    Column("words_corrected", "Words corrected", "per map", "measured", "ECC words that the decoder corrected"),
+    Column("words_uncorrectable", "Words lost", "per map", "measured", "ECC words flagged as uncorrectable"),
+    Column("p10", "p(1→0)", "", "modelled", "probability that a stored 1 reads 0 (with law: fixed it is assumed)"),
+    Column("p01", "p(0→1)", "", "modelled", "probability that a stored 0 reads 1 (with law: fixed it is assumed)"),
+    Column("protected_bits_fraction", "Protected bits", "%", "modelled", "protected data bits / data bits stored"),
+    Column("parity_bits_fraction", "Parity bits", "%", "modelled", "added parity bits / data bits stored; 0 for ideal"),
+    Column("area_m2", "Area", "m2", "modelled", "weight memory with parity columns and codecs"),
+    Column("energy_per_inference_j", "Energy / inference", "J", "modelled", "MACs, weight reads, codec, refresh, scrub, leakage"),
+    Column("read_latency_s", "Read latency", "s", "modelled", "array access and decode of one word"),
+    Column(
+        "predicted_distortion",
+        "Predicted distortion",
+        "",
+        "modelled",
+        "first-order output distortion of the protection plan (our derivation), squared logits",
+    ),
+    Column("rho_star", "ρ*", "", "modelled", "overhead of uniform protection / overhead of TAC (our definition)"),
+    Column("t_ox_m", "t_ox", "m", "assumed", "oxide thickness"),
+    Column("refresh_interval_s", "Refresh", "s", "assumed", "refresh interval; a dash when off"),
+)
+BY_KEY: Final = {column.key: column for column in COLUMNS}
+
+
+def value(summary: PointSummary, key: str) -> Any:
+    """A point's value of a column, None where it has none."""
+    if summary.error is not None:
+        return summary.facts.get(key)
+    if key == "accuracy":
+        return summary.accuracy.mean
+    if key == "yield":
+        return summary.yield_at(0.95)
+    return summary.means.get(key, summary.facts.get(key))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A column ready to be printed: its unit for all rows, and one text per row."""
+
+    column: Column
+    unit: str
+    cells: tuple[str, ...]
+
+
+def show(summaries: list[PointSummary], key: str) -> Shown:
+    """The column ``key`` over points, in one unit that reads well."""
+    column = BY_KEY[key]
+    values = [value(s, key) for s in summaries]
+    if column.unit == "%":
+        return Shown(column, "%", tuple(percent(v) for v in values))
+    if column.unit in ("", "per map"):
+        return Shown(column, column.unit, tuple(number(v) for v in values))
+    chosen = scale(values, column.unit)
+    return Shown(column, chosen.unit, tuple(chosen.show(v) for v in values))
+
+
+def tells(shown: Shown) -> bool:
+    """Whether a column says anything: a dash in every row does not."""
+    return any(cell != NOTHING for cell in shown.cells)

@@ -1,0 +1,41 @@
+"""The figures of a report, each a function from what the store holds to a drawing, or None where the data do not support it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import matplotlib as mpl
+
+from qtaml_hw.report import style
+from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.figures.accuracy import accuracy, accuracy_by_point, accuracy_map, accuracy_time, chip_yield
+from qtaml_hw.report.figures.cost import area, energy
+from qtaml_hw.report.figures.ecc import ecc_residual
+from qtaml_hw.report.figures.protection import distortion, overhead, protected_planes
+from qtaml_hw.report.figures.retention import flip_probability, retention
+from qtaml_hw.report.material import Material
+
+FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
+    "accuracy": accuracy,
+    "accuracy_by_point": accuracy_by_point,
+    "accuracy_map": accuracy_map,
+    "accuracy_time": accuracy_time,
+    "chip_yield": chip_yield,
+    "retention": retention,
+    "flip_probability": flip_probability,
+    "protected_planes": protected_planes,
+    "overhead": overhead,
+    "distortion": distortion,
+    "energy": energy,
+    "area": area,
+    "ecc_residual": ecc_residual,
+}
+"""In the order of the page."""
+
+
+def draw(material: Material) -> list[Drawing]:
+    """Every figure that the data support."""
+    with mpl.rc_context(style.RC):
+        drawings = [figure(material) for figure in FIGURES.values()] if material.points else [ecc_residual(material)]
+    return [d for d in drawings if d is not None]

@@ -1,0 +1,293 @@
+"""Accuracy: against the swept axis, point by point, over two axes, over simulated time, and chip by chip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+
+from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.report import style
+from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, shown_value, title, varying
+from qtaml_hw.report.material import Material
+from qtaml_hw.report.text import is_number, number, percent, scale
+from qtaml_hw.study.summary import PointSummary
+
+KEEP: Final = 0.95
+MOST_PANELS: Final = 6
+MOST_LINES: Final = 12
+MOST_POINTS: Final = 40
+_REPLICATES: Final = "Bars: 95 % Student t intervals over fault maps"
+
+
+def accuracy(material: Material) -> Drawing | None:
+    """Accuracy against the numeric axis, a line per policy."""
+    layout = lay_out(material.points)
+    if layout.x is None:
+        return None
+    panels = layout.panels[:MOST_PANELS]
+    figure, axes = style.canvas(3.4 + 2.3 * (len(panels) - 1), len(panels))
+    looks = style.looks(_names(layout))
+    for ax, panel in zip(axes, panels, strict=True):
+        _lines(ax, panel, layout.x, looks)
+        ax.set_ylabel("Accuracy (%)")
+        if panel.title:
+            ax.set_title(style.words(panel.title, 60))
+    axes[-1].set_xlabel(layout.x.title)
+    style.legend(figure, axes[0])
+    caption = f"{_REPLICATES} ({maps_words(material.points)}); hollow marks: one map, no interval.{_cut(layout)}"
+    return Drawing("accuracy", f"Accuracy against {title(layout.x.path)}", caption, figure, *_table(layout))
+
+
+def _names(layout: Layout) -> list[str]:
+    return list(dict.fromkeys(line.name for panel in layout.panels for line in panel.lines))
+
+
+def _lines(ax: Axes, panel: Panel, axis: Axis, looks: dict[str, style.Look]) -> None:
+    for line in panel.lines[:MOST_LINES]:
+        x = [axis.at(s) for s in line.points]
+        found = [s.accuracy for s in line.points]
+        _interval_line(ax, x, found, looks[line.name], line.name)
+    reference_lines(ax, [s for line in panel.lines for s in line.points])
+    limits(ax)
+    if axis.log:
+        style.log_axis(ax, "x")
+    elif len(x := sorted({axis.at(s) for line in panel.lines for s in line.points})) <= 8:
+        ax.set_xticks(x, [number(v, 4) for v in x])
+
+
+def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look: style.Look, name: str) -> None:
+    means = [100.0 * i.mean for i in found]
+    below = [100.0 * (i.mean - i.low) if i.maps > 1 else 0.0 for i in found]
+    above = [100.0 * (i.high - i.mean) if i.maps > 1 else 0.0 for i in found]
+    single = all(i.maps == 1 for i in found)
+    ax.errorbar(
+        x,
+        means,
+        yerr=[below, above],
+        color=look.color,
+        marker=look.marker,
+        markerfacecolor=style.PAPER if single else look.color,
+        elinewidth=1.2,
+        label=style.words(name),
+        zorder=3,
+    )
+
+
+def reference_lines(ax: Axes, points: Sequence[PointSummary], along: str = "y") -> None:
+    """Clean and quantised accuracy, and the 95 %-of-clean target, where all points agree on them."""
+    draw = ax.axhline if along == "y" else ax.axvline
+    clean = {s.facts["clean_accuracy"] for s in points}
+    quantised = {s.facts["quantised_accuracy"] for s in points}
+    if len(quantised) == 1:
+        value = quantised.pop()
+        draw(100 * value, color=style.MUTED, lw=1.3, ls=(0, (4, 2)), label=f"quantised {percent(value)} %", zorder=2)
+    if len(clean) == 1:
+        value = clean.pop()
+        draw(100 * value, color=style.INK, lw=1.1, label=f"clean {percent(value)} %", zorder=1)
+        target = f"{percent(KEEP, 0)} % of clean"
+        draw(100 * KEEP * value, color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=target, zorder=1)
+
+
+def limits(ax: Axes, along: str = "y") -> None:
+    """At least two points of accuracy in view, never beyond 0 .. 101 %."""
+    low, high = ax.get_ylim() if along == "y" else ax.get_xlim()
+    span = max(high - low, 2.0)
+    middle = 0.5 * (low + high)
+    found = (max(middle - 0.5 * span, -1.0), min(middle + 0.5 * span, 101.0))
+    if along == "y":
+        ax.set_ylim(*found)
+    else:
+        ax.set_xlim(*found)
+
+
+def maps_words(points: Sequence[PointSummary]) -> str:
+    """``16 maps of 500 images``, or the ranges."""
+    maps = sorted({len(s.accuracies) for s in points})
+    images = sorted({int(s.facts["images"]) for s in points})
+    return f"{_range(maps)} map{'' if maps == [1] else 's'} of {_range(images)} images each"
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _cut(layout: Layout) -> str:
+    more = len(layout.panels) - MOST_PANELS
+    lines = max(len(p.lines) for p in layout.panels) - MOST_LINES
+    said = f" The first {MOST_PANELS} of {len(layout.panels)} panels are drawn; the CSV has all." if more > 0 else ""
+    return said + (f" The first {MOST_LINES} lines of each panel are drawn; the CSV has all." if lines > 0 else "")
+
+
+def _table(layout: Layout) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Columns and rows of everything a layout holds, SI on the axis."""
+    path = layout.x.path if layout.x else ""
+    columns = ("panel", "series", path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
+    rows = [
+        (
+            panel.title,
+            line.name,
+            s.facts["axes_si"].get(path, ""),
+            *interval_cells(s.accuracy),
+            s.facts["clean_accuracy"],
+        )
+        for panel in layout.panels
+        for line in panel.lines
+        for s in line.points
+    ]
+    return columns, rows
+
+
+def interval_cells(found: Interval) -> tuple[float, float | None, float | None, int]:
+    """mean, low, high, maps; no bounds where one map gives none."""
+    one = found.maps == 1
+    return found.mean, None if one else found.low, None if one else found.high, found.maps
+
+
+def accuracy_by_point(material: Material) -> Drawing | None:
+    """Without a numeric axis: every fault map as a dot, mean and interval beside it."""
+    layout = lay_out(material.points)
+    if layout.x is not None or not material.points:
+        return None
+    named = [pair for panel in layout.panels for pair in _labelled(panel)][:MOST_POINTS]
+    figure, (ax,) = style.canvas(1.5 + 0.36 * len(named))
+    looks = style.looks(list(dict.fromkeys(str(s.facts.get("policy", "")) for _, s in named)))
+    for row, (_, s) in enumerate(named):
+        look = looks[str(s.facts.get("policy", ""))]
+        values = [100.0 * a for a in s.accuracies]
+        jitter = [row + 0.24 * (((i * 0.618) % 1.0) - 0.5) for i in range(len(values))]
+        ax.plot(values, jitter, ls="", marker="o", ms=3.2, mew=0, color=look.color, alpha=0.35, zorder=2)
+        found = s.accuracy
+        if found.maps > 1:
+            ax.plot([100 * found.low, 100 * found.high], [row, row], color=look.color, lw=2.2, zorder=3)
+        ax.plot([100 * found.mean], [row], marker="D", ms=5.5, color=look.color, mec=style.PAPER, zorder=4)
+    reference_lines(ax, [s for _, s in named], "x")
+    limits(ax, "x")
+    ax.set_yticks(range(len(named)), [style.words(name, 34) for name, _ in named])
+    ax.set_ylim(len(named) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("Accuracy (%)")
+    style.legend(figure, ax)
+    rows = [(name, *interval_cells(s.accuracy), s.facts["clean_accuracy"]) for name, s in named]
+    columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
+    more = f" The first {MOST_POINTS} of {len(material.points)} points." if len(material.points) > MOST_POINTS else ""
+    caption = f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % t interval over maps.{more}"
+    return Drawing("accuracy_by_point", "Accuracy over fault maps", caption, figure, columns, rows)
+
+
+def _labelled(panel: Panel) -> list[tuple[str, PointSummary]]:
+    _, pairs = focus(Layout(None, None, (panel,)), panel)
+    return [(f"{panel.title}: {name}" if panel.title else name, s) for name, s in pairs]
+
+
+def accuracy_map(material: Material) -> Drawing | None:
+    """Accuracy over two numeric axes, of the line with most points: numbers in cells."""
+    layout = lay_out(material.points)
+    axes = varying(material.points)
+    second = next((p for p, v in axes.items() if layout.x and p != layout.x.path and all(map(is_number, v))), None)
+    if layout.x is None or second is None or min(len(axes[second]), len(axes[layout.x.path])) < 3:
+        return None
+    others = [p for p in axes if p not in (layout.x.path, second)]
+    key = tuple(shown_value(material.points[-1], p) for p in others)
+    points = [s for s in material.points if tuple(shown_value(s, p) for p in others) == key]
+    xs = sorted({layout.x.at(s) for s in points})
+    ys = sorted({(float(s.facts["axes_si"][second]), shown_value(s, second)) for s in points})
+    table = {(float(s.facts["axes_si"][second]), layout.x.at(s)): s for s in points}
+    grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
+    figure, (ax,) = style.canvas(1.3 + 0.34 * len(ys))
+    cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
+    ax.set_xticks(range(len(xs)), [number(x, 4) for x in xs])
+    ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
+    ax.set_xlabel(layout.x.title)
+    ax.set_ylabel(style.words(title(second)))
+    what = ", ".join(f"{title(p)} {v}" for p, v in zip(others, key, strict=True))
+    caption = f"Mean accuracy in %{' with ' + what if what else ''}; {maps_words(points)}. Intervals are in the table below."
+    columns = (second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
+    rows = [(y, s.facts["axes_si"][layout.x.path], *interval_cells(s.accuracy)) for (y, _), s in sorted(table.items())]
+    return Drawing("accuracy_map", f"Accuracy over {title(layout.x.path)} and {title(second)}", caption, figure, columns, rows)
+
+
+def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[float, float], form: str) -> None:
+    """A heat map with its numbers in the cells (no colour bar to read off)."""
+    image = ax.imshow(grid, cmap=colors, vmin=span[0], vmax=span[1], aspect="auto")
+    for row, values in enumerate(grid):
+        for column, value in enumerate(values):
+            if not math.isnan(value):
+                red, green, blue, _ = image.cmap(image.norm(value))
+                light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+                color = style.FIXED_INK if light else "#fefefe"
+                ax.text(column, row, format(value, form), ha="center", va="center", color=color, fontsize=8.5)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+
+
+def accuracy_time(material: Material) -> Drawing | None:
+    """Accuracy over simulated time, at the focus of the sweep, when several times were asked for."""
+    points = [s for s in material.points if len(s.series) > 1]
+    if not points:
+        return None
+    layout = lay_out(points)
+    where, pairs = focus(layout, layout.panels[0])
+    pairs = pairs[:MOST_LINES]
+    unit = scale([t for _, s in pairs for t, _ in s.series], "s")
+    figure, (ax,) = style.canvas(3.4)
+    looks = style.looks([name for name, _ in pairs])
+    for name, s in pairs:
+        times = [t / unit.factor for t, _ in s.series]
+        _interval_line(ax, times, [i for _, i in s.series], looks[name], name)
+    reference_lines(ax, [s for _, s in pairs])
+    limits(ax)
+    times = [t for _, s in pairs for t, _ in s.series]
+    if min(times) > 0 and max(times) >= 20 * min(times):
+        style.log_axis(ax, "x")
+    ax.set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
+    ax.set_ylabel("Accuracy (%)")
+    style.legend(figure, ax)
+    caption = ". ".join(filter(None, [f"At {where}" if where else "", f"{_REPLICATES} ({maps_words(points)})"])) + "."
+    rows = [(name, t, *interval_cells(i)) for name, s in pairs for t, i in s.series]
+    columns = ("series", "time_s", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
+    return Drawing("accuracy_time", "Accuracy over simulated time", caption, figure, columns, rows)
+
+
+def chip_yield(material: Material) -> Drawing | None:
+    """Share of chips that keep 95 % of clean, against the numeric axis; from four maps on."""
+    layout = lay_out(material.points)
+    if layout.x is None or min(len(s.accuracies) for s in material.points) < 4:
+        return None
+    panel = layout.panels[0]
+    figure, (ax,) = style.canvas(3.2)
+    looks = style.looks(_names(layout))
+    rows: list[tuple[Any, ...]] = []
+    for line in panel.lines[:MOST_LINES]:
+        x = [layout.x.at(s) for s in line.points]
+        share = [s.yield_at(KEEP) for s in line.points]
+        bounds = [wilson(y, len(s.accuracies)) for y, s in zip(share, line.points, strict=True)]
+        error = [[100 * (y - b[0]) for y, b in zip(share, bounds, strict=True)], [100 * (b[1] - y) for y, b in zip(share, bounds, strict=True)]]
+        look = looks[line.name]
+        ax.errorbar(x, [100 * y for y in share], yerr=error, color=look.color, marker=look.marker, elinewidth=1.0, label=style.words(line.name))
+        rows += [
+            (line.name, s.facts["axes_si"][layout.x.path], y, *b, len(s.accuracies))
+            for s, y, b in zip(line.points, share, bounds, strict=True)
+        ]
+    ax.set_ylim(-3, 103)
+    if layout.x.log:
+        style.log_axis(ax, "x")
+    ax.set_xlabel(layout.x.title)
+    ax.set_ylabel("Chips that keep 95 % (%)")
+    style.legend(figure, ax)
+    shared = f" {panel.title}." if panel.title else ""
+    caption = f"Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals ({maps_words(material.points)}).{shared}"
+    columns = ("series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
+    return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean accuracy", caption, figure, columns, rows)
+
+
+def wilson(share: float, count: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson's score interval of a share of ``count`` (J. Am. Stat. Assoc. 22, 209, 1927), 95 % by default."""
+    middle = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    total = 1 + z * z / count
+    return min(max((middle - half) / total, 0.0), share), max(min((middle + half) / total, 1.0), share)

@@ -1,0 +1,141 @@
+"""Where protection goes and what it buys: planes by layer, overhead against accuracy, prediction against measurement."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from qtaml_hw.report import style
+from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
+from qtaml_hw.report.layout import focus, lay_out
+from qtaml_hw.report.material import Material
+from qtaml_hw.report.text import is_number, plain
+from qtaml_hw.study.summary import PointSummary
+
+_MOST_LAYERS: Final = 64
+_MOST_COLUMNS: Final = 8
+
+
+def protected_planes(material: Material) -> Drawing | None:
+    """Mean number of protected planes per weight, layer by layer, a column per policy."""
+    points = [s for s in material.points if s.facts.get("layers")]
+    if not points or not any(layer["protected_planes"] for s in points for layer in s.facts["layers"]):
+        return None
+    layout = lay_out(points)
+    where, pairs = focus(layout, layout.panels[0])
+    first = [layer["name"] for layer in pairs[0][1].facts["layers"]]
+    pairs = tuple(p for p in pairs if [layer["name"] for layer in p[1].facts["layers"]] == first)[:_MOST_COLUMNS]
+    grid = [[float(s.facts["layers"][i]["protected_planes"]) for _, s in pairs] for i in range(len(first))][:_MOST_LAYERS]
+    figure, (ax,) = style.canvas(0.9 + 0.27 * len(grid))
+    cells(ax, grid, "Blues", (0.0, max(8.0, max(map(max, grid)))), ".2g")
+    names = [f"{plain(x['name'], 26)} ({_weights(x['weights'])})" for x in pairs[0][1].facts["layers"]]
+    ax.set_yticks(range(len(grid)), [style.words(n, 40) for n in names[: len(grid)]])
+    ax.set_xticks(range(len(pairs)), [style.words(name, 60 // len(pairs)) for name, _ in pairs])
+    ax.xaxis.tick_top()
+    more = f" The first {_MOST_LAYERS} of {len(first)} layers; the CSV has all." if len(first) > _MOST_LAYERS else ""
+    shared = ", ".join(filter(None, [where, layout.panels[0].title]))
+    caption = f"Mean number of protected bit planes per weight (weights in brackets){', ' + shared if shared else ''}.{more}"
+    rows = [
+        (name, layer["name"], layer["weights"], layer["protected_planes"], layer.get("correction"))
+        for name, s in pairs
+        for layer in s.facts["layers"]
+    ]
+    columns = ("series", "layer", "weights", "protected_planes", "correction")
+    return Drawing("protected_planes", "Protected bit planes by layer", caption, figure, columns, rows)
+
+
+def _weights(count: int) -> str:
+    steps = ((1e6, "M"), (1e3, "k"))
+    return next((f"{count / size:.3g} {unit}" for size, unit in steps if count >= size), str(count))
+
+
+_OVERHEADS: Final = {
+    "protected_bits_fraction": "Protected bits / stored bits (%)",
+    "parity_bits_fraction": "Parity bits / data bits (%)",
+}
+
+
+def overhead(material: Material) -> Drawing | None:
+    """Accuracy against what the protection costs in bits, at the focus of the sweep."""
+    layout = lay_out(material.points)
+    if not material.points or layout.x is None:
+        pairs: tuple[tuple[str, PointSummary], ...] = tuple(
+            (line.name, s) for panel in layout.panels for line in panel.lines for s in line.points
+        )
+        where = ""
+    elif layout.x.path.startswith("protection."):
+        pairs = tuple((line.name, s) for line in layout.panels[0].lines for s in line.points)
+        where = layout.panels[0].title
+    else:
+        where, pairs = focus(layout, layout.panels[0])
+    drawn = [key for key in _OVERHEADS if len({s.facts.get(key) for _, s in pairs}) > 2]
+    if not drawn:
+        return None
+    figure, axes = style.canvas(2.9 * len(drawn) + 0.4, len(drawn), share_x=False)
+    looks = style.looks(list(dict.fromkeys(name for name, _ in pairs)))
+    for ax, key in zip(axes, drawn, strict=True):
+        for name, look in looks.items():
+            mine = sorted(((s.facts[key], s) for n, s in pairs if n == name), key=lambda pair: float(pair[0]))
+            error = [
+                [100 * (s.accuracy.mean - s.accuracy.low) if len(s.accuracies) > 1 else 0.0 for _, s in mine],
+                [100 * (s.accuracy.high - s.accuracy.mean) if len(s.accuracies) > 1 else 0.0 for _, s in mine],
+            ]
+            ax.errorbar(
+                [100 * v for v, _ in mine],
+                [100 * s.accuracy.mean for _, s in mine],
+                yerr=error,
+                color=look.color,
+                marker=look.marker,
+                label=style.words(name),
+            )
+        ax.axhline(100 * KEEP * pairs[0][1].facts["clean_accuracy"], color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label="95 % of clean")
+        ax.set_xlabel(_OVERHEADS[key])
+        ax.set_ylabel("Accuracy (%)")
+    style.legend(figure, axes[0])
+    place = f"At {where}. " if where else ""
+    caption = f"{place}Bars: 95 % t intervals over fault maps ({maps_words([s for _, s in pairs])})."
+    columns = ("series", *_OVERHEADS, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
+    rows = [(name, *(s.facts.get(k) for k in _OVERHEADS), *interval_cells(s.accuracy)) for name, s in pairs]
+    return Drawing("overhead", "Accuracy against protection overhead", caption, figure, columns, rows)
+
+
+def distortion(material: Material) -> Drawing | None:
+    """Predicted distortion against measured accuracy loss, with their rank correlation."""
+    points = [s for s in material.points if is_number(s.facts.get("predicted_distortion")) and s.facts["predicted_distortion"] > 0]
+    if len({s.facts["predicted_distortion"] for s in points}) < 3:
+        return None
+    names = list(dict.fromkeys(plain(s.facts.get("policy", ""), 40) for s in points))
+    figure, (ax,) = style.canvas(3.3)
+    losses = [s.facts["quantised_accuracy"] - s.accuracy.mean for s in points]
+    predicted = [float(s.facts["predicted_distortion"]) for s in points]
+    for name, look in style.looks(names).items():
+        mine = [i for i, s in enumerate(points) if plain(s.facts.get("policy", ""), 40) == name]
+        ax.plot(
+            [predicted[i] for i in mine],
+            [100 * losses[i] for i in mine],
+            ls="",
+            marker=look.marker,
+            color=look.color,
+            label=style.words(name),
+        )
+    style.log_axis(ax, "x")
+    ax.set_xlabel("Predicted output distortion (squared logits)")
+    ax.set_ylabel("Accuracy lost to flips (points)")
+    style.legend(figure, ax)
+    rank = _rank_correlation(predicted, losses)
+    caption = (
+        f"Predicted by the first-order model (our derivation) without measuring accuracy; loss against the quantised network. "
+        f"Spearman rank correlation {rank:.2f} over {len(points)} points."
+    )
+    rows: list[tuple[Any, ...]] = [
+        (s.facts.get("label"), s.facts.get("policy"), p, loss, len(s.accuracies))
+        for s, p, loss in zip(points, predicted, losses, strict=True)
+    ]
+    columns = ("point", "policy", "predicted_distortion", "accuracy_loss", "maps")
+    return Drawing("distortion", "Predicted distortion against measured loss", caption, figure, columns, rows)
+
+
+def _rank_correlation(first: list[float], second: list[float]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic) if len(set(second)) > 1 else 0.0

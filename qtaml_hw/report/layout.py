@@ -1,0 +1,180 @@
+"""How a sweep is laid out on paper: which axis runs to the right, which is a line each, which is a panel each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qtaml_hw.report.text import is_number, number, plain
+from qtaml_hw.study.summary import PointSummary
+from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
+
+POLICY: Final = "protection.policy"
+OXIDE: Final = "cell.t_ox"
+TITLES: Final = {
+    OXIDE: "Oxide thickness t_ox",
+    "refresh.interval": "Refresh interval",
+    "scrub.interval": "Scrub interval",
+    "cell.temperature": "Temperature",
+    "cell.v_dd": "Supply voltage V_dd",
+    "flips.p": "Flip probability per bit",
+    "protection.budget.bits": "Budget: protected bits / stored bits",
+    "protection.budget.parity": "Budget: parity bits / data bits",
+    "protection.budget.area": "Budget: added area",
+    "protection.budget.energy": "Budget: added energy",
+    "protection.planes": "Protected bit planes per weight",
+    POLICY: "policy",
+}
+_LOG_SPAN: Final = 20.0
+_MANY: Final = 8
+_FEWEST_TELLING: Final = 2
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A numeric axis: shown value = (SI - offset) / factor, in ``unit`` (empty for pure numbers)."""
+
+    path: str
+    unit: str
+    factor: float
+    offset: float
+    log: bool
+
+    @property
+    def title(self) -> str:
+        """With the unit, for the axis of a figure."""
+        name = title(self.path)
+        return f"{name} ({self.unit})" if self.unit else name
+
+    def at(self, summary: PointSummary) -> float:
+        """The point's value on this axis, in the shown unit."""
+        return float(f"{(float(summary.facts['axes_si'][self.path]) - self.offset) / self.factor:.12g}")
+
+    def show(self, x: float) -> str:
+        """``1.5 nm``."""
+        return f"{number(x, 4)} {self.unit}".strip()
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points that belong together, in the order of the x axis."""
+
+    name: str
+    points: tuple[PointSummary, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines that differ in one thing only; ``title`` says what all of them share (empty with one panel)."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``x`` None: no numeric axis, points stand side by side. ``series`` : the path whose values are the lines."""
+
+    x: Axis | None
+    series: str | None
+    panels: tuple[Panel, ...]
+    duplicates: int = 0
+
+
+def title(path: str) -> str:
+    """What an axis is called on paper."""
+    return TITLES.get(path, plain(path.rsplit(".", 1)[-1].replace("_", " "), 40).capitalize())
+
+
+def varying(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
+    """Axes with at least two values over the points: path -> values in order of appearance."""
+    found: dict[str, list[Any]] = {}
+    for point in points:
+        for path, value in point.facts.get("axes_si", {}).items():
+            if value not in (values := found.setdefault(path, [])):
+                values.append(value)
+    everywhere = {p for p in found if all(p in s.facts["axes_si"] for s in points)}
+    return {path: values for path, values in found.items() if path in everywhere and len(values) >= _FEWEST_TELLING}
+
+
+def shown_value(summary: PointSummary, path: str) -> str:
+    """The point's value of an axis, as it was written."""
+    return plain(summary.facts.get("axes", {}).get(path, ""), 60)
+
+
+def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
+    """The unit is the one the study file wrote; the median point's where several were used."""
+    middle = sorted(points, key=lambda s: float(s.facts["axes_si"][path]))[len(points) // 2]
+    words = shown_value(middle, path).split(maxsplit=1)
+    unit = words[1] if len(words) > 1 else ""
+    factor = next((d.units[unit] for d in DIMENSIONS.values() if unit and unit in d.units), None)
+    values = [float(s.facts["axes_si"][path]) for s in points]
+    log = min(values) > 0 and max(values) >= _LOG_SPAN * min(values)
+    offset = ZERO_CELSIUS_K if unit in ("degC", "°C") else 0.0
+    unit = {"degC": "°C"}.get(unit, unit)
+    return Axis(path, unit if factor else "", factor or 1.0, offset, log)
+
+
+def lay_out(points: Sequence[PointSummary]) -> Layout:
+    """t_ox (or the numeric axis with most values) to the right, policies as lines, all else in panels."""
+    axes = varying(points)
+    numeric = [p for p, values in axes.items() if all(is_number(v) for v in values)]
+    numeric.sort(key=lambda p: (p != OXIDE, -len(axes[p])))
+    x = numeric[0] if numeric else None
+    rest = [p for p in axes if p != x]
+    worded = [p for p in rest if p not in numeric]
+    series = POLICY if POLICY in rest else next(iter(worded or [p for p in rest if len(axes[p]) <= _MANY]), None)
+    others = [p for p in rest if p != series]
+    grouped: dict[tuple[str, ...], dict[str, list[PointSummary]]] = {}
+    for point in points:
+        key = tuple(shown_value(point, p) for p in others)
+        name = shown_value(point, series) if series else plain(point.facts.get("policy", ""), 60)
+        grouped.setdefault(key, {}).setdefault(name, []).append(point)
+    axis = _axis(x, points) if x else None
+    panels = tuple(
+        Panel(
+            ", ".join(f"{title(p)} {v}" for p, v in zip(others, key, strict=True)),
+            tuple(Line(name, _sorted(found, axis)) for name, found in lines.items()),
+        )
+        for key, lines in grouped.items()
+    )
+    return Layout(axis, series, panels, _duplicates(points, axes))
+
+
+def _sorted(points: list[PointSummary], axis: Axis | None) -> tuple[PointSummary, ...]:
+    return tuple(sorted(points, key=axis.at)) if axis else tuple(points)
+
+
+def _duplicates(points: Sequence[PointSummary], axes: dict[str, list[Any]]) -> int:
+    """How many points share all their axis values with another: a store may hold two versions of a study."""
+    places = {tuple(repr(s.facts["axes_si"][p]) for p in axes) for s in points}
+    return len(points) - len(places) if axes else 0
+
+
+def focus(layout: Layout, panel: Panel) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
+    """One point per line, at the x value where the lines' accuracies differ most: where a choice matters.
+
+    Returns the words for that place ("t_ox 1.6 nm") and (line name, point) pairs. Without a numeric axis: all points.
+    """
+    axis = layout.x
+    if axis is None:
+        several = any(len(line.points) > 1 for line in panel.lines)
+        return "", tuple(
+            (plain(s.facts.get("label", line.name), 60) if several else line.name, s)
+            for line in panel.lines
+            for s in line.points
+        )
+    at: dict[float, list[tuple[str, PointSummary]]] = {}
+    for line in panel.lines:
+        for s in line.points:
+            at.setdefault(axis.at(s), []).append((line.name, s))
+    most = max(len(found) for found in at.values())
+    full = {x: found for x, found in at.items() if len(found) == most}
+    chosen = max(full, key=lambda x: _spread([s for _, s in full[x]]))
+    return f"{title(axis.path)} {axis.show(chosen)}", tuple(full[chosen])
+
+
+def _spread(points: Sequence[PointSummary]) -> float:
+    means = [s.accuracy.mean for s in points]
+    return max(means) - min(means)

@@ -1,0 +1,99 @@
+"""Everything a report reads from a store: records, their summaries, parameters, the study's text, the ECC table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.report.text import plain
+from qtaml_hw.study.store import Record, StoreError, read_records
+from qtaml_hw.study.summary import PointSummary, summarise
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """``points`` finished, ``failed`` not; ``maps`` : identity -> fault map -> accuracy, for comparisons in pairs."""
+
+    points: tuple[PointSummary, ...]
+    failed: tuple[PointSummary, ...]
+    maps: Mapping[str, Mapping[int, float]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    study_text: str = ""
+    ecc_rows: tuple[Row, ...] = ()
+
+    @property
+    def study(self) -> str:
+        """The study's name, as one line of plain text."""
+        named = [s.facts.get("study") for s in (*self.points, *self.failed)]
+        return plain(next((n for n in (self.parameters.get("study"), *named) if n), "study"), 80)
+
+    @property
+    def question(self) -> str:
+        """The comment at the head of the study file: which question it answers. Empty when there is none."""
+        lines = []
+        for line in self.study_text.splitlines():
+            if not line.startswith("#"):
+                break
+            lines.append(line.lstrip("# "))
+        return plain(" ".join(lines), 600)
+
+    def paired(self, first: PointSummary, second: PointSummary) -> Interval | None:
+        """Accuracy of ``first`` minus ``second`` over the fault maps that both saw; None without two such maps."""
+        if first.facts.get("seed") != second.facts.get("seed"):
+            return None
+        mine, other = self.maps[first.identity], self.maps[second.identity]
+        common = sorted(mine.keys() & other.keys())
+        return t_interval([mine[i] - other[i] for i in common], (-1.0, 1.0)) if len(common) > 1 else None
+
+
+def material(records: Sequence[Record], **beside: Any) -> Material:
+    """Records, and what lies beside them, as a report reads them."""
+    maps: dict[str, dict[int, float]] = {}
+    for record in records:
+        if "error" not in record:
+            maps.setdefault(str(record["identity"]), {})[int(record["map_index"])] = float(record["accuracy"])
+    summaries = summarise(records)
+    done = tuple(s for s in summaries if s.error is None)
+    return Material(done, tuple(s for s in summaries if s.error is not None), maps, **beside)
+
+
+def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Material:
+    """Read a store folder.
+
+    Raises StoreError when it holds no record, cannot be read, or a JSON file beside the records is broken.
+    """
+    records = read_records(folder)
+    if not records:
+        raise StoreError(f"{folder} holds no finished record (*.jsonl): run or sweep a study with --out {folder} first")
+    table = _json(folder / "ecc_table.json", [])
+    rows = ecc_rows if ecc_rows is not None else table.get("rows", []) if isinstance(table, dict) else table
+    return material(
+        records,
+        parameters=_json(folder / "parameters.json", {}),
+        study_text=_text(folder / "study.yaml"),
+        ecc_rows=tuple(rows),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+
+
+def _json(path: Path, absent: Any) -> Any:
+    text = _text(path)
+    try:
+        found = json.loads(text) if text else absent
+    except ValueError as error:
+        raise StoreError(f"{path} is not JSON ({error}); run the study again to rewrite it") from error
+    if not isinstance(found, dict | list):
+        raise StoreError(f"{path} should hold a JSON object or list; run the study again to rewrite it")
+    return found

@@ -1,0 +1,142 @@
+"""House style of all figures: palette, fonts, lines. Figures carry no title; the page or the slide does.
+
+Series colours: Okabe and Ito, "Color Universal Design" (2008), safe for the common colour-vision deficiencies; every
+series has its own marker too, so that a greyscale print still tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from qtaml_hw.report.text import number, plain, power_of_ten
+
+PAPER: Final = "#ffffff"
+INK: Final = "#1d2430"
+MUTED: Final = "#5b6472"
+GRID: Final = "#e1e5ea"
+FIXED_INK: Final = "#14181f"  # on filled cells, the same in the dark
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, OCHRE, SLATE = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#56b4e9",
+    "#a88b00",
+    "#7a8594",
+)
+ROLES: Final = {PAPER: "paper", INK: "ink", MUTED: "muted", GRID: "grid"}
+"""Colours that the page swaps in the dark: hex -> CSS variable."""
+SERIES: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, OCHRE, VERMILION, SLATE)
+MARKERS: Final = "osD^vPX*"
+POLICIES: Final = {
+    "none": (SLATE, "X"),
+    "uniform": (BLUE, "s"),
+    "magnitude": (OCHRE, "D"),
+    "random": (PURPLE, "v"),
+    "tac": (VERMILION, "o"),
+    "oracle": (GREEN, "^"),
+}
+ORDERED: Final = ("#08306b", "#2171b5", "#41a6c4", "#e69f00", "#d55e00")  # dark to warm: quantiles
+WIDTH_IN: Final = 4.8
+DPI: Final = 200
+RC: Final[dict[str, Any]] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 9.0,
+    "axes.labelsize": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.0,
+    "errorbar.capsize": 2.5,
+    "svg.fonttype": "none",
+    "axes.unicode_minus": True,
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one series is drawn."""
+
+    color: str
+    marker: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A colour and marker for every series; policies keep theirs in every figure of every report."""
+    spare = iter([*zip(SERIES, MARKERS, strict=True)] * (1 + len(names) // len(SERIES)))
+    if set(names) & POLICIES.keys():
+        taken = {POLICIES[name] for name in names if name in POLICIES}
+        spare = iter([s for s in [*zip(SERIES, MARKERS, strict=True)] * (1 + len(names)) if s[0] not in {t[0] for t in taken}])
+    return {name: Look(*POLICIES[name]) if name in POLICIES else Look(*next(spare)) for name in names}
+
+
+def canvas(height_in: float, rows: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with ``rows`` axes above each other."""
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=share_x, squeeze=False)
+    return figure, [row[0] for row in axes]
+
+
+def words(text: object, longest: int = 40) -> str:
+    """A label for matplotlib: plain, short, no mathematics between dollar signs, no leading underscore (a hidden label)."""
+    safe = plain(text, longest).replace("$", r"\$")
+    return f" {safe}" if safe.startswith("_") else safe
+
+
+def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Above the plot, where it can hide no data; each label once."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)
+
+
+def log_axis(axes: Axes, which: str) -> None:
+    """A logarithmic axis whose ticks read 10⁻³, or plain numbers when it spans less than two decades."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    if high < 100.0 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: number(v, 3)))
+    else:
+        axis.set_major_locator(LogLocator(numticks=8))
+        axis.set_major_formatter(FuncFormatter(_decade))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _decade(value: float, _: int) -> str:
+    exponent = round(float(f"{value:e}".split("e")[1]))
+    return number(value, 2) if 0.01 <= value <= 1000 else power_of_ten(exponent)

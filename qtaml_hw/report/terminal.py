@@ -1,0 +1,289 @@
+"""Terminal tables that fit in 100 columns: units in the headers, replicate counts beside every interval.
+
+Every function returns a ``rich.table.Table``; labels are shown as text, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.report.columns import BY_KEY, Shown, show, tells
+from qtaml_hw.report.text import NOTHING, Scale, is_number, number, percent, percent_interval, plain, scale
+from qtaml_hw.study.summary import PointSummary
+
+WIDTH: Final = 100
+Row = Mapping[str, Any]
+
+
+def _table(heading: str, columns: Sequence[str], left: int = 1) -> Table:
+    """The first ``left`` columns hold words and may wrap, the others numbers."""
+    table = Table(
+        title=plain(heading, 90) or None,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+    )
+    for i, name in enumerate(columns):
+        if i < left:
+            table.add_column(name, overflow="fold", min_width=8)
+        else:
+            table.add_column(name, justify="right", no_wrap=True, vertical="top")
+    return table
+
+
+def _text(value: object, longest: int = 120) -> Text:
+    return Text(plain(value, longest))
+
+
+def _header(title: str, unit: str) -> str:
+    return f"{title}\n({unit})" if unit else title
+
+
+def sweep_table(summaries: Sequence[PointSummary]) -> Table:
+    """One row per point: accuracy with its interval and map count, yield, overhead and cost."""
+    points = list(summaries)
+    done = [s for s in points if s.error is None]
+    shown: list[Shown] = [
+        found
+        for key in ("yield", "p10", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_per_inference_j")
+        if tells(found := show(points, key))
+    ]
+    heads = [_header(_SHORT[s.column.key], s.unit) for s in shown]
+    table = _table("", ["Point", "Accuracy\n(%)", "95 % CI\n(%)", "Maps", *heads])
+    for i, s in enumerate(points):
+        if s.error is not None:
+            table.add_row(_text(s.facts.get("label", s.identity)), Text("failed", "bold red"), *[""] * (len(shown) + 2))
+            continue
+        accuracy = s.accuracy
+        table.add_row(
+            _text(s.facts.get("label", s.identity)),
+            percent(accuracy.mean),
+            _interval(accuracy),
+            str(accuracy.maps),
+            *(column.cells[i] for column in shown),
+        )
+    clean = {percent(s.facts.get("clean_accuracy")) for s in done}
+    quantised = {percent(s.facts.get("quantised_accuracy")) for s in done}
+    failed = len(points) - len(done)
+    parts = [f"clean {' / '.join(sorted(clean))} %, quantised {' / '.join(sorted(quantised))} %"] if done else []
+    parts += [f"{failed} of {len(points)} points failed"] if failed else []
+    table.caption = "; ".join(parts) or None
+    table.caption_justify = "left"
+    return table
+
+
+_SHORT: Final = {
+    "yield": "≥95 %\nchips",
+    "p10": "p(1→0)",
+    "protected_bits_fraction": "Protec.\nbits",
+    "parity_bits_fraction": "Parity\nbits",
+    "area_m2": "Area",
+    "energy_per_inference_j": "Energy\n/inf.",
+}
+
+
+def _interval(found: Interval) -> str:
+    return f"{percent(found.low)}–{percent(found.high)}" if found.maps > 1 else "1 map"
+
+
+_RUN_KEYS: Final = (
+    "yield",
+    "p10",
+    "p01",
+    "flips_raw",
+    "flips_residual",
+    "words_corrected",
+    "words_uncorrectable",
+    "protected_bits_fraction",
+    "parity_bits_fraction",
+    "area_m2",
+    "energy_per_inference_j",
+    "read_latency_s",
+    "predicted_distortion",
+    "rho_star",
+)
+_BANDS: Final = {"area_m2": ("area_low_m2", "area_high_m2"), "energy_per_inference_j": ("energy_low_j", "energy_high_j")}
+
+
+def run_table(summary: PointSummary) -> Table:
+    """One point: every figure with its unit, its interval or band, and whether it was measured or modelled."""
+    label = summary.facts.get("label") or summary.facts.get("study", "")
+    table = _table(str(label), ["", "Value", "Unit", "Interval or band", "How"])
+    if summary.error is not None:
+        table.add_row("failed", _text(summary.error), "", "", "")
+        return table
+    found = summary.accuracy
+    interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
+    table.add_row("Accuracy", percent(found.mean), "%", interval, "measured")
+    for key, name in (("clean_accuracy", "Clean accuracy"), ("quantised_accuracy", "Quantised accuracy")):
+        images = f"{summary.facts.get('images', 0):,} images"
+        table.add_row(name, percent(summary.facts.get(key)), "%", images, "measured")
+    for key in _RUN_KEYS:
+        shown = show([summary], key)
+        if tells(shown):
+            table.add_row(shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark)
+    return table
+
+
+def _band(summary: PointSummary, key: str) -> str:
+    low, high = (summary.facts.get(k) for k in _BANDS.get(key, ("", "")))
+    if not (is_number(low) and is_number(high)):
+        return ""
+    unit = scale([summary.facts[key]], BY_KEY[key].unit)
+    return f"{unit.show(low)} to {unit.show(high)}"
+
+
+def ecc_table(rows: Iterable[Row]) -> Table:
+    """The ECC overhead table: what a code costs and what it leaves; rows where it hurts are marked."""
+    found = list(rows)
+    area, energy, latency = (
+        scale([r.get(k) for r in found], si) for k, si in (("area_m2", "m2"), ("decode_energy_j", "J"), ("decode_latency_s", "s"))
+    )
+    table = _table(
+        "ECC overhead (modelled)",
+        [
+            "Code",
+            "n, k",
+            "Parity\n(%)",
+            "p raw",
+            "p left",
+            "p lost\n(flagged)",
+            "p wrong\n(silent)",
+            "Break-\neven p",
+            "Decoder\n(GE)",
+            _header("Area", area.unit),
+            _header("Decode", energy.unit),
+            _header("Decode", latency.unit),
+        ],
+    )
+    for r in found:
+        table.add_row(
+            _text(r["code"], 40),
+            f"{r.get('n', NOTHING)}, {r.get('k', NOTHING)}",
+            percent(r.get("parity_fraction")),
+            number(r.get("p"), 2),
+            Text(f"{number(r.get('residual_p'))}{' hurts' if r.get('hurts') else ''}", "red" if r.get("hurts") else ""),
+            number(r.get("p_due"), 2),
+            number(r.get("p_sdc"), 2),
+            number(r.get("break_even_p"), 2),
+            number(r.get("decoder_ge")),
+            area.show(r.get("area_m2"), 2),
+            energy.show(r.get("decode_energy_j"), 2),
+            latency.show(r.get("decode_latency_s"), 2),
+        )
+    sources = sorted({plain(r["source"]) for r in found if r.get("source")})
+    table.caption = f"GE: gate equivalents. {'; '.join(sources)}"
+    table.caption_justify = "left"
+    return table
+
+
+_TOTALS: Final = {
+    "protected_bits_fraction": "protected bits {} %",
+    "parity_bits_fraction": "parity bits {} %",
+    "predicted_distortion": "predicted distortion {} squared logits (our derivation)",
+    "lower_bound": "lower bound {}",
+    "gap": "gap to the bound {} %",
+    "rho_star": "ρ* {} (our definition)",
+}
+
+
+def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: int = 64) -> Table:
+    """The protection plan: protected planes of every group; ``totals`` as in ``qtaml-hw allocate --json``."""
+    table = _table("Protection plan (modelled)", ["Group", "Weights", "Protected planes\n(mean per weight)", ""])
+    for g in groups[:most]:
+        planes = g.get("planes", 0)
+        mean = float(planes) if is_number(planes) else float(len(planes))
+        table.add_row(_text(g["group"], 60), f"{g['weights']:,}", number(mean), Text("█" * round(2 * mean), "blue"))
+    if len(groups) > most:
+        table.add_row(f"and {len(groups) - most:,} more", "", "", "")
+    shares = ("protected_bits_fraction", "parity_bits_fraction", "gap")
+    parts = [
+        form.format(percent(totals[key]) if key in shares else number(totals[key]))
+        for key, form in _TOTALS.items()
+        if totals and is_number(totals.get(key))
+    ]
+    table.caption = "; ".join(parts) or None
+    table.caption_justify = "left"
+    return table
+
+
+def retention_table(found: Row) -> Table:
+    """Retention quantiles, and flip probabilities: keys as in ``qtaml-hw retention --json``.
+
+    ``intervals`` (optional): rows {interval_s, p10, p01}, flip probability against the refresh interval.
+    """
+    table = _table("Retention (modelled)", ["", "Value", "Unit"])
+    quantiles = found.get("quantiles_s") or {}
+    for share, seconds in sorted(quantiles.items(), key=lambda pair: float(pair[0])):
+        unit: Scale = scale([seconds], "s")
+        table.add_row(f"{number(100 * float(share), 2)} % of cells failed after", unit.show(seconds), unit.unit)
+    for key, name in (("p10", "p(1→0), stored 1 read as 0"), ("p01", "p(0→1), stored 0 read as 1")):
+        if is_number(found.get(key)):
+            table.add_row(name, number(found[key]), "per bit")
+    if is_number(found.get("gate_share")):
+        table.add_row("Share of the gate in the leakage", percent(found["gate_share"]), "%")
+    for r in found.get("intervals", ()):
+        unit = scale([r["interval_s"]], "s")
+        name = f"after {unit.show(r['interval_s'])} {unit.unit}: p(1→0), p(0→1)"
+        table.add_row(name, f"{number(r['p10'])}, {number(r['p01'])}", "per bit")
+    return table
+
+
+_WHAT_IF: Final = {
+    "accuracy_mean": ("Accuracy", "%"),
+    "quantised_accuracy": ("Quantised accuracy", "%"),
+    "p10": ("p(1→0)", ""),
+    "p01": ("p(0→1)", ""),
+    "flips_raw": ("Raw bit errors per map", ""),
+    "words_corrected": ("Words corrected per map", ""),
+    "words_uncorrectable": ("Words lost per map", ""),
+    "protected_bits_fraction": ("Protected bits", "%"),
+    "parity_bits_fraction": ("Parity bits", "%"),
+    "area_m2": ("Area", "m2"),
+    "energy_per_inference_j": ("Energy per inference", "J"),
+    "read_latency_s": ("Read latency", "s"),
+}
+
+
+def what_if_table(before: Row, after: Row, difference: Row) -> Table:
+    """Before, after and their difference: keys as in ``qtaml-hw run --json``; accuracies are paired over the same maps.
+
+    ``difference`` : the same keys; ``accuracy_ci95_low/high`` are the interval of the paired difference, ``maps`` its count.
+    """
+    table = _table("What if", ["", "Unit", "Before", "After", "Difference"])
+    for key, (name, si) in _WHAT_IF.items():
+        values = [before.get(key), after.get(key)]
+        if not all(map(is_number, values)):
+            continue
+        change = difference.get(key, after[key] - before[key])
+        if si == "%":
+            unit, cells = "%", [*(percent(v) for v in values), _signed(percent(change), change)]
+        else:
+            chosen = scale(values, si) if si else Scale(1.0, "")
+            unit, cells = chosen.unit, [*(chosen.show(v) for v in values), _signed(chosen.show(change), change)]
+            if values[0] > 0:
+                cells[2] += f" ({100 * change / values[0]:+.1f} %)"
+        table.add_row(name, unit, *cells)
+        if key == "accuracy_mean":
+            table.add_row("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference)))
+    return table
+
+
+def _signed(shown: str, change: float) -> str:
+    return f"+{shown}" if change > 0 else shown.replace("-", "−")
+
+
+def _mapped_interval(row: Row) -> str:
+    low, high, maps = (row.get(k) for k in ("accuracy_ci95_low", "accuracy_ci95_high", "maps"))
+    if not (is_number(low) and is_number(high)):
+        return NOTHING
+    return f"{percent(low)} to {percent(high)}" + (f", {maps}" if maps else "")
