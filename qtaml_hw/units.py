@@ -69,7 +69,7 @@ DIMENSIONS: Final[dict[str, Dimension]] = {
     )
 }
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*([^\s\d].*)?\s*")
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)(\s+1/\w+|\s*[^\s\d].*)?\s*")
 
 
 def split(text: object, dimension: str) -> tuple[Decimal, str]:
@@ -90,9 +90,7 @@ def split(text: object, dimension: str) -> tuple[Decimal, str]:
         allowed = ", ".join(u or "(none)" for u in kind.units if not set(u) & _SPELLINGS)
         if not symbol:
             raise ValueError(f"{text!r} has no unit; write it as in '{kind.example}' (units: {allowed})")
-        near = difflib.get_close_matches(symbol, [u for u in kind.units if u], n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{symbol!r} is not a unit of {kind.name} (units: {allowed}){hint}")
+        raise ValueError(f"{shorten(symbol)} is not a unit of {kind.name} (units: {allowed}){_meant(symbol, kind)}")
     return number, symbol
 
 
@@ -105,6 +103,14 @@ def parse(text: object, dimension: str) -> float:
     if dimension == "temperature":
         return float(number if symbol == "K" else number + _ZERO_CELSIUS)
     return float(number * _exact(DIMENSIONS[dimension].units[symbol]))
+
+
+def _meant(symbol: str, kind: Dimension) -> str:
+    """The unit that a symbol was probably meant to be: same letters first (mn, NM), else the closest spelling."""
+    units = [unit for unit in kind.units if unit]
+    same = [unit for unit in units if sorted(unit.lower()) == sorted(symbol.lower())]
+    near = same or difflib.get_close_matches(symbol, units, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _exact(factor: float) -> Decimal:

@@ -27,10 +27,10 @@ class Problem:
 
 
 class StudyError(ValueError):
-    """A study that cannot be used. ``errors`` holds every problem found; ``str()`` is one line for each."""
+    """A study that cannot be used. ``errors`` holds every problem once, in file order; ``str()`` is a line for each."""
 
     def __init__(self, errors: Iterable[Problem]) -> None:
-        self.errors = tuple(errors)
+        self.errors = tuple(sorted(set(errors), key=lambda one: (one.line, one.column, one.path, one.message)))
         super().__init__("\n".join(str(problem) for problem in self.errors))
 
     def __reduce__(self) -> tuple[type[StudyError], tuple[tuple[Problem, ...]]]:

@@ -177,11 +177,11 @@ def build(document: Document, previous: Study | None = None) -> Study:
     sections: dict[str, Any] = {}
     for attribute, info in Study.model_fields.items():
         name = info.alias or attribute
-        if name not in raw:
+        if previous is not None and previous._raw.get(name) == raw.get(name):
+            sections[attribute] = getattr(previous, attribute)
+        elif name not in raw:
             if attribute != "cell":
                 sections[attribute] = info.get_default(call_default_factory=True)
-        elif previous is not None and previous._raw.get(name) == raw[name]:
-            sections[attribute] = getattr(previous, attribute)
         else:
             try:
                 sections[attribute] = _section(attribute, raw[name])
@@ -195,8 +195,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
     problems += [_unknown_section(name, layer, fields) for name in raw if name not in _NAMES]
     problems += _between(sections, layer)
     if problems:
-        found = {_in_file(problem, document) for problem in problems}
-        raise StudyError(sorted(found, key=lambda problem: (problem.line, problem.column, problem.path)))
+        raise StudyError(_in_file(problem, document) for problem in problems)
     return Study._assemble(sections, document, layer, raw)
 
 
