@@ -10,6 +10,7 @@ from qtaml_hw.ecc.parity_file import from_parity_check, load_code
 from qtaml_hw.ecc.plan import ProtectionPlan
 from qtaml_hw.ecc.registry import CODE_NAMES, code
 from qtaml_hw.ecc.residual import Residual, Transfer
+from qtaml_hw.ecc.scrub import ScrubHistory, scrub_chain, scrub_simulation
 from qtaml_hw.ecc.table import EccRow, PlanRow, overhead_table, plan_table
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PlanRow",
     "ProtectionPlan",
     "Residual",
+    "ScrubHistory",
     "Transfer",
     "WordLayout",
     "code",
@@ -35,6 +37,8 @@ __all__ = [
     "overhead_table",
     "plan_table",
     "robust_cell",
+    "scrub_chain",
+    "scrub_simulation",
     "to_csv",
     "to_json",
     "to_latex",

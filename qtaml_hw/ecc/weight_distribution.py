@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
 from typing import TYPE_CHECKING
@@ -84,29 +85,55 @@ def _log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.fl
     return np.where(inside, logs, -np.inf)
 
 
-def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
-    """The fields of ``Transfer`` at one error probability for all bits, all positions alike (true of cyclic codes).
+@dataclass(frozen=True, eq=False)
+class Miscorrection:
+    """How a bounded-distance decoder errs.
 
-    A pattern of weight w = v - i + j is decoded to the codeword of weight v from which it differs in i + j <= t places.
+    One entry per (codeword weight v, i of its ones right, j ones too many): ``v``, ``i``, ``j``, error weight w = v - i + j and
+    ``log_ways`` = ln of the number of such error patterns.  ``share`` float64 [n + 1]: of the patterns of each weight, the
+    fraction decoded to a wrong codeword; ``codeword_weight`` [n + 1]: mean weight of that codeword.
     """
-    p = min(max(p, 0.0), 1.0 - 2.0**-53)
+
+    v: NDArray[np.int64]
+    i: NDArray[np.int64]
+    j: NDArray[np.int64]
+    log_ways: NDArray[np.float64]
+    share: NDArray[np.float64]
+    codeword_weight: NDArray[np.float64]
+    tag: str
+
+
+@lru_cache(maxsize=64)
+def miscorrection(code: Code) -> Miscorrection:
+    """A pattern of weight w = v - i + j is decoded to the weight-v codeword from which it differs in i + j <= t
+    places."""
     logs, tag = log_weights(code)
     n, t = code.n, code.t
-    log_p, log_q = (np.log(p) if p > 0.0 else -np.inf), np.log1p(-p)
     v, i, j = np.meshgrid(np.nonzero(np.isfinite(logs))[0][1:], np.arange(t + 1), np.arange(t + 1), indexing="ij")
     reach = (i + j <= t) & (i <= v) & (j <= n - v)
     v, i, j = v[reach], i[reach], j[reach]
     w = v - i + j
     ways = logs[v] + _log_comb(v, i) + _log_comb(n - v, j)
-    missed = np.exp(ways + w * log_p + (n - w) * log_q)
-    hit_wrong, clean_wrong = float((missed * (v - i)).sum()) / n, float((missed * i).sum()) / n
+    part = np.exp(ways - _log_comb(n, w))
+    share = np.bincount(w, part, minlength=n + 1)
+    weight = np.divide(np.bincount(w, part * v, minlength=n + 1), share, out=np.zeros(n + 1), where=share > 0.0)
+    return Miscorrection(v, i, j, ways, np.minimum(share, 1.0), weight, tag)
+
+
+def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
+    """The fields of ``Transfer`` at one error probability for all bits, all positions alike (true of cyclic codes)."""
+    p = min(max(p, 1e-300), 1.0 - 2.0**-53)
+    wrong, n = miscorrection(code), code.n
+    log_p, log_q = np.log(p), np.log1p(-p)
+    w = wrong.v - wrong.i + wrong.j
+    missed = np.exp(wrong.log_ways + w * log_p + (n - w) * log_q)
     weights = np.arange(n + 1)
-    total = _log_comb(n, weights)
-    share = np.minimum(np.bincount(w, np.exp(ways - total[w]), minlength=n + 1), 1.0)
-    flagged = np.exp(total + weights * log_p + (n - weights) * log_q) * np.where(weights > t, 1.0 - share, 0.0)
-    hit_flag = float((flagged * weights).sum()) / n
-    clean_flag = float((flagged * (n - weights)).sum()) / n
+    law = np.exp(_log_comb(n, weights) + weights * log_p + (n - weights) * log_q)
+    flagged = law * np.where(weights > code.t, 1.0 - wrong.share, 0.0)
+    hit = (float((missed * (wrong.v - wrong.i)).sum()), float((flagged * weights).sum()))
+    clean = (float((missed * wrong.i).sum()), float((flagged * (n - weights)).sum()))
     one = np.ones(code.k)
-    hit, clean = max(p, 1e-300), 1.0 - p
-    a, b, c, d = (min(x, 1.0) * one for x in (hit_wrong / hit, clean_wrong / clean, hit_flag / hit, clean_flag / clean))
-    return a, b, c, d, min(float(flagged.sum()), 1.0), min(float(missed.sum()), 1.0), f"bounded-distance, {tag} weights"
+    a, c = (min(x / (n * p), 1.0) * one for x in hit)
+    b, d = (min(x / (n * (1.0 - p)), 1.0) * one for x in clean)
+    due, sdc = min(float(flagged.sum()), 1.0), min(float(missed.sum()), 1.0)
+    return a, b, c, d, due, sdc, f"bounded-distance, {wrong.tag} weights"

@@ -13,7 +13,10 @@ from qtaml_hw import ecc
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.hardware import SYNTHESISED, closed_form
 
-KEYS = ["code", "n", "k", "parity_fraction", "p", "residual_p", "p_due", "p_sdc", "break_even_p", "encoder_ge", "decoder_ge", "area_m2", "decode_energy_j", "decode_latency_s", "source", "hurts"]
+KEYS = [
+    *("code", "n", "k", "parity_fraction", "p", "residual_p", "p_due", "p_sdc", "break_even_p", "encoder_ge"),
+    *("decoder_ge", "area_m2", "decode_energy_j", "decode_latency_s", "source", "hurts"),
+]
 
 
 def test_rows_have_the_promised_keys_and_flag_what_hurts() -> None:

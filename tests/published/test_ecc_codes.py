@@ -1,9 +1,9 @@
 """Residuals and synthesis figures of memory codes: ecc_codes.json beside this file.
 
 Provenance: exact Walsh-Hadamard or bounded-distance residuals (p = 1e-4, 1e-2, 0.1) and yosys 0.23 + abc synthesis, per
-library [area um2, gate equivalents, delay ps] for small (relaxed) and fast (sized) points of encoder and decoder; our own
-runs, no code of those tools is here.  A code that is not unique (the choice of shortened columns) may differ in the
-last per cent.
+library [area um2, gate equivalents, delay ps] for small (relaxed) and fast (sized) points of encoder and decoder; our
+own runs, no code of those tools is here.  A code that is not unique (the choice of shortened columns) may differ a
+little.
 """
 
 from __future__ import annotations
