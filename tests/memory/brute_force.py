@@ -1,0 +1,314 @@
+"""The plain twin of the simulated memory: every bit is aged at every event, one by one, and whole words are decoded.
+
+It shares with the package only the source of randomness (each cell's uniform, and the draw of later lifetimes), the codes'
+encode and decode of whole words, and the command log.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qtaml_hw.ecc import entry as menu_entry
+from qtaml_hw.faults import weak_cells
+from qtaml_hw.memory import FixedCells, Memory, PoissonCells
+from qtaml_hw.memory.aging import EPOCH_SEED
+from qtaml_hw.memory.words import fresh_uniform, lifetime_key
+
+
+@dataclass(frozen=True)
+class UniformLife:
+    """Retention times spread evenly over (0, longest_s): P(t_ret < t) = t / longest_s."""
+
+    longest_s: float
+    leaky_state: int | None = 1
+
+    def flip_probability(self, interval_s):
+        return np.minimum(np.asarray(interval_s, dtype=np.float64) / self.longest_s, 1.0)
+
+    def retention_quantile(self, u):
+        return np.asarray(u, dtype=np.float64) * self.longest_s
+
+
+@dataclass
+class Bit:
+    """One stored cell."""
+
+    written: int
+    uniforms: list[float]  # of every epoch
+    place: tuple[int, int, int]  # tensor, bank, class
+    p: tuple[float, float] = (0.0, 0.0)
+    gain: float = 1.0
+    value: int = 0
+    restored_s: float = 0.0
+    leaky_since_s: float = 0.0
+    life: int = 0
+    epoch: int = 0
+    later_lives: tuple[int, int] = (0, 0)  # (draw key offset is added per epoch) region, key
+    lifetime_s: float = math.inf
+
+
+@dataclass
+class Word:
+    """An ECC word: its data bits (None where a shortened word has none) and its check bits."""
+
+    entry: int
+    data: list[Bit | None]
+    checks: list[Bit]
+    home: tuple[int, int, int]
+    weights: list[tuple[int, int, int] | None] = field(default_factory=list)  # tensor, weight, plane
+
+    @property
+    def bits(self) -> list[Bit]:
+        return [b for b in self.data if b is not None] + self.checks
+
+
+class BruteForce:
+    """Ages every bit of a tiny memory at every event of a command log."""
+
+    def __init__(self, memory: Memory, cell, seed: int, map_index: int = 0) -> None:
+        self.memory, self.cell, self.seed, self.map_index = memory, cell, seed, map_index
+        self.epochs = 1 + max(len(w) for w in memory.log.write_s)
+        self.seeds = [(seed + e * EPOCH_SEED) % 2**63 if e else seed for e in range(self.epochs)]
+        if not isinstance(cell, PoissonCells):
+            self.seeds = [seed] * self.epochs
+        self.loose: dict[tuple[int, int, int], Bit] = {}
+        self.words: list[Word] = []
+        self.ideal: set[tuple[int, int, int]] = set()
+        self.counts = {"scrub": 0, "refresh": 0, "uncorrectable": 0, "reloaded": 0}
+        self._place()
+
+    # ---- building
+
+    def _uniforms(self, n: int, plane: int, tensor: int) -> list[np.ndarray]:
+        out = []
+        for seed in self.seeds:
+            cells = weak_cells(n, plane, 1.0, seed=seed, map_index=self.map_index, tensor=tensor)
+            u = np.ones(n)
+            u[cells.position] = cells.u
+            out.append(u)
+        return out
+
+    def _bank(self, weight: int) -> int:
+        g = self.memory.geometry
+        total = int(self.memory.plan.tensor_starts[-1])
+        if g.interleave == "block":
+            return weight // max(1, math.ceil(total / g.banks))
+        return (weight // max(1, g.word_bits // self.memory.planes)) % g.banks
+
+    def _class(self, plane: int) -> int:
+        g = self.memory.geometry
+        if g.placement == "row_major":
+            return 0
+        return g.plane_class[plane] if g.plane_class else plane
+
+    def _p(self, plane: int) -> tuple[float, float]:
+        if not isinstance(self.cell, FixedCells):
+            return (0.0, 0.0)
+        table = self.cell.per_plane(self.memory.planes)
+        return float(table[0, plane]), float(table[1, plane])
+
+    def _place(self) -> None:
+        plan, planes = self.memory.plan, self.memory.planes
+        next_word = [0] * len(plan.menu)
+        for t in range(plan.tensors):
+            codes = self.memory.codes[t]
+            start = int(plan.tensor_starts[t])
+            u = [self._uniforms(len(codes), b, t) for b in range(planes)]
+            streams: dict[int, list[tuple[int, int]]] = {}
+            for w in range(len(codes)):
+                g = max(i for i in range(plan.groups) if plan.starts[i] <= start + w)
+                for b in reversed(range(planes)):
+                    e = int(plan.choice[g, b])
+                    item = menu_entry(plan.menu[e])
+                    if item.code is not None:
+                        streams.setdefault(e, []).append((w, b))
+                    elif item.kind == "ideal":
+                        self.ideal.add((t, w, b))
+                    else:
+                        place = (t, self._bank(start + w), self._class(b))
+                        p = self._p(b) if item.kind == "none" else item.residual_channel(*self._p(b))
+                        gain = 1.0 if isinstance(self.cell, PoissonCells) and item.kind == "refresh" else item.retention_gain
+                        bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], place, p, gain)
+                        self.loose[t, w, b] = bit
+            self._place_words(t, u, streams, next_word)
+        for bit in self._all():
+            self._write(bit, 0.0, 0)
+
+    def _place_words(self, t: int, u, streams, next_word: list[int]) -> None:
+        plan, codes = self.memory.plan, self.memory.codes[t]
+        start = int(plan.tensor_starts[t])
+        counts = {e: math.ceil(len(s) / menu_entry(plan.menu[e]).code.k) for e, s in streams.items()}
+        total = sum(counts[e] * menu_entry(plan.menu[e]).code.parity for e in counts)
+        parity_u = self._uniforms(total, 0, 2**20 + t)
+        parity_next = 0
+        for e in sorted(streams):
+            code, stream = menu_entry(plan.menu[e]).code, streams[e]
+            for first in range(0, len(stream), code.k):
+                part = stream[first : first + code.k]
+                w0, b0 = part[0]
+                home = (t, self._bank(start + w0), self._class(b0))
+                data = np.zeros(code.k, dtype=np.uint8)
+                bits: list[Bit | None] = [None] * code.k
+                for j, (w, b) in enumerate(part):
+                    data[j] = (int(codes[w]) >> b) & 1
+                    key = next_word[e] * code.n + j
+                    bits[j] = Bit(int(data[j]), [x[w] for x in u[b]], home, self._p(b), later_lives=(e, key))
+                checks = []
+                for j, value in enumerate(code.encode(data)[code.k :]):
+                    key = next_word[e] * code.n + code.k + j
+                    p = self._p(self.memory.planes - 1)
+                    checks.append(Bit(int(value), [x[parity_next] for x in parity_u], home, p, later_lives=(e, key)))
+                    parity_next += 1
+                weights = [(t, *part[j]) if j < len(part) else None for j in range(code.k)]
+                self.words.append(Word(e, bits, checks, home, weights))
+                next_word[e] += 1
+
+    def _all(self) -> list[Bit]:
+        return list(self.loose.values()) + [b for w in self.words for b in w.bits]
+
+    # ---- one bit
+
+    def _write(self, bit: Bit, time_s: float, epoch: int) -> None:
+        """Store what belongs there; a memoryless cell starts its first lifetime."""
+        bit.epoch, bit.life, bit.value, bit.restored_s = epoch, 0, bit.written, time_s
+        if isinstance(self.cell, PoissonCells):
+            self._start_life(bit, time_s)
+
+    def _start_life(self, bit: Bit, time_s: float) -> None:
+        bit.leaky_since_s = time_s
+        u = bit.uniforms[bit.epoch]
+        if bit.life:
+            region, key = bit.later_lives
+            draw = lifetime_key(self.seeds[bit.epoch], self.map_index, region)
+            u = float(fresh_uniform(draw, np.array([key]), np.array([bit.life]))[0])
+        rate = self.cell.rate_per_s / bit.gain
+        bit.lifetime_s = -math.log1p(-u) / rate if u < 1.0 and rate > 0.0 else math.inf
+
+    def _age(self, bit: Bit, time_s: float) -> None:
+        if isinstance(self.cell, FixedCells):
+            bit.value = bit.written ^ (bit.uniforms[0] < bit.p[bit.written])
+        elif bit.value != self.cell.leaky_state:
+            return
+        elif isinstance(self.cell, PoissonCells):
+            if time_s - bit.leaky_since_s >= bit.lifetime_s:
+                bit.value = 1 - bit.value
+                bit.life += 1
+        elif bit.gain * float(self.cell.retention_quantile(bit.uniforms[0])) < time_s - bit.restored_s:
+            bit.value = 1 - bit.value
+
+    def _set(self, bit: Bit, value: int, time_s: float) -> None:
+        """A correction stores this value."""
+        if isinstance(self.cell, PoissonCells) and value != bit.value and value == self.cell.leaky_state:
+            self._start_life(bit, time_s)
+        bit.value = value
+
+    # ---- one word
+
+    def _decode(self, word: Word):
+        code = menu_entry(self.memory.plan.menu[word.entry]).code
+        stored = np.array([0 if b is None else b.value for b in word.data] + [b.value for b in word.checks], dtype=np.uint8)
+        return code, code.with_policy("raw").decode(stored)
+
+    def _correct(self, word: Word, kind: str, time_s: float) -> None:
+        code, decoded = self._decode(word)
+        if bool(decoded.uncorrectable):
+            self.counts["uncorrectable"] += 1
+            if code.policy == "reload":
+                self.counts["reloaded"] += 1
+                self._store(word, [0 if b is None else b.written for b in word.data], code, time_s)
+        elif bool(decoded.corrected):
+            self.counts[kind] += 1
+            self._store(word, decoded.data.tolist(), code, time_s)
+        for bit in word.bits:
+            bit.restored_s = time_s
+
+    def _store(self, word: Word, data: list[int], code, time_s: float) -> None:
+        data = [0 if b is None else int(d) for b, d in zip(word.data, data, strict=True)]
+        for bit, value in zip(word.data, data, strict=True):
+            if bit is not None:
+                self._set(bit, value, time_s)
+        for bit, value in zip(word.checks, code.encode(np.array(data, dtype=np.uint8))[code.k :], strict=True):
+            self._set(bit, int(value), time_s)
+
+    # ---- events
+
+    def events(self) -> list[tuple[float, int, str, tuple]]:
+        log, schedule, classes = self.memory.log, self.memory.schedule, self.memory.layout.classes
+        out = [(t * (1 - 1e-9), 0, "sample", (i,)) for i, t in enumerate(schedule.sample_times_s)]
+        kind = (2, "correct") if schedule.ecc_aware_refresh else (1, "refresh")
+        for g, times in enumerate(log.refresh_s):
+            out += [(t, *kind, (g // classes, g % classes)) for t in times.tolist()]
+        if self.memory.geometry.destructive_read:
+            reads = zip(log.read_s.tolist(), log.read_tensor.tolist(), log.read_bank.tolist(), strict=True)
+            out += [(s, 1, "read", (t, b)) for s, t, b in reads]
+        for b in range(self.memory.geometry.banks):
+            out += [(t, 2, "scrub", (b,)) for t in log.scrub_s[b].tolist()]
+            out += [(t, 3, "write", (b, e + 1)) for e, t in enumerate(log.write_s[b].tolist())]
+        return sorted(out, key=lambda e: e[:2])
+
+    def run(self) -> list[dict]:
+        samples = []
+        for time_s, _, kind, where in self.events():
+            exact = self.memory.schedule.sample_times_s[where[0]] if kind == "sample" else time_s
+            for bit in self._all():
+                self._age(bit, exact)
+            if kind == "sample":
+                samples.append(self._sample())
+            elif kind in ("refresh", "correct", "read"):
+                self._refresh(kind, where, time_s)
+            elif kind == "scrub":
+                for word in self.words:
+                    if word.home[1] == where[0]:
+                        self._correct(word, "scrub", time_s)
+            else:
+                for bit in self._all():
+                    if bit.place[1] == where[0]:
+                        self._write(bit, time_s, where[1])
+        return samples
+
+    def _refresh(self, kind: str, where: tuple, time_s: float) -> None:
+        def here(place):
+            return place[1:] == where if kind != "read" else place[:2] == where
+
+        for bit in self._all():
+            if here(bit.place):
+                bit.restored_s = time_s
+        if kind == "correct":
+            for word in self.words:
+                if here(word.home):
+                    self._correct(word, "refresh", time_s)
+
+    def _sample(self) -> dict:
+        codes = [c.copy() for c in self.memory.codes]
+        bits = dict(self.loose.items())
+        values = {k: b.value for k, b in bits.items()}
+        data = sum(b.value != b.written for b in bits.values())
+        parity = corrected = uncorrectable = 0
+        zeroed = []
+        for word in self.words:
+            data += sum(b is not None and b.value != b.written for b in word.data)
+            parity += sum(b.value != b.written for b in word.checks)
+            code, decoded = self._decode(word)
+            flagged = bool(decoded.uncorrectable)
+            corrected += bool(decoded.corrected)
+            uncorrectable += flagged
+            for j, address in enumerate(word.weights):
+                if address is None:
+                    continue
+                value = int(decoded.data[j])
+                if flagged and code.policy == "reload":
+                    value = word.data[j].written
+                if flagged and code.policy == "zero":
+                    value = 0
+                    if menu_entry(self.memory.plan.menu[word.entry]).zeroes_weight:
+                        zeroed.append(address[:2])
+                values[address] = value
+        for (t, w, b), value in values.items():
+            mask = codes[t].dtype.type(1 << b)
+            codes[t][w] = codes[t][w] | mask if value else codes[t][w] & ~mask
+        for t, w in zeroed:
+            codes[t][w] = self.memory.zero_code
+        return {"codes": codes, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable}

@@ -1,0 +1,81 @@
+"""The lazy simulation against a model that ages every bit at every event, over random memories and schedules."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from brute_force import BruteForce, UniformLife
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, PoissonCells, Schedule
+
+MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
+EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "120"))
+
+
+def random_plan(rng: np.random.Generator, sizes: list[int], planes: int) -> ProtectionPlan:
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    edges = sorted({*starts.tolist(), *rng.integers(1, starts[-1], 3).tolist()})
+    menu = ("none", *rng.choice(MENU[1:], size=rng.integers(1, 4), replace=False).tolist())
+    choice = rng.integers(0, len(menu), (len(edges) - 1, planes)) * (rng.random((len(edges) - 1, planes)) < 0.7)
+    return ProtectionPlan(np.array(edges), starts, "word", "random", menu, choice.astype(np.uint8))
+
+
+def random_geometry(rng: np.random.Generator, planes: int) -> ArrayGeometry:
+    separated = bool(rng.integers(2))
+    classes = tuple(int(b >= planes - 2) for b in range(planes)) if rng.integers(2) else ()
+    return ArrayGeometry(
+        banks=int(rng.integers(1, 4)), row_bits=32, word_bits=16, cycle_s=1e-9,
+        interleave=("block", "word")[rng.integers(2)], placement="plane_separated" if separated else "row_major",
+        plane_class=classes if separated else (), destructive_read=bool(rng.integers(2)),
+    )  # fmt: skip
+
+
+def random_schedule(rng: np.random.Generator, classes: int) -> Schedule:
+    horizon = 20e-6
+    interval = tuple(float(x) for x in rng.uniform(0.8e-6, 9e-6, classes))
+    refresh = (None, interval[0], interval)[rng.integers(3)]
+    return Schedule(
+        horizon_s=horizon, refresh_interval_s=refresh, refresh_mode=("burst", "staggered")[rng.integers(2)],
+        ecc_aware_refresh=bool(rng.integers(2)), scrub_interval_s=(None, float(rng.uniform(1.5e-6, 9e-6)))[rng.integers(2)],
+        sample_times_s=tuple(sorted(rng.uniform(0, horizon, rng.integers(1, 4)).tolist())),
+        inferences_per_s=float(rng.choice([0.0, 2e5])),
+        reload_times_s=tuple(sorted(rng.uniform(0, horizon, rng.integers(0, 3)).tolist())) if rng.integers(2) else (),
+    )  # fmt: skip
+
+
+def random_cell(rng: np.random.Generator, planes: int):
+    leaky = int(rng.integers(2))
+    kind = rng.integers(4)
+    if kind == 0:
+        return FixedCells(rng.uniform(0, 0.4, planes), float(rng.uniform(0, 0.4)))
+    if kind == 1:
+        return PoissonCells(float(10 ** rng.uniform(3, 5.5)), leaky)
+    return UniformLife(float(10 ** rng.uniform(-5.5, -3.5)), leaky)
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.integers(0, 2**32 - 1))
+def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
+    rng = np.random.default_rng(seed)
+    planes = int(rng.choice([4, 8]))
+    sizes = rng.integers(2, 14, rng.integers(1, 4)).tolist()
+    codes = tuple(rng.integers(0, 2**planes, n).astype(np.uint8) for n in sizes)
+    plan, geometry = random_plan(rng, sizes, planes), random_geometry(rng, planes)
+    schedule = random_schedule(rng, int(geometry.classes_of(planes).max()) + 1)
+    memory = Memory(codes, planes, plan, geometry, schedule, zero_code=int(rng.choice([0, 2 ** (planes - 1)])))
+    cell = random_cell(rng, planes)
+    map_index = int(rng.integers(4))
+    timeline = memory.run(cell, seed=seed, map_index=map_index)
+    brute = BruteForce(memory, cell, seed, map_index)
+    for s, expected in enumerate(brute.run()):
+        for got, want in zip(timeline.read_out[s], expected["codes"], strict=True):
+            np.testing.assert_array_equal(got, want)
+        found = {"data": timeline.flips_data[s], "parity": timeline.flips_parity[s],
+                 "corrected": timeline.words_corrected[s], "uncorrectable": timeline.words_uncorrectable[s]}  # fmt: skip
+        assert found == {k: expected[k] for k in found}
+    assert {"scrub": timeline.scrub_corrected, "refresh": timeline.refresh_corrected,
+            "uncorrectable": timeline.corrections_uncorrectable, "reloaded": timeline.words_reloaded} == brute.counts  # fmt: skip
