@@ -166,9 +166,11 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
 
 @app.command(name="ecc-table")
 def ecc_table(
+    overrides: SetOption,
+    p: Annotated[
+        list[float], typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list)
+    ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
-    overrides: SetOption = [],  # noqa: B006  (typer copies the default)
-    p: Annotated[list[float], typer.Option("--p", help="raw flip probability; repeat for more")] = [],  # noqa: B006
     codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
     as_json: JsonOption = False,
 ) -> None:

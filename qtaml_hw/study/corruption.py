@@ -8,13 +8,12 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from qtaml_hw import memory
 from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.config import Study
 from qtaml_hw.study.cell import view_cell
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.planning import protect
-from qtaml_hw.study.point import memory_geometry, memory_schedule
+from qtaml_hw.study.point import chip_of
 from qtaml_hw.study.subject import CALIBRATION_INPUTS, Subject, image_of
 
 
@@ -53,8 +52,7 @@ def corrupted(
         )
         cell = view_cell(study, image.planes)
         protection = protect(study, subject, cell.channel)
-        array, schedule = memory_geometry(study), memory_schedule(study, ())
-        chip = memory.Memory(tuple(image.codes()), image.planes, protection.plan, array, schedule)
+        chip = chip_of(study, image, protection.plan)
         timeline = chip.run(cell.model, seed=study.evaluate.seed, map_index=map_index)
         faulty = protection.decoder.decode(timeline.read_out[-1])
     finally:

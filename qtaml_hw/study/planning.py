@@ -59,7 +59,7 @@ def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
         decoder = protected.decoder(protection.correction)
     predicted = rho = None
     if subject.calibration is not None:
-        predicted = tac.predicted_distortion(image, subject.importance, channel, plan, menu)
+        predicted = tac.predicted_distortion(subject.damage(plan.group_kind), channel, plan, menu)
         rho = _rho_star(study, subject, plan, channel, menu)
     return Protection(plan, channel, decoder, kind, value, predicted, predicted if lower is None else lower, rho)
 
@@ -68,11 +68,9 @@ def _rho_star(
     study: Study, subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu
 ) -> float | None:
     """Predicted overhead of Uniform-MSP over that of TAC, at the distortion Uniform-MSP leaves for this plan's bits."""
-    image = subject.image
     if plan.protected_bits == 0:
         return None
-    allocated = tac.damage_model(image, subject.importance, image.group_starts(study.protection.group))
-    layers = tac.damage_model(image, subject.importance, image.tensor_starts)
+    allocated, layers = subject.damage(study.protection.group), subject.damage("layer")
     return tac.saturation_ratio(allocated, layers, channel, menu, plan.protected_bits_fraction).rho_star
 
 
@@ -131,22 +129,18 @@ def _plan(
         return ProtectionPlan.unprotected(image.tensor_starts, image.planes), None
     if protection.policy == "uniform":
         return tac.plan_uniform(image, channel, menu, prices), None
-    planned = tac.plan_by_importance(
-        image,
-        _importance(study, subject, channel),
-        channel,
-        menu,
-        prices,
-        kind=protection.group,
-        policy=protection.policy,
-    )
+    kind = protection.group
+    if protection.policy == "tac":
+        damage = subject.damage(kind)
+    else:
+        damage = tac.damage_model(image, _importance(study, subject, channel), image.group_starts(kind))
+    planned = tac.plan_by_damage(damage, channel, menu, prices, image=image, kind=kind, policy=protection.policy)
     return planned.plan, planned.lower_bound if protection.policy == "tac" else None
 
 
 def _importance(study: Study, subject: Subject, channel: FlipChannel) -> NDArray[np.float64]:
+    """What a baseline holds every weight to be worth."""
     policy = study.protection.policy
-    if policy == "tac":
-        return subject.importance
     if policy == "magnitude":
         return tac.magnitude_importance(subject.image)
     if policy == "random":

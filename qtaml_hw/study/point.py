@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from qtaml_hw import memory
 from qtaml_hw.accelerator.interval import narrow_enough
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.config import Point, Study
+from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.study.cell import CellView, array_cell, view_cell
 from qtaml_hw.study.cost import cost_temperature_k, point_cost
 from qtaml_hw.study.doctor import versions
@@ -20,7 +20,7 @@ from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
-from qtaml_hw.weights import Codes
+from qtaml_hw.weights import Codes, StoredImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +32,8 @@ class DesignPoint:
     subject: Subject
     cell: CellView
     protection: Protection
-    geometry: memory.ArrayGeometry
-    schedule: memory.Schedule
+    chip: memory.Memory
     facts: dict[str, Any]
-
-    @cached_property
-    def chip(self) -> memory.Memory:
-        """The image in its array, ready to live through any number of fault maps."""
-        image = self.subject.image
-        return memory.Memory(tuple(image.codes()), image.planes, self.protection.plan, self.geometry, self.schedule)
 
     def correct_answers(self, codes: Sequence[Codes]) -> int:
         """Right answers of the network with weights decoded from these codes."""
@@ -101,8 +94,9 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         cell = view_cell(study, subject.image.planes)
         protection = protect(study, subject, cell.channel)
         layers = _layers(study, subject)
-        geometry, schedule = memory_geometry(study), memory_schedule(study, _layer_times(study, subject, layers))
+        chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
         costs = point_cost(study, protection.plan, layers)
+        busy = chip.log.bank_busy_s.max() / chip.schedule.horizon_s
     except ValueError as error:
         raise InputError(f"{point.label}: {error}") from error
     identity = identity_of(study, subject)
@@ -117,13 +111,14 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **cell.facts,
         **_protection_facts(study, subject, protection),
         **costs,
+        "bank_busy_fraction": float(busy),
         "images": subject.images,
         "clean_accuracy": subject.clean_correct / subject.images,
         "quantised_accuracy": subject.quantised_correct / subject.images,
         "warnings": [*cell.warnings, *_quiet_warnings(study, protection)],
         "versions": versions(),
     }
-    return DesignPoint(identity, study, subject, cell, protection, geometry, schedule, facts)
+    return DesignPoint(identity, study, subject, cell, protection, chip, facts)
 
 
 def run_maps(design: DesignPoint, done: dict[int, Record], emit: Callable[[Record], None]) -> Iterator[Record]:
@@ -158,10 +153,15 @@ def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) 
     return tuple(c / study.accelerator.clock_hz for c in cycles.values())
 
 
-def memory_geometry(study: Study) -> memory.ArrayGeometry:
-    """The array of a study."""
+def chip_of(
+    study: Study, image: StoredImage, plan: ProtectionPlan, layer_time_s: tuple[float, ...] = ()
+) -> memory.Memory:
+    """A study's array with an image in it, ready to live through any number of fault maps.
+
+    Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked of it.
+    """
     array = study.array
-    return memory.ArrayGeometry(
+    geometry = memory.ArrayGeometry(
         banks=array.banks,
         row_bits=array.row_bits,
         word_bits=array.word_bits,
@@ -172,11 +172,7 @@ def memory_geometry(study: Study) -> memory.ArrayGeometry:
         destructive_read=study.cell.kind == "edram1t1c",
         capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
     )
-
-
-def memory_schedule(study: Study, layer_time_s: tuple[float, ...]) -> memory.Schedule:
-    """The memory's work until the last time asked for; layer times () leave reads limited by the memory."""
-    return memory.Schedule(
+    schedule = memory.Schedule(
         horizon_s=max(study.evaluate.at_s[-1], 1e-12),
         refresh_interval_s=study.refresh.interval_s,
         ecc_aware_refresh=study.refresh.ecc_aware,
@@ -185,6 +181,7 @@ def memory_schedule(study: Study, layer_time_s: tuple[float, ...]) -> memory.Sch
         inferences_per_s=study.accelerator.inferences_per_second,
         layer_time_s=layer_time_s,
     )
+    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule)
 
 
 def _si(study: Study, path: str, shown: Any) -> Any:

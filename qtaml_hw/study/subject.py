@@ -16,7 +16,7 @@ from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
-from qtaml_hw.weights import StoredImage, WeightFormat, quantise
+from qtaml_hw.weights import GroupKind, StoredImage, WeightFormat, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 
 CALIBRATION_INPUTS = 128  # unlabelled inputs for the Jacobian energies: the relative error is reported with the result
@@ -36,6 +36,7 @@ class Subject:
     calibration: torch.Tensor | None
     classes: int
     digest: str
+    _damage: dict[GroupKind, tac.DamageModel] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def images(self) -> int:
@@ -69,6 +70,12 @@ class Subject:
         if self.sensitivity is None:
             raise ValueError("Jacobian energies need unlabelled calibration inputs")
         return self.sensitivity.values
+
+    def damage(self, kind: GroupKind) -> tac.DamageModel:
+        """The first-order damage model by groups of a kind, summed once."""
+        if kind not in self._damage:
+            self._damage[kind] = tac.damage_model(self.image, self.importance, self.image.group_starts(kind))
+        return self._damage[kind]
 
     def calibration_outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
         """Outputs on the calibration inputs, for the choice of corrections.

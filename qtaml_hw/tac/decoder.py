@@ -21,10 +21,9 @@ Forward = Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class LayerDecoder:
-    """Decode tables [P, 2^B] of one tensor, the pattern of every weight (None when P = 1), bias and variance left.
+    """Decode tables [P, 2^B] of one tensor in LSB, and the pattern of every weight (None when P = 1).
 
-    ``bias`` and ``variance`` [weights] are what flips leave of each stored weight after this correction, in weight
-    units and their square.
+    ``bias`` and ``variance`` [P, 2^B] are what flips leave of a stored code after this correction, LSB and LSB^2.
     """
 
     kind: CorrectionKind
@@ -33,6 +32,16 @@ class LayerDecoder:
     folds: bool
     bias: Array
     variance: Array
+
+    def of_weights(self, per_code: Array, codes: Codes) -> Array:
+        """A [P, 2^B] table looked up for every weight."""
+        found: Array = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
+        return found
+
+    def expected(self, per_code: Array, codes: Codes, worth: Array) -> float:
+        """Sum over the weights of worth [weights] x table, by way of the worth of every (pattern, code)."""
+        cells = codes if self.pattern is None else self.pattern.astype(np.int64) * per_code.shape[1] + codes
+        return float(np.bincount(cells, weights=worth, minlength=per_code.size) @ per_code.reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +95,7 @@ class ProtectedImage:
             tables[i] = found.table
             folds &= found.folds and (len(rows) == 1 or kind == "none")
             bias[i], variance[i] = corrected_noise(form, p01, p10, found.table)
-        scale = stored.weight_scale().astype(np.float64)
-        return LayerDecoder(
-            kind,
-            tables,
-            pattern if len(rows) > 1 else None,
-            folds,
-            bias[pattern, stored.codes] * scale,
-            variance[pattern, stored.codes] * scale**2,
-        )
+        return LayerDecoder(kind, tables, pattern if len(rows) > 1 else None, folds, bias, variance)
 
     def decoder(self, kind: CorrectionKind) -> ImageDecoder:
         """The same correction in every layer."""
@@ -111,16 +112,16 @@ class ProtectedImage:
         reference = forward(clean)
         chosen = []
         for i, t in enumerate(self.image.tensors):
-            energy = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]]
+            scale = t.weight_scale().astype(np.float64)
+            worth = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]] * scale**2
             candidates = [self.layer(i, kind) for kind in KINDS]
             scores = []
             for candidate in candidates:
-                noise = float(energy @ candidate.variance)
-                drift = 0.0
+                score = candidate.expected(candidate.variance, t.codes, worth)
                 if np.any(candidate.bias):
-                    shifted = clean[t.name] + candidate.bias.reshape(t.shape).astype(np.float32)
-                    change = forward({**clean, t.name: shifted}) - reference
-                    drift = float(np.mean(np.sum(change**2, axis=-1)))
-                scores.append(noise + drift)
+                    shift = (candidate.of_weights(candidate.bias, t.codes) * scale).astype(np.float32)
+                    change = forward({**clean, t.name: clean[t.name] + shift.reshape(t.shape)}) - reference
+                    score += float(np.mean(np.sum(change**2, axis=-1)))
+                scores.append(score)
             chosen.append(candidates[int(np.argmin(scores))])
         return ImageDecoder(self.image, tuple(chosen))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import MenuEntry, ProtectionPlan, entry
 from qtaml_hw.tac.allocation import Allocation, Knapsack, solve
-from qtaml_hw.tac.damage import DamageModel, damage_model
+from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.weights import GroupKind, StoredImage
 
 Array = NDArray[np.float64]
@@ -54,11 +54,10 @@ class Menu:
 
     def residuals(self, channel: FlipChannel) -> tuple[Array, Array]:
         """Residual p01 and p10 of every plane under every option, each [B, Q]."""
-        pairs = [
-            [e.residual_channel(float(a), float(b)) for e in self.entries]
-            for a, b in zip(channel.p01, channel.p10, strict=True)
-        ]
-        table = np.array(pairs, dtype=np.float64)
+        raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
+        # planes mostly share one channel, and a code's residual is an enumeration: each once
+        known = {pair: [e.residual_channel(*pair) for e in self.entries] for pair in set(raw)}
+        table = np.array([known[pair] for pair in raw], dtype=np.float64)
         return table[..., 0], table[..., 1]
 
 
@@ -128,18 +127,17 @@ def solve_with_fixed_costs(problem: Knapsack, prices: Prices) -> Allocation:
     return Allocation(best.choice, best.predicted_distortion, bound, best.spent)
 
 
-def plan_by_importance(
-    image: StoredImage,
-    importance: Array,
+def plan_by_damage(
+    damage: DamageModel,
     channel: FlipChannel,
     menu: Menu,
     prices: Prices,
     *,
+    image: StoredImage,
     kind: GroupKind,
     policy: str,
 ) -> Planned:
-    """Spend the budget where importance x flip damage is largest (TAC when importance is the Jacobian energy)."""
-    damage = damage_model(image, importance, image.group_starts(kind))
+    """Spend the budget where the damage is largest (TAC when its importance is the Jacobian energy)."""
     found = solve_with_fixed_costs(knapsack(damage, channel, menu, prices), prices)
     choice = found.choice.reshape(-1, image.planes)
     plan = ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, choice)
@@ -165,13 +163,10 @@ def plan_uniform(
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
 
 
-def predicted_distortion(
-    image: StoredImage, importance: Array, channel: FlipChannel, plan: ProtectionPlan, menu: Menu
-) -> float:
-    """First-order output distortion that any plan leaves, by the same damage model as the allocation's."""
-    damage = damage_model(image, importance, plan.starts)
+def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan, menu: Menu) -> float:
+    """First-order output distortion that any plan leaves; the damage model is grouped as the plan is."""
     p01, p10 = menu.residuals(channel)
-    planes = np.arange(image.planes)
+    planes = np.arange(plan.planes)
     return float(damage.distortion(p01[planes, plan.choice], p10[planes, plan.choice]).sum())
 
 

@@ -54,10 +54,16 @@ class StoredTensor:
         """The scale of every weight, broadcastable against flat codes: [1] or [weights]."""
         return self.scale if self.scale.size == 1 else np.repeat(self.scale, self.channel_weights)
 
-    def decode(self, codes: Codes, table: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Weights in float32, of the tensor's shape, from codes and a decode table in LSB [2^B]."""
-        levels = table.astype(np.float32)[codes].reshape(self.shape[0], -1)
-        return (levels * self.scale[:, None]).reshape(self.shape)
+    def decode(
+        self, codes: Codes, tables: NDArray[np.float64], pattern: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.float32]:
+        """Weights in float32, of the tensor's shape, from codes [weights] and decode tables in LSB.
+
+        ``tables`` is [2^B], or [P, 2^B] with the table of every weight in ``pattern`` [weights].
+        """
+        table = tables.astype(np.float32)
+        levels = table[codes] if pattern is None else table[pattern, codes]
+        return (levels.reshape(self.shape[0], -1) * self.scale[:, None]).reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +111,11 @@ class StoredImage:
         """The stored codes, tensor by tensor (read-only)."""
         return [t.codes for t in self.tensors]
 
-    def decode(
-        self, codes: Sequence[Codes] | None = None, tables: Sequence[NDArray[np.float64]] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """Tensors by name from codes (default: the stored ones), optionally with one decode table per tensor."""
+    def decode(self, codes: Sequence[Codes] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Tensors by name from codes, tensor by tensor (default: the stored ones)."""
         codes = self.codes() if codes is None else codes
-        plain = self.format.decode_table
-        return {
-            t.name: t.decode(c, plain if tables is None else tables[i])
-            for i, (t, c) in enumerate(zip(self.tensors, codes, strict=True))
-        }
+        table = self.format.decode_table
+        return {t.name: t.decode(c, table) for t, c in zip(self.tensors, codes, strict=True)}
 
     def group_starts(self, kind: GroupKind, word_weights: int = WORD_WEIGHTS) -> NDArray[np.int64]:
         """First global weight index of every group, and the total: int64 [groups + 1].
