@@ -1,7 +1,7 @@
 """Error-correcting codes for weight memories: codes, decoders, residual channels, hardware cost, protection plans."""
 
 from qtaml_hw.ecc.code import Code, Decoded, PackedDecoded
-from qtaml_hw.ecc.errors import ErrorOutcome
+from qtaml_hw.ecc.errors import ErrorOutcome, draw_errors
 from qtaml_hw.ecc.export import to_csv, to_json, to_latex, to_markdown
 from qtaml_hw.ecc.hardware import CodecHardware
 from qtaml_hw.ecc.layout import WordLayout
@@ -30,6 +30,7 @@ __all__ = [
     "Transfer",
     "WordLayout",
     "code",
+    "draw_errors",
     "entry",
     "faster_refresh",
     "from_parity_check",

@@ -147,3 +147,27 @@ def _outcome(buffers: tuple[Int64, Int64, Int64, NDArray[np.uint8]], left: int, 
         words[:hit][flags[:hit] == CORRECTED],
         words[:hit][flags[:hit] == UNCORRECTABLE],
     )
+
+
+def draw_errors(n: int, words: int, p: float, rng: np.random.Generator) -> tuple[Int64, Int64]:
+    """Independent flips of ``words`` words of ``n`` bits, as (word ids, positions) sorted, drawn by geometric gaps.
+
+    The cost grows with the number of flips, not of bits.  ValueError unless 0 <= p < 1.
+    """
+    if not 0.0 <= p < 1.0 or n < 1 or words < 0:
+        raise ValueError(f"errors need 0 <= p < 1, n >= 1 and words >= 0, got p = {p}, n = {n}, words = {words}")
+    bits, start = n * words, -1
+    parts: list[Int64] = []
+    while p > 0.0 and start < bits:
+        room = bits - start
+        count = int(room * p + 6.0 * np.sqrt(room * p) + 16.0)
+        gaps = np.minimum(rng.standard_exponential(count) * (-1.0 / np.log1p(-p)), float(bits)).astype(np.int64)
+        gaps += 1
+        gaps[0] += start
+        at = np.cumsum(gaps)
+        start = int(at[-1])
+        parts.append(at)
+    flat = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    flat = flat[: int(np.searchsorted(flat, bits))]
+    word_ids = flat // n
+    return word_ids, flat - word_ids * n
