@@ -130,7 +130,11 @@ class BruteForce:
                     else:
                         place = (t, self._bank(start + w), self._class(b))
                         p = self._p(b) if item.kind == "none" else item.residual_channel(*self._p(b))
-                        gain = 1.0 if isinstance(self.cell, PoissonCells) and item.kind == "refresh" else item.retention_gain
+                        gain = (
+                            1.0
+                            if isinstance(self.cell, PoissonCells) and item.kind == "refresh"
+                            else item.retention_gain
+                        )
                         bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], place, p, gain)
                         self.loose[t, w, b] = bit
             self._place_words(t, u, streams, next_word)
@@ -209,7 +213,9 @@ class BruteForce:
 
     def _decode(self, word: Word):
         code = menu_entry(self.memory.plan.menu[word.entry]).code
-        stored = np.array([0 if b is None else b.value for b in word.data] + [b.value for b in word.checks], dtype=np.uint8)
+        stored = np.array(
+            [0 if b is None else b.value for b in word.data] + [b.value for b in word.checks], dtype=np.uint8
+        )
         return code, code.with_policy("raw").decode(stored)
 
     def _correct(self, word: Word, kind: str, time_s: float) -> None:
