@@ -127,6 +127,7 @@ def change_layer(changes: Iterable[Change]) -> tuple[Layer, tuple[Path, ...]]:
             if value is None:
                 removed.append(path)
             else:
+                layer = {known: leaf for known, leaf in layer.items() if not _overlap(known, path)}
                 layer[path] = Leaf(value, change.origin)
     return layer, tuple(removed)
 
@@ -139,10 +140,16 @@ def merge(below: Layer, above: Layer, removed: Iterable[Path] = ()) -> Layer:
     merged = dict(below)
     for path in gone:
         for known in list(merged):
-            if known[: len(path)] == path or path[: len(known)] == known:
+            if _overlap(known, path):
                 del merged[known]
     merged.update(above)
     return merged
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether one path is the other or lies inside it."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def nest(layer: Layer) -> dict[str, Any]:

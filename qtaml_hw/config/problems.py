@@ -19,7 +19,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place} {self.path}: {self.message}" if self.path else f"{place} {self.message}"
+        text = f"{place} {self.path}: {self.message}" if self.path else f"{place} {self.message}"
+        return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
     def as_dict(self) -> dict[str, str | int]:
         """Plain values under the field names, for ``--json``."""

@@ -119,10 +119,6 @@ def read(text: str, name: str) -> Tree:
     Raises StudyError with the line and column of every mistake that can be told in one pass.
     """
     text = text.removeprefix("\ufeff")
-    bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
-    if bad is not None:
-        place = _place(text[: bad.start()])
-        raise StudyError([Problem(name, *place, "", f"control character U+{ord(bad.group()):04X} in the text")])
     node = _compose(text, name)
     if node is None:
         raise StudyError([Problem(name, 1, 1, "", "the file is empty; a study is a mapping such as 'study: my-study'")])
@@ -149,6 +145,10 @@ def scalar(text: str, name: str = "--set") -> Any:
 
 
 def _compose(text: str, name: str) -> Node | None:
+    bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if bad is not None:
+        place = _place(text[: bad.start()])
+        raise StudyError([Problem(name, *place, "", f"control character U+{ord(bad.group()):04X} in the text")])
     loader = _Loader(text)
     try:
         return loader.get_single_node()

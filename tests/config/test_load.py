@@ -19,7 +19,8 @@ def _problems(text: str, **arguments: object) -> tuple[Problem, ...]:
 def test_all_mistakes_of_a_file_at_once() -> None:
     problems = _problems(
         "cell: {t_ox: 1.8, v_dd: 12 V}\nflips: {law: fixd}\nrefresh: {intervall: 1 us}\nnetwork: vgg\n"
-        "protection: {menu: []}\nevaluate: {seed: -1, maps: {min: 9, max: 3}}\nsweep: {grid: {cell.tox: [1]}}\nbogus: 1\n"
+        "protection: {menu: []}\nevaluate: {seed: -1, maps: {min: 9, max: 3}}\nsweep: {grid: {cell.tox: [1]}}\n"
+        "bogus: 1\n"
     )
     assert [(problem.line, problem.path) for problem in problems] == [
         (1, "cell.t_ox"),
@@ -102,8 +103,8 @@ def test_bad_overrides_are_told_with_their_path(override: str, needle: str) -> N
 
 def test_an_override_takes_the_place_of_its_alternatives() -> None:
     study = parse_study(
-        "protection: {policy: uniform, planes: 2}\nnetwork: {factory: 'a:b', weights: w.safetensors}\ndata: {npz: d.npz}\n"
-        "refresh: {interval: 10 us, ecc_aware: false}\n",
+        "protection: {policy: uniform, planes: 2}\nnetwork: {factory: 'a:b', weights: w.safetensors}\n"
+        "data: {npz: d.npz}\nrefresh: {interval: 10 us, ecc_aware: false}\n",
         overrides=[
             "protection.budget.parity=3 %",
             "network=digits-vgg",
@@ -133,14 +134,14 @@ def test_with_gives_a_new_study_and_suggests() -> None:
     thin = study.with_({"cell.t_ox": "1.6 nm", "protection": {"policy": "tac"}})
     assert (study.cell.t_ox_m, thin.cell.t_ox_m, thin.protection.policy) == (1.8e-9, 1.6e-9, "tac")
     assert thin.flips is study.flips
-    with pytest.raises(StudyError, match="did you mean 'cell.temperature'"):
+    with pytest.raises(StudyError, match=r"did you mean 'cell.temperature'"):
         study.with_({"cell.temprature": "25 degC"})
     with pytest.raises(StudyError, match="no unit"):
         study.with_({"cell.t_ox": 1.6e-9})
 
 
 def test_every_effective_value_has_its_origin() -> None:
-    text = "study: a\ncell:\n  preset: gain-cell-65nm\n  t_ox: 1.70 nm\nevaluate: {at: [1 ms]}\nprotection: {policy: tac}\n"
+    text = "study: a\ncell:\n  preset: gain-cell-65nm\n  t_ox: 1.70 nm\nevaluate: {at: [1 ms]}\n"
     study = parse_study(text, name="f.yaml", overrides=["cell.v_dd=0.9V"])
     origin = study.provenance
     assert (origin["cell.t_ox"].kind, origin["cell.t_ox"].text, origin["cell.t_ox"].line) == ("file", "1.70 nm", 4)

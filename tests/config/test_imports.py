@@ -1,0 +1,22 @@
+"""Checking a study is light: nothing heavy is imported, and nothing of the package but config, units and limits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_CHECK = """
+import sys
+from qtaml_hw.config import load_study, json_schema
+load_study("configs/quickstart.yaml").identity()
+json_schema()
+heavy = {"torch", "numba", "scipy", "matplotlib", "sklearn", "pandas", "numpy", "simpy", "typer", "rich"}
+print(sorted(heavy & set(sys.modules)))
+own = {name.split(".")[1] for name in sys.modules if name.startswith("qtaml_hw.")}
+print(sorted(own - {"config", "units", "limits"}))
+"""
+
+
+def test_config_imports_nothing_heavy() -> None:
+    found = subprocess.run([sys.executable, "-c", _CHECK], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["[]", "[]"]

@@ -1,0 +1,43 @@
+"""The studies and presets that come with the product, and the names that config holds for other parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qtaml_hw.config import load_study, parse_study
+from qtaml_hw.config.presets import cell_preset, cell_presets
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_shipped_study_is_valid_and_says_its_question(file: Path) -> None:
+    study = load_study(file)
+    points = study.points()
+    assert len({point.label for point in points}) == len(points)
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith("?")
+
+
+def test_there_is_one_study_for_every_question() -> None:
+    assert {file.stem for file in CONFIGS} >= {"quickstart", "oxide_sweep", "ecc_overhead", "fixed_flip_rate"}
+
+
+def test_quickstart_sweeps_oxide_over_three_policies() -> None:
+    points = load_study(CONFIGS[[file.stem for file in CONFIGS].index("quickstart")]).points()
+    assert {point.study.protection.policy for point in points} == {"none", "uniform", "tac"}
+    thickness = sorted({point.study.cell.t_ox_m for point in points})
+    assert (thickness[0], thickness[-1]) == (1.5e-9, 2.0e-9)
+    assert len(points) == len({point.study.identity() for point in points})
+
+
+@pytest.mark.parametrize("name", cell_presets())
+def test_a_preset_makes_a_study_and_cites_every_value(name: str) -> None:
+    study = parse_study(f"cell: {{preset: {name}}}")
+    assert study.cell.kind == cell_preset(name).kind
+    origins = [origin for origin in study.provenance.values() if origin.kind == "preset"]
+    assert len(origins) > 5
+    assert all(origin.citation and origin.line for origin in origins)
