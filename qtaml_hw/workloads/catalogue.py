@@ -75,7 +75,7 @@ ZOO: Final[dict[str, NetworkSpec]] = {
             hidden=2048,
         ),
         _digits(
-            "digits-resnet", "ResNet-like, width 24", "resnet", Recipe(epochs=12), 10.0, "residual blocks", width=24
+            "digits-resnet", "ResNet-like, width 24", "resnet", Recipe(epochs=12), 12.0, "residual blocks", width=24
         ),
         _digits(
             "digits-resnet-wide",
