@@ -134,16 +134,21 @@ def change_layer(changes: Iterable[Change]) -> tuple[Layer, tuple[Path, ...]]:
 
 def merge(below: Layer, above: Layer, removed: Iterable[Path] = ()) -> Layer:
     """``above`` over ``below``: equal paths, alternatives, and enclosing or enclosed values give way."""
-    gone = [*removed, *above]
-    for path in above:
-        gone += [other for length in (2, 3) for other in DISPLACES.get(path[:length], ())]
-    merged = dict(below)
-    for path in gone:
-        for known in list(merged):
-            if _overlap(known, path):
-                del merged[known]
-    merged.update(above)
-    return merged
+    gone = [*removed, *above, *_alternatives(above)]
+    merged = {path: leaf for path, leaf in below.items() if not any(_overlap(path, other) for other in gone)}
+    return merged | above
+
+
+def pinned(below: Layer, above: Layer) -> tuple[Path, ...]:
+    """The axes of the sweep in ``below`` that a user sets to one value in ``above``: what is set is not swept."""
+    axes = {path[:3] for path in below if path[:2] in (("sweep", "grid"), ("sweep", "zip")) and len(path) > 2}
+    own = {path: leaf for path, leaf in above.items() if leaf.origin.kind == "set"}
+    touched = [*own, *_alternatives(own)]
+    return tuple(axis for axis in axes if any(_overlap(tuple(str(axis[2]).split(".")), path) for path in touched))
+
+
+def _alternatives(layer: Layer) -> list[Path]:
+    return [other for path in layer for length in (2, 3) for other in DISPLACES.get(path[:length], ())]
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from qtaml_hw.config.cell import DEFAULT_PRESET
-from qtaml_hw.config.document import Change, Layer, Leaf, Origin, change_layer, file_layer, locate, merge
+from qtaml_hw.config.document import Change, Layer, Leaf, Origin, change_layer, file_layer, locate, merge, pinned
 from qtaml_hw.config.fields import FieldSpec, suggest
 from qtaml_hw.config.names import DEFAULT_DATA, DEFAULT_NETWORK
 from qtaml_hw.config.presets import cell_preset, cell_presets
@@ -52,7 +52,7 @@ class Document:
             known = [change for change in group if _is_known(change.path, fields)]
             problems += [_unknown(change, dict(fields)) for change in group if change not in known]
             above, removed = change_layer(known)
-            layer = merge(layer, above, removed)
+            layer = merge(layer, above, (*removed, *pinned(layer, above)))
         preset, wrong = _preset_layer(layer)
         problems += wrong
         layer = merge(preset, layer)
@@ -88,7 +88,7 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
         if kind is not None and (not isinstance(kind, str) or kind not in DEFAULT_PRESET):
             return {}, []
         preset = cell_preset(DEFAULT_PRESET[kind or next(iter(DEFAULT_PRESET))])
-        return preset.layer() | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
+        return preset.layer | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
     if not isinstance(named.value, str) or named.value not in cell_presets():
         message = choose(named.value, cell_presets(), "preset")
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
@@ -97,7 +97,7 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
         fitting = [name for name in cell_presets() if cell_preset(name).kind == kind]
         message = f"the preset {preset.name} is a {preset.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
-    return preset.layer(), []
+    return preset.layer, []
 
 
 def _following(layer: Layer) -> list[tuple[Path, Any]]:

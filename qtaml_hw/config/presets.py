@@ -34,6 +34,7 @@ class Preset:
         """What the values as a whole were taken from."""
         return str(self.tree.data["source"])
 
+    @functools.cached_property
     def layer(self) -> Layer:
         """Its values as fields of the cell section, each with its citation."""
         mark = self.tree.marks[("kind",)]

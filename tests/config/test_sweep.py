@@ -97,6 +97,17 @@ def test_the_base_takes_a_value_that_only_the_sweep_states() -> None:
     assert [point.study.flips.p for point in study.points()] == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1], rel=1e-12)
 
 
+def test_a_value_that_is_set_is_no_longer_swept() -> None:
+    text = "sweep:\n  grid: {cell.t_ox: {from: 1.5 nm, to: 1.7 nm, step: 0.1 nm}, refresh: [5 us, 10 us]}\n"
+    study = parse_study(text)
+    thin = study.with_({"cell.t_ox": "1.4 nm"})
+    assert [point.label for point in thin.points()] == ["refresh=5 us", "refresh=10 us"]
+    assert {point.study.cell.t_ox_m for point in thin.points()} == {1.4e-9}
+    assert len(parse_study(text, overrides=["refresh.interval=7us"]).points()) == 3
+    assert len(parse_study(text, overrides=["sweep.grid.cell.t_ox=[1.5 nm, 1.6 nm]"]).points()) == 4
+    assert [point.values for point in parse_study(text, overrides=["sweep=null"]).points()] == [{}]
+
+
 @pytest.mark.parametrize(
     ("field", "axis", "values"),
     [
