@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.device.materials import SIO2_PERMITTIVITY, STACKS, Carrier, Stack, material, named_stack
+from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.device.transmission import TransmissionMethod, barrier_of, stack_transmission
 from qtaml_hw.units import (
@@ -96,7 +97,7 @@ def _channel_tsu_esaki(
     filling = charge[..., None] / ELEMENTARY_CHARGE_C / states
     fermi_ev = kt_ev * (filling + np.log(-np.expm1(-filling)))
     top_ev = np.maximum(fermi_ev, 0.0) + 30.0 * kt_ev
-    nodes, weights = np.polynomial.legendre.leggauss(_ENERGY_NODES)
+    nodes, weights = gauss(_ENERGY_NODES)
     energy = 0.5 * top_ev * (nodes + 1.0)
     through = stack_transmission(barrier_of(stack.with_axis(), oxide_v[..., None], carrier), energy, method)
     level = (fermi_ev - energy) / kt_ev
@@ -155,9 +156,9 @@ def stack_current_density(
 
     Raises ValueError outside the ranges of ``qtaml_hw.device.ranges``.
     """
-    eot = checked("t_ox_m", stack.eot_m)
+    checked("t_ox_m", stack.thickness_m if len(stack.layers) == 1 else stack.eot_m)
     voltage, temperature, _ = np.broadcast_arrays(
-        checked("voltage_v", voltage_v), checked("temperature_k", temperature_k), eot
+        checked("voltage_v", voltage_v), checked("temperature_k", temperature_k), stack.eot_m
     )
     return _density(stack, voltage, temperature, model or CurrentModel())
 

@@ -13,6 +13,7 @@ from scipy.special import ndtr, ndtri
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import REFERENCE_K, CurrentModel, extrapolated_density
 from qtaml_hw.device.materials import named_stack
+from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.units import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ def arrhenius(activation_ev: float, temperature_k: float) -> float:
 
 def node_voltages(cell: ChargeCell) -> tuple[Array, Array]:
     """Gauss-Legendre voltages between v_ref and v_dd and their weights (sum 1)."""
-    nodes, weights = np.polynomial.legendre.leggauss(_VOLTAGE_NODES)
+    nodes, weights = gauss(_VOLTAGE_NODES)
     return 0.5 * (cell.v_dd_v + cell.v_ref_v) + 0.5 * (cell.v_dd_v - cell.v_ref_v) * nodes, 0.5 * weights
 
 
@@ -82,7 +83,7 @@ class SteadyCurrent:
 
     def _defect_tail(self, current_a: Array) -> Array:
         """P(junction + subthreshold + defect > s): the defect's quantiles are integrated in equal panels of its tail."""
-        nodes, weights = np.polynomial.legendre.leggauss(6)
+        nodes, weights = gauss(6)
         over = np.maximum(current_a - self.junction_a, _LEAST_CURRENT_A)[..., None]
         top = np.clip((np.log(over) - math.log(self.defect_median_a)) / self.defect_spread, -9.0, 9.0)
         edges = -9.0 + (top + 9.0) * np.linspace(0.0, 1.0, 25) ** 0.7

@@ -24,6 +24,7 @@ from scipy.special import ndtr
 
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.leakage import SteadyCurrent, node_voltages, tunnel_current
+from qtaml_hw.device.quadrature import gauss
 
 Array = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ _THICKNESS_NODES: Final = 33
 _RATIO_LOG: Final = np.linspace(-18.0, 14.0, 161)  # ln(S / tunnelling current)
 _EXCESS_LOG: Final = np.linspace(-17.0, 13.5, 611)
 _X_PANELS: Final = np.linspace(-X_MAX, X_MAX, 19)
-_PANEL_NODES, _PANEL_WEIGHTS = np.polynomial.legendre.leggauss(4)
+_PANEL_NODES, _PANEL_WEIGHTS = gauss(4)
 
 
 def thickness_grid(centres: Array, sigma: float) -> Array:

@@ -14,6 +14,7 @@ from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
 from qtaml_hw.device.leakage import SteadyCurrent, steady_current
 from qtaml_hw.device.node import NodeModel, failed_share, thickness_grid
+from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
 Array = NDArray[np.float64]
@@ -110,7 +111,7 @@ def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopu
     offset = die or Die()
     steady = steady_current(cell, offset.v_th_v)
     sigma = max(cell.sigma_t_ox, _LEAST_SIGMA)
-    places = np.polynomial.legendre.leggauss(5) if cell.t_ox_gradient else (np.zeros(1), np.full(1, 2.0))
+    places = gauss(5) if cell.t_ox_gradient else (np.zeros(1), np.full(1, 2.0))
     centres = offset.t_ox_fraction + 0.5 * cell.t_ox_gradient * places[0]
     node = NodeModel(cell, thickness_grid(centres, sigma))
     knots, probit = _table(node, steady, centres, places[1] / 2.0, sigma)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.device.materials import Carrier, Stack
+from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.units import ELECTRON_MASS_KG, ELEMENTARY_CHARGE_C, HBAR_J_S
 
@@ -71,7 +72,7 @@ def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
 
     The substitution x = length (1 - w^2) takes the square root out of the integrand at the turning point.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(_GAUSS_NODES)
+    nodes, weights = gauss(_GAUSS_NODES)
     start = np.maximum(layer.top_ev - energy_ev, 0.0)[..., None]
     drop = np.asarray(layer.drop_ev)[..., None]
     length = np.where(drop > start, start / np.where(drop > 0.0, drop, 1.0), 1.0)

@@ -1,0 +1,19 @@
+"""Gauss-Legendre rules, computed once each."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@cache
+def gauss(count: int) -> tuple[Array, Array]:
+    """Read-only nodes and weights of the rule with ``count`` nodes on (-1, 1); the weights sum to 2."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    nodes.setflags(write=False)
+    weights.setflags(write=False)
+    return nodes, weights
