@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qtaml_hw.workloads.cache import TrainingRecord, cache_folder, state_digest
     from qtaml_hw.workloads.catalogue import NetworkSpec, Recipe, names, network
     from qtaml_hw.workloads.data import DataSet, array_digest, load_data
-    from qtaml_hw.workloads.factory import load_factory, load_weights
+    from qtaml_hw.workloads.factory import load_data_factory, load_factory, load_weights
     from qtaml_hw.workloads.files import Preprocessing, from_arrays, load_idx, load_npz, read_idx
     from qtaml_hw.workloads.load import LoadedNetwork, load_network
 
@@ -27,6 +27,7 @@ _HOMES = {
     "DataSet": "data",
     "array_digest": "data",
     "load_data": "data",
+    "load_data_factory": "factory",
     "load_factory": "factory",
     "load_weights": "factory",
     "Preprocessing": "files",
@@ -49,6 +50,7 @@ __all__ = [
     "cache_folder",
     "from_arrays",
     "load_data",
+    "load_data_factory",
     "load_factory",
     "load_idx",
     "load_network",

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
+TRAINING_VERSION: Final = 1
+"""Raised whenever a family's layers or the training loop change: cached weights of the old ones are then not used."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -49,7 +52,7 @@ class NetworkSpec:
     def digest(self, seed: int) -> str:
         """sha256 (hex) of all that decides the trained weights on one machine: family, sizes, recipe, data, seed."""
         facts = {k: v for k, v in asdict(self).items() if k not in ("name", "title", "about", "train_seconds")}
-        return hashlib.sha256(json.dumps([facts, seed], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([TRAINING_VERSION, facts, seed], sort_keys=True).encode()).hexdigest()
 
 
 def _digits(

@@ -1,4 +1,4 @@
-"""A user's own network: a factory function that builds it and a safetensors file with its weights."""
+"""A user's own network or data set: factory functions of theirs, and safetensors files with weights."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from qtaml_hw.workloads.cache import State, state_digest
+from qtaml_hw.workloads.data import DataSet
+from qtaml_hw.workloads.files import from_arrays
 from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
 
 
@@ -34,13 +37,7 @@ def load_factory(
     function leaves it, under a fixed random state. Importing the module runs the user's code.
     Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
     """
-    function = _function(factory, folder)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(DEFAULT_SEED)
-        try:
-            module = function(**dict(arguments or {}))
-        except Exception as error:
-            raise ValueError(f"{factory} failed: {type(error).__name__}: {error}") from error
+    module = _call(factory, arguments, folder)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{factory} must return a torch.nn.Module, it returned {type(module).__name__}")
     if weights is not None:
@@ -48,6 +45,22 @@ def load_factory(
     module.eval()
     classes = _classes(factory, module, input_shape)
     return LoadedNetwork(factory, module, state_digest(module.state_dict()), tuple(input_shape), classes, None)
+
+
+def load_data_factory(
+    factory: str, *, arguments: Mapping[str, Any] | None = None, folder: str | Path | None = None
+) -> DataSet:
+    """The data set that ``package.module:function`` returns: a DataSet, or a pair of arrays (images, labels).
+
+    A pair is split as ``load_idx`` does. arguments and folder: see ``load_factory``. Raises ValueError with one message
+    for anything that does not fit.
+    """
+    found = _call(factory, arguments, folder)
+    if isinstance(found, DataSet):
+        return found
+    if isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, np.ndarray) for part in found):
+        return from_arrays(factory, found)
+    raise ValueError(f"{factory} must return a DataSet or arrays (images, labels), it returned {type(found).__name__}")
 
 
 def load_weights(module: nn.Module, weights: str | Path) -> None:
@@ -88,6 +101,17 @@ def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
         )
         if keys
     ]
+
+
+def _call(factory: str, arguments: Mapping[str, Any] | None, folder: str | Path | None) -> object:
+    """What the factory returns, under a fixed random state that is put back."""
+    function = _function(factory, folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(DEFAULT_SEED)
+        try:
+            return function(**dict(arguments or {}))
+        except Exception as error:
+            raise ValueError(f"{factory} failed: {type(error).__name__}: {error}") from error
 
 
 def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:

@@ -53,7 +53,7 @@ def load_network(name: str, *, seed: int = DEFAULT_SEED, progress: training.Prog
         return _loaded(spec, state, replace(record, cached=True))
     except FileNotFoundError:
         pass
-    except (cache.BrokenCacheError, OSError) as error:
+    except (cache.BrokenCacheError, OSError, RuntimeError) as error:  # RuntimeError: other keys than the network has
         notes = (_warn(f"the cached network {path} was not usable and is trained again: {error}"),)
     start = time.perf_counter()
     module = training.train(spec, data, seed, progress)

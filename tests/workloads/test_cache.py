@@ -74,6 +74,11 @@ def _foreign(path: Path) -> None:
     write(path, "another identity", state(0.0), RECORD)
 
 
+def _other_keys(path: Path) -> None:
+    identity = cache_module._header_metadata(path.read_bytes())["identity"]
+    write(path, identity, state(0.0), RECORD)
+
+
 def _empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -87,7 +92,7 @@ def _a_folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("harm", [_truncate, _flip_one_bit, _foreign, _empty, _text])
+@pytest.mark.parametrize("harm", [_truncate, _flip_one_bit, _foreign, _other_keys, _empty, _text])
 def test_a_cache_file_that_cannot_be_trusted_is_rebuilt_with_a_word(
     tiny: str, cache: Path, caplog: pytest.LogCaptureFixture, harm: object
 ) -> None:

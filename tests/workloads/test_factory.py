@@ -10,11 +10,20 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from qtaml_hw.workloads import load_factory, state_digest
+from qtaml_hw.workloads import load_data, load_data_factory, load_factory, state_digest
 
 SOURCE = """
+import numpy as np
 import torch
 from torch import nn
+
+from qtaml_hw.workloads import load_data
+
+def pair(count=300):
+    return np.zeros((count, 2, 2), np.float32), np.arange(count) % 3
+
+def whole():
+    return load_data("digits")
 
 def tiny(width=3):
     return nn.Sequential(nn.Flatten(), nn.Linear(4, width), nn.BatchNorm1d(width), nn.Linear(width, 2))
@@ -133,3 +142,13 @@ def test_arguments_and_inputs_that_do_not_fit(folder: Path) -> None:
         load(folder, arguments={"depth": 3})
     with pytest.raises(ValueError, match=r"does not take an input of shape \(1, 3, 3\)"):
         load_factory("own_networks:tiny", input_shape=(3, 3), folder=folder)
+
+
+def test_a_data_factory(folder: Path) -> None:
+    assert load_data_factory("own_networks:whole", folder=folder).digest == load_data("digits").digest
+    pair = load_data_factory("own_networks:pair", arguments={"count": 400}, folder=folder)
+    assert (len(pair.test_x), len(pair.calibration_x), pair.classes) == (144, 256, 3)
+    with pytest.raises(ValueError, match=r"must return a DataSet or arrays \(images, labels\), it returned NoneType"):
+        load_data_factory("own_networks:nothing", folder=folder)
+    with pytest.raises(ValueError, match="too few"):
+        load_data_factory("own_networks:pair", arguments={"count": 20}, folder=folder)
