@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -42,7 +43,9 @@ COLUMNS: Final = (
         "measured",
         "share of fault maps (chips) whose accuracy is at least 95 % of the clean accuracy",
     ),
-    Column("flips_raw", "Raw bit errors", "per map", "measured", "stored bits, parity included, that read wrong before ECC"),
+    Column(
+        "flips_raw", "Raw bit errors", "per map", "measured", "stored bits, parity included, that read wrong before ECC"
+    ),
     Column("flips_residual", "Residual bit errors", "per map", "measured", "data bits still wrong after ECC"),
     Column("words_corrected", "Words corrected", "per map", "measured", "ECC words that the decoder corrected"),
     Column("words_uncorrectable", "Words lost", "per map", "measured", "ECC words flagged as uncorrectable"),
@@ -51,7 +54,13 @@ COLUMNS: Final = (
     Column("protected_bits_fraction", "Protected bits", "%", "modelled", "protected data bits / data bits stored"),
     Column("parity_bits_fraction", "Parity bits", "%", "modelled", "added parity bits / data bits stored; 0 for ideal"),
     Column("area_m2", "Area", "m2", "modelled", "weight memory with parity columns and codecs"),
-    Column("energy_per_inference_j", "Energy / inference", "J", "modelled", "MACs, weight reads, codec, refresh, scrub, leakage"),
+    Column(
+        "energy_per_inference_j",
+        "Energy / inference",
+        "J",
+        "modelled",
+        "MACs, weight reads, codec, refresh, scrub, leakage",
+    ),
     Column("read_latency_s", "Read latency", "s", "modelled", "array access and decode of one word"),
     Column(
         "predicted_distortion",
@@ -87,7 +96,7 @@ class Shown:
     cells: tuple[str, ...]
 
 
-def show(summaries: list[PointSummary], key: str) -> Shown:
+def show(summaries: Sequence[PointSummary], key: str) -> Shown:
     """The column ``key`` over points, in one unit that reads well."""
     column = BY_KEY[key]
     values = [value(s, key) for s in summaries]

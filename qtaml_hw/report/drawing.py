@@ -69,8 +69,8 @@ def inline_svg(svg: bytes, name: str, label: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
-    for color, role in style.ROLES.items():
-        text = re.sub(rf"(?<=: ){color}\b", f"var(--{role})", text)
+    for color in style.DARK:
+        text = re.sub(rf"(?<=: ){color}\b", f"var(--c{color[1:]})", text)
     return re.sub(r"<svg ", f'<svg role="img" aria-label="{label}" ', text, count=1)
 
 

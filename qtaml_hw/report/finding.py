@@ -1,7 +1,8 @@
 """The answer, computed from the records and put in plain words: how far can one go and keep 95 % of the clean accuracy?
 
-"Keeps" means that the whole 95 % interval over fault maps lies at or above the target, here and at every easier value
-of the axis that was tested.  With one map there is no interval and nothing is claimed.
+A point keeps it when its whole 95 % interval over fault maps lies at or above the target.  With one map there is no
+interval and nothing is claimed.  Where an axis has an easy and a hard end, a value counts only if every easier tested
+value keeps the target too.
 """
 
 from __future__ import annotations
@@ -11,61 +12,61 @@ from dataclasses import dataclass
 from typing import Final
 
 from qtaml_hw.report.columns import show
-from qtaml_hw.report.layout import Layout, Line, lay_out, title
+from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain
 from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
+_FEW: Final = 6
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What an architect wants of an axis: ``extreme`` in words, and whether small values are the hard ones."""
+    """What an architect wants of an axis, and which way is easier."""
 
     extreme: str
+    easier: str
     smallest: bool
 
 
 GOALS: Final = {
-    "cell.t_ox": Goal("thinnest", True),
-    "cell.c_store": Goal("smallest", True),
-    "refresh.interval": Goal("longest", False),
-    "scrub.interval": Goal("longest", False),
-    "cell.temperature": Goal("highest", False),
-    "flips.p": Goal("highest", False),
-    "protection.planes": Goal("smallest", True),
-    "protection.budget.bits": Goal("smallest", True),
-    "protection.budget.parity": Goal("smallest", True),
-    "protection.budget.area": Goal("smallest", True),
-    "protection.budget.energy": Goal("smallest", True),
+    "cell.t_ox": Goal("thinnest", "thicker", True),
+    "refresh.interval": Goal("longest", "shorter", False),
+    "scrub.interval": Goal("longest", "shorter", False),
+    "cell.temperature": Goal("highest", "lower", False),
+    "flips.p": Goal("highest", "lower", False),
+    "protection.planes": Goal("smallest", "larger", True),
+    "protection.budget.bits": Goal("smallest", "larger", True),
+    "protection.budget.parity": Goal("smallest", "larger", True),
+    "protection.budget.area": Goal("smallest", "larger", True),
+    "protection.budget.energy": Goal("smallest", "larger", True),
 }
-DEFAULT_GOAL: Final = Goal("lowest", True)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far one line goes. ``point`` : the most extreme point that keeps the target, None when none does.
-
-    ``best`` : the point with the highest mean, to show how close a line without such a point comes.
-    """
+    """How far one line goes: ``at`` in words and ``point`` there, both empty when none keeps it; and the best point."""
 
     panel: str
     name: str
     point: PointSummary | None
     best: PointSummary
     at: str
-    everywhere: bool
+
+    @property
+    def shown(self) -> PointSummary:
+        """The point whose figures stand beside the verdict."""
+        return self.point or self.best
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The paragraphs of the summary, and the verdicts behind them."""
+    """The sentences of the summary, and the verdicts behind them with the heading of their column."""
 
     sentences: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
-    axis: str
-    extreme: str
+    verdicts: tuple[Verdict, ...] = ()
+    heading: str = ""
 
 
 def keeps(point: PointSummary) -> bool:
@@ -74,128 +75,183 @@ def keeps(point: PointSummary) -> bool:
     return found.maps > 1 and found.low >= KEEP * float(point.facts["clean_accuracy"])
 
 
-def _verdict(panel: str, line: Line, layout: Layout, goal: Goal) -> Verdict:
-    axis = layout.x
-    assert axis is not None
-    hardest_last = line.points[::-1] if goal.smallest else line.points
-    kept: PointSummary | None = None
-    reached = 0
-    for point in hardest_last:
-        if not keeps(point):
-            break
-        kept, reached = point, reached + 1
-    best = max(line.points, key=lambda s: s.accuracy.mean)
-    return Verdict(panel, line.name, kept, best, axis.show(axis.at(kept)) if kept else "", reached == len(line.points))
-
-
 def find(material: Material) -> Finding:
     """The summary of a store: a sweep's limits, or a few points side by side."""
     layout = lay_out(material.points)
     if not material.points:
-        return Finding(("No point of this study finished; the errors are listed below.",), (), "", "")
+        return Finding(("No point of this study finished; the errors are listed below.",))
     if layout.x is None:
-        return Finding(tuple(_side_by_side(material)), (), "", "")
-    goal = GOALS.get(layout.x.path, DEFAULT_GOAL)
-    verdicts = tuple(_verdict(p.title, line, layout, goal) for p in layout.panels for line in p.lines)
-    sentences = [_target(material.points), *_limits(layout, verdicts, goal), *_pairs(material, layout)]
-    return Finding(tuple(filter(None, sentences)), verdicts, layout.x.path, goal.extreme)
+        return Finding(tuple(_side_by_side(material)))
+    axis, goal = layout.x, GOALS.get(layout.x.path)
+    verdicts = [_verdict(p.title, line, axis, goal) for p in layout.panels for line in p.lines]
+    sentences = (_target(material.points), *_limits(layout, axis, verdicts, goal), *_comparison(material, layout))
+    heading = f"{goal.extreme.capitalize()} tested {short(axis.path)}" if goal else f"Tested {short(axis.path)}"
+    return Finding(sentences, tuple(verdicts), f"{heading} that keeps 95 % of clean")
+
+
+def _verdict(panel: str, line: Line, axis: Axis, goal: Goal | None) -> Verdict:
+    best = max(line.points, key=lambda s: s.accuracy.mean)
+    if goal is None:
+        kept = [s for s in line.points if keeps(s)]
+        at = ", ".join(axis.show(axis.at(s)) for s in kept[:_FEW]) + (" …" if len(kept) > _FEW else "")
+        return Verdict(panel, line.name, best if best in kept else next(iter(kept), None), best, at)
+    reached = None
+    for point in line.points[::-1] if goal.smallest else line.points:  # from the easy end
+        if not keeps(point):
+            break
+        reached = point
+    return Verdict(panel, line.name, reached, best, axis.show(axis.at(reached)) if reached else "")
 
 
 def _target(points: Sequence[PointSummary]) -> str:
-    clean = sorted({float(s.facts["clean_accuracy"]) for s in points})
+    clean = {float(s.facts["clean_accuracy"]) for s in points}
     if len(clean) > 1:
-        return f"Target: at least {percent(KEEP, 0)} % of each network's clean accuracy."
-    return f"Target: at least {percent(KEEP, 0)} % of the clean accuracy of {percent(clean[0])} %, which is {percent(KEEP * clean[0])} %."
+        return f"Target: at least {percent(KEEP, 0)} % of each network’s clean accuracy."
+    value = clean.pop()
+    return (
+        f"Target: at least {percent(KEEP, 0)} % of the clean accuracy of {percent(value)} %, "
+        f"that is {percent(KEEP * value)} %, with the whole 95 % interval over fault maps."
+    )
 
 
-def _limits(layout: Layout, verdicts: Sequence[Verdict], goal: Goal) -> list[str]:
-    axis = layout.x
-    assert axis is not None
+def _limits(layout: Layout, axis: Axis, verdicts: Sequence[Verdict], goal: Goal | None) -> list[str]:
     tested = sorted({axis.at(s) for p in layout.panels for line in p.lines for s in line.points})
-    name = title(axis.path)
     span = f"{axis.show(tested[0])} to {axis.show(tested[-1])}"
-    if len({v.panel for v in verdicts}) > 1:
-        met = sum(v.point is not None for v in verdicts)
-        return [f"{met} of {count(len(verdicts), 'combination')} keep it at some tested value of {name} ({span}); the table names each."]
-    return [_sentence(v, goal, name, span) for v in verdicts]
+    met = [v for v in verdicts if v.point is not None]
+    missed = [v for v in verdicts if v.point is None]
+    if len(layout.panels) > 1:
+        return [
+            f"{len(met)} of {len(verdicts)} combinations reach it somewhere between {short(axis.path)} {span}; "
+            "the table below says how far each goes."
+        ]
+    said = []
+    if met:
+        hardest = axis.show(tested[0] if goal and goal.smallest else tested[-1])
+        parts = [_met(v, layout, hardest if goal else "") for v in _best_first(met, axis, goal)]
+        lead = (
+            f"The {goal.extreme} tested {short(axis.path)} that keeps it"
+            if goal
+            else f"The tested {short(axis.path)} that keeps it"
+        )
+        said.append(f"{lead} is {_listed(parts)}.")
+    if missed:
+        parts = [_missed(v, layout) for v in missed]
+        said.append(f"No tested {short(axis.path)} ({span}) keeps it {_listed(parts)}.")
+    return said
 
 
-def _sentence(verdict: Verdict, goal: Goal, name: str, span: str) -> str:
-    label = f"“{verdict.name}”" if verdict.name else "The memory"
-    if verdict.point is None:
-        found = verdict.best.accuracy
-        if found.maps == 1:
-            return f"{label}: one fault map per point gives no interval, so nothing is claimed (best {percent(found.mean)} %)."
-        return f"{label} keeps it at no tested value ({span}); its best is {percent(found.mean)} % ({percent_interval(found)}, {count(found.maps, 'map')})."
-    found = verdict.point.accuracy
-    figures = f"{percent(found.mean)} % (95 % interval {percent_interval(found)}, {count(found.maps, 'map')})"
-    if verdict.everywhere:
-        return f"{label} keeps it at every tested value ({span}); at the {goal.extreme}, {verdict.at}, it reaches {figures}."
-    return f"{label} keeps it as far as {verdict.at}, the {goal.extreme} tested {name[0].lower() + name[1:]} that does: {figures}."
+def _best_first(verdicts: Sequence[Verdict], axis: Axis, goal: Goal | None) -> list[Verdict]:
+    sign = 1.0 if goal is None or goal.smallest else -1.0
+    return sorted(verdicts, key=lambda v: sign * axis.at(v.shown))
 
 
-def _pairs(material: Material, layout: Layout) -> list[str]:
-    """Best line against the runner-up where they differ most, over the same fault maps; only with one panel."""
-    from qtaml_hw.report.layout import focus
+def with_words(name: str, layout: Layout) -> str:
+    """``with tac``, ``without protection``, ``with temperature 85 degC``; nothing where a store has one line."""
+    if layout.series is None:
+        return ""
+    if layout.series == POLICY:
+        return "without protection" if name == "none" else f"with {name}"
+    return f"with {short(layout.series)} {name}"
 
+
+def _figures(point: PointSummary) -> str:
+    found = point.accuracy
+    if found.maps == 1:
+        return f"{percent(found.mean)} %, one map, no interval"
+    return f"{percent(found.mean)} %, 95 % interval {percent_interval(found)}, {count(found.maps, 'map')}"
+
+
+def _met(verdict: Verdict, layout: Layout, hardest: str) -> str:
+    end = ", the end of the tested range" if verdict.at == hardest else ""
+    words = " ".join(filter(None, [verdict.at, with_words(verdict.name, layout)]))
+    return f"{words} ({_figures(verdict.shown)}{end})"
+
+
+def _missed(verdict: Verdict, layout: Layout) -> str:
+    words = with_words(verdict.name, layout)
+    return " ".join(filter(None, [words, f"(best {_figures(verdict.best)})"]))
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _comparison(material: Material, layout: Layout) -> list[str]:
+    """The best line against the next where they differ most, over the same fault maps, and what it costs there."""
     if len(layout.panels) > 1 or len(layout.panels[0].lines) < 2:
         return []
     where, pairs = focus(layout, layout.panels[0])
     ranked = sorted(pairs, key=lambda p: -p[1].accuracy.mean)
-    (first, a), (second, b) = ranked[0], ranked[1]
-    gain = material.paired(a, b)
-    if gain is None:
+    if len(ranked) < 2 or (gain := material.paired(ranked[0][1], ranked[1][1])) is None:
         return []
+    (first, a), (second, _) = ranked[:2]
     interval = f"95 % interval {percent(gain.low)} to {percent(gain.high)}, paired over {count(gain.maps, 'map')}"
+    ahead, behind = with_words(first, layout), with_words(second, layout)
+    lead = f"At {where}, where the choice matters most,"
     if gain.low <= 0.0 <= gain.high:
-        return [f"At {where}, where the lines differ most, “{first}” and “{second}” cannot be told apart ({interval} points)."]
-    return [f"At {where}, where the lines differ most, “{first}” is {percent(gain.mean)} points better than “{second}” ({interval})."]
+        return [f"{lead} the two best cannot be told apart: {ahead} and {behind} ({interval} points)."]
+    said = f"{lead} the accuracy {ahead} is {percent(gain.mean)} points above that {behind} ({interval})."
+    return [said, *_extra_cost(a, next((s for n, s in pairs if n == "none"), None), ahead)]
 
 
-_COSTS: Final = ("energy_per_inference_j", "area_m2", "read_latency_s")
-_COST_WORDS: Final = dict(zip(_COSTS, ("energy per inference", "memory area", "read latency"), strict=True))
+def _extra_cost(point: PointSummary, bare: PointSummary | None, words: str) -> list[str]:
+    if bare is None or bare is point:
+        return []
+    parts = []
+    for key, what in (("energy_per_inference_j", "energy per inference"), ("area_m2", "memory area")):
+        with_, without = point.facts.get(key), bare.facts.get(key)
+        if is_number(with_) and is_number(without) and without:
+            parts.append(f"{100 * (with_ / without - 1):+.1f} % {what}")
+    return [f"Against no protection that costs, {words}, {_listed(parts)} (modelled)."] if parts else []
+
+
+_COSTS: Final = {
+    "energy_per_inference_j": "energy per inference",
+    "area_m2": "memory area",
+    "read_latency_s": "read latency",
+}
 
 
 def _side_by_side(material: Material) -> list[str]:
-    said = [_target(material.points)]
-    for s in material.points[:6]:
-        said.append(_point_sentence(s, len(material.points) == 1))
-    if len(material.points) > 6:
-        met = sum(map(keeps, material.points))
-        said = [said[0], f"{met} of {len(material.points)} points keep it with their whole interval; the table has all of them."]
-    if len(material.points) == 2 and (gain := material.paired(material.points[1], material.points[0])) is not None:
+    points = material.points
+    if len(points) == 1:
+        return [_target(points), *_alone(points[0])]
+    if len(points) > _FEW:
+        return [
+            _target(points),
+            f"{sum(map(keeps, points))} of {len(points)} points keep it; the table has all of them.",
+        ]
+    said = [_target(points), *(f"“{plain(s.facts.get('label', s.identity), 80)}” {_judged(s)}." for s in points)]
+    best, *others = sorted(points, key=lambda s: -s.accuracy.mean)
+    if (gain := material.paired(best, others[0])) is not None:
         said.append(
-            f"The second differs from the first by {percent(gain.mean)} points (95 % interval {percent(gain.low)} to "
+            f"The best is {percent(gain.mean)} points above the next (95 % interval {percent(gain.low)} to "
             f"{percent(gain.high)}, paired over {count(gain.maps, 'map')})."
         )
     return said
 
 
-def _point_sentence(s: PointSummary, alone: bool) -> str:
+def _judged(s: PointSummary) -> str:
     found = s.accuracy
-    label = "The network" if alone else f"“{plain(s.facts.get('label', s.facts.get('policy', '')), 80)}”"
-    interval = f"95 % interval {percent_interval(found)}, " if found.maps > 1 else "no interval, "
-    figures = f"{percent(found.mean)} % ({interval}{count(found.maps, 'map')})"
+    target = KEEP * float(s.facts["clean_accuracy"])
     if found.maps == 1:
-        verdict = f"reaches {figures}; one map claims nothing about other chips"
-    elif keeps(s):
-        verdict = f"keeps it: {figures}"
-    elif found.high >= KEEP * float(s.facts["clean_accuracy"]):
-        verdict = f"may or may not keep it: {figures}"
-    else:
-        verdict = f"does not keep it: {figures}"
-    costs = []
-    for key in _COSTS if alone else ():
-        if is_number(s.facts.get(key)):
-            shown = show([s], key)
-            costs.append(f"{_COST_WORDS[key]} {shown.cells[0]} {shown.unit}")
-    return f"{label} {verdict}." + (f" Modelled: {', '.join(costs)}." if costs else "") + _bits(s, alone)
+        return f"reaches {_figures(s)}, so nothing is claimed about other chips"
+    verdict = (
+        "keeps it" if found.low >= target else "does not keep it" if found.high < target else "may or may not keep it"
+    )
+    return f"{verdict} ({_figures(s)})"
 
 
-def _bits(s: PointSummary, alone: bool) -> str:
-    if not alone or not is_number(s.facts.get("protected_bits_fraction")):
-        return ""
-    share = percent(s.facts["protected_bits_fraction"])
-    parity = percent(s.facts.get("parity_bits_fraction"))
-    flips = number(s.means.get("flips_raw"))
-    return f" {share} % of the stored bits are protected, with {parity} % parity; {flips} bits read wrong per map before ECC."
+def _alone(s: PointSummary) -> list[str]:
+    facts, said = s.facts, [f"The network {_judged(s)}."]
+    if len(s.accuracies) > 1:
+        kept = round(s.yield_at(KEEP) * len(s.accuracies))
+        said.append(f"{kept} of {count(len(s.accuracies), 'chip')} (fault maps) reach the target on their own.")
+    if is_number(facts.get("protected_bits_fraction")):
+        share, parity = percent(facts["protected_bits_fraction"]), percent(facts.get("parity_bits_fraction"))
+        said.append(f"{share} % of the stored bits are protected, at {parity} % parity.")
+        said.append(f"{number(s.means.get('flips_raw'))} bits read wrong per map before ECC.")
+    costs = [(what, show([s], key)) for key, what in _COSTS.items() if is_number(facts.get(key))]
+    if costs:
+        said.append(f"Modelled cost: {_listed([f'{what} {c.cells[0]} {c.unit}' for what, c in costs])}.")
+    return said

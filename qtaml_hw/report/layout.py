@@ -87,6 +87,24 @@ def title(path: str) -> str:
     return TITLES.get(path, plain(path.rsplit(".", 1)[-1].replace("_", " "), 40).capitalize())
 
 
+SHORT: Final = {
+    OXIDE: "t_ox",
+    "cell.v_dd": "V_dd",
+    "flips.p": "flip probability",
+    "protection.budget.bits": "bit budget",
+    "protection.budget.parity": "parity budget",
+    "protection.budget.area": "area budget",
+    "protection.budget.energy": "energy budget",
+    "protection.planes": "protected planes",
+    "network.name": "network",
+}
+
+
+def short(path: str) -> str:
+    """What an axis is called within a sentence."""
+    return SHORT.get(path, title(path)[0].lower() + title(path)[1:])
+
+
 def varying(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
     """Axes with at least two values over the points: path -> values in order of appearance."""
     found: dict[str, list[Any]] = {}
@@ -134,7 +152,7 @@ def lay_out(points: Sequence[PointSummary]) -> Layout:
     axis = _axis(x, points) if x else None
     panels = tuple(
         Panel(
-            ", ".join(f"{title(p)} {v}" for p, v in zip(others, key, strict=True)),
+            ", ".join(f"{short(p)} {v}" for p, v in zip(others, key, strict=True)),
             tuple(Line(name, _sorted(found, axis)) for name, found in lines.items()),
         )
         for key, lines in grouped.items()
@@ -172,7 +190,7 @@ def focus(layout: Layout, panel: Panel) -> tuple[str, tuple[tuple[str, PointSumm
     most = max(len(found) for found in at.values())
     full = {x: found for x, found in at.items() if len(found) == most}
     chosen = max(full, key=lambda x: _spread([s for _, s in full[x]]))
-    return f"{title(axis.path)} {axis.show(chosen)}", tuple(full[chosen])
+    return f"{short(axis.path)} {axis.show(chosen)}", tuple(full[chosen])
 
 
 def _spread(points: Sequence[PointSummary]) -> float:

@@ -6,12 +6,14 @@ series has its own marker too, so that a greyscale print still tells them apart.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from qtaml_hw.report.text import number, plain, power_of_ten
@@ -31,8 +33,6 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, OCHRE, SLATE = (
     "#a88b00",
     "#7a8594",
 )
-ROLES: Final = {PAPER: "paper", INK: "ink", MUTED: "muted", GRID: "grid"}
-"""Colours that the page swaps in the dark: hex -> CSS variable."""
 SERIES: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, OCHRE, VERMILION, SLATE)
 MARKERS: Final = "osD^vPX*"
 POLICIES: Final = {
@@ -43,10 +43,25 @@ POLICIES: Final = {
     "tac": (VERMILION, "o"),
     "oracle": (GREEN, "^"),
 }
-ORDERED: Final = ("#08306b", "#2171b5", "#41a6c4", "#e69f00", "#d55e00")  # dark to warm: quantiles
+ORDERED: Final = ("#08306b", "#2171b5", "#41a6c4", "#d99000", "#c84b00")  # dark to warm: quantiles
+DARK: Final = {
+    PAPER: "#171b22",
+    INK: "#e6e9ee",
+    MUTED: "#a3adba",
+    GRID: "#2b323c",
+    BLUE: "#4aa8e0",
+    GREEN: "#2fc79a",
+    VERMILION: "#f2803a",
+    OCHRE: "#cdb02f",
+    SLATE: "#97a2b2",
+    "#08306b": "#d6e6ff",
+    "#2171b5": "#6aaee8",
+    "#c84b00": "#f2803a",
+}
+"""What the page swaps in the dark: hex on white paper -> hex on dark paper."""
 WIDTH_IN: Final = 4.8
 DPI: Final = 200
-RC: Final[dict[str, Any]] = {
+RC: Final[Any] = {  # matplotlib types its keys as literals in its newest versions only
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
     "font.size": 9.0,
@@ -81,6 +96,7 @@ RC: Final[dict[str, Any]] = {
     "lines.markersize": 5.0,
     "errorbar.capsize": 2.5,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
     "axes.unicode_minus": True,
     "figure.constrained_layout.use": True,
 }
@@ -99,7 +115,9 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     spare = iter([*zip(SERIES, MARKERS, strict=True)] * (1 + len(names) // len(SERIES)))
     if set(names) & POLICIES.keys():
         taken = {POLICIES[name] for name in names if name in POLICIES}
-        spare = iter([s for s in [*zip(SERIES, MARKERS, strict=True)] * (1 + len(names)) if s[0] not in {t[0] for t in taken}])
+        spare = iter(
+            [s for s in [*zip(SERIES, MARKERS, strict=True)] * (1 + len(names)) if s[0] not in {t[0] for t in taken}]
+        )
     return {name: Look(*POLICIES[name]) if name in POLICIES else Look(*next(spare)) for name in names}
 
 
@@ -111,16 +129,24 @@ def canvas(height_in: float, rows: int = 1, *, share_x: bool = True) -> tuple[Fi
 
 
 def words(text: object, longest: int = 40) -> str:
-    """A label for matplotlib: plain, short, no mathematics between dollar signs, no leading underscore (a hidden label)."""
-    safe = plain(text, longest).replace("$", r"\$")
+    """A label for matplotlib: plain, short, no leading underscore (that would hide it)."""
+    safe = plain(text, longest)
     return f" {safe}" if safe.startswith("_") else safe
 
 
 def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """Above the plot, where it can hide no data; each label once."""
-    handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)
+    """Above the plot, where it can hide no data; data before reference lines, read row by row."""
+    pairs = [*zip(*axes.get_legend_handles_labels(), strict=True)]
+    pairs.sort(key=lambda pair: isinstance(pair[0], Line2D) and pair[0].get_marker() == "None")
+    rows = [pair for i in range(columns) for pair in pairs[i::columns]]  # matplotlib fills column by column
+    if len(rows) > 1:
+        figure.legend(*zip(*rows, strict=True), loc="outside upper left", ncols=columns, borderaxespad=0.2)
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """The same number of decimals on every tick: 1.5, 2.0."""
+    decimals = max((len(s.split(".")[1]) if "." in (s := f"{v:.4g}") and "e" not in s else 0) for v in values)
+    return [number(v, 4) if v and not 1e-3 <= abs(v) < 1e5 else f"{v:,.{decimals}f}" for v in values]
 
 
 def log_axis(axes: Axes, which: str) -> None:
@@ -140,3 +166,11 @@ def log_axis(axes: Axes, which: str) -> None:
 def _decade(value: float, _: int) -> str:
     exponent = round(float(f"{value:e}".split("e")[1]))
     return number(value, 2) if 0.01 <= value <= 1000 else power_of_ten(exponent)
+
+
+def freeze(figure: Figure) -> None:
+    """Lay the figure out once, so that saving it in several formats does not repeat it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a label in a script that the font lacks
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")

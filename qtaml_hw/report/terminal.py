@@ -54,7 +54,14 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     done = [s for s in points if s.error is None]
     shown: list[Shown] = [
         found
-        for key in ("yield", "p10", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_per_inference_j")
+        for key in (
+            "yield",
+            "p10",
+            "protected_bits_fraction",
+            "parity_bits_fraction",
+            "area_m2",
+            "energy_per_inference_j",
+        )
         if tells(found := show(points, key))
     ]
     heads = [_header(_SHORT[s.column.key], s.unit) for s in shown]
@@ -111,7 +118,10 @@ _RUN_KEYS: Final = (
     "predicted_distortion",
     "rho_star",
 )
-_BANDS: Final = {"area_m2": ("area_low_m2", "area_high_m2"), "energy_per_inference_j": ("energy_low_j", "energy_high_j")}
+_BANDS: Final = {
+    "area_m2": ("area_low_m2", "area_high_m2"),
+    "energy_per_inference_j": ("energy_low_j", "energy_high_j"),
+}
 
 
 def run_table(summary: PointSummary) -> Table:
@@ -146,7 +156,8 @@ def ecc_table(rows: Iterable[Row]) -> Table:
     """The ECC overhead table: what a code costs and what it leaves; rows where it hurts are marked."""
     found = list(rows)
     area, energy, latency = (
-        scale([r.get(k) for r in found], si) for k, si in (("area_m2", "m2"), ("decode_energy_j", "J"), ("decode_latency_s", "s"))
+        scale([r.get(k) for r in found], si)
+        for k, si in (("area_m2", "m2"), ("decode_energy_j", "J"), ("decode_latency_s", "s"))
     )
     table = _table(
         "ECC overhead (modelled)",
@@ -257,7 +268,7 @@ _WHAT_IF: Final = {
 def what_if_table(before: Row, after: Row, difference: Row) -> Table:
     """Before, after and their difference: keys as in ``qtaml-hw run --json``; accuracies are paired over the same maps.
 
-    ``difference`` : the same keys; ``accuracy_ci95_low/high`` are the interval of the paired difference, ``maps`` its count.
+    ``difference`` : the same keys; ``accuracy_ci95_low/high`` bound the paired difference, ``maps`` is its count.
     """
     table = _table("What if", ["", "Unit", "Before", "After", "Difference"])
     for key, (name, si) in _WHAT_IF.items():

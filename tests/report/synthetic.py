@@ -1,4 +1,4 @@
-"""Synthetic but plausible records of every shape a store can have. No physics is claimed: closed forms of the right size."""
+"""Synthetic but plausible records of every shape a store can have: closed forms of the right size, no physics."""
 
 from __future__ import annotations
 
@@ -50,11 +50,15 @@ def flip(t_ox_m: float, interval_s: float, temperature_k: float) -> tuple[float,
 
 def damage(p: float, policy: str, budget: float, k: float) -> float:
     """A distortion: which share of the weight variance the policy leaves."""
-    left = {"none": 1.0, "uniform": 4.0**-k, "magnitude": 4.0 ** (-1.6 * k), "tac": 4.0 ** (-2.2 * k)}.get(policy, 4.0**-k)
+    left = {"none": 1.0, "uniform": 4.0**-k, "magnitude": 4.0 ** (-1.6 * k), "tac": 4.0 ** (-2.2 * k)}.get(
+        policy, 4.0**-k
+    )
     return 40.0 * p * left
 
 
-def point(number: int, axes: dict[str, Any], maps: int, *, times: tuple[float, ...] = (1e-3,), **over: Any) -> list[dict[str, Any]]:
+def point(
+    number: int, axes: dict[str, Any], maps: int, *, times: tuple[float, ...] = (1e-3,), **over: Any
+) -> list[dict[str, Any]]:
     """All records of one design point."""
     pairs = {path: shown(path, value) for path, value in axes.items()}
     si = {path: pair[1] for path, pair in pairs.items()}
@@ -70,31 +74,88 @@ def point(number: int, axes: dict[str, Any], maps: int, *, times: tuple[float, .
     images, clean, quantised = 500, 0.974, 0.972
     read, energy = 0.42e-6, {"mac": 0.35e-6, "codec": 0.0 if policy == "none" else 0.05e-6}
     refresh = 0.3e-6 * 10e-6 / interval
-    planes = [0.0 if policy == "none" else 8 * budget if policy == "uniform" else min(8.0, 8 * budget * (2.4 / (1 + i) + 0.2)) for i in range(6)]
+    planes = [
+        0.0 if policy == "none" else 8 * budget if policy == "uniform" else min(8.0, 8 * budget * (2.4 / (1 + i) + 0.2))
+        for i in range(6)
+    ]
     e_total = read + energy["mac"] + energy["codec"] + refresh + 0.02e-6
     parity = 0.0 if policy == "none" else budget * 7 / 32
     array, codec = 2.2e-6, 0.0 if policy == "none" else 0.018e-6
     area = array * (1 + parity) + codec
     label = ", ".join(v for v, _ in pairs.values()) or "run"
     base = {
-        "schema": SCHEMA_VERSION, "identity": f"{number:04d}{abs(hash(json.dumps(pairs))) % 10**8:08d}", "study": "edram-oxide",
-        "label": label, "point": number, "axes": {p: v[0] for p, v in pairs.items()}, "axes_si": si,
-        "network": "digits-vgg", "data": "digits", "classes": 10, "weights_format": "int8/twos_complement", "scale": "per_tensor",
-        "fold_batch_norm": False, "cell_kind": "gain_cell", "cell_preset": "gain-cell-65nm", "t_ox_m": t_ox, "v_dd_v": 1.0,
-        "temperature_k": temperature, "law": "retention", "direction": "1 to 0", "refresh_interval_s": interval, "scrub_interval_s": None,
-        "at_s": list(times), "retention_quantiles_s": {u: median * math.exp(0.9 * NORMAL[u]) for u in SHARES}, "gate_share": 0.83,
-        "p01": p10 * 1e-4, "p10": p10, "policy": policy, "group": "layer", "menu": ["none", "ideal"], "correction": "auto",
-        "corrections": ["none"] * 6, "zero_overhead": True, "budget_kind": "bits", "budget": budget, "stored_bits": 8 * total,
-        "protected_bits_fraction": budget, "parity_bits_fraction": parity,
-        "layers": [{"name": n, "weights": w, "protected_planes": k, "correction": "none"} for (n, w), k in zip(LAYERS, planes, strict=True)],
-        "predicted_distortion": distortion, "lower_bound": distortion * 0.97, "rho_star": 5.3 if policy == "tac" else None,
-        "area_m2": area, "array_area_m2": array, "parity_area_m2": array * parity, "codec_area_m2": codec,
-        "area_low_m2": 0.8 * area, "area_high_m2": 1.2 * area, "energy_per_inference_j": e_total, "mac_energy_j": energy["mac"],
-        "weight_read_energy_j": read, "codec_energy_j": energy["codec"], "refresh_energy_j": refresh, "scrub_energy_j": 0.0,
-        "leakage_energy_j": 0.02e-6, "energy_low_j": 0.6 * e_total, "energy_high_j": 1.6 * e_total, "read_latency_s": 3.56e-9,
-        "decode_latency_s": 0.68e-9, "inference_latency_s": 4.1e-5, "cycles_per_inference": 20500, "clock_hz": 5e8,
-        "bank_busy_fraction": 0.12, "images": images, "clean_accuracy": clean, "quantised_accuracy": quantised, "seed": 2026,
-        "warnings": [], "versions": {"qtaml_hw": "0.1.0", "numpy": "2.1.0", "torch": "2.13.0", "numba": "0.62.0", "python": "3.11.2"},
+        "schema": SCHEMA_VERSION,
+        "identity": f"{number:04d}{abs(hash(json.dumps(pairs))) % 10**8:08d}",
+        "study": "edram-oxide",
+        "label": label,
+        "point": number,
+        "axes": {p: v[0] for p, v in pairs.items()},
+        "axes_si": si,
+        "network": "digits-vgg",
+        "data": "digits",
+        "classes": 10,
+        "weights_format": "int8/twos_complement",
+        "scale": "per_tensor",
+        "fold_batch_norm": False,
+        "cell_kind": "gain_cell",
+        "cell_preset": "gain-cell-65nm",
+        "t_ox_m": t_ox,
+        "v_dd_v": 1.0,
+        "temperature_k": temperature,
+        "law": "retention",
+        "direction": "1 to 0",
+        "refresh_interval_s": interval,
+        "scrub_interval_s": None,
+        "at_s": list(times),
+        "retention_quantiles_s": {u: median * math.exp(0.9 * NORMAL[u]) for u in SHARES},
+        "gate_share": 0.83,
+        "p01": p10 * 1e-4,
+        "p10": p10,
+        "policy": policy,
+        "group": "layer",
+        "menu": ["none", "ideal"],
+        "correction": "auto",
+        "corrections": ["none"] * 6,
+        "zero_overhead": True,
+        "budget_kind": "bits",
+        "budget": budget,
+        "stored_bits": 8 * total,
+        "protected_bits_fraction": budget,
+        "parity_bits_fraction": parity,
+        "layers": [
+            {"name": n, "weights": w, "protected_planes": k, "correction": "none"}
+            for (n, w), k in zip(LAYERS, planes, strict=True)
+        ],
+        "predicted_distortion": distortion,
+        "lower_bound": distortion * 0.97,
+        "rho_star": 5.3 if policy == "tac" else None,
+        "area_m2": area,
+        "array_area_m2": array,
+        "parity_area_m2": array * parity,
+        "codec_area_m2": codec,
+        "area_low_m2": 0.8 * area,
+        "area_high_m2": 1.2 * area,
+        "energy_per_inference_j": e_total,
+        "mac_energy_j": energy["mac"],
+        "weight_read_energy_j": read,
+        "codec_energy_j": energy["codec"],
+        "refresh_energy_j": refresh,
+        "scrub_energy_j": 0.0,
+        "leakage_energy_j": 0.02e-6,
+        "energy_low_j": 0.6 * e_total,
+        "energy_high_j": 1.6 * e_total,
+        "read_latency_s": 3.56e-9,
+        "decode_latency_s": 0.68e-9,
+        "inference_latency_s": 4.1e-5,
+        "cycles_per_inference": 20500,
+        "clock_hz": 5e8,
+        "bank_busy_fraction": 0.12,
+        "images": images,
+        "clean_accuracy": clean,
+        "quantised_accuracy": quantised,
+        "seed": 2026,
+        "warnings": [],
+        "versions": {"qtaml_hw": "0.1.0", "numpy": "2.1.0", "torch": "2.13.0", "numba": "0.62.0", "python": "3.11.2"},
     } | over
     found = []
     for i in range(maps):
@@ -107,10 +168,19 @@ def point(number: int, axes: dict[str, Any], maps: int, *, times: tuple[float, .
             series.append([time_s, round(images * min(max(noisy, 0.08), 0.98)) / images])
         accuracy = series[-1][1]
         flips = int(rng.poisson(4 * total * p10))
-        found.append(base | {
-            "map_index": i, "correct": round(accuracy * images), "accuracy": accuracy, "accuracy_series": series, "flips_raw": flips,
-            "flips_residual": int(flips * (1 - budget)), "words_corrected": 0, "words_uncorrectable": 0,
-        })
+        found.append(
+            base
+            | {
+                "map_index": i,
+                "correct": round(accuracy * images),
+                "accuracy": accuracy,
+                "accuracy_series": series,
+                "flips_raw": flips,
+                "flips_residual": int(flips * (1 - budget)),
+                "words_corrected": 0,
+                "words_uncorrectable": 0,
+            }
+        )
     return found
 
 
@@ -131,14 +201,35 @@ def failure(number: int, axes: dict[str, Any], error: str) -> dict[str, Any]:
 
 def ecc_rows() -> list[dict[str, Any]]:
     """An ECC overhead table."""
-    codes = (("secded-39-32", 39, 32, 0.069, 8.0, 380, 0.37e-12, 0.58e-9), ("secded-72-64", 72, 64, 0.038, 18.0, 732, 0.78e-12, 0.67e-9),
-             ("dected-79-64", 79, 64, 0.06, 300.0, 2611, 1.47e-12, 1.41e-9), ("repeat-3", 3, 1, 0.5, 3.0, 3.3, 0.01e-12, 0.05e-9))
+    codes = (
+        ("secded-39-32", 39, 32, 0.069, 8.0, 380, 0.37e-12, 0.58e-9),
+        ("secded-72-64", 72, 64, 0.038, 18.0, 732, 0.78e-12, 0.67e-9),
+        ("dected-79-64", 79, 64, 0.06, 300.0, 2611, 1.47e-12, 1.41e-9),
+        ("repeat-3", 3, 1, 0.5, 3.0, 3.3, 0.01e-12, 0.05e-9),
+    )
     rows = []
     for (name, n, k, limit, factor, ge, energy, latency), p in itertools.product(codes, (1e-4, 1e-3, 1e-2, 1e-1)):
         left = min(factor * p * p * (1 if name != "dected-79-64" else p * 3), 1.05 * p)
-        rows.append({"code": name, "n": n, "k": k, "parity_fraction": (n - k) / k, "p": p, "residual_p": left, "p_due": min(1.0, n * n * p * p / 2),
-                     "p_sdc": min(1.0, (n * p) ** 3 / 6), "break_even_p": limit, "encoder_ge": ge / 2, "decoder_ge": ge, "area_m2": ge * 0.8e-12,
-                     "decode_energy_j": energy, "decode_latency_s": latency, "source": "synthesised (yosys 0.23 + abc, Nangate 45 nm)", "hurts": left > p})
+        rows.append(
+            {
+                "code": name,
+                "n": n,
+                "k": k,
+                "parity_fraction": (n - k) / k,
+                "p": p,
+                "residual_p": left,
+                "p_due": min(1.0, n * n * p * p / 2),
+                "p_sdc": min(1.0, (n * p) ** 3 / 6),
+                "break_even_p": limit,
+                "encoder_ge": ge / 2,
+                "decoder_ge": ge,
+                "area_m2": ge * 0.8e-12,
+                "decode_energy_j": energy,
+                "decode_latency_s": latency,
+                "source": "synthesised (yosys 0.23 + abc, Nangate 45 nm)",
+                "hurts": left > p,
+            }
+        )
     return rows
 
 
@@ -147,9 +238,19 @@ def write(folder: Path, records: list[dict[str, Any]], *, parameters: bool = Tru
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "records-test.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
     if parameters:
-        beside = {"study": "edram-oxide", "command": "qtaml-hw sweep configs/quickstart.yaml --out runs/quickstart", "parameters": PARAMETERS,
-                  "citations": ["Chun et al., A 667 MHz logic-compatible embedded DRAM, JSSC 47 (2012) 547", "Muralimanohar et al., CACTI 6.0, HPL-2009-85"]}
+        beside = {
+            "study": "edram-oxide",
+            "command": "qtaml-hw sweep configs/quickstart.yaml --out runs/quickstart",
+            "parameters": PARAMETERS,
+            "citations": [
+                "Chun et al., A 667 MHz logic-compatible embedded DRAM, JSSC 47 (2012) 547",
+                "Muralimanohar et al., CACTI 6.0, HPL-2009-85",
+            ],
+        }
         (folder / "parameters.json").write_text(json.dumps(beside), encoding="utf-8")
     if study:
-        (folder / "study.yaml").write_text("# How thin may the oxide of a gain cell get before a digits network suffers?\nstudy: edram-oxide\n", encoding="utf-8")
+        (folder / "study.yaml").write_text(
+            "# How thin may the oxide of a gain cell get before a digits network suffers?\nstudy: edram-oxide\n",
+            encoding="utf-8",
+        )
     return folder

@@ -1,4 +1,4 @@
-"""The figures of a report, each a function from what the store holds to a drawing, or None where the data do not support it."""
+"""The figures of a report: each a function from the store to a drawing, None where the data do not support it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
 
 def draw(material: Material) -> list[Drawing]:
     """Every figure that the data support."""
+    functions = FIGURES.values() if material.points else (ecc_residual,)
     with mpl.rc_context(style.RC):
-        drawings = [figure(material) for figure in FIGURES.values()] if material.points else [ecc_residual(material)]
-    return [d for d in drawings if d is not None]
+        drawings = [d for function in functions if (d := function(material)) is not None]
+        for d in drawings:
+            style.freeze(d.figure)
+    return drawings

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, shown_value, title, varying
+from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, number, percent, scale
+from qtaml_hw.report.text import is_number, percent, scale
 from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
@@ -39,7 +40,7 @@ def accuracy(material: Material) -> Drawing | None:
     axes[-1].set_xlabel(layout.x.title)
     style.legend(figure, axes[0])
     caption = f"{_REPLICATES} ({maps_words(material.points)}); hollow marks: one map, no interval.{_cut(layout)}"
-    return Drawing("accuracy", f"Accuracy against {title(layout.x.path)}", caption, figure, *_table(layout))
+    return Drawing("accuracy", f"Accuracy against {short(layout.x.path)}", caption, figure, *_table(layout))
 
 
 def _names(layout: Layout) -> list[str]:
@@ -56,7 +57,7 @@ def _lines(ax: Axes, panel: Panel, axis: Axis, looks: dict[str, style.Look]) -> 
     if axis.log:
         style.log_axis(ax, "x")
     elif len(x := sorted({axis.at(s) for line in panel.lines for s in line.points})) <= 8:
-        ax.set_xticks(x, [number(v, 4) for v in x])
+        ax.set_xticks(x, style.tick_labels(x))
 
 
 def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look: style.Look, name: str) -> None:
@@ -125,7 +126,16 @@ def _cut(layout: Layout) -> str:
 def _table(layout: Layout) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Columns and rows of everything a layout holds, SI on the axis."""
     path = layout.x.path if layout.x else ""
-    columns = ("panel", "series", path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
+    columns = (
+        "panel",
+        "series",
+        path,
+        "accuracy_mean",
+        "accuracy_ci95_low",
+        "accuracy_ci95_high",
+        "maps",
+        "clean_accuracy",
+    )
     rows = [
         (
             panel.title,
@@ -174,7 +184,9 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     rows = [(name, *interval_cells(s.accuracy), s.facts["clean_accuracy"]) for name, s in named]
     columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
     more = f" The first {MOST_POINTS} of {len(material.points)} points." if len(material.points) > MOST_POINTS else ""
-    caption = f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % t interval over maps.{more}"
+    caption = (
+        f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % t interval over maps.{more}"
+    )
     return Drawing("accuracy_by_point", "Accuracy over fault maps", caption, figure, columns, rows)
 
 
@@ -199,15 +211,19 @@ def accuracy_map(material: Material) -> Drawing | None:
     grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
     figure, (ax,) = style.canvas(1.3 + 0.34 * len(ys))
     cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
-    ax.set_xticks(range(len(xs)), [number(x, 4) for x in xs])
+    ax.set_xticks(range(len(xs)), style.tick_labels(xs))
     ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
     ax.set_xlabel(layout.x.title)
     ax.set_ylabel(style.words(title(second)))
-    what = ", ".join(f"{title(p)} {v}" for p, v in zip(others, key, strict=True))
-    caption = f"Mean accuracy in %{' with ' + what if what else ''}; {maps_words(points)}. Intervals are in the table below."
+    what = ", ".join(f"{short(p)} {v}" for p, v in zip(others, key, strict=True))
+    caption = (
+        f"Mean accuracy in %{' with ' + what if what else ''}; {maps_words(points)}. Intervals are in the table below."
+    )
     columns = (second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
     rows = [(y, s.facts["axes_si"][layout.x.path], *interval_cells(s.accuracy)) for (y, _), s in sorted(table.items())]
-    return Drawing("accuracy_map", f"Accuracy over {title(layout.x.path)} and {title(second)}", caption, figure, columns, rows)
+    return Drawing(
+        "accuracy_map", f"Accuracy over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
+    )
 
 
 def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[float, float], form: str) -> None:
@@ -216,7 +232,7 @@ def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[fl
     for row, values in enumerate(grid):
         for column, value in enumerate(values):
             if not math.isnan(value):
-                red, green, blue, _ = image.cmap(image.norm(value))
+                red, green, blue, _ = image.cmap(float(image.norm(np.float64(value))))
                 light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
                 color = style.FIXED_INK if light else "#fefefe"
                 ax.text(column, row, format(value, form), ha="center", va="center", color=color, fontsize=8.5)
@@ -266,9 +282,20 @@ def chip_yield(material: Material) -> Drawing | None:
         x = [layout.x.at(s) for s in line.points]
         share = [s.yield_at(KEEP) for s in line.points]
         bounds = [wilson(y, len(s.accuracies)) for y, s in zip(share, line.points, strict=True)]
-        error = [[100 * (y - b[0]) for y, b in zip(share, bounds, strict=True)], [100 * (b[1] - y) for y, b in zip(share, bounds, strict=True)]]
+        error = [
+            [100 * (y - b[0]) for y, b in zip(share, bounds, strict=True)],
+            [100 * (b[1] - y) for y, b in zip(share, bounds, strict=True)],
+        ]
         look = looks[line.name]
-        ax.errorbar(x, [100 * y for y in share], yerr=error, color=look.color, marker=look.marker, elinewidth=1.0, label=style.words(line.name))
+        ax.errorbar(
+            x,
+            [100 * y for y in share],
+            yerr=error,
+            color=look.color,
+            marker=look.marker,
+            elinewidth=1.0,
+            label=style.words(line.name),
+        )
         rows += [
             (line.name, s.facts["axes_si"][layout.x.path], y, *b, len(s.accuracies))
             for s, y, b in zip(line.points, share, bounds, strict=True)
@@ -280,7 +307,10 @@ def chip_yield(material: Material) -> Drawing | None:
     ax.set_ylabel("Chips that keep 95 % (%)")
     style.legend(figure, ax)
     shared = f" {panel.title}." if panel.title else ""
-    caption = f"Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals ({maps_words(material.points)}).{shared}"
+    caption = (
+        "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals "
+        f"({maps_words(material.points)}).{shared}"
+    )
     columns = ("series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
     return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean accuracy", caption, figure, columns, rows)
 

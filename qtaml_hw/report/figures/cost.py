@@ -7,7 +7,7 @@ from typing import Final
 
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import Layout, focus, lay_out, title
+from qtaml_hw.report.layout import Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import is_number, scale
 from qtaml_hw.study.summary import PointSummary
@@ -51,7 +51,7 @@ def _bars(layout: Layout) -> tuple[str, list[tuple[str, PointSummary]]]:
         axis = layout.x
         points = panel.lines[0].points
         step = -(-len(points) // _MOST_BARS)
-        return f"by {title(axis.path)}", [(axis.show(axis.at(s)), s) for s in points[::step]]
+        return f"by {short(axis.path)}", [(axis.show(axis.at(s)), s) for s in points[::step]]
     where, pairs = focus(layout, panel)
     return f"at {where}" if where else "", list(pairs)[:_MOST_BARS]
 
@@ -77,7 +77,9 @@ def _stacked(
         low, high = s.facts.get(total[1]), s.facts.get(total[2])
         end = left[row]
         if is_number(low) and is_number(high):
-            ax.plot([low / unit.factor, high / unit.factor], [row + 0.37] * 2, color=style.INK, lw=1.2, marker="|", ms=4)
+            ax.plot(
+                [low / unit.factor, high / unit.factor], [row + 0.37] * 2, color=style.INK, lw=1.2, marker="|", ms=4
+            )
             end = max(end, high / unit.factor)
         ax.text(end + 0.02 * reach, row, unit.show(s.facts[total[0]]), va="center", fontsize=8.5)
         reach = max(reach, end)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import OXIDE, title, varying, shown_value
+from qtaml_hw.report.layout import OXIDE, short, shown_value, varying
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import is_number, number, plain, scale
 from qtaml_hw.study.summary import PointSummary
@@ -17,11 +17,11 @@ _NM: Final = 1e-9
 
 
 def _devices(points: Sequence[PointSummary]) -> tuple[str, list[PointSummary]]:
-    """One point per oxide: the memory cell knows no policy. Of several other device settings the first is kept, and said."""
+    """One point per oxide: the cell knows no policy. Of several other device settings the first is kept, and said."""
     others = [p for p in varying(points) if p.startswith(_DEVICE) and p != OXIDE]
     first = tuple(shown_value(points[0], p) for p in others)
     kept = {float(s.facts["t_ox_m"]): s for s in reversed(points) if tuple(shown_value(s, p) for p in others) == first}
-    said = ", ".join(f"{title(p)} {v}" for p, v in zip(others, first, strict=True))
+    said = ", ".join(f"{short(p)} {v}" for p, v in zip(others, first, strict=True))
     return said, [kept[t] for t in sorted(kept)]
 
 
@@ -55,7 +55,7 @@ def retention(material: Material) -> Drawing | None:
 
 
 def _share(share: float) -> str:
-    return f"{number(100 * share, 2)} %"
+    return f"{number(100 * share, 2)} %" if share >= 1e-4 else f"{number(1e6 * share, 2)} ppm"
 
 
 def _also(said: str) -> str:
@@ -85,7 +85,11 @@ def flip_probability(material: Material) -> Drawing | None:
     ax.set_ylabel("Flip probability per bit")
     style.legend(figure, ax)
     law = ", ".join(sorted({plain(s.facts.get("law", ""), 30) for s in devices}))
-    zero = " Probabilities of zero are not drawn." if any(s.facts[k] == 0 for s in devices for k in ("p10", "p01")) else ""
+    zero = (
+        " Probabilities of zero are not drawn." if any(s.facts[k] == 0 for s in devices for k in ("p10", "p01")) else ""
+    )
     caption = f"Modelled, law: {law}; before any ECC.{zero}{_also(said)}"
     rows: list[tuple[Any, ...]] = [(s.facts["t_ox_m"], s.facts["p10"], s.facts["p01"]) for s in devices]
-    return Drawing("flip_probability", "Flip probability against oxide thickness", caption, figure, ("t_ox_m", "p10", "p01"), rows)
+    return Drawing(
+        "flip_probability", "Flip probability against oxide thickness", caption, figure, ("t_ox_m", "p10", "p01"), rows
+    )

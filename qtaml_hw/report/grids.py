@@ -1,0 +1,168 @@
+"""The tables of the page, as text: verdicts, all points, the ECC overhead table, parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qtaml_hw.report.columns import COLUMNS, show, tells
+from qtaml_hw.report.finding import Finding
+from qtaml_hw.report.layout import POLICY, shown_value, title, varying
+from qtaml_hw.report.material import Material
+from qtaml_hw.report.text import Scale, is_number, number, percent, percent_interval, plain
+from qtaml_hw.study.summary import PointSummary
+
+MOST_POINT_ROWS: Final = 2000
+ORIGINS: Final = {"default": "default", "preset": "preset", "file": "study file", "set": "--set", "sweep": "swept"}
+_WITH_UNIT: Final = re.compile(r"([+-]?[0-9][0-9.eE+-]*)\s+(\S+)")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A table's header cell: name, unit, and the mark shown under them."""
+
+    name: str
+    unit: str = ""
+    mark: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready for the template."""
+
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int = 0
+
+
+def verdict_grid(finding: Finding) -> Grid | None:
+    """How far each line goes, and what it costs there."""
+    verdicts = finding.verdicts
+    if not verdicts:
+        return None
+    keys = ("yield", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_per_inference_j")
+    shown = [s for key in keys if tells(s := show([v.shown for v in verdicts], key))]
+    panels = len({v.panel for v in verdicts}) > 1
+    heads = (
+        *((Head("With", numeric=False),) if panels else ()),
+        Head("Line", numeric=False),
+        Head(finding.heading, numeric=False),
+        *_ACCURACY,
+        *(Head(s.column.title, s.unit, s.column.mark) for s in shown),
+    )
+    rows = tuple(
+        (
+            *((v.panel,) if panels else ()),
+            v.name,
+            v.at or "none; its best:",
+            *_accuracy_cells(v.shown),
+            *(s.cells[i] for s in shown),
+        )
+        for i, v in enumerate(verdicts)
+    )
+    return Grid(heads, rows)
+
+
+_ACCURACY: Final = (Head("Accuracy", "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps"))
+
+
+def _accuracy_cells(s: PointSummary) -> tuple[str, str, str]:
+    found = s.accuracy
+    return percent(found.mean), percent_interval(found), str(found.maps)
+
+
+def results_grids(found: Material) -> list[tuple[str, Grid]]:
+    """All points, in two tables that fit a page: what was measured, and what it costs."""
+    points = found.points[:MOST_POINT_ROWS]
+    if not points:
+        return []
+    axes = list(varying(found.points))
+    if axes:
+        heads = tuple(Head(title(path).capitalize() if path == POLICY else title(path), numeric=False) for path in axes)
+        places = [tuple(shown_value(s, path) for path in axes) for s in points]
+    else:
+        heads = (Head("Point", numeric=False),)
+        places = [(plain(s.facts.get("label") or found.study, 80),) for s in points]
+    more = len(found.points) - len(points)
+    grids = []
+    for name, keys, accuracy in (("Accuracy and errors", _ERRORS, True), ("Protection and cost", _COSTS, False)):
+        shown = [s for key in keys if tells(s := show(points, key))]
+        columns = (*(_ACCURACY if accuracy else ()), *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
+        rows = tuple(
+            (*place, *(_accuracy_cells(p) if accuracy else ()), *(s.cells[i] for s in shown))
+            for i, (p, place) in enumerate(zip(points, places, strict=True))
+        )
+        grids.append((name, Grid((*heads, *columns), rows, more)))
+    return grids
+
+
+_COSTS: Final = (
+    "protected_bits_fraction",
+    "parity_bits_fraction",
+    "area_m2",
+    "energy_per_inference_j",
+    "read_latency_s",
+    "predicted_distortion",
+    "rho_star",
+)
+_ERRORS: Final = tuple(c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in _COSTS)
+
+_CODE: Final = (
+    ("n", "n", "", "", 1.0),
+    ("k", "k", "", "", 1.0),
+    ("parity_fraction", "Parity / data bits", "%", "modelled", 0.01),
+    ("break_even_p", "Break-even p", "", "modelled", 1.0),
+    ("encoder_ge", "Encoder", "GE", "modelled", 1.0),
+    ("decoder_ge", "Decoder", "GE", "modelled", 1.0),
+    ("area_m2", "Codec area", "µm²", "modelled", 1e-12),
+    ("decode_energy_j", "Decode energy", "pJ / word", "modelled", 1e-12),
+    ("decode_latency_s", "Decode latency", "ns", "modelled", 1e-9),
+)
+_LEFT: Final = (("residual_p", "Residual p"), ("p_due", "Flagged loss per word"), ("p_sdc", "Silent error per word"))
+
+
+def ecc_grids(found: Material) -> list[tuple[str, Grid]]:
+    """The ECC overhead table: what every code costs, and what it leaves at every raw p."""
+    if not found.ecc_rows:
+        return []
+    first = {plain(r.get("code", ""), 60): r for r in reversed(found.ecc_rows)}
+    names = list(dict.fromkeys(plain(r.get("code", ""), 60) for r in found.ecc_rows))
+    heads = (Head("Code", numeric=False), *(Head(name, unit, mark) for _, name, unit, mark, _ in _CODE))
+    costs = tuple((n, *(Scale(size, "").show(first[n].get(key)) for key, *_, size in _CODE)) for n in names)
+    cells = {(plain(r.get("code", ""), 60), r.get("p")): r for r in found.ecc_rows}
+    raw = sorted({r["p"] for r in found.ecc_rows if is_number(r.get("p"))})
+    grids = [("What a code costs", Grid(heads, costs))]
+    for key, name in _LEFT:
+        rows = tuple((n, *(_left(cells.get((n, p), {}), key) for p in raw)) for n in names)
+        columns = (Head("Code", numeric=False), *(Head(f"p = {number(p)}", "", "modelled") for p in raw))
+        grids.append((f"{name}, by raw bit-error probability p", Grid(columns, rows)))
+    return grids
+
+
+def _left(row: Mapping[str, Any], key: str) -> str:
+    return number(row.get(key)) + (" hurts" if key == "residual_p" and row.get("hurts") else "")
+
+
+def parameter_grid(parameters: Sequence[Mapping[str, Any]]) -> Grid | None:
+    """Effective values with unit, origin and source."""
+    if not parameters:
+        return None
+    heads = tuple(Head(n, numeric=n == "Value") for n in ("Parameter", "Value", "Unit", "Origin", "Source"))
+    rows = []
+    for p in parameters:
+        value = plain(p.get("value", ""), 200)
+        match = _WITH_UNIT.fullmatch(value)
+        origin = str(p.get("origin", ""))
+        rows.append(
+            (
+                plain(p.get("path", ""), 120),
+                match[1] if match else value,
+                match[2] if match else "",
+                ORIGINS.get(origin, plain(origin, 40)),
+                plain(p.get("source") or "", 400),
+            )
+        )
+    return Grid(heads, tuple(rows))
