@@ -71,7 +71,8 @@ def naive_refresh_s(codes: tuple[np.ndarray, ...]) -> float:
 def line(what: str, goal_s: float, median_s: float, extra: str = "") -> None:
     verdict = "ok" if median_s <= goal_s else "MISSED"
     print(
-        f"{what:<78} goal {goal_s:7.3g} s   median {median_s:8.4f} s   ratio {median_s / goal_s:6.2f}  {verdict} {extra}"
+        f"{what:<78} goal {goal_s:7.3g} s   median {median_s:8.4f} s   ratio {median_s / goal_s:6.2f}  "
+        f"{verdict} {extra}"
     )
 
 

@@ -37,6 +37,7 @@ class Aging:
             (4, self.samples), dtype=np.int64
         )
         self.counts = WordCounts()
+        self.reloaded_bits = 0
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
 
     def age(self) -> None:
@@ -180,6 +181,7 @@ class Aging:
             state = WordState(region.code, mine, self._wearing(region, mine, seed), region.word_bits)
             outcome = state.run(by_unit[units[0]])
             self.counts.add(outcome.counts.values())
+            self.reloaded_bits += outcome.counts.reloaded * region.code.k
             for sample in outcome.samples:
                 self._apply(region, sample)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.ecc import MenuEntry
-from qtaml_hw.memory.cells import FixedCells, PoissonCells
+from qtaml_hw.memory.cells import FixedCells
 from qtaml_hw.memory.commands import CommandLog
 from qtaml_hw.memory.exposure import Exposure
 from qtaml_hw.memory.geometry import ArrayLayout
@@ -26,7 +26,7 @@ class HistoryBook:
 
     def __init__(self, layout: ArrayLayout, log: CommandLog, exposure: Exposure) -> None:
         self.layout, self.log, self.exposure, self.schedule = layout, log, exposure, exposure.schedule
-        self.law = {PoissonCells: "poisson", FixedCells: "fixed"}.get(type(exposure.cell), "retention")
+        self.law = exposure.law
         self.rewrites = max(len(times) for times in log.write_s)
         self._histories: dict[tuple[int, int, bool, float], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}

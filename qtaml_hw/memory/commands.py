@@ -10,7 +10,7 @@ much later: a stall); every other command waits for the bank.  A command takes e
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,21 @@ class CommandLog:
     def scrubs(self) -> int:
         """Bank scrubs."""
         return sum(len(times) for times in self.scrub_s)
+
+    def until(self, time_s: float) -> CommandLog:
+        """The commands that started up to a time (busy time, stalls and latencies stay those of the whole log)."""
+        if all(len(t) == 0 or t[-1] <= time_s for t in (*self.refresh_s, *self.scrub_s, *self.write_s, self.read_s)):
+            return self
+        early = self.read_s <= time_s
+        return replace(
+            self,
+            refresh_s=tuple(t[t <= time_s] for t in self.refresh_s),
+            scrub_s=tuple(t[t <= time_s] for t in self.scrub_s),
+            write_s=tuple(t[t <= time_s] for t in self.write_s),
+            read_s=self.read_s[early],
+            read_tensor=self.read_tensor[early],
+            read_bank=self.read_bank[early],
+        )
 
     def events(self) -> list[tuple[float, str, int, int]]:
         """(time_s, action, bank, tensor or row class or -1) of every command, in order of time."""

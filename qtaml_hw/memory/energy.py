@@ -14,7 +14,8 @@ from qtaml_hw.memory.geometry import ArrayLayout
 from qtaml_hw.memory.schedule import Schedule
 
 Int64 = NDArray[np.int64]
-ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "leakage")
+ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage")
+BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Computing's energy problem", ISSCC 2014, 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class EnergyCosts:
     decode_j: Mapping[str, float]
     encode_j: Mapping[str, float]
     source: str
+    backing_j_per_bit: float = BACKING_J_PER_BIT
 
 
 def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
@@ -60,32 +62,42 @@ def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
     )
 
 
-def spent(
-    layout: ArrayLayout, schedule: Schedule, log: CommandLog, words: Mapping[str, Int64], costs: EnergyCosts
-) -> dict[str, float]:
-    """Joules by action over the horizon; ``words`` int64 [tensors] of ECC words by menu entry.
+@dataclass(frozen=True, eq=False)
+class EnergyMeter:
+    """Adds up what a command log spent.
 
-    The first write of the whole image is counted.  A scrub and an ECC-aware refresh decode and encode every ECC word.
+    ``words`` int64 [tensors] of ECC words by menu entry.  The first write of the whole image is counted, and so is
+    its way from the backing store.  A scrub and an ECC-aware refresh decode and encode every ECC word.
     """
-    geometry = layout.geometry
-    reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
-    np.add.at(reads, (log.read_tensor, log.read_bank), 1)
-    image_words = layout.bank_words.sum(axis=0)
-    rewrites = np.array([1 + len(times) for times in log.write_s])
-    passes = np.array([len(times) for times in log.refresh_s]).reshape(geometry.banks, layout.classes)
-    images_refreshed = float(passes.sum()) / layout.groups if schedule.ecc_aware_refresh else 0.0
-    scrubs = log.scrubs / geometry.banks
-    energy = dict.fromkeys(ACTIONS, 0.0)
-    energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
-    energy["write"] = float((rewrites * image_words).sum()) * costs.write_j
-    energy["refresh"] = float((passes * layout.rows_per_group).sum()) * costs.refresh_row_j
-    for name, per_tensor in words.items():
-        total = int(per_tensor.sum())
-        share = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
-        decoded = float((per_tensor * share).sum()) + total * (scrubs + images_refreshed)
-        energy["decode"] += decoded * costs.decode_j[name]
-        energy["encode"] += total * (float(rewrites.mean()) + scrubs + images_refreshed) * costs.encode_j[name]
-        energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
-    dark = sum(p.end_s - p.start_s for p in schedule.phases if not p.powered)
-    energy["leakage"] = costs.leakage_w * (schedule.horizon_s - dark)
-    return energy
+
+    layout: ArrayLayout
+    schedule: Schedule
+    words: Mapping[str, Int64]
+    costs: EnergyCosts
+
+    def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
+        """Joules by action of the commands that started up to a time, and leakage up to it."""
+        layout, costs, log = self.layout, self.costs, log.until(until_s)
+        reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
+        np.add.at(reads, (log.read_tensor, log.read_bank), 1)
+        rewrites = np.array([1 + len(times) for times in log.write_s])
+        passes = np.array([len(times) for times in log.refresh_s]).reshape(-1, layout.classes)
+        energy = dict.fromkeys(ACTIONS, 0.0)
+        energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
+        energy["write"] = float((rewrites * layout.bank_words.sum(axis=0)).sum()) * costs.write_j
+        energy["refresh"] = float((passes * layout.rows_per_group).sum()) * costs.refresh_row_j
+        energy["backing"] = float(rewrites.mean()) * layout.weights * layout.planes * costs.backing_j_per_bit
+        energy["leakage"] = costs.leakage_w * self._powered_s(until_s)
+        scrubs = log.scrubs / layout.geometry.banks
+        corrections = scrubs + (float(passes.mean()) if self.schedule.ecc_aware_refresh else 0.0)
+        images_read = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
+        for name, per_tensor in self.words.items():
+            total = float(per_tensor.sum())
+            energy["decode"] += (float((per_tensor * images_read).sum()) + total * corrections) * costs.decode_j[name]
+            energy["encode"] += total * (float(rewrites.mean()) + corrections) * costs.encode_j[name]
+            energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
+        return energy
+
+    def _powered_s(self, until_s: float) -> float:
+        dark = sum(max(0.0, min(p.end_s, until_s) - p.start_s) for p in self.schedule.phases if not p.powered)
+        return until_s - dark

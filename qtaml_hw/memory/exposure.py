@@ -38,6 +38,21 @@ class Exposure:
     cell: CellModel
     schedule: Schedule
 
+    def __post_init__(self) -> None:
+        for phase in self.schedule.phases:
+            if phase.cell is not None and _law(phase.cell) != self.law:
+                raise ValueError(
+                    f"phase {phase.label!r} has a {_law(phase.cell)} cell and the memory a {self.law} "
+                    f"cell; one run has one law"
+                )
+            if phase.cell is not None and self.law == "fixed":
+                raise ValueError(f"phase {phase.label!r} changes a cell of fixed probabilities, which know no time")
+
+    @property
+    def law(self) -> str:
+        """retention | poisson | fixed."""
+        return _law(self.cell)
+
     @property
     def leaky_state(self) -> int | None:
         """The value that is lost; None for fixed and static cells."""
@@ -93,15 +108,17 @@ class Exposure:
         total = np.zeros(len(time_s))
         for low, high, cell, alive in zip(edges[:-1], edges[1:], cells, powered, strict=True):
             inside = np.clip(time_s - low, 0.0, high - low)
-            if not isinstance(cell, PoissonCells):
-                raise ValueError(f"a phase of a poisson memory needs PoissonCells, not {type(cell).__name__}")
+            assert isinstance(cell, PoissonCells)
             total += inside * cell.rate_per_s / gain if alive else np.where(inside > 0.0, POWER_LOSS_HAZARD, 0.0)
         return total
 
 
+def _law(cell: CellModel) -> str:
+    return {PoissonCells: "poisson", FixedCells: "fixed"}.get(type(cell), "retention")
+
+
 def _retention(cell: CellModel) -> RetentionLaw:
-    if not isinstance(cell, RetentionLaw):
-        raise ValueError(f"a phase of a memory with retention cells needs such a cell, not {type(cell).__name__}")
+    assert isinstance(cell, RetentionLaw)
     return cell
 
 

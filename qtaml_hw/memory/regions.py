@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qtaml_hw.ecc import Code, MenuEntry, ProtectionPlan, WordLayout
 from qtaml_hw.memory.geometry import ArrayLayout
 from qtaml_hw.memory.kernels import pack_words
+from qtaml_hw.memory.schedule import FlaggedPolicy
 
 Codes = NDArray[np.unsignedinteger]
 Int64 = NDArray[np.int64]
@@ -82,15 +83,23 @@ class CodeRegion:
         return self.addresses(words[row], position.astype(np.int64))
 
 
-def code_regions(codes: Sequence[Codes], plan: ProtectionPlan, array: ArrayLayout) -> tuple[CodeRegion, ...]:
-    """The regions of a plan's codes, with the check bits of ``codes`` (flat, tensor by tensor)."""
+def code_regions(
+    codes: Sequence[Codes], plan: ProtectionPlan, array: ArrayLayout, policy: FlaggedPolicy | None = None
+) -> tuple[CodeRegion, ...]:
+    """The regions of a plan's codes, with the check bits of ``codes`` (flat, tensor by tensor).
+
+    ``policy`` replaces what correcting codes do with a word they flag; detecting codes keep theirs.
+    """
     regions: list[CodeRegion] = []
     parity_used = np.zeros(plan.tensors, dtype=np.int64)
     for index, item in enumerate(plan.entries):
         if item.code is None or not np.any(plan.choice == index):
             continue
         layouts = tuple(plan.layout(t, index) for t in range(plan.tensors))
-        regions.append(_region(index, item, layouts, parity_used.copy(), codes, plan, array))
+        region = _region(index, item, layouts, parity_used.copy(), codes, plan, array)
+        if policy is not None and item.kind == "code":
+            region = replace(region, code=region.code.with_policy(policy))
+        regions.append(region)
         parity_used += [layout.parity_bits for layout in layouts]
     return tuple(regions)
 

@@ -9,6 +9,7 @@ from typing import Literal
 from qtaml_hw.memory.cells import CellModel, check_cell
 
 RefreshMode = Literal["burst", "staggered"]
+FlaggedPolicy = Literal["raw", "zero", "reload"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,8 @@ class Schedule:
     inferences_per_s : rate of inferences; each reads every tensor once, in order.
     layer_time_s : compute time of every tensor's layer (empty: limited by the memory); reading overlaps computing.
     reload_times_s : times at which all weights are written anew from a backing store.
+    on_uncorrectable : what a correcting code makes of a flagged word: ``raw`` as read, ``zero``, ``reload`` from the
+        backing store; None keeps each code's own policy.
     phases : not overlapping, ascending.
     """
 
@@ -64,6 +67,7 @@ class Schedule:
     inferences_per_s: float = 0.0
     layer_time_s: tuple[float, ...] = ()
     reload_times_s: tuple[float, ...] = ()
+    on_uncorrectable: FlaggedPolicy | None = None
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
@@ -71,6 +75,8 @@ class Schedule:
             raise ValueError(f"horizon_s must be positive; got {self.horizon_s:g} s")
         if self.refresh_mode not in ("burst", "staggered"):
             raise ValueError(f"refresh_mode must be 'burst' or 'staggered'; got {self.refresh_mode!r}")
+        if self.on_uncorrectable not in (None, "raw", "zero", "reload"):
+            raise ValueError(f"on_uncorrectable must be 'raw', 'zero', 'reload' or None; got {self.on_uncorrectable!r}")
         given = self.refresh_interval_s if isinstance(self.refresh_interval_s, tuple) else (self.refresh_interval_s,)
         for name, value in (*(("refresh_interval_s", v) for v in given), ("scrub_interval_s", self.scrub_interval_s)):
             if value is not None and not (math.isfinite(value) and value > 0.0):

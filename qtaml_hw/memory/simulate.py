@@ -14,7 +14,7 @@ from qtaml_hw.memory.aging import Aging
 from qtaml_hw.memory.book import HistoryBook
 from qtaml_hw.memory.cells import CellModel, check_cell
 from qtaml_hw.memory.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.energy import EnergyCosts, energy_costs, spent
+from qtaml_hw.memory.energy import EnergyCosts, EnergyMeter, energy_costs
 from qtaml_hw.memory.exposure import Exposure
 from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout
 from qtaml_hw.memory.regions import CodeRegion, code_regions
@@ -71,7 +71,7 @@ class Memory:
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
         """ECC words of every entry with a code."""
-        return code_regions(self.codes, self.plan, self.layout)
+        return code_regions(self.codes, self.plan, self.layout, self.schedule.on_uncorrectable)
 
     @cached_property
     def log(self) -> CommandLog:
@@ -91,7 +91,7 @@ class Memory:
         draft = Aging(self, self.book(cell), seed, map_index)
         draft.age()
         words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
-        costs = self.costs if costs is None else costs
+        meter = EnergyMeter(self.layout, self.schedule, words, self.costs if costs is None else costs)
         return Timeline(
             sample_times_s=self.schedule.sample_times_s,
             read_out=tuple(tuple(reads[s] for reads in draft.reads) for s in range(draft.samples)),
@@ -106,10 +106,11 @@ class Memory:
             words_reloaded=draft.counts.reloaded,
             log=self.log,
             horizon_s=self.schedule.horizon_s,
-            energy_j=spent(self.layout, self.schedule, self.log, words, costs),
+            reloaded_bits=draft.reloaded_bits,
+            meter=meter,
             law=draft.law,
             warnings=self.warnings,
-            source=costs.source,
+            source=meter.costs.source,
         )
 
     @cached_property

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.memory.commands import CommandLog
+from qtaml_hw.memory.energy import EnergyMeter
 
 Codes = NDArray[np.unsignedinteger]
 Float64 = NDArray[np.float64]
@@ -24,7 +27,7 @@ class Timeline:
     decoding; ``words_corrected`` and ``words_uncorrectable``, ECC words that this read-out changed or flagged.
 
     Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable
-    (each time it was found), words reloaded from the backing store.  ``energy_j`` by action, joules.
+    (each time it was found), words reloaded from the backing store and their data bits.
     """
 
     sample_times_s: tuple[float, ...]
@@ -40,7 +43,8 @@ class Timeline:
     words_reloaded: int
     log: CommandLog = field(repr=False)
     horizon_s: float
-    energy_j: Mapping[str, float]
+    reloaded_bits: int
+    meter: EnergyMeter = field(repr=False)
     law: str
     warnings: tuple[str, ...]
     source: str
@@ -84,6 +88,30 @@ class Timeline:
     def events(self) -> list[tuple[float, str, int, int]]:
         """(time_s, action, bank, tensor or row class or -1) of every bank command."""
         return self.log.events()
+
+    @cached_property
+    def energy_j(self) -> Mapping[str, float]:
+        """Joules by action over the horizon."""
+        energy = self.meter.spent(self.log, self.horizon_s)
+        energy["backing"] += self.reloaded_bits * self.meter.costs.backing_j_per_bit
+        return MappingProxyType(energy)
+
+    def power_w(self, edges_s: Sequence[float]) -> dict[str, Float64]:
+        """Average watts by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
+
+        The first write belongs to the time before 0 and words reloaded by corrections are left out.
+        """
+        edges = np.asarray(edges_s, dtype=np.float64)
+        if (
+            edges.ndim != 1
+            or edges.size < 2
+            or np.any(np.diff(edges) <= 0.0)
+            or edges[0] < 0.0
+            or edges[-1] > self.horizon_s
+        ):
+            raise ValueError(f"edges must ascend within 0 to the horizon of {self.horizon_s:g} s; got {edges.tolist()}")
+        spent = [self.meter.spent(self.log, t) for t in edges.tolist()]
+        return {a: np.diff([s[a] for s in spent]) / np.diff(edges) for a in spent[0]}
 
     @property
     def total_energy_j(self) -> float:

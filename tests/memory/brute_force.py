@@ -1,11 +1,12 @@
 """The plain twin of the simulated memory: every bit is aged at every event, one by one, and whole words are decoded.
 
-It shares with the package only the source of randomness (each cell's uniform, and the draw of later lifetimes), the codes'
-encode and decode of whole words, and the command log.
+It shares with the package only the source of randomness (each cell's uniform, and the draw of later lifetimes), the
+codes' encode and decode of whole words, and the command log.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -42,12 +43,12 @@ class Bit:
     p: tuple[float, float] = (0.0, 0.0)
     gain: float = 1.0
     value: int = 0
-    restored_s: float = 0.0
-    leaky_since_s: float = 0.0
+    damage: float = 0.0  # share of the retention time that passed since the last restore
+    leaky_since: float = 0.0  # in expected losses
     life: int = 0
     epoch: int = 0
     later_lives: tuple[int, int] = (0, 0)  # (draw key offset is added per epoch) region, key
-    lifetime_s: float = math.inf
+    lifetime: float = math.inf
 
 
 @dataclass
@@ -177,30 +178,50 @@ class BruteForce:
 
     def _write(self, bit: Bit, time_s: float, epoch: int) -> None:
         """Store what belongs there; a memoryless cell starts its first lifetime."""
-        bit.epoch, bit.life, bit.value, bit.restored_s = epoch, 0, bit.written, time_s
+        bit.epoch, bit.life, bit.value, bit.damage = epoch, 0, bit.written, 0.0
         if isinstance(self.cell, PoissonCells):
             self._start_life(bit, time_s)
 
+    def _spells(self, start_s: float, end_s: float) -> list[tuple[float, object, bool]]:
+        """(seconds, cell model, powered) of every piece of a stretch of time."""
+        cuts = {start_s, end_s}
+        for phase in self.memory.schedule.phases:
+            cuts |= {t for t in (phase.start_s, phase.end_s) if start_s < t < end_s}
+        edges = sorted(cuts)
+        out = []
+        for low, high in itertools.pairwise(edges):
+            phase = self.memory.schedule.phase_at(0.5 * (low + high))
+            cell = self.cell if phase is None or phase.cell is None else phase.cell
+            out.append((high - low, cell, phase is None or phase.powered))
+        return out
+
+    def _losses(self, time_s: float, gain: float) -> float:
+        """Expected losses of a memoryless cell from 0 to a time."""
+        return sum(s * c.rate_per_s / gain if powered else 64.0 for s, c, powered in self._spells(0.0, time_s))
+
     def _start_life(self, bit: Bit, time_s: float) -> None:
-        bit.leaky_since_s = time_s
+        bit.leaky_since = self._losses(time_s, bit.gain)
         u = bit.uniforms[bit.epoch]
         if bit.life:
             region, key = bit.later_lives
             draw = lifetime_key(self.seeds[bit.epoch], self.map_index, region)
             u = float(fresh_uniform(draw, np.array([key]), np.array([bit.life]))[0])
-        rate = self.cell.rate_per_s / bit.gain
-        bit.lifetime_s = -math.log1p(-u) / rate if u < 1.0 and rate > 0.0 else math.inf
+        bit.lifetime = -math.log1p(-u) if u < 1.0 else math.inf
 
-    def _age(self, bit: Bit, time_s: float) -> None:
+    def _age(self, bit: Bit, since_s: float, time_s: float) -> None:
         if isinstance(self.cell, FixedCells):
             bit.value = bit.written ^ (bit.uniforms[0] < bit.p[bit.written])
-        elif bit.value != self.cell.leaky_state:
             return
-        elif isinstance(self.cell, PoissonCells):
-            if time_s - bit.leaky_since_s >= bit.lifetime_s:
+        if isinstance(self.cell, PoissonCells):
+            if bit.value == self.cell.leaky_state and self._losses(time_s, bit.gain) - bit.leaky_since >= bit.lifetime:
                 bit.value = 1 - bit.value
                 bit.life += 1
-        elif bit.gain * float(self.cell.retention_quantile(bit.uniforms[0])) < time_s - bit.restored_s:
+            return
+        for seconds, cell, powered in self._spells(since_s, time_s):
+            bit.damage += (
+                seconds / (bit.gain * float(cell.retention_quantile(bit.uniforms[0]))) if powered else math.inf
+            )
+        if bit.damage > 1.0 and bit.value == self.cell.leaky_state:
             bit.value = 1 - bit.value
 
     def _set(self, bit: Bit, value: int, time_s: float) -> None:
@@ -210,6 +231,10 @@ class BruteForce:
         bit.value = value
 
     # ---- one word
+
+    def _policy(self, code) -> str:
+        chosen = self.memory.schedule.on_uncorrectable
+        return code.policy if chosen is None or code.t == 0 else chosen
 
     def _decode(self, word: Word):
         code = menu_entry(self.memory.plan.menu[word.entry]).code
@@ -222,14 +247,14 @@ class BruteForce:
         code, decoded = self._decode(word)
         if bool(decoded.uncorrectable):
             self.counts["uncorrectable"] += 1
-            if code.policy == "reload":
+            if self._policy(code) == "reload":
                 self.counts["reloaded"] += 1
                 self._store(word, [0 if b is None else b.written for b in word.data], code, time_s)
         elif bool(decoded.corrected):
             self.counts[kind] += 1
             self._store(word, decoded.data.tolist(), code, time_s)
         for bit in word.bits:
-            bit.restored_s = time_s
+            bit.damage = 0.0
 
     def _store(self, word: Word, data: list[int], code, time_s: float) -> None:
         data = [0 if b is None else int(d) for b, d in zip(word.data, data, strict=True)]
@@ -256,11 +281,12 @@ class BruteForce:
         return sorted(out, key=lambda e: e[:2])
 
     def run(self) -> list[dict]:
-        samples = []
+        samples, now = [], 0.0
         for time_s, _, kind, where in self.events():
             exact = self.memory.schedule.sample_times_s[where[0]] if kind == "sample" else time_s
             for bit in self._all():
-                self._age(bit, exact)
+                self._age(bit, now, exact)
+            now = max(now, exact)
             if kind == "sample":
                 samples.append(self._sample())
             elif kind in ("refresh", "correct", "read"):
@@ -281,7 +307,7 @@ class BruteForce:
 
         for bit in self._all():
             if here(bit.place):
-                bit.restored_s = time_s
+                bit.damage = 0.0
         if kind == "correct":
             for word in self.words:
                 if here(word.home):
@@ -305,9 +331,9 @@ class BruteForce:
                 if address is None:
                     continue
                 value = int(decoded.data[j])
-                if flagged and code.policy == "reload":
+                if flagged and self._policy(code) == "reload":
                     value = word.data[j].written
-                if flagged and code.policy == "zero":
+                if flagged and self._policy(code) == "zero":
                     value = 0
                     if menu_entry(self.memory.plan.menu[word.entry]).zeroes_weight:
                         zeroed.append(address[:2])

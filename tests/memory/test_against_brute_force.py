@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, PoissonCells, Schedule
+from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, Schedule
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
-EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "60"))
 
 
 def random_plan(rng: np.random.Generator, sizes: list[int], planes: int) -> ProtectionPlan:
@@ -34,14 +34,34 @@ def random_geometry(rng: np.random.Generator, planes: int) -> ArrayGeometry:
     )  # fmt: skip
 
 
-def random_schedule(rng: np.random.Generator, classes: int) -> Schedule:
+def random_phases(rng: np.random.Generator, cell, horizon_s: float) -> tuple[Phase, ...]:
+    """Up to two stretches at another temperature, without refresh, or without power."""
+    cuts = np.sort(rng.uniform(0, horizon_s, 4)).tolist()
+    phases = []
+    for start, end in ((cuts[0], cuts[1]), (cuts[2], cuts[3]))[: rng.integers(3)]:
+        factor = float(10 ** rng.uniform(-1, 1))
+        other = None
+        if isinstance(cell, UniformLife):
+            other = UniformLife(cell.longest_s * factor, cell.leaky_state)
+        elif isinstance(cell, PoissonCells):
+            other = PoissonCells(cell.rate_per_s * factor, cell.leaky_state)
+        phases.append(Phase(start, end, "other", other, bool(rng.integers(2)), powered=bool(rng.random() < 0.7)))
+    return tuple(phases)
+
+
+def random_schedule(rng: np.random.Generator, classes: int, cell) -> Schedule:
     horizon = 20e-6
+    phases = random_phases(rng, cell, horizon)
+    dark = [(p.start_s, p.end_s) for p in phases if not p.powered]
+    samples = [t for t in rng.uniform(0, horizon, rng.integers(1, 4)).tolist() if not any(a <= t < b for a, b in dark)]
     interval = tuple(float(x) for x in rng.uniform(0.8e-6, 9e-6, classes))
     refresh = (None, interval[0], interval)[rng.integers(3)]
     return Schedule(
         horizon_s=horizon, refresh_interval_s=refresh, refresh_mode=("burst", "staggered")[rng.integers(2)],
-        ecc_aware_refresh=bool(rng.integers(2)), scrub_interval_s=(None, float(rng.uniform(1.5e-6, 9e-6)))[rng.integers(2)],
-        sample_times_s=tuple(sorted(rng.uniform(0, horizon, rng.integers(1, 4)).tolist())),
+        ecc_aware_refresh=bool(rng.integers(2)), scrub_interval_s=(None, float(rng.uniform(1.5e-6,
+        9e-6)))[rng.integers(2)], sample_times_s=tuple(sorted(samples)),
+        phases=phases,
+        on_uncorrectable=(None, "raw", "zero", "reload")[rng.integers(4)],
         inferences_per_s=float(rng.choice([0.0, 2e5])),
         reload_times_s=tuple(sorted(rng.uniform(0, horizon, rng.integers(0, 3)).tolist())) if rng.integers(2) else (),
     )  # fmt: skip
@@ -65,17 +85,25 @@ def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
     sizes = rng.integers(2, 14, rng.integers(1, 4)).tolist()
     codes = tuple(rng.integers(0, 2**planes, n).astype(np.uint8) for n in sizes)
     plan, geometry = random_plan(rng, sizes, planes), random_geometry(rng, planes)
-    schedule = random_schedule(rng, int(geometry.classes_of(planes).max()) + 1)
-    memory = Memory(codes, planes, plan, geometry, schedule, zero_code=int(rng.choice([0, 2 ** (planes - 1)])))
     cell = random_cell(rng, planes)
+    schedule = random_schedule(rng, int(geometry.classes_of(planes).max()) + 1, cell)
+    memory = Memory(codes, planes, plan, geometry, schedule, zero_code=int(rng.choice([0, 2 ** (planes - 1)])))
     map_index = int(rng.integers(4))
     timeline = memory.run(cell, seed=seed, map_index=map_index)
     brute = BruteForce(memory, cell, seed, map_index)
     for s, expected in enumerate(brute.run()):
         for got, want in zip(timeline.read_out[s], expected["codes"], strict=True):
             np.testing.assert_array_equal(got, want)
-        found = {"data": timeline.flips_data[s], "parity": timeline.flips_parity[s],
-                 "corrected": timeline.words_corrected[s], "uncorrectable": timeline.words_uncorrectable[s]}  # fmt: skip
+        found = {
+            "data": timeline.flips_data[s],
+            "parity": timeline.flips_parity[s],
+            "corrected": timeline.words_corrected[s],
+            "uncorrectable": timeline.words_uncorrectable[s],
+        }
         assert found == {k: expected[k] for k in found}
-    assert {"scrub": timeline.scrub_corrected, "refresh": timeline.refresh_corrected,
-            "uncorrectable": timeline.corrections_uncorrectable, "reloaded": timeline.words_reloaded} == brute.counts  # fmt: skip
+    assert brute.counts == {
+        "scrub": timeline.scrub_corrected,
+        "refresh": timeline.refresh_corrected,
+        "uncorrectable": timeline.corrections_uncorrectable,
+        "reloaded": timeline.words_reloaded,
+    }
