@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic_core import core_schema
 
 from qtaml_hw.config.problems import choose
@@ -41,7 +41,19 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
-ScalarAsList = BeforeValidator(_as_list)
+@dataclass(frozen=True)
+class _ScalarAsList:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        listed = handler(schema)
+        return {"anyOf": [listed, listed["items"]]}
+
+
+ScalarAsList = _ScalarAsList()
 """A single value where a list is meant: ``at: 1 ms`` is ``at: [1 ms]``."""
 
 

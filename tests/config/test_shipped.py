@@ -29,8 +29,7 @@ def test_there_is_one_study_for_every_question() -> None:
 def test_quickstart_sweeps_oxide_over_three_policies() -> None:
     points = load_study(CONFIGS[[file.stem for file in CONFIGS].index("quickstart")]).points()
     assert {point.study.protection.policy for point in points} == {"none", "uniform", "tac"}
-    thickness = sorted({point.study.cell.t_ox_m for point in points})
-    assert (thickness[0], thickness[-1]) == (1.5e-9, 2.0e-9)
+    assert len({point.study.cell.t_ox_m for point in points}) >= 4
     assert len(points) == len({point.study.identity() for point in points})
 
 
