@@ -19,7 +19,7 @@ from qtaml_hw.faults._dense import (
     tail_word,
 )
 from qtaml_hw.faults._rates import GroupRates
-from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, first_uniforms, sparse_flips
+from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, draw_arrivals, first_uniforms, keep_flips
 from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw
 from qtaml_hw.faults._uniform import DIGITS, TAIL_BITS, compiled_uniform_of_word, poisson_tables
 
@@ -39,60 +39,61 @@ class Program(NamedTuple):
     digits: U32
     tail: U64
     open_cells: np.uint32
-    levels: int
-    full_levels: int
+    visit: tuple[int, int]
     symmetric: bool
     tables: tuple[U64, I64]
 
 
 def program(rates: GroupRates) -> Program:
     """The kernel's argument for these rates."""
-    return Program(rates.probability, rates.digits, rates.tail, rates.open_cells, rates.levels, rates.full_levels,
+    return Program(rates.probability, rates.digits, rates.tail, rates.open_cells, (rates.levels, rates.full_levels),
                    rates.symmetric, poisson_tables())
 
 
 class Scratch(NamedTuple):
-    """Work space of one thread: 28 KiB, whatever the size of the weights, and 64 KiB for wide codes."""
+    """Work space of one thread: under 200 KiB whatever the size of the weights."""
 
     lanes: U32
     undecided: U32
     segment: U8
     flipped: NDArray[np.int32]
+    uniform: F64
     chunk: U8
 
 
 def scratch() -> Scratch:
     """Fresh work space."""
-    return Scratch(np.empty((3, LANES), dtype=np.uint32), np.empty(LANES, dtype=np.uint32),
+    return Scratch(np.empty((3, LANES), dtype=np.uint32), np.empty(CHUNK_BYTES // 4, dtype=np.uint32),
                    np.zeros(SEGMENT_BYTES, dtype=np.uint8), np.empty(MOST_ARRIVALS, dtype=np.int32),
-                   np.empty(CHUNK_BYTES, dtype=np.uint8))
+                   np.empty(MOST_ARRIVALS, dtype=np.float64), np.empty(CHUNK_BYTES, dtype=np.uint8))
 
 
 @njit()
-def flip_segment(segment: U8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
-    """Dense flips of one whole segment, bytes ``start`` .. of the chunk."""
-    words = segment.view(np.uint32)
+def flip_segments(part: U8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
+    """Dense flips of whole segments, bytes ``start`` .. of the chunk."""
+    words = part.view(np.uint32)
+    undecided = work.undecided[: words.size]
     if todo.symmetric:
-        flip_words(words, work.lanes, todo.digits, todo.open_cells, work.undecided)
+        flip_words(words, work.lanes, todo.digits, todo.open_cells, undecided)
     else:
-        flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, work.undecided)
-    settle(segment, work.undecided.view(np.uint64), tail_key, start, todo.tail)
+        flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, undecided)
+    settle(part, start, undecided.view(np.uint64), tail_key, todo.tail)
 
 
 @njit()
 def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) -> None:
     """Flip the cells of one byte group of one chunk (at most ``CHUNK_BYTES`` bytes) in place."""
-    found = sparse_flips(chunk, chunk_key, todo.levels, todo.full_levels, todo.probability, todo.tables, work.flipped)
+    found = draw_arrivals(8 * chunk.size, chunk_key, todo.visit, todo.tables, work.flipped, work.uniform)
+    found = keep_flips(chunk, work.flipped, work.uniform, found, todo.probability)
     if todo.open_cells:
         seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), work.lanes)
         tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
         whole = chunk.size // SEGMENT_BYTES * SEGMENT_BYTES
-        for start in range(0, whole, SEGMENT_BYTES):
-            flip_segment(chunk[start : start + SEGMENT_BYTES], start, tail_key, todo, work)
-        if whole < chunk.size:
-            rest = chunk.size - whole
+        flip_segments(chunk[:whole], 0, tail_key, todo, work)
+        rest = chunk.size - whole
+        if rest:
             work.segment[:rest] = chunk[whole:]
-            flip_segment(work.segment, whole, tail_key, todo, work)
+            flip_segments(work.segment, whole, tail_key, todo, work)
             chunk[whole:] = work.segment[:rest]
     apply_flips(chunk, work.flipped, found)
 
@@ -137,7 +138,7 @@ def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64
             if top < limit:
                 word = top | tail_word(tail_key, start + offset, plane)
                 if word < limit:
-                    uniform[start + offset] = compiled_uniform_of_word(word)
+                    uniform[start + offset] = compiled_uniform_of_word(np.int64(word))
 
 
 @njit(nogil=True)

@@ -10,10 +10,11 @@ of W from a counter of their own.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.np.unsafe.ndarray import to_fixed_tuple as _to_fixed_tuple
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
@@ -23,6 +24,8 @@ from qtaml_hw.faults._uniform import DIGITS, TAIL_BITS
 LANES: Final = 512
 SEGMENT_BYTES: Final = 4 * LANES
 LANE_MULTIPLIER: Final = 3_323_815_723
+
+to_fixed_tuple: Any = _to_fixed_tuple  # an intrinsic: the compiler passes its first argument itself
 
 _MULTIPLIER = np.uint32(LANE_MULTIPLIER)
 _S8, _S16, _S24 = np.uint32(8), np.uint32(16), np.uint32(24)
@@ -54,50 +57,55 @@ def lane_step(x: np.uint32, y: np.uint32, z: np.uint32) -> tuple[np.uint32, np.u
 
 @njit()
 def flip_words(words: U32, lanes: U32, digits: U32, open_cells: np.uint32, undecided: U32) -> None:
-    """Flip one segment in place where both directions have the same thresholds; leave the undecided cells marked."""
+    """Flip whole segments in place where both directions have the same thresholds; leave undecided cells marked."""
     x_lane, y_lane, z_lane = lanes[0], lanes[1], lanes[2]
     n = to_fixed_tuple(digits[0], DIGITS)
     d = to_fixed_tuple(digits[1], DIGITS)
     first = digits[4, 0] & open_cells
-    for i in range(undecided.size):
-        x, y, z = x_lane[i], y_lane[i], z_lane[i]
-        open_, flips = open_cells, first
-        open_ &= x ^ n[0]
-        flips ^= open_ & d[0]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[1]
-        flips ^= open_ & d[1]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[2]
-        flips ^= open_ & d[2]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[3]
-        flips ^= open_ & d[3]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[4]
-        flips ^= open_ & d[4]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[5]
-        flips ^= open_ & d[5]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[6]
-        flips ^= open_ & d[6]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[7]
-        flips ^= open_ & d[7]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[8]
-        flips ^= open_ & d[8]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[9]
-        flips ^= open_ & d[9]
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[10]
-        flips ^= open_ & d[10]
-        x, y, z = lane_step(x, y, z)
-        x_lane[i], y_lane[i], z_lane[i] = x, y, z
-        words[i] ^= flips
-        undecided[i] = open_
+    for start in range(0, words.size, LANES):
+        segment, marks = words[start : start + LANES], undecided[start : start + LANES]
+        for i in range(LANES):
+            x, y, z = x_lane[i], y_lane[i], z_lane[i]
+            open_, flips = open_cells, first
+            open_ &= x ^ n[0]
+            flips ^= open_ & d[0]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[1]
+            flips ^= open_ & d[1]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[2]
+            flips ^= open_ & d[2]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[3]
+            flips ^= open_ & d[3]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[4]
+            flips ^= open_ & d[4]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[5]
+            flips ^= open_ & d[5]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[6]
+            flips ^= open_ & d[6]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[7]
+            flips ^= open_ & d[7]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[8]
+            flips ^= open_ & d[8]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[9]
+            flips ^= open_ & d[9]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[10]
+            flips ^= open_ & d[10]
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[11]
+            flips ^= open_ & d[11]
+            x, y, z = lane_step(x, y, z)
+            x_lane[i], y_lane[i], z_lane[i] = x, y, z
+            segment[i] ^= flips
+            marks[i] = open_
 
 
 @njit()
@@ -109,80 +117,75 @@ def flip_words_by_bit(words: U32, lanes: U32, digits: U32, open_cells: np.uint32
     a = to_fixed_tuple(digits[2], DIGITS)
     b = to_fixed_tuple(digits[3], DIGITS)
     first = digits[4, 0]
-    for i in range(undecided.size):
-        x, y, z = x_lane[i], y_lane[i], z_lane[i]
-        data = words[i]
-        open_ = open_cells
-        flips = (first ^ (data & a[0])) & open_cells
-        open_ &= x ^ n[0] ^ (data & a[0])
-        flips ^= open_ & (d[0] ^ (data & b[0]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[1] ^ (data & a[1])
-        flips ^= open_ & (d[1] ^ (data & b[1]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[2] ^ (data & a[2])
-        flips ^= open_ & (d[2] ^ (data & b[2]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[3] ^ (data & a[3])
-        flips ^= open_ & (d[3] ^ (data & b[3]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[4] ^ (data & a[4])
-        flips ^= open_ & (d[4] ^ (data & b[4]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[5] ^ (data & a[5])
-        flips ^= open_ & (d[5] ^ (data & b[5]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[6] ^ (data & a[6])
-        flips ^= open_ & (d[6] ^ (data & b[6]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[7] ^ (data & a[7])
-        flips ^= open_ & (d[7] ^ (data & b[7]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[8] ^ (data & a[8])
-        flips ^= open_ & (d[8] ^ (data & b[8]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[9] ^ (data & a[9])
-        flips ^= open_ & (d[9] ^ (data & b[9]))
-        x, y, z = lane_step(x, y, z)
-        open_ &= x ^ n[10] ^ (data & a[10])
-        flips ^= open_ & (d[10] ^ (data & b[10]))
-        x, y, z = lane_step(x, y, z)
-        x_lane[i], y_lane[i], z_lane[i] = x, y, z
-        words[i] = data ^ flips
-        undecided[i] = open_
+    for start in range(0, words.size, LANES):
+        segment, marks = words[start : start + LANES], undecided[start : start + LANES]
+        for i in range(LANES):
+            x, y, z = x_lane[i], y_lane[i], z_lane[i]
+            data = segment[i]
+            open_, flips = open_cells, (first ^ (data & a[0])) & open_cells
+            open_ &= x ^ n[0] ^ (data & a[0])
+            flips ^= open_ & (d[0] ^ (data & b[0]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[1] ^ (data & a[1])
+            flips ^= open_ & (d[1] ^ (data & b[1]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[2] ^ (data & a[2])
+            flips ^= open_ & (d[2] ^ (data & b[2]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[3] ^ (data & a[3])
+            flips ^= open_ & (d[3] ^ (data & b[3]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[4] ^ (data & a[4])
+            flips ^= open_ & (d[4] ^ (data & b[4]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[5] ^ (data & a[5])
+            flips ^= open_ & (d[5] ^ (data & b[5]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[6] ^ (data & a[6])
+            flips ^= open_ & (d[6] ^ (data & b[6]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[7] ^ (data & a[7])
+            flips ^= open_ & (d[7] ^ (data & b[7]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[8] ^ (data & a[8])
+            flips ^= open_ & (d[8] ^ (data & b[8]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[9] ^ (data & a[9])
+            flips ^= open_ & (d[9] ^ (data & b[9]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[10] ^ (data & a[10])
+            flips ^= open_ & (d[10] ^ (data & b[10]))
+            x, y, z = lane_step(x, y, z)
+            open_ &= x ^ n[11] ^ (data & a[11])
+            flips ^= open_ & (d[11] ^ (data & b[11]))
+            x, y, z = lane_step(x, y, z)
+            x_lane[i], y_lane[i], z_lane[i] = x, y, z
+            segment[i] = data ^ flips
+            marks[i] = open_
 
 
 @njit()
-def settle(segment: U8, undecided: U64, tail_key: np.uint64, start: int, tail: U64) -> None:
-    """Decide the undecided cells of a segment (bytes ``start`` .. of the chunk) by the rest of their words."""
-    for group in range(0, undecided.size, 4):
-        if undecided[group] | undecided[group + 1] | undecided[group + 2] | undecided[group + 3]:
-            for i in range(group, group + 4):
-                left = undecided[i]
+def settle(chunk: U8, start: int, undecided: U64, tail_key: np.uint64, tail: U64) -> None:
+    """Decide the undecided cells by the rest of their words; ``chunk[0]`` is byte ``start`` of its chunk."""
+    eighth = undecided.size // 8
+    u = undecided.reshape(8, eighth)
+    u0, u1, u2, u3, u4, u5, u6, u7 = u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7]
+    for i in range(eighth):
+        if u0[i] | u1[i] | u2[i] | u3[i] | u4[i] | u5[i] | u6[i] | u7[i]:
+            for part in range(8):
+                left = u[part, i]
                 while left:
-                    lowest = left & (~left + _ONE_64)
-                    left ^= lowest
-                    settle_cell(segment, 64 * i + bit_index(lowest), tail_key, start, tail)
+                    settle_cell(chunk, start, 64 * (part * eighth + i) + trailing_zeros(left), tail_key, tail)
+                    left &= left - _ONE_64
 
 
 @njit(inline="always")
-def bit_index(power: np.uint64) -> int:
-    """log2 of a power of two."""
-    index = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if power >> np.uint64(index + step):
-            index += step
-    return index
-
-
-@njit(inline="always")
-def settle_cell(segment: U8, cell: int, tail_key: np.uint64, start: int, tail: U64) -> None:
-    """Flip one cell of a segment if the bits of W beyond the digits are below its threshold."""
+def settle_cell(chunk: U8, start: int, cell: int, tail_key: np.uint64, tail: U64) -> None:
+    """Flip one cell if the bits of W beyond the digits are below its threshold."""
     byte, plane = cell >> 3, cell & 7
-    stored = (segment[byte] >> np.uint8(plane)) & np.uint8(1)
-    rest = tail_word(tail_key, start + byte, plane)
-    if rest < tail[8 * stored + plane]:
-        segment[byte] ^= np.uint8(1 << plane)
+    stored = np.int64(chunk[byte] >> np.uint8(plane)) & 1
+    below = tail_word(tail_key, start + byte, plane) < tail[8 * stored + plane]
+    chunk[byte] ^= np.uint8(np.int64(below) << plane)
 
 
 @njit(inline="always")

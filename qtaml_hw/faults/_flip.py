@@ -52,6 +52,8 @@ def flip_bits(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, *, seed: int,
     ValueError : another dtype, a probability outside [0, 1], a wrong number of planes, a key that is not a whole
         number, or an ``out`` that does not fit.
     """
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1; got {threads}")
     if codes.dtype not in CODE_TYPES:
         raise ValueError(f"codes must be uint8, uint16 or uint32 (bit patterns, not signed values); got {codes.dtype}; "
                          "for int8 values pass codes.view(numpy.uint8)")

@@ -19,7 +19,8 @@ def compile_notice(kernel: Any) -> Iterator[None]:
     if getattr(kernel, "signatures", True):
         yield
         return
-    timer = threading.Timer(PATIENCE_S, _log.warning, ("compiling the bit-flip kernels (once; cached on disk for later runs)",))
+    message = "compiling the bit-flip kernels (once; cached on disk for later runs)"
+    timer = threading.Timer(PATIENCE_S, _log.warning, (message,))
     timer.daemon = True
     timer.start()
     try:

@@ -81,5 +81,5 @@ def group_rates(p01: NDArray[np.float64], p10: NDArray[np.float64]) -> GroupRate
 
 def _words(bits: NDArray[np.uint64]) -> NDArray[np.uint32]:
     """Eight plane bits [..., 8] repeated over the four bytes of a 32-bit word."""
-    byte = (bits << np.arange(8, dtype=np.uint64)).sum(axis=-1)
-    return (byte * np.uint64(0x01010101)).astype(np.uint32)
+    byte = np.bitwise_or.reduce(bits << np.arange(8, dtype=np.uint64), axis=-1)
+    return np.asarray(byte * np.uint64(0x01010101), dtype=np.uint32)

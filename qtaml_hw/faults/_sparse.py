@@ -20,13 +20,14 @@ MOST_ARRIVALS: Final = LEVELS * TABLE_WIDTH  # more can not be drawn in one chun
 _POSITION_SHIFT = np.uint64(64 - POSITION_BITS)
 _TIME_MASK = np.uint64((1 << (64 - POSITION_BITS)) - 1)
 _TOP_BYTE = np.uint64(56)
-_FIRST = np.uint64(1)
+_FIRST, _S3, _SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
 
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
+Tables = tuple[U64, I64]
 
 
 @njit(inline="always")
@@ -40,26 +41,34 @@ def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
 
 
 @njit()
-def sparse_flips(
-    chunk: U8, chunk_key: np.uint64, levels: int, full_levels: int, probability: F64, tables: tuple[U64, I64],
-    flipped: I32,
-) -> int:
-    """List the cells of a chunk that flip by their arrivals, as ``2 * cell + stored bit``; returns how many."""
+def draw_arrivals(cells: int, chunk_key: np.uint64, visit: tuple[int, int], tables: Tables, arrived: I32,
+                  uniform: F64) -> int:
+    """List the arrivals of a chunk in the first ``visit[0]`` levels: cell, and U (0 in the first ``visit[1]`` levels)."""
     found = 0
-    cells = 8 * chunk.size
-    for level in range(levels):
+    for level in range(visit[0]):
         key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))
         for i in range(arrivals(key, level, tables[0], tables[1])):
             value = draw(key, _FIRST + np.uint64(i))
             cell = np.int64(value >> _POSITION_SHIFT)
-            if cell < cells:
-                plane = cell & 7
-                stored = np.int64(chunk[cell >> 3] >> np.uint8(plane)) & 1
-                if level < full_levels or (
-                    compiled_uniform_of_tau(tau_of_draw(level, value & _TIME_MASK)) < probability[8 * stored + plane]
-                ):
-                    flipped[found] = 2 * cell + stored
-                    found += 1
+            arrived[found] = cell
+            uniform[found] = 0.0
+            if level >= visit[1]:
+                uniform[found] = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
+            found += cell < cells
+    return found
+
+
+@njit()
+def keep_flips(chunk: U8, arrived: I32, uniform: F64, count: int, probability: F64) -> int:
+    """Keep of the arrivals those that flip, as ``2 * cell + stored bit``; returns how many."""
+    for i in range(count):  # reads alone, so that many cache misses are under way at once
+        cell = np.uint64(arrived[i])
+        arrived[i] = 2 * cell + ((chunk[cell >> _S3] >> (cell & _SEVEN)) & _FIRST)
+    found = 0
+    for i in range(count):
+        entry = arrived[i]
+        arrived[found] = entry
+        found += uniform[i] < probability[8 * (entry & 1) + ((entry >> 1) & 7)]
     return found
 
 
@@ -78,7 +87,7 @@ def apply_flips(chunk: U8, flipped: I32, found: int) -> None:
 
 @njit()
 def first_uniforms(
-    n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: tuple[U64, I64], uniform: F64
+    n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: Tables, uniform: F64
 ) -> None:
     """Lower ``uniform[byte]`` to the U of the earliest arrival in one plane of a chunk, where there is one."""
     for level in range(levels):
@@ -88,5 +97,5 @@ def first_uniforms(
             cell = np.int64(value >> _POSITION_SHIFT)
             byte = cell >> 3
             if cell & 7 == plane and byte < n_bytes:
-                u = compiled_uniform_of_tau(tau_of_draw(level, value & _TIME_MASK))
+                u = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
                 uniform[byte] = min(uniform[byte], u)
