@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -65,12 +66,19 @@ _MESSAGES: Final[Mapping[str, Callable[[ErrorDetails], str]]] = {
 }
 
 
-def explain(
-    failure: ValidationError, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]
-) -> list[Problem]:
-    """The problems of one section. ``raw`` is what was validated; ``layer`` knows where its values stand."""
+@dataclass(frozen=True)
+class Context:
+    """What the sentences need to know: where values stand, the fields of this study, and those of any study."""
+
+    layer: Layer
+    fields: dict[str, FieldSpec]
+    every_field: dict[str, FieldSpec]
+
+
+def explain(failure: ValidationError, section: str, raw: Any, context: Context) -> list[Problem]:
+    """The problems of one section, of which ``raw`` was validated."""
     errors = failure.errors(include_url=False)
-    return [_problem(error, section, raw, layer, fields) for error in errors if not _follows(error)]
+    return [_problem(error, section, raw, context) for error in errors if not _follows(error)]
 
 
 def _follows(error: ErrorDetails) -> bool:
@@ -78,11 +86,12 @@ def _follows(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
-def _problem(error: ErrorDetails, section: str, raw: Any, layer: Layer, fields: dict[str, FieldSpec]) -> Problem:
+def _problem(error: ErrorDetails, section: str, raw: Any, context: Context) -> Problem:
+    layer, fields = context.layer, context.fields
     path = (section, *_written_path(error["loc"], raw))
     kind = error["type"]
     if kind == "extra_forbidden":
-        return dataclasses.replace(locate(layer, path, key=True), message=_unknown_key(path, fields))
+        return dataclasses.replace(locate(layer, path, key=True), message=_unknown_key(path, context))
     if error["input"] is None and kind != "missing":
         return dataclasses.replace(locate(layer, path), message="has no value; give one, or remove the line")
     if kind in ("model_type", "model_attributes_type"):
@@ -127,8 +136,10 @@ def _named_field(message: str, path: Path, layer: Layer, fields: dict[str, Field
     return min(named)[1] if named else path
 
 
-def _unknown_key(path: Path, fields: dict[str, FieldSpec]) -> str:
+def _unknown_key(path: Path, context: Context) -> str:
     key, prefix = str(path[-1]), dotted(path[:-1])
-    allowed = children(fields, prefix)
-    hint = nearest(key, allowed) or suggest(dotted(path), fields)
+    allowed = children(context.fields, prefix)
+    if path[0] == "cell" and dotted(path) in context.every_field:
+        return f"{key!r} is a field of other kinds of cell; this kind has: {', '.join(allowed)}"
+    hint = nearest(key, allowed) or suggest(dotted(path), context.fields)
     return f"unknown key {key[:60]!r}; allowed: {', '.join(allowed)}{hint}"

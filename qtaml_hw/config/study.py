@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from qtaml_hw.config.cell import CellSection
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.explain import MISSING, explain
+from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.fields import FieldSpec, catalogue, models_in, suggest
 from qtaml_hw.config.layers import Document, change_path
 from qtaml_hw.config.problems import Problem, StudyError, choose
@@ -186,7 +186,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
             try:
                 sections[attribute] = _section(attribute, raw[name])
             except ValidationError as failure:
-                problems += explain(failure, name, raw[name], layer, fields)
+                problems += explain(failure, name, raw[name], Context(layer, fields, catalogue(Study)))
             except _Refused as refusal:
                 path = (name, *refusal.inside)
                 problems.append(dataclasses.replace(locate(layer, path), path=dotted(path), message=str(refusal)))

@@ -19,6 +19,11 @@ MISTAKES = {
     "v_ref above v_dd": ("cell: {v_dd: 1 V, v_ref: 1.2 V}", "1:26 cell.v_ref: 1.2 V", "v_dd"),
     "v_dd below the preset's v_ref": ("cell: {v_dd: 0.4 V}", "1:14 cell.v_dd: 500 mV", "v_ref is 0.5 V in the preset"),
     "unknown kind": ("cell: {kind: sram}", "1:14 cell.kind: unknown kind of cell 'sram'", "did you mean 'sram6t'"),
+    "field of another kind": (
+        "cell: {kind: sram6t, v_ref: 1 V}",
+        "1:22 cell.v_ref: 'v_ref' is a field of other",
+        "v_th_n",
+    ),
     "unknown preset": (
         "cell: {preset: gain-cell}",
         "1:16 cell.preset: unknown preset",
