@@ -48,7 +48,7 @@ GOALS: Final = {
 class Verdict:
     """How far one line goes: ``at`` in words and ``point`` there, both empty when none keeps it; and the best point."""
 
-    panel: str
+    shared: tuple[tuple[str, str], ...]
     name: str
     point: PointSummary | None
     best: PointSummary
@@ -83,24 +83,24 @@ def find(material: Material) -> Finding:
     if layout.x is None:
         return Finding(tuple(_side_by_side(material)))
     axis, goal = layout.x, GOALS.get(layout.x.path)
-    verdicts = [_verdict(p.title, line, axis, goal) for p in layout.panels for line in p.lines]
+    verdicts = [_verdict(p.shared, line, axis, goal) for p in layout.panels for line in p.lines]
     sentences = (_target(material.points), *_limits(layout, axis, verdicts, goal), *_comparison(material, layout))
     heading = f"{goal.extreme.capitalize()} tested {short(axis.path)}" if goal else f"Tested {short(axis.path)}"
     return Finding(sentences, tuple(verdicts), f"{heading} that keeps 95 % of clean")
 
 
-def _verdict(panel: str, line: Line, axis: Axis, goal: Goal | None) -> Verdict:
+def _verdict(shared: tuple[tuple[str, str], ...], line: Line, axis: Axis, goal: Goal | None) -> Verdict:
     best = max(line.points, key=lambda s: s.accuracy.mean)
     if goal is None:
         kept = [s for s in line.points if keeps(s)]
         at = ", ".join(axis.show(axis.at(s)) for s in kept[:_FEW]) + (" …" if len(kept) > _FEW else "")
-        return Verdict(panel, line.name, best if best in kept else next(iter(kept), None), best, at)
+        return Verdict(shared, line.name, best if best in kept else next(iter(kept), None), best, at)
     reached = None
     for point in line.points[::-1] if goal.smallest else line.points:  # from the easy end
         if not keeps(point):
             break
         reached = point
-    return Verdict(panel, line.name, reached, best, axis.show(axis.at(reached)) if reached else "")
+    return Verdict(shared, line.name, reached, best, axis.show(axis.at(reached)) if reached else "")
 
 
 def _target(points: Sequence[PointSummary]) -> str:
@@ -120,10 +120,8 @@ def _limits(layout: Layout, axis: Axis, verdicts: Sequence[Verdict], goal: Goal 
     met = [v for v in verdicts if v.point is not None]
     missed = [v for v in verdicts if v.point is None]
     if len(layout.panels) > 1:
-        return [
-            f"{len(met)} of {len(verdicts)} combinations reach it somewhere between {short(axis.path)} {span}; "
-            "the table below says how far each goes."
-        ]
+        lead = f"{len(met)} of {len(verdicts)} combinations reach it between {short(axis.path)} {span}."
+        return [lead, *_by_panel(layout, axis, met, goal)]
     said = []
     if met:
         hardest = axis.show(tested[0] if goal and goal.smallest else tested[-1])
@@ -138,6 +136,18 @@ def _limits(layout: Layout, axis: Axis, verdicts: Sequence[Verdict], goal: Goal 
         parts = [_missed(v, layout) for v in missed]
         said.append(f"No tested {short(axis.path)} ({span}) keeps it {_listed(parts)}.")
     return said
+
+
+def _by_panel(layout: Layout, axis: Axis, met: Sequence[Verdict], goal: Goal | None) -> list[str]:
+    """How far each panel goes, in a few words; the table has the intervals."""
+    if len(layout.panels) > _FEW:
+        return ["The table below says how far each goes."]
+    said = []
+    for panel in layout.panels:
+        mine = _best_first([v for v in met if v.shared == panel.shared], axis, goal)
+        parts = [" ".join(filter(None, [v.at, with_words(v.name, layout)])) for v in mine]
+        said.append(f"{panel.title[0].upper()}{panel.title[1:]}: {_listed(parts) if parts else 'none'}.")
+    return [f"The {goal.extreme if goal else 'tested'} {short(axis.path)} that keeps it: {' '.join(said)}"]
 
 
 def _best_first(verdicts: Sequence[Verdict], axis: Axis, goal: Goal | None) -> list[Verdict]:

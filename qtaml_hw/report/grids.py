@@ -45,9 +45,8 @@ def verdict_grid(finding: Finding) -> Grid | None:
         return None
     keys = ("yield", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_per_inference_j")
     shown = [s for key in keys if tells(s := show([v.shown for v in verdicts], key))]
-    panels = len({v.panel for v in verdicts}) > 1
     heads = (
-        *((Head("With", numeric=False),) if panels else ()),
+        *(Head(title(path), numeric=False) for path, _ in verdicts[0].shared),
         Head("Line", numeric=False),
         Head(finding.heading, numeric=False),
         *_ACCURACY,
@@ -55,7 +54,7 @@ def verdict_grid(finding: Finding) -> Grid | None:
     )
     rows = tuple(
         (
-            *((v.panel,) if panels else ()),
+            *(value for _, value in v.shared),
             v.name,
             v.at or "none; its best:",
             *_accuracy_cells(v.shown),

@@ -66,10 +66,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines that differ in one thing only; ``title`` says what all of them share (empty with one panel)."""
+    """Lines that differ in one thing only; ``shared`` : (axis path, value as written) that all of them share."""
 
-    title: str
+    shared: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
+
+    @property
+    def title(self) -> str:
+        """``refresh interval 10 us, temperature 85 degC``; empty where nothing else varies."""
+        return ", ".join(f"{short(path)} {value}" for path, value in self.shared)
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,14 @@ def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
     values = [float(s.facts["axes_si"][path]) for s in points]
     log = min(values) > 0 and max(values) >= _LOG_SPAN * min(values)
     offset = ZERO_CELSIUS_K if unit in ("degC", "°C") else 0.0
-    unit = {"degC": "°C"}.get(unit, unit)
-    return Axis(path, unit if factor else "", factor or 1.0, offset, log)
+    return Axis(path, _pretty(unit) if factor else "", factor or 1.0, offset, log)
+
+
+def _pretty(unit: str) -> str:
+    """``us`` -> ``µs``, ``mm2`` -> ``mm²``, ``degC`` -> ``°C``."""
+    if unit == "degC":
+        return "°C"
+    return ("µ" + unit[1:] if unit.startswith("u") else unit).replace("2", "²").replace("3", "³")
 
 
 def lay_out(points: Sequence[PointSummary]) -> Layout:
@@ -152,7 +163,7 @@ def lay_out(points: Sequence[PointSummary]) -> Layout:
     axis = _axis(x, points) if x else None
     panels = tuple(
         Panel(
-            ", ".join(f"{short(p)} {v}" for p, v in zip(others, key, strict=True)),
+            tuple(zip(others, key, strict=True)),
             tuple(Line(name, _sorted(found, axis)) for name, found in lines.items()),
         )
         for key, lines in grouped.items()

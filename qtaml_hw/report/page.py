@@ -20,6 +20,7 @@ from qtaml_hw.report.text import count, percent, plain
 from qtaml_hw.study.summary import PointSummary
 
 MOST_FIGURE_ROWS: Final = 60
+_CARD_IN: Final = 0.9  # heading and caption around a figure, in the figure's inches
 
 
 def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, bytes], heading: str | None) -> str:
@@ -41,7 +42,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         tiles=tiles(found),
         warnings=warnings(found),
         failed=[(plain(s.facts.get("label", s.identity), 120), plain(s.error, 400)) for s in found.failed],
-        figures=[_figure(d, svgs[d.name]) for d in drawings],
+        columns_of_figures=_two_columns([_figure(d, i, svgs[d.name]) for i, d in enumerate(drawings)]),
         results=results_grids(found),
         ecc=ecc_grids(found),
         ecc_sources=sorted({plain(r["source"], 300) for r in found.ecc_rows if r.get("source")}),
@@ -58,10 +59,12 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
     )
 
 
-def _figure(drawing: Drawing, svg: bytes) -> dict[str, Any]:
+def _figure(drawing: Drawing, place: int, svg: bytes) -> dict[str, Any]:
     label = html.escape(drawing.title, quote=True)
     return {
         "name": drawing.name,
+        "place": place,
+        "height": drawing.figure.get_figheight() + _CARD_IN,
         "title": drawing.title,
         "caption": drawing.caption,
         "svg": Markup(inline_svg(svg, drawing.name, label)),  # noqa: S704  # matplotlib escapes text, the label is escaped here
@@ -69,6 +72,14 @@ def _figure(drawing: Drawing, svg: bytes) -> dict[str, Any]:
         "rows": drawing.shown_rows(MOST_FIGURE_ROWS),
         "more": max(len(drawing.rows) - MOST_FIGURE_ROWS, 0),
     }
+
+
+def _two_columns(figures: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Each figure goes under the shorter column, so that no hole is left; narrow screens go back to ``place``."""
+    columns: list[list[dict[str, Any]]] = [[], []]
+    for figure in figures:
+        min(columns, key=lambda column: sum(f["height"] for f in column)).append(figure)
+    return columns
 
 
 def _values(points: Sequence[PointSummary], key: str, show_value: Any = lambda v: plain(v, 60)) -> str:
@@ -117,7 +128,12 @@ def warnings(found: Material) -> list[str]:
 
 _ONE_MAP: Final = "{} with one fault map only: there is no interval, and another chip may differ by several points."
 _DUPLICATES: Final = "{} with the swept values of another: the folder holds more than one version of the study."
-_IDEAL: Final = "Protection “ideal” is error-free by assumption and not buildable: the published accounting, without parity or codec."
+_IDEAL: Final = (
+    "Protection “ideal” is error-free by assumption and not buildable: the published accounting, "
+    "without parity and without a codec."
+)
+    "Protection “ideal” is error-free by assumption and not buildable: the published accounting, no parity, no codec."
+)
 
 
 _SETTINGS: Final = (

@@ -54,6 +54,7 @@ DARK: Final = {
     VERMILION: "#f2803a",
     OCHRE: "#cdb02f",
     SLATE: "#97a2b2",
+    SKY: "#b9def8",
     "#08306b": "#d6e6ff",
     "#2171b5": "#6aaee8",
     "#c84b00": "#f2803a",
@@ -61,6 +62,7 @@ DARK: Final = {
 """What the page swaps in the dark: hex on white paper -> hex on dark paper."""
 WIDTH_IN: Final = 4.8
 DPI: Final = 200
+_MOST_TICKS: Final = 8
 RC: Final[Any] = {  # matplotlib types its keys as literals in its newest versions only
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
@@ -147,6 +149,14 @@ def tick_labels(values: Sequence[float]) -> list[str]:
     """The same number of decimals on every tick: 1.5, 2.0."""
     decimals = max((len(s.split(".")[1]) if "." in (s := f"{v:.4g}") and "e" not in s else 0) for v in values)
     return [number(v, 4) if v and not 1e-3 <= abs(v) < 1e5 else f"{v:,.{decimals}f}" for v in values]
+
+
+def value_axis(axes: Axes, values: Sequence[float], log: bool) -> None:
+    """The x axis of a sweep: a tick on every tested value while they are few."""
+    if log:
+        log_axis(axes, "x")
+    elif len(ticks := sorted(set(values))) <= _MOST_TICKS:
+        axes.set_xticks(ticks, tick_labels(ticks))
 
 
 def log_axis(axes: Axes, which: str) -> None:

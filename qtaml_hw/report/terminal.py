@@ -272,10 +272,10 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
     """
     table = _table("What if", ["", "Unit", "Before", "After", "Difference"])
     for key, (name, si) in _WHAT_IF.items():
-        values = [before.get(key), after.get(key)]
-        if not all(map(is_number, values)):
+        if not (is_number(before.get(key)) and is_number(after.get(key))):
             continue
-        change = difference.get(key, after[key] - before[key])
+        values = [float(before[key]), float(after[key])]
+        change = float(difference.get(key, values[1] - values[0]))
         if si == "%":
             unit, cells = "%", [*(percent(v) for v in values), _signed(percent(change), change)]
         else:

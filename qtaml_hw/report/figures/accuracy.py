@@ -54,10 +54,7 @@ def _lines(ax: Axes, panel: Panel, axis: Axis, looks: dict[str, style.Look]) -> 
         _interval_line(ax, x, found, looks[line.name], line.name)
     reference_lines(ax, [s for line in panel.lines for s in line.points])
     limits(ax)
-    if axis.log:
-        style.log_axis(ax, "x")
-    elif len(x := sorted({axis.at(s) for line in panel.lines for s in line.points})) <= 8:
-        ax.set_xticks(x, style.tick_labels(x))
+    style.value_axis(ax, [axis.at(s) for line in panel.lines for s in line.points], axis.log)
 
 
 def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look: style.Look, name: str) -> None:
@@ -232,7 +229,7 @@ def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[fl
     for row, values in enumerate(grid):
         for column, value in enumerate(values):
             if not math.isnan(value):
-                red, green, blue, _ = image.cmap(float(image.norm(np.float64(value))))
+                red, green, blue, _ = np.atleast_2d(image.cmap(image.norm(np.array([value]))))[0]
                 light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
                 color = style.FIXED_INK if light else "#fefefe"
                 ax.text(column, row, format(value, form), ha="center", va="center", color=color, fontsize=8.5)
@@ -301,8 +298,7 @@ def chip_yield(material: Material) -> Drawing | None:
             for s, y, b in zip(line.points, share, bounds, strict=True)
         ]
     ax.set_ylim(-3, 103)
-    if layout.x.log:
-        style.log_axis(ax, "x")
+    style.value_axis(ax, [layout.x.at(s) for line in panel.lines for s in line.points], layout.x.log)
     ax.set_xlabel(layout.x.title)
     ax.set_ylabel("Chips that keep 95 % (%)")
     style.legend(figure, ax)

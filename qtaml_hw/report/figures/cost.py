@@ -72,18 +72,15 @@ def _stacked(
         if any(width):
             ax.barh(range(len(bars)), width, 0.62, left, color=color, label=label, edgecolor=style.PAPER, linewidth=0.5)
         left = [a + b for a, b in zip(left, width, strict=True)]
-    reach = max(left)
+    reach = 1.14 * max(left)
     for row, (_, s) in enumerate(bars):
+        ax.text(left[row] + 0.015 * reach, row, unit.show(s.facts[total[0]]), va="center", fontsize=8.5)
         low, high = s.facts.get(total[1]), s.facts.get(total[2])
-        end = left[row]
         if is_number(low) and is_number(high):
-            ax.plot(
-                [low / unit.factor, high / unit.factor], [row + 0.37] * 2, color=style.INK, lw=1.2, marker="|", ms=4
-            )
-            end = max(end, high / unit.factor)
-        ax.text(end + 0.02 * reach, row, unit.show(s.facts[total[0]]), va="center", fontsize=8.5)
-        reach = max(reach, end)
-    ax.set_xlim(0, 1.16 * reach)
+            band = [low / unit.factor, high / unit.factor]
+            ax.plot(band, [row + 0.37] * 2, color=style.INK, lw=1.2, marker="|", ms=4)
+            reach = max(reach, 1.03 * band[1])
+    ax.set_xlim(0, reach)
     ax.set_yticks(range(len(bars)), [style.words(label, 24) for label, _ in bars])
     ax.set_ylim(len(bars) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)

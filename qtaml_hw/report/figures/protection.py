@@ -39,7 +39,7 @@ def protected_planes(material: Material) -> Drawing | None:
     more = f" The first {_MOST_LAYERS} of {len(first)} layers; the CSV has all." if len(first) > _MOST_LAYERS else ""
     shared = ", ".join(filter(None, [where, layout.panels[0].title]))
     caption = (
-        f"Mean number of protected bit planes per weight (weights in brackets){', ' + shared if shared else ''}.{more}"
+        f"Mean number of protected planes per weight (weights in brackets){'; at ' + shared if shared else ''}.{more}"
     )
     rows = [
         (name, layer["name"], layer["weights"], layer["protected_planes"], layer.get("correction"))

@@ -42,6 +42,7 @@ def retention(material: Material) -> Drawing | None:
     if len(intervals) == 1 and is_number(interval := intervals.pop()):
         ax.axhline(interval / unit.factor, color=style.INK, lw=1.2, ls=(0, (4, 2)), label="refresh interval")
     style.log_axis(ax, "y")
+    style.value_axis(ax, [s.facts["t_ox_m"] / _NM for s in devices], log=False)
     ax.set_xlabel("Oxide thickness t_ox (nm)")
     ax.set_ylabel(f"Retention time ({unit.unit})")
     style.legend(figure, ax)
@@ -81,6 +82,7 @@ def flip_probability(material: Material) -> Drawing | None:
     if not drawn:
         return None
     style.log_axis(ax, "y")
+    style.value_axis(ax, [s.facts["t_ox_m"] / _NM for s in devices], log=False)
     ax.set_xlabel("Oxide thickness t_ox (nm)")
     ax.set_ylabel("Flip probability per bit")
     style.legend(figure, ax)
