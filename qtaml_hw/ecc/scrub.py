@@ -23,8 +23,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ScrubHistory:
-    """After scrub 1 .. N: ``bit_error`` mean data bit error, ``flagged`` share of words flagged by that scrub,
-    ``silent`` share of words that hold wrong data and were not flagged by it; float64 [N].  ``method`` says how it was computed."""
+    """State after scrub 1 .. N, float64 [N].
+
+    ``bit_error``: mean data bit error.  ``flagged``: share of words that the scrub flagged.  ``silent``: share of words
+    that hold wrong data and were not flagged.  ``method``: how it was computed.
+    """
 
     bit_error: Floats
     flagged: Floats
@@ -81,8 +84,16 @@ def scrub_chain(code: Code, p: float, intervals: int) -> ScrubHistory:
     return ScrubHistory(out[0], out[1], out[2], f"Markov chain on errors per word, {wrong.tag} weights")
 
 
-def scrub_simulation(code: Code, p01: float, p10: float, intervals: int, *, law: Literal["poisson", "retention"],
-                     words: int = 20_000, seed: int = 0) -> ScrubHistory:
+def scrub_simulation(
+    code: Code,
+    p01: float,
+    p10: float,
+    intervals: int,
+    *,
+    law: Literal["poisson", "retention"],
+    words: int = 20_000,
+    seed: int = 0,
+) -> ScrubHistory:
     """The same by simulation of random words through the real decoder, for either law and any direction.
 
     A cell that holds 1 flips in an interval iff its uniform U < p10, one that holds 0 iff U < p01; ``retention``

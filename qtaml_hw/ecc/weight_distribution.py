@@ -89,9 +89,9 @@ def _log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.fl
 class Miscorrection:
     """How a bounded-distance decoder errs.
 
-    One entry per (codeword weight v, i of its ones right, j ones too many): ``v``, ``i``, ``j``, error weight w = v - i + j and
-    ``log_ways`` = ln of the number of such error patterns.  ``share`` float64 [n + 1]: of the patterns of each weight, the
-    fraction decoded to a wrong codeword; ``codeword_weight`` [n + 1]: mean weight of that codeword.
+    One entry per (codeword weight ``v``, ``i`` of its ones right, ``j`` ones too many), error weight w = v - i + j, and
+    ``log_ways`` = ln of the number of such error patterns.  ``share`` float64 [n + 1]: of the patterns of each weight,
+    the fraction decoded to a wrong codeword; ``codeword_weight`` [n + 1]: mean weight of that codeword.
     """
 
     v: NDArray[np.int64]
