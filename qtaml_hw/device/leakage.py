@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.current import REFERENCE_K, CurrentModel, extrapolated_density
-from qtaml_hw.device.materials import named_stack
+from qtaml_hw.device.current import REFERENCE_K, Component, CurrentModel, extrapolated_density
+from qtaml_hw.device.materials import Carrier, named_stack
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.units import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
 
@@ -36,16 +36,20 @@ def node_voltages(cell: ChargeCell) -> tuple[Array, Array]:
     return 0.5 * (cell.v_dd_v + cell.v_ref_v) + 0.5 * (cell.v_dd_v - cell.v_ref_v) * nodes, 0.5 * weights
 
 
-def tunnel_current(cell: ChargeCell, t_ox_m: Array, voltage_v: Array) -> Array:
-    """Gate plus overlap tunnelling current of the node in amperes; shapes broadcast."""
-    stack = named_stack(cell.stack, t_ox_m)
-    carrier = "electron" if cell.write_device == "nmos" else "hole"
-    total = np.zeros(np.broadcast_shapes(t_ox_m.shape, voltage_v.shape))
-    for area_m2, component in ((cell.channel_area_m2, "channel"), (cell.overlap_area_m2, "overlap")):
+def tunnel_current(cell: ChargeCell, thickness_factor: Array, voltage_v: Array) -> Array:
+    """Gate plus overlap tunnelling current of the node in amperes, the stack scaled by a factor; shapes broadcast."""
+    stack = named_stack(cell.stack, cell.t_ox_m).scaled(thickness_factor)
+    carrier: Carrier = "electron" if cell.write_device == "nmos" else "hole"
+    parts: tuple[tuple[float, Component], ...] = (
+        (cell.channel_area_m2, "channel"),
+        (cell.overlap_area_m2, "overlap"),
+    )
+    total = np.full(np.broadcast_shapes(thickness_factor.shape, voltage_v.shape), _LEAST_CURRENT_A)
+    for area_m2, component in parts:
         if area_m2 > 0.0:
-            model = CurrentModel(component=component, carrier=carrier)  # type: ignore[arg-type]
-            total = total + area_m2 * extrapolated_density(stack, voltage_v, cell.temperature_k, model)
-    return np.maximum(total, _LEAST_CURRENT_A)
+            model = CurrentModel(component=component, carrier=carrier)
+            total += area_m2 * extrapolated_density(stack, voltage_v, cell.temperature_k, model)
+    return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Carrier = Literal["electron", "hole"]
 
 SIO2_PERMITTIVITY: Final = 3.9  # the reference of the equivalent oxide thickness, by definition
-_THICKEST_LAYER_M: Final = 60e-9  # 10 nm of EOT as a film of permittivity 23
+_THICKEST_LAYER_M: Final = 200e-9  # the thick tail of the thickest high-k film; anything above is a wrong unit
 INTERFACE_THICKNESS_M: Final = (
     0.5e-9  # interfacial SiO2 under high-k: Robertson, Eur. Phys. J. Appl. Phys. 28 (2004) 265
 )
@@ -88,6 +88,10 @@ class Stack:
     def eot_m(self) -> Array:
         """Equivalent oxide thickness: the SiO2 thickness with the same capacitance per area."""
         return sum((layer.eot_m for layer in self.layers), np.zeros(()))
+
+    def scaled(self, factor: ArrayLike) -> Stack:
+        """Every layer thinner or thicker by the same factor (any shape)."""
+        return Stack(tuple(Layer(layer.material, np.asarray(layer.thickness_m) * factor) for layer in self.layers))
 
     def with_axis(self) -> Stack:
         """The same stack with a last axis of length one, ready to broadcast against energies."""

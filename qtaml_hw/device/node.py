@@ -57,8 +57,8 @@ class NodeModel:
     def _currents(self) -> tuple[Array, Array]:
         """Tunnelling current [r, voltage node] and the weights of the voltage nodes."""
         voltage, weight = node_voltages(self.cell)
-        thickness = self.cell.t_ox_m * np.maximum(1.0 + self.r_grid, _LEAST_THICKNESS)
-        return tunnel_current(self.cell, thickness[:, None], voltage), weight
+        factor = np.maximum(1.0 + self.r_grid, _LEAST_THICKNESS)
+        return tunnel_current(self.cell, factor[:, None], voltage), weight
 
     @cached_property
     def log_gate(self) -> CubicSpline:
@@ -93,23 +93,34 @@ class NodeModel:
         return np.asarray(gate * np.exp(log_over - correction))
 
 
-def failed_share(node: NodeModel, steady: SteadyCurrent, interval_s: Array, centre: float, sigma: float) -> Array:
-    """P(t_ret < interval) [interval] for thickness deviations normal around ``centre`` with ``sigma``."""
-    cell = node.cell
-    total = cell.storage_capacitance_f * (cell.v_dd_v - cell.v_ref_v) / interval_s
-    knots = steady.knots_a
-    fine = np.linspace(node.r_grid[0], node.r_grid[-1], 1025)
-    log_total = np.log(total)
-    columns = CubicSpline(node.r_grid, np.log(node.effective_total(knots)))(fine)
-    edges_r = np.stack(
-        [np.interp(-log_total, -columns[:, k], fine, left=fine[0], right=fine[-1]) for k in range(knots.size)], axis=1
-    )
-    knots_x = np.clip((edges_r - centre) / sigma, -X_MAX, X_MAX)
-    first, last = knots_x.min(axis=1, keepdims=True), knots_x.max(axis=1, keepdims=True)
-    edges = np.sort(np.concatenate((knots_x, np.clip(_X_PANELS, first, last)), axis=1), axis=1)
-    half = 0.5 * np.diff(edges, axis=1)
-    x = (edges[:, :-1] + half)[..., None] + half[..., None] * _PANEL_NODES
-    tail = steady.tail(node.steady_that_fails(centre + sigma * x, total[:, None, None]))
-    density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
-    thick = np.sum(half[..., None] * _PANEL_WEIGHTS * density * tail, axis=(1, 2))
-    return np.asarray(thick + ndtr(first[:, 0]))
+@dataclass(frozen=True, eq=False)
+class FailedShare:
+    """P(t_ret < interval) of nodes whose thickness deviation is normal with ``sigma``."""
+
+    node: NodeModel
+    steady: SteadyCurrent
+    sigma: float
+
+    @cached_property
+    def _boundaries(self) -> tuple[Array, Array]:
+        """Thickness deviations and, for each, minus ln of the effective total current at the steady current's knots."""
+        fine = np.linspace(self.node.r_grid[0], self.node.r_grid[-1], 1025)
+        coarse = np.log(self.node.effective_total(self.steady.knots_a))
+        return fine, -CubicSpline(self.node.r_grid, coarse)(fine).T
+
+    def __call__(self, interval_s: Array, centre: float) -> Array:
+        """The share at each interval, for deviations around ``centre``."""
+        cell = self.node.cell
+        total = cell.storage_capacitance_f * (cell.v_dd_v - cell.v_ref_v) / interval_s
+        fine, rows = self._boundaries
+        wanted = -np.log(total)
+        edges_r = np.stack([np.interp(wanted, row, fine) for row in rows], axis=1)
+        knots_x = np.clip((edges_r - centre) / self.sigma, -X_MAX, X_MAX)
+        first, last = knots_x.min(axis=1, keepdims=True), knots_x.max(axis=1, keepdims=True)
+        edges = np.sort(np.concatenate((knots_x, np.clip(_X_PANELS, first, last)), axis=1), axis=1)
+        half = 0.5 * np.diff(edges, axis=1)
+        x = (edges[:, :-1] + half)[..., None] + half[..., None] * _PANEL_NODES
+        tail = self.steady.tail(self.node.steady_that_fails(centre + self.sigma * x, total[:, None, None]))
+        density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+        thick = np.sum(half[..., None] * _PANEL_WEIGHTS * density * tail, axis=(1, 2))
+        return np.asarray(thick + ndtr(first[:, 0]))

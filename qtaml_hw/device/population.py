@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, overload
 
@@ -13,16 +14,20 @@ from scipy.special import ndtr, ndtri
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
 from qtaml_hw.device.leakage import SteadyCurrent, steady_current
-from qtaml_hw.device.node import NodeModel, failed_share, thickness_grid
+from qtaml_hw.device.node import FailedShare, NodeModel, thickness_grid
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
 Array = NDArray[np.float64]
 
 _LEAST_SIGMA: Final = 1e-6  # a spread of exactly zero would make the distribution a step without a density
-_TIME_KNOTS: Final = 160  # evaluated
-_TABLE_KNOTS: Final = 2048  # interpolated from them, for the linear table
+_TIME_KNOTS: Final = 96  # at first; then refined
+_PROBIT_STEP: Final = 0.25  # largest step of the normal quantile between two knots
+_REFINEMENTS: Final = 24
+_SUBDIVISION: Final = 12  # of each interval of the monotone cubic, for the linear table
+_STEP_WIDTH: Final = 1e-3  # cells whose times differ by less are one step of this relative width
 _LEAST_SHARE: Final = 1e-22
+_LARGEST_SHARE: Final = 1.0 - 1e-13  # closer to 1 the integral's rounding shows
 _THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
 
 
@@ -86,21 +91,49 @@ class RetentionPopulation:
         return float(self.retention_quantile(0.5))
 
 
-def _table(node: NodeModel, steady: SteadyCurrent, centres: Array, weights: Array, sigma: float) -> tuple[Array, Array]:
-    """Knots (ln t, probit) of the population: failed shares on a grid between the worst and the best cell."""
-    cell, ends = node.cell, steady.knots_a[[0, -1]]
-    total = node.effective_total(ends)
-    charge_c = cell.storage_capacitance_f * (cell.v_dd_v - cell.v_ref_v)
-    log_time = np.linspace(np.log(charge_c / total[0, 1]), np.log(charge_c / total[-1, 0]), _TIME_KNOTS)
-    shares = np.stack([failed_share(node, steady, np.exp(log_time), float(centre), sigma) for centre in centres])
-    share = weights @ shares
-    share = np.maximum.accumulate(np.clip(share, 0.0, 1.0))
-    inside = (share > _LEAST_SHARE) & (share < 1.0 - 1e-15)
-    log_time, probit = log_time[inside], ndtri(share[inside])
-    rising = np.concatenate(([True], np.diff(probit) > 1e-9))
-    smooth = PchipInterpolator(log_time[rising], probit[rising])
-    knots = np.linspace(log_time[rising][0], log_time[rising][-1], _TABLE_KNOTS)
-    return knots, np.asarray(smooth(knots))
+def _probit(share: Array) -> Array:
+    """Normal quantile, held within what double precision tells from 0 and 1."""
+    return np.asarray(ndtri(np.clip(share, _LEAST_SHARE, _LARGEST_SHARE)))
+
+
+def _resolved(probit_at: Callable[[Array], Array], log_time: Array) -> tuple[Array, Array]:
+    """Knots refined by halving wherever the probit jumps, down to the width of a step."""
+    probit = probit_at(log_time)
+    for _ in range(_REFINEMENTS):
+        wide = (np.diff(probit) > _PROBIT_STEP) & (np.diff(log_time) > _STEP_WIDTH)
+        if not wide.any():
+            break
+        added = 0.5 * (log_time[:-1] + log_time[1:])[wide]
+        order = np.argsort(np.concatenate((log_time, added)), kind="stable")
+        log_time = np.concatenate((log_time, added))[order]
+        probit = np.concatenate((probit, probit_at(added)))[order]
+    return log_time, np.maximum.accumulate(probit)
+
+
+def _table(node: NodeModel, steady: SteadyCurrent, places: tuple[Array, Array], sigma: float) -> tuple[Array, Array]:
+    """Knots (ln t, probit) of the population between its worst and its best cell; ``places`` are centres and weights."""
+    centres, weights = places
+    total = node.effective_total(steady.knots_a[[0, -1]])
+    charge_c = node.cell.storage_capacitance_f * (node.cell.v_dd_v - node.cell.v_ref_v)
+    soonest, latest = np.log(charge_c / total[0, 1]), np.log(charge_c / total[-1, 0])
+    if latest - soonest < _STEP_WIDTH:
+        centre = 0.5 * (soonest + latest)
+        return centre + 0.5 * _STEP_WIDTH * np.linspace(-1.0, 1.0, 3), 8.0 * np.linspace(-1.0, 1.0, 3)
+
+    failed = FailedShare(node, steady, sigma)
+
+    def probit_at(log_time: Array) -> Array:
+        return _probit(weights @ np.stack([failed(np.exp(log_time), float(centre)) for centre in centres]))
+
+    margin = 0.01 * (latest - soonest)
+    log_time, probit = _resolved(probit_at, np.linspace(soonest - margin, latest + margin, _TIME_KNOTS))
+    first = int(np.searchsorted(probit, probit[0], side="right")) - 1
+    last = int(np.searchsorted(probit, probit[-1], side="left"))
+    log_time, probit = log_time[first : last + 1], probit[first : last + 1]
+    dense = np.interp(
+        np.arange((log_time.size - 1) * _SUBDIVISION + 1) / _SUBDIVISION, np.arange(log_time.size), log_time
+    )
+    return dense, np.maximum.accumulate(PchipInterpolator(log_time, probit)(dense))
 
 
 def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
@@ -114,7 +147,7 @@ def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopu
     places = gauss(5) if cell.t_ox_gradient else (np.zeros(1), np.full(1, 2.0))
     centres = offset.t_ox_fraction + 0.5 * cell.t_ox_gradient * places[0]
     node = NodeModel(cell, thickness_grid(centres, sigma))
-    knots, probit = _table(node, steady, centres, places[1] / 2.0, sigma)
+    knots, probit = _table(node, steady, (centres, places[1] / 2.0), sigma)
     tunnel_a = float(np.exp(node.log_gate(offset.t_ox_fraction)))
     share = tunnel_a / (tunnel_a + steady.nominal_a)
     return RetentionPopulation(cell.leaky_state, share, _warnings(cell, share), knots, probit)
