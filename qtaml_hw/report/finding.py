@@ -146,8 +146,8 @@ def _by_panel(layout: Layout, axis: Axis, met: Sequence[Verdict], goal: Goal | N
     for panel in layout.panels:
         mine = _best_first([v for v in met if v.shared == panel.shared], axis, goal)
         parts = [" ".join(filter(None, [v.at, with_words(v.name, layout)])) for v in mine]
-        said.append(f"{panel.title[0].upper()}{panel.title[1:]}: {_listed(parts) if parts else 'none'}.")
-    return [f"The {goal.extreme if goal else 'tested'} {short(axis.path)} that keeps it: {' '.join(said)}"]
+        said.append(f"at {panel.title} {_listed(parts) if parts else 'none'}")
+    return [f"The {goal.extreme if goal else 'tested'} {short(axis.path)} that keeps it: {'; '.join(said)}."]
 
 
 def _best_first(verdicts: Sequence[Verdict], axis: Axis, goal: Goal | None) -> list[Verdict]:

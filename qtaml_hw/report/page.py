@@ -132,8 +132,6 @@ _IDEAL: Final = (
     "Protection “ideal” is error-free by assumption and not buildable: the published accounting, "
     "without parity and without a codec."
 )
-    "Protection “ideal” is error-free by assumption and not buildable: the published accounting, no parity, no codec."
-)
 
 
 _SETTINGS: Final = (

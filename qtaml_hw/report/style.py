@@ -60,8 +60,8 @@ DARK: Final = {
     "#c84b00": "#f2803a",
 }
 """What the page swaps in the dark: hex on white paper -> hex on dark paper."""
-WIDTH_IN: Final = 4.8
-DPI: Final = 200
+WIDTH_IN: Final = 4.4
+DPI: Final = 240
 _MOST_TICKS: Final = 8
 RC: Final[Any] = {  # matplotlib types its keys as literals in its newest versions only
     "font.family": "sans-serif",

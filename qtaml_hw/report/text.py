@@ -60,6 +60,11 @@ def percent_interval(found: Interval) -> str:
     return f"{percent(found.low)} to {percent(found.high)}" if found.maps > 1 else "no interval from 1 map"
 
 
+def sentence(text: str) -> str:
+    """`` Refresh interval 10 us.`` to follow another sentence; nothing of nothing."""
+    return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
 def count(value: Any, noun: str) -> str:
     """``1 map``, ``16 maps``."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"

@@ -14,7 +14,7 @@ from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, percent, scale
+from qtaml_hw.report.text import is_number, percent, scale, sentence
 from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
@@ -302,10 +302,9 @@ def chip_yield(material: Material) -> Drawing | None:
     ax.set_xlabel(layout.x.title)
     ax.set_ylabel("Chips that keep 95 % (%)")
     style.legend(figure, ax)
-    shared = f" {panel.title}." if panel.title else ""
     caption = (
         "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals "
-        f"({maps_words(material.points)}).{shared}"
+        f"({maps_words(material.points)}).{sentence(panel.title)}"
     )
     columns = ("series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
     return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean accuracy", caption, figure, columns, rows)

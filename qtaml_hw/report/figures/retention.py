@@ -9,7 +9,7 @@ from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import OXIDE, short, shown_value, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, number, plain, scale
+from qtaml_hw.report.text import is_number, number, plain, scale, sentence
 from qtaml_hw.study.summary import PointSummary
 
 _DEVICE: Final = ("cell.", "refresh.", "flips.")
@@ -51,16 +51,14 @@ def retention(material: Material) -> Drawing | None:
         for s in devices
     ]
     columns = ("t_ox_m", *(f"retention_q{u}_s" for u in shares), "gate_share")
-    caption = f"Modelled: the time after which the given share of cells in the leaking state has flipped.{_also(said)}"
+    caption = (
+        f"Modelled: the time after which the given share of cells in the leaking state has flipped.{sentence(said)}"
+    )
     return Drawing("retention", "Retention against oxide thickness", caption, figure, columns, rows)
 
 
 def _share(share: float) -> str:
     return f"{number(100 * share, 2)} %" if share >= 1e-4 else f"{number(1e6 * share, 2)} ppm"
-
-
-def _also(said: str) -> str:
-    return f" {said[0].upper()}{said[1:]}." if said else ""
 
 
 def flip_probability(material: Material) -> Drawing | None:
@@ -90,7 +88,7 @@ def flip_probability(material: Material) -> Drawing | None:
     zero = (
         " Probabilities of zero are not drawn." if any(s.facts[k] == 0 for s in devices for k in ("p10", "p01")) else ""
     )
-    caption = f"Modelled, law: {law}; before any ECC.{zero}{_also(said)}"
+    caption = f"Modelled, law: {law}; before any ECC.{zero}{sentence(said)}"
     rows: list[tuple[Any, ...]] = [(s.facts["t_ox_m"], s.facts["p10"], s.facts["p01"]) for s in devices]
     return Drawing(
         "flip_probability", "Flip probability against oxide thickness", caption, figure, ("t_ox_m", "p10", "p01"), rows
