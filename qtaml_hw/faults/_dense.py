@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.cpython.unsafe.numbers import trailing_zeros as _trailing_zeros
 from numba.np.unsafe.ndarray import to_fixed_tuple as _to_fixed_tuple
 from numpy.typing import NDArray
 
@@ -25,7 +25,8 @@ LANES: Final = 512
 SEGMENT_BYTES: Final = 4 * LANES
 LANE_MULTIPLIER: Final = 3_323_815_723
 
-to_fixed_tuple: Any = _to_fixed_tuple  # an intrinsic: the compiler passes its first argument itself
+to_fixed_tuple: Any = _to_fixed_tuple  # intrinsics: the compiler passes their first argument itself
+trailing_zeros: Any = _trailing_zeros
 
 _MULTIPLIER = np.uint32(LANE_MULTIPLIER)
 _S8, _S16, _S24 = np.uint32(8), np.uint32(16), np.uint32(24)

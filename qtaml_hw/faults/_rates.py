@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,7 +58,13 @@ class GroupRates:
 
 def group_rates(p01: NDArray[np.float64], p10: NDArray[np.float64]) -> GroupRates:
     """Thresholds of one byte group from eight probabilities per direction (LSB first)."""
-    probability = np.concatenate([p01, p10])
+    return _group_rates(tuple(p01.tolist()), tuple(p10.tolist()))
+
+
+@lru_cache(maxsize=64)
+def _group_rates(p01: tuple[float, ...], p10: tuple[float, ...]) -> GroupRates:
+    """A pure function of its key; many small tensors in a row share their rates."""
+    probability = np.array(p01 + p10)
     thresholds = [word_threshold(float(p)) for p in probability]
     tops = [min(t >> TAIL_BITS, (1 << DIGITS) - 1) for t in thresholds]
     tail = np.array([t - (top << TAIL_BITS) for t, top in zip(thresholds, tops, strict=True)], dtype=np.uint64)
@@ -75,7 +82,7 @@ def group_rates(p01: NDArray[np.float64], p10: NDArray[np.float64]) -> GroupRate
     return GroupRates(
         probability=probability, digits=masks, tail=tail, open_cells=np.uint32(_words(either[None])[0]),
         levels=levels_needed(float(probability.max())), full_levels=levels_full(float(probability.min())),
-        symmetric=bool(np.array_equal(p01, p10)),
+        symmetric=p01 == p10,
     )
 
 

@@ -34,7 +34,7 @@ Tables = tuple[U64, I64]
 def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
     """Number of arrivals of a chunk in a level: the Poisson distribution inverted at the stream's first draw."""
     value = draw(level_key, np.uint64(0))
-    count = guide[level, value >> _TOP_BYTE]
+    count = int(guide[level, value >> _TOP_BYTE])
     while count < TABLE_WIDTH - 1 and cdf[level, count] <= value:
         count += 1
     return count
@@ -43,7 +43,7 @@ def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
 @njit()
 def draw_arrivals(cells: int, chunk_key: np.uint64, visit: tuple[int, int], tables: Tables, arrived: I32,
                   uniform: F64) -> int:
-    """List the arrivals of a chunk in the first ``visit[0]`` levels: cell, and U (0 in the first ``visit[1]`` levels)."""
+    """List the arrivals of a chunk in its first ``visit[0]`` levels: the cell, and U (0 in the first ``visit[1]``)."""
     found = 0
     for level in range(visit[0]):
         key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))
@@ -54,7 +54,7 @@ def draw_arrivals(cells: int, chunk_key: np.uint64, visit: tuple[int, int], tabl
             uniform[found] = 0.0
             if level >= visit[1]:
                 uniform[found] = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
-            found += cell < cells
+            found += int(cell < cells)
     return found
 
 
@@ -66,7 +66,7 @@ def keep_flips(chunk: U8, arrived: I32, uniform: F64, count: int, probability: F
         arrived[i] = 2 * cell + ((chunk[cell >> _S3] >> (cell & _SEVEN)) & _FIRST)
     found = 0
     for i in range(count):
-        entry = arrived[i]
+        entry = np.int64(arrived[i])
         arrived[found] = entry
         found += uniform[i] < probability[8 * (entry & 1) + ((entry >> 1) & 7)]
     return found
