@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+SIMULTANEOUS_S = 1e-15  # commands planned closer than this are planned for one instant
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -140,15 +143,11 @@ class _Simulation:
 
     def _start(self) -> None:
         schedule, banks = self.schedule, range(len(self.banks))
-        for row_class, interval_s in enumerate(schedule.refresh_intervals(self.layout.classes)):
-            if interval_s is None:
-                continue
-            if schedule.refresh_mode == "burst":
-                self.env.process(self._refresh(list(banks), row_class, interval_s, interval_s))
-            else:
-                for b in banks:
-                    first = interval_s * (b + 1) / len(self.banks)
-                    self.env.process(self._refresh([b], row_class, interval_s, first))
+        if schedule.refresh_mode == "burst":
+            self.env.process(self._refresh(list(banks), 1.0))
+        else:
+            for b in banks:
+                self.env.process(self._refresh([b], (b + 1) / len(self.banks)))
         if schedule.scrub_interval_s is not None and self.scrub_s > 0.0:
             self.env.process(self._scrub(schedule.scrub_interval_s))
         if schedule.inferences_per_s > 0.0:
@@ -169,14 +168,18 @@ class _Simulation:
         ticks = int((self.schedule.horizon_s - first_s) / interval_s * (1.0 + 1e-12)) + 1
         return (first_s + k * interval_s for k in range(max(ticks, 0)))
 
-    def _refresh(self, banks: list[int], row_class: int, interval_s: float, first_s: float) -> Process:
-        pass_s, classes = self.layout.pass_s(row_class), self.layout.classes
-        for time_s in self._ticks(first_s, interval_s):
+    def _refresh(self, banks: list[int], first: float) -> Process:
+        """Passes of some banks, the first after ``first`` intervals; the class with the shorter interval goes first."""
+        layout = self.layout
+        intervals = self.schedule.refresh_intervals(layout.classes)
+        ticks = [zip(self._ticks(first * s, s), repeat(s), repeat(c)) for c, s in enumerate(intervals) if s is not None]
+        for time_s, _, row_class in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
             yield self._wait(time_s)
             phase = self.schedule.phase_at(time_s)
             if phase is None or (phase.refresh and phase.powered):
+                pass_s = layout.pass_s(row_class)
                 for b in banks:
-                    self.refresh_log[b * classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
+                    self.refresh_log[b * layout.classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
 
     def _scrub(self, interval_s: float) -> Process:
         for time_s in self._ticks(interval_s, interval_s):
@@ -194,6 +197,8 @@ class _Simulation:
     def _infer(self, interval_s: float) -> Process:
         compute = self.schedule.layer_time_s or (0.0,) * len(self.read_s)
         for arrival_s in self._ticks(0.0, interval_s):
+            if arrival_s >= self.schedule.horizon_s:
+                return
             if arrival_s > self.env.now:
                 yield self._wait(arrival_s)
             phase = self.schedule.phase_at(arrival_s)

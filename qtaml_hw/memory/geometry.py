@@ -228,10 +228,14 @@ class ArrayLayout:
         """Row (and word) cycle time of a bank, seconds."""
         return self.geometry.row_cycle_s(self.stored_bits)
 
+    @cached_property
+    def _pass_s(self) -> list[float]:
+        together = self.geometry.rows_refreshed_together
+        return [math.ceil(rows / together) * self.cycle_s for rows in self.rows_per_group.tolist()]
+
     def pass_s(self, row_class: int) -> float:
         """Duration of refreshing one class in one bank, seconds."""
-        rows = int(self.rows_per_group[row_class])
-        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
+        return self._pass_s[row_class]
 
     def check_refresh(self, intervals_s: Sequence[float | None]) -> float:
         """Share of a bank's time taken by refresh over all classes; ValueError with the numbers when above 1."""

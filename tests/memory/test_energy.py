@@ -1,0 +1,75 @@
+"""Energy by action and power over time, against hand counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from brute_force import UniformLife
+
+from qtaml_hw.ecc import ProtectionPlan, code
+from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, array_cost
+
+STARTS = np.array([0, 4096, 8192])
+CODES = tuple(np.random.default_rng(1).integers(0, 256, 4096, dtype=np.uint8) for _ in range(2))
+GEOMETRY = ArrayGeometry(banks=4, row_bits=1024, word_bits=64, cycle_s=2e-9)
+COSTS = EnergyCosts(1.0, 2.0, 3.0, 5.0, {"secded-72-64": 0.25}, {"secded-72-64": 0.5}, "unit test", 0.125)
+
+
+def run(plan, schedule, geometry=GEOMETRY):
+    return Memory(CODES, 8, plan, geometry, schedule).run(UniformLife(1e-3), seed=1, costs=COSTS)
+
+
+def test_every_action_is_counted_once():
+    schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, inferences_per_s=1e3, sample_times_s=(1e-3,))
+    energy = run(ProtectionPlan.unprotected(STARTS, 8), schedule).energy_j
+    assert energy["read"] == 1024 * 1.0  # one inference, at 0
+    assert energy["write"] == 1024 * 2.0
+    assert energy["refresh"] == 10 * 64 * 3.0
+    assert energy["backing"] == 8192 * 8 * 0.125
+    assert energy["leakage"] == pytest.approx(5e-3)
+    assert energy["decode"] == energy["encode"] == energy["scrub"] == 0.0
+
+
+def test_parity_and_codec_cost_what_the_plan_asks():
+    plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-72-64")  # 128 words per tensor, 1,024 check bits
+    schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, scrub_interval_s=0.5e-3, inferences_per_s=1e3)
+    energy = run(plan, schedule).energy_j
+    assert energy["read"] == (1024 + 32) * 1.0
+    assert energy["decode"] == (1 + 2) * 256 * 0.25
+    assert energy["encode"] == (1 + 2) * 256 * 0.5
+    assert energy["scrub"] == 2 * 256 * 3.0
+    aware = run(plan, Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, ecc_aware_refresh=True)).energy_j
+    assert aware["decode"] == 10 * 256 * 0.25
+    assert aware["refresh"] == 10 * 4 * 17 * 3.0  # parity adds one row per bank
+
+
+def test_power_over_time_integrates_to_the_energy():
+    schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, inferences_per_s=1e4,
+                        phases=(Phase(0.4e-3, 0.65e-3, "off", powered=False),))  # fmt: skip
+    timeline = run(ProtectionPlan.unprotected(STARTS, 8), schedule)
+    edges = np.linspace(0.0, 1e-3, 6)
+    power = timeline.power_w(edges)
+    assert power["leakage"].tolist() == pytest.approx([5.0, 5.0, 0.0, 3.75, 5.0])
+    assert power["refresh"][2] == 0.0
+    assert np.sum(power["refresh"] * np.diff(edges)) == pytest.approx(timeline.energy_j["refresh"])
+    with pytest.raises(ValueError, match="ascend"):
+        timeline.power_w([0.0, 2.0])
+
+
+def test_default_costs_are_the_cost_models():
+    plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-39-32")
+    memory = Memory(CODES, 8, plan, GEOMETRY, Schedule(horizon_s=1e-3, refresh_interval_s=40e-6))
+    bank = array_cost(memory.layout.stored_bits / 4, 64, 45e-9, "edram", "lstp")
+    assert memory.costs.read_j == bank.read_energy_j
+    assert memory.costs.refresh_row_j * int(memory.layout.rows_per_group.sum()) == pytest.approx(bank.refresh_energy_j)
+    assert memory.costs.decode_j["secded-39-32"] == code("secded-39-32").hardware(45e-9).decode_energy_j
+    sram = Memory(CODES, 8, plan, ArrayGeometry(cell="sram"), Schedule(horizon_s=1e-3))
+    assert sram.costs.refresh_row_j == pytest.approx(16 * (sram.costs.read_j + sram.costs.write_j))
+
+
+def test_reloaded_words_come_from_the_backing_store():
+    plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-72-64")
+    schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, scrub_interval_s=0.5e-3, on_uncorrectable="reload")
+    timeline = run(plan, schedule)
+    assert timeline.words_reloaded == timeline.corrections_uncorrectable > 0
+    assert timeline.energy_j["backing"] == (8192 * 8 + timeline.words_reloaded * 64) * 0.125
