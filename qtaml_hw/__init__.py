@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qtaml_hw.config import Study, StudyError
     from qtaml_hw.config import load_study as load
     from qtaml_hw.report import write_report
+    from qtaml_hw.reproduce import ReproductionResult, reproduce
     from qtaml_hw.study.corruption import corrupted
     from qtaml_hw.study.errors import InputError
     from qtaml_hw.study.questions import allocate, ecc_table, gate_current, retention
@@ -55,10 +56,13 @@ _HOMES = {
     "sweep": "study.run.sweep",
     "what_if": "study.run.what_if",
     "write_report": "report.write_report",
+    "ReproductionResult": "reproduce.ReproductionResult",
+    "reproduce": "reproduce.run.reproduce",
 }
 
 __all__ = [
     "InputError",
+    "ReproductionResult",
     "Result",
     "Study",
     "StudyError",
@@ -77,6 +81,7 @@ __all__ = [
     "gate_current",
     "load",
     "memory",
+    "reproduce",
     "retention",
     "run",
     "sweep",

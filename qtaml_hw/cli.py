@@ -62,9 +62,9 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     if as_json:
         _print_json({"ok": True, "errors": [], "points": len(points)})
         return
-    from qtaml_hw.report.terminal import effective_values, show
+    from qtaml_hw.report.console import effective_values, show
 
-    show(effective_values(study))
+    show(effective_values(study.provenance))
     typer.echo(f"{file}: ok, {len(points)} point{'s' * (len(points) != 1)}")
 
 
@@ -88,7 +88,8 @@ def run(
     if as_json:
         _print_json(result.as_dict())
     else:
-        from qtaml_hw.report.terminal import run_table, show
+        from qtaml_hw.report import run_table
+        from qtaml_hw.report.console import show
 
         show(run_table(result.summary))
     _say(f"report: {result.report}")
@@ -115,7 +116,8 @@ def sweep(
     if as_json:
         _print_json(result.as_dict())
     else:
-        from qtaml_hw.report.terminal import show, sweep_table
+        from qtaml_hw.report import sweep_table
+        from qtaml_hw.report.console import show
 
         show(sweep_table(result.summaries))
     for failure in result.failures:
@@ -157,7 +159,8 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
     if as_json:
         _print_json(found.as_dict())
     else:
-        from qtaml_hw.report.terminal import retention_table, show
+        from qtaml_hw.report import retention_table
+        from qtaml_hw.report.console import show
 
         show(retention_table(found.as_dict()))
     for warning in found.warnings:
@@ -167,9 +170,7 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
 @app.command(name="ecc-table")
 def ecc_table(
     overrides: SetOption,
-    p: Annotated[
-        list[float], typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list)
-    ],
+    p: Annotated[list[float], typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list)],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
     codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
     as_json: JsonOption = False,
@@ -182,8 +183,8 @@ def ecc_table(
     if as_json:
         _print_json({"rows": [row.as_dict() for row in rows]})
     else:
-        from qtaml_hw.report.terminal import ecc_table as table
-        from qtaml_hw.report.terminal import show
+        from qtaml_hw.report import ecc_table as table
+        from qtaml_hw.report.console import show
 
         show(table([row.as_dict() for row in rows]))
 
@@ -199,9 +200,11 @@ def allocate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     if as_json:
         _print_json(found.as_dict())
     else:
-        from qtaml_hw.report.terminal import allocation_table, show
+        from qtaml_hw.report import allocation_table
+        from qtaml_hw.report.console import show
 
-        show(allocation_table(found.as_dict()))
+        plan = found.as_dict()
+        show(allocation_table(plan["groups"], plan))
 
 
 @app.command(name="what-if")
@@ -224,7 +227,8 @@ def what_if(
     if as_json:
         _print_json(found.as_dict())
     else:
-        from qtaml_hw.report.terminal import show, what_if_table
+        from qtaml_hw.report import what_if_table
+        from qtaml_hw.report.console import show
 
         show(what_if_table(**found.as_dict()))
 
@@ -243,6 +247,34 @@ def report(
     else:
         for f in files:
             typer.echo(str(f))
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper or compact")],
+    quick: Annotated[bool, typer.Option("--quick", help="fewer images, maps and settings: minutes")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="folder of the real networks (compact)")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="store to resume from and continue [default: none]")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """A published result re-run: theirs beside ours, with a verdict per claim."""
+    import qtaml_hw as q
+    from qtaml_hw.study.progress import terminal_progress
+
+    with terminal_progress(quiet) as progress:
+        found = q.reproduce(name, quick, data, out, progress)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    from qtaml_hw.report.console import show
+    from qtaml_hw.reproduce.table import result_table
+
+    show(result_table(found))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
-from qtaml_hw.tac.allocation import Allocation, Knapsack, solve
+from qtaml_hw.tac.allocation import Allocation, BudgetPath, Knapsack, solve
 from qtaml_hw.tac.correction import KINDS, Correction, CorrectionKind, corrected_noise, correction
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
@@ -9,6 +9,7 @@ from qtaml_hw.tac.policies import (
     Planned,
     Prices,
     bit_prices,
+    knapsack,
     magnitude_importance,
     parity_prices,
     plan_by_damage,
@@ -23,6 +24,7 @@ from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_stat
 __all__ = [
     "KINDS",
     "Allocation",
+    "BudgetPath",
     "Correction",
     "CorrectionKind",
     "DamageModel",
@@ -40,6 +42,7 @@ __all__ = [
     "correction",
     "damage_model",
     "jacobian_energy",
+    "knapsack",
     "magnitude_importance",
     "parity_prices",
     "plan_by_damage",

@@ -8,6 +8,7 @@ it (Sinha and Zoltners, Operations Research 27 (1979) 503).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,17 +56,17 @@ class _Increments:
     saved: Array
 
 
-def _hull_increments(problem: Knapsack) -> _Increments:
+def _hull_increments(damage: Array, prices: Array) -> _Increments:
     """Walk every item's lower convex hull at once: the next vertex is the option with the steepest saving."""
-    items, options = problem.damage.shape
+    items, options = damage.shape
     current = np.zeros(items, dtype=np.intp)
     alive = np.arange(items)
     steps: list[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]] = []
     for _ in range(options - 1):
-        base_cost = problem.cost[alive, current[alive]][:, None]
-        base_damage = problem.damage[alive, current[alive]][:, None]
-        extra, saved = problem.cost[alive] - base_cost, base_damage - problem.damage[alive]
-        useful = (saved > 0.0) & ((extra > 0.0) | ((extra == 0.0) & (problem.cost[alive] == 0.0)))
+        base_cost = prices[alive, current[alive]][:, None]
+        base_damage = damage[alive, current[alive]][:, None]
+        extra, saved = prices[alive] - base_cost, base_damage - damage[alive]
+        useful = (saved > 0.0) & ((extra > 0.0) | ((extra == 0.0) & (prices[alive] == 0.0)))
         slope = np.where(useful, np.divide(saved, extra, out=np.full_like(saved, np.inf), where=extra > 0.0), -np.inf)
         best = np.argmax(slope, axis=1)
         rows = np.flatnonzero(slope[np.arange(alive.size), best] > 0.0)
@@ -107,30 +108,53 @@ def _buy(
     return budget - left
 
 
+@dataclass(frozen=True, eq=False)
+class BudgetPath:
+    """One allocation problem for every budget: the hull is walked and sorted once, each budget only buys.
+
+    ``damage`` and ``cost`` [N, Q] as in :class:`Knapsack`.
+    """
+
+    damage: Array
+    cost: Array
+
+    def __post_init__(self) -> None:
+        if self.damage.shape != self.cost.shape:
+            raise ValueError(f"need damage and cost of equal shapes; got {self.damage.shape}, {self.cost.shape}")
+
+    @cached_property
+    def _steps(self) -> _Increments:
+        return _hull_increments(self.damage, self.cost)
+
+    def at(self, budget: float) -> Allocation:
+        """Hull-greedy choice and the LP lower bound for a budget in the units of cost.
+
+        Raises ValueError for a negative budget.
+        """
+        if budget < 0.0:
+            raise ValueError(f"need a budget >= 0; got {budget}")
+        steps, choice = self._steps, np.zeros(self.damage.shape[0], dtype=np.uint8)
+        # costs are sums of many terms: a relative 1e-12 keeps a budget that fits exactly from being missed by rounding
+        spent = _buy(steps.item, steps.option, steps.cost, budget * (1.0 + 1e-12), choice)
+        left = float(self.damage[np.arange(choice.size), choice].sum())
+        return Allocation(choice, left, min(self._lower_bound(budget), left), min(float(spent), budget))
+
+    def _lower_bound(self, budget: float) -> float:
+        """Least damage of the relaxation: increments in order, the last one in part."""
+        steps = self._steps
+        total = float(self.damage[:, 0].sum())
+        cumulative = np.cumsum(steps.cost)
+        whole = int(np.searchsorted(cumulative, budget, side="right"))
+        saved = float(steps.saved[:whole].sum())
+        if whole < steps.cost.size:
+            room = budget - (float(cumulative[whole - 1]) if whole else 0.0)
+            saved += float(steps.saved[whole]) * room / float(steps.cost[whole])
+        return max(total - saved, 0.0)
+
+
 def solve(problem: Knapsack) -> Allocation:
-    """Hull-greedy choice and the LP lower bound.
+    """Hull-greedy choice and the LP lower bound of one problem.
 
     Raises ValueError for a negative budget or shapes that differ.
     """
-    if problem.damage.shape != problem.cost.shape or problem.budget < 0.0:
-        raise ValueError(
-            f"need equal shapes and a budget >= 0; got {problem.damage.shape}, {problem.cost.shape}, {problem.budget}"
-        )
-    steps = _hull_increments(problem)
-    choice = np.zeros(problem.damage.shape[0], dtype=np.uint8)
-    # costs are sums of many terms: a relative 1e-12 keeps a budget that fits exactly from being missed by rounding
-    spent = _buy(steps.item, steps.option, steps.cost, problem.budget * (1.0 + 1e-12), choice)
-    left = float(problem.damage[np.arange(choice.size), choice].sum())
-    return Allocation(choice, left, _lp_bound(problem, steps), min(float(spent), problem.budget))
-
-
-def _lp_bound(problem: Knapsack, steps: _Increments) -> float:
-    """Least damage of the relaxation: increments in order, the last one in part."""
-    total = float(problem.damage[:, 0].sum())
-    cumulative = np.cumsum(steps.cost)
-    whole = int(np.searchsorted(cumulative, problem.budget, side="right"))
-    saved = float(steps.saved[:whole].sum())
-    if whole < steps.cost.size:
-        room = problem.budget - (float(cumulative[whole - 1]) if whole else 0.0)
-        saved += float(steps.saved[whole]) * room / float(steps.cost[whole])
-    return max(total - saved, 0.0)
+    return BudgetPath(problem.damage, problem.cost).at(problem.budget)

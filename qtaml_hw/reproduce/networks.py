@@ -1,0 +1,70 @@
+"""The networks of a reproduction, stored in a stated way and judged on stated images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.study.subject import CALIBRATION_INPUTS, Subject
+from qtaml_hw.weights import Encoding, Granularity, WeightFormat, quantise
+from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
+from qtaml_hw.workloads import DataSet, load_data, load_network, network, state_digest
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the weights lie in the memory; the defaults are the source paper's setting."""
+
+    encoding: Encoding = "twos_complement"
+    scale: Granularity = "per_tensor"
+    fold_batch_norm: bool = False
+
+    @property
+    def title(self) -> str:
+        """For tables."""
+        folded = ", batch norm folded" if self.fold_batch_norm else ""
+        return f"{self.scale}, {self.encoding}{folded}"
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A network by name and where it comes from; ``flip_p`` is the flip probability it is judged at."""
+
+    name: str
+    flip_p: float
+    source: Callable[[], tuple[nn.Module, DataSet]]
+
+    def subject(self, images: int, storage: Storage) -> Subject:
+        """The network stored so, judged on ``images`` test images spread evenly over the test set."""
+        module, data = self.source()
+        digest = state_digest(dict(module.state_dict()))
+        if storage.fold_batch_norm:
+            module = fold_batch_norm(module)
+        weights = weight_arrays(module)
+        count = min(images, len(data.test_y))
+        chosen = np.unique(np.linspace(0, len(data.test_y) - 1, count).astype(np.int64))
+        return Subject(
+            name=self.name,
+            served=ServedNetwork(module, batch=256),
+            image=quantise(weights, WeightFormat(8, storage.encoding), storage.scale),
+            weights=weights,
+            inputs=torch.from_numpy(data.test_x[chosen]),
+            labels=torch.from_numpy(data.test_y[chosen]),
+            calibration=torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]),
+            classes=data.classes,
+            digest=f"{digest}+{data.digest}+{count}",
+        )
+
+
+def zoo(name: str, flip_p: float) -> Specimen:
+    """A network that comes with the product; trained on first use."""
+
+    def source() -> tuple[nn.Module, DataSet]:
+        return load_network(name).module, load_data(network(name).data)
+
+    return Specimen(name, flip_p, source)

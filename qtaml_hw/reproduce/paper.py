@@ -1,0 +1,237 @@
+"""The source paper's claims on networks of its kind: overhead to 95 % of clean accuracy, policy against policy.
+
+arXiv:2606.00741 was at hand as its abstract only; the networks here are of the kinds it names (four convolutional or
+fully connected networks at p = 0.10, a transformer encoder at p = 0.05), trained on scikit-learn's digits.  Ideal
+protection and the share of protected bits are its accounting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
+from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
+from qtaml_hw.reproduce.paths import (
+    IDEAL,
+    MAGNITUDE,
+    POLICIES,
+    TAC_CHANNEL,
+    TAC_LAYER,
+    TAC_WORD,
+    UNIFORM,
+    PlanPath,
+    Policy,
+)
+from qtaml_hw.reproduce.result import Row
+from qtaml_hw.reproduce.trial import Ledger, Trial
+from qtaml_hw.study.progress import Progress
+from qtaml_hw.study.subject import Subject
+from qtaml_hw.tac import saturation_ratio
+
+LEAST, MOST = 3.4, 33.6  # the range of overhead ratios in the abstract
+POINTS = 24.0  # the abstract's largest gain of WKB scoring over magnitude, percentage points of accuracy
+SMALL_BUDGETS = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
+NETWORKS = (
+    zoo("digits-vgg", 0.10),
+    zoo("digits-resnet-wide", 0.10),
+    zoo("digits-mlp", 0.10),
+    zoo("digits-mobilenet", 0.10),
+    zoo("digits-transformer", 0.05),
+)
+SEED = 2026
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: test images, fault maps, rungs per octave of budget, flip probabilities beside the main."""
+
+    images: int
+    maps: int
+    per_octave: int
+    other_p: tuple[float, ...]
+
+
+QUICK = Effort(images=200, maps=3, per_octave=6, other_p=())
+FULL = Effort(images=500, maps=8, per_octave=12, other_p=(0.01, 0.02, 0.05, 0.10))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One network at one flip probability: overheads by policy title, predicted and measured ratios."""
+
+    network: str
+    flip_p: float
+    overheads: dict[str, Overheads]
+    rho_star: dict[str, float]
+    clean_accuracy: float
+
+    def ratio(self, policy: Policy, base: Policy = UNIFORM) -> Interval:
+        """How many times less overhead than the base policy needs."""
+        return self.overheads[policy.title].ratio_to(self.overheads[base.title])
+
+
+def channel_of(flip_p: float, planes: int) -> FlipChannel:
+    """The paper's symmetric flips."""
+    return FlipChannel.uniform(flip_p, planes, source="stated: the source paper's flip probability")
+
+
+def measure(search: Search, policies: Sequence[Policy], say: Callable[[str], None]) -> Measured | None:
+    """Overheads of every policy and rho* of the TAC ones; None where no protection keeps the target."""
+    trial = search.trial
+    subject, channel = trial.subject, trial.channel
+    found: dict[str, Overheads] = {}
+    for policy in policies:
+        say(policy.title)
+        overheads = search.overheads(PlanPath(subject, channel, policy))
+        if overheads is None:
+            return None
+        found[policy.title] = overheads
+    uniform = found[UNIFORM.title].interval.mean
+    rho = {p.title: rho_star(subject, channel, p, uniform) for p in policies if p.name == "tac"}
+    return Measured(subject.name, float(channel.p10.max()), found, rho, trial.clean_accuracy)
+
+
+def rho_star(subject: Subject, channel: FlipChannel, policy: Policy, uniform_overhead: float) -> float:
+    """Predicted ratio at the overhead that Uniform-MSP needed; no accuracy of TAC enters."""
+    found = saturation_ratio(
+        subject.damage(policy.group), subject.damage("layer"), channel, IDEAL, min(uniform_overhead, 1.0)
+    )
+    return found.rho_star
+
+
+def overhead_rows(found: Measured) -> list[Row]:
+    """Overhead per policy, then the ratios to Uniform-MSP with predictions."""
+    where = f"{found.network}, p={found.flip_p:g}"
+    rows = []
+    for title, overheads in found.overheads.items():
+        x = overheads.interval
+        rows.append(
+            Row(f"protected bits / stored bits, {title}: {where}", None, x.mean, x.ci95, f"measured, {x.maps} maps")
+        )
+    for policy in (MAGNITUDE, TAC_LAYER, TAC_CHANNEL, TAC_WORD):
+        if policy.title in found.overheads:
+            rows.append(_ratio_row(found, policy, where))
+    return rows
+
+
+def _ratio_row(found: Measured, policy: Policy, where: str) -> Row:
+    x = found.ratio(policy)
+    what = f"overhead ratio Uniform-MSP / {policy.title}: {where}"
+    if policy.name != "tac":
+        return Row(what, None, x.mean, x.ci95, "baseline")
+    verdict = f"{range_verdict(x)}; rho* predicted {found.rho_star[policy.title]:.3g}"
+    return Row(what, f"{LEAST}x to {MOST}x", x.mean, x.ci95, verdict)
+
+
+def range_verdict(ratio: Interval) -> str:
+    """Where a ratio and its interval lie against the claimed range."""
+    if ratio.low >= LEAST:
+        return "reached" if ratio.mean <= MOST else "above the claimed range"
+    if ratio.high < LEAST:
+        return "NOT reached"
+    return "reached on average, interval reaches below" if ratio.mean >= LEAST else "not reached on average"
+
+
+def claim_rows(main: Sequence[Measured]) -> list[Row]:
+    """The abstract's range as counts over the networks."""
+    rows = []
+    for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
+        ratios = [m.ratio(policy).mean for m in main]
+        reached = sum(r >= LEAST for r in ratios)
+        word = "holds" if reached == len(main) else f"holds on {reached} of {len(main)} networks"
+        spread = f"{min(ratios):.1f}x to {max(ratios):.1f}x"
+        rows.append(Row(f"range of Uniform-MSP / {policy.title}", f"{LEAST}x to {MOST}x", spread, None, word))
+    return rows
+
+
+def small_budget_row(search: Search) -> Row:
+    """TAC against magnitude, both by layer, on the same maps at the same small budgets: the largest gain found."""
+    subject, channel = search.trial.subject, search.trial.channel
+    paths = [PlanPath(subject, channel, policy) for policy in (TAC_LAYER, MAGNITUDE)]
+    gains = {}
+    for share in SMALL_BUDGETS:
+        one, two = (search.accuracies(path, share) for path in paths)
+        gains[share] = t_interval(list(100.0 * (one - two)))
+    share = max(gains, key=lambda s: gains[s].mean)
+    best = gains[share]
+    word = "same size or larger" if best.high >= POINTS else "smaller"
+    if best.mean <= 0.0:
+        word = "no gain"
+    what = f"accuracy points of Jacobian over magnitude score, best of small budgets ({share:.2%}): {subject.name}"
+    return Row(what, f"up to {POINTS:g}", best.mean, best.ci95, word)
+
+
+def rho_rows(pairs: Sequence[Measured], policy: Policy) -> list[Row]:
+    """Whether rho* ranks and predicts the measured ratios."""
+    predicted = np.array([m.rho_star[policy.title] for m in pairs])
+    measured = np.array([m.ratio(policy).mean for m in pairs])
+    if len(pairs) < 3:
+        return []
+    rank = float(spearmanr(predicted, measured).statistic)
+    error = float(np.median(np.abs(predicted - measured) / measured))
+    where = f"{policy.title}, {len(pairs)} (network, p) pairs"
+    return [
+        Row(
+            f"Spearman of rho* and measured ratio: {where}",
+            "rho* predicts the reduction",
+            rank,
+            None,
+            "holds" if rank >= 0.9 else "FAILS as a predictor of rank" if rank < 0.7 else "partly: below 0.9",
+        ),
+        Row(
+            f"median relative error of rho*: {where}",
+            None,
+            error,
+            None,
+            "within 25 %" if error <= 0.25 else "worse than 25 %",
+        ),
+    ]
+
+
+def search_of(specimen: Specimen, flip_p: float, effort: Effort, ledger: Ledger, storage: Storage) -> Search:
+    """A network at a flip probability, ready to be measured."""
+    subject = specimen.subject(effort.images, storage)
+    return search_on(subject, flip_p, effort, ledger)
+
+
+def search_on(subject: Subject, flip_p: float, effort: Effort, ledger: Ledger) -> Search:
+    """The same for a network that is already loaded."""
+    facts = {"network": subject.name, "flip_p": flip_p, "images": subject.images}
+    trial = Trial(subject, channel_of(flip_p, subject.image.planes), SEED, ledger, facts=facts)
+    return Search(trial, Ladder(effort.per_octave), effort.maps)
+
+
+def reproduce_networks(
+    networks: Sequence[Specimen], effort: Effort, ledger: Ledger, progress: Progress
+) -> tuple[list[Row], list[Measured], list[Measured]]:
+    """Rows, results at every network's own flip probability, and results at all probabilities."""
+    rows: list[Row] = []
+    main: list[Measured] = []
+    every: list[Measured] = []
+    for number, specimen in enumerate(networks):
+        progress(number, len(networks), f"{specimen.name}: loading")
+        subject = specimen.subject(effort.images, Storage())
+
+        def say(text: str, at: int = number, name: str = specimen.name) -> None:
+            progress(at, len(networks), f"{name}: {text}")
+
+        for flip_p in (specimen.flip_p, *(p for p in effort.other_p if p != specimen.flip_p)):
+            search = search_on(subject, flip_p, effort, ledger)
+            own = flip_p == specimen.flip_p
+            found = measure(search, POLICIES if own else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD), say)
+            if found is None:
+                rows.append(Row(f"any protection keeps 95 %: {specimen.name}, p={flip_p:g}", None, "no", None, "FAILS"))
+                continue
+            every.append(found)
+            rows += overhead_rows(found)
+            if own:
+                main.append(found)
+                rows.append(small_budget_row(search))
+    progress(len(networks), len(networks), "done")
+    return rows, main, every

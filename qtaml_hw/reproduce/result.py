@@ -1,0 +1,45 @@
+"""What a reproduction hands back: theirs beside ours, one verdict per claim."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim: ``published`` (or the closed form) beside ``ours``, its 95 % interval, and a verdict in words."""
+
+    what: str
+    published: Value
+    ours: Value
+    ci95: tuple[float, float] | None
+    verdict: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: infinities become None."""
+        found = asdict(self)
+        for key in ("published", "ours"):
+            found[key] = _finite(found[key])
+        found["ci95"] = None if self.ci95 is None else [_finite(self.ci95[0]), _finite(self.ci95[1])]
+        return found
+
+
+def _finite(value: Value) -> Value:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class ReproductionResult:
+    """Rows of a reproduction, and notes that hold for all of them (accounting, replicates, what was left out)."""
+
+    name: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """name, rows[{what, published, ours, ci95, verdict}], notes."""
+        return {"name": self.name, "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes)}

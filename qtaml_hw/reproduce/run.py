@@ -1,0 +1,37 @@
+"""The one door: a reproduction by name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from qtaml_hw.accelerator.served import single_thread
+from qtaml_hw.reproduce.claims import paper_result
+from qtaml_hw.reproduce.result import ReproductionResult
+from qtaml_hw.reproduce.theorems import reproduce_theorems
+from qtaml_hw.reproduce.trial import open_ledger
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.progress import Progress, silent
+
+NAMES = ("theorems", "paper")
+
+
+def reproduce(
+    name: str,
+    quick: bool = False,
+    data: Path | None = None,
+    store: Path | None = None,
+    progress: Progress = silent,
+) -> ReproductionResult:
+    """Re-run a published result; ``store`` keeps every measured accuracy, and a second run continues from it.
+
+    Raises InputError for an unknown name, a missing data folder or an unusable store.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown reproduction {name!r} (there are: {', '.join(NAMES)}){hint}")
+    if name == "theorems":
+        return reproduce_theorems(quick, progress)
+    with single_thread(), open_ledger(store) as ledger:
+        return paper_result(quick, ledger, progress)
