@@ -14,7 +14,17 @@ from rich.text import Text
 
 from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.report.columns import BY_KEY, Shown, show, tells
-from qtaml_hw.report.text import NOTHING, Scale, is_number, number, percent, percent_interval, plain, scale
+from qtaml_hw.report.text import (
+    NOTHING,
+    Scale,
+    is_number,
+    number,
+    percent,
+    percent_interval,
+    plain,
+    scale,
+    share_of_cells,
+)
 from qtaml_hw.study.summary import PointSummary
 
 WIDTH: Final = 100
@@ -24,7 +34,7 @@ Row = Mapping[str, Any]
 def _table(heading: str, columns: Sequence[str], left: int = 1) -> Table:
     """The first ``left`` columns hold words and may wrap, the others numbers."""
     table = Table(
-        title=plain(heading, 90) or None,
+        title=_text(heading, 90) if heading else None,
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -83,7 +93,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     failed = len(points) - len(done)
     parts = [f"clean {' / '.join(sorted(clean))} %, quantised {' / '.join(sorted(quantised))} %"] if done else []
     parts += [f"{failed} of {len(points)} points failed"] if failed else []
-    table.caption = "; ".join(parts) or None
+    table.caption = Text("; ".join(parts)) if parts else None
     table.caption_justify = "left"
     return table
 
@@ -153,46 +163,39 @@ def _band(summary: PointSummary, key: str) -> str:
 
 
 def ecc_table(rows: Iterable[Row]) -> Table:
-    """The ECC overhead table: what a code costs and what it leaves; rows where it hurts are marked."""
+    """The ECC overhead table: what a code costs and what it leaves; a star marks where it hurts."""
     found = list(rows)
-    area, energy, latency = (
-        scale([r.get(k) for r in found], si)
-        for k, si in (("area_m2", "m2"), ("decode_energy_j", "J"), ("decode_latency_s", "s"))
+    energy = scale([r.get("decode_energy_j") for r in found], "J")
+    latency = scale([r.get("decode_latency_s") for r in found], "s")
+    heads = (
+        "Code",
+        "Parity\n(%)",
+        "p\nraw",
+        "p\nleft",
+        "lost\n(/word)",
+        "silent\n(/word)",
+        "p break-\neven",
+        "Decoder\n(GE)",
+        _header("Decode", energy.unit),
+        _header("Decode", latency.unit),
     )
-    table = _table(
-        "ECC overhead (modelled)",
-        [
-            "Code",
-            "n, k",
-            "Parity\n(%)",
-            "p raw",
-            "p left",
-            "p lost\n(flagged)",
-            "p wrong\n(silent)",
-            "Break-\neven p",
-            "Decoder\n(GE)",
-            _header("Area", area.unit),
-            _header("Decode", energy.unit),
-            _header("Decode", latency.unit),
-        ],
-    )
+    table = _table("ECC overhead (modelled)", heads)
+    table.columns[0].no_wrap, table.columns[0].min_width = True, 14
     for r in found:
         table.add_row(
-            _text(r["code"], 40),
-            f"{r.get('n', NOTHING)}, {r.get('k', NOTHING)}",
+            _text(r["code"], 20),
             percent(r.get("parity_fraction")),
             number(r.get("p"), 2),
-            Text(f"{number(r.get('residual_p'))}{' hurts' if r.get('hurts') else ''}", "red" if r.get("hurts") else ""),
-            number(r.get("p_due"), 2),
-            number(r.get("p_sdc"), 2),
-            number(r.get("break_even_p"), 2),
+            Text(number(r.get("residual_p")) + ("*" if r.get("hurts") else " "), "red" if r.get("hurts") else ""),
+            *(number(r.get(key), 2) for key in ("p_due", "p_sdc", "break_even_p")),
             number(r.get("decoder_ge")),
-            area.show(r.get("area_m2"), 2),
             energy.show(r.get("decode_energy_j"), 2),
             latency.show(r.get("decode_latency_s"), 2),
         )
     sources = sorted({plain(r["source"]) for r in found if r.get("source")})
-    table.caption = f"GE: gate equivalents. {'; '.join(sources)}"
+    parts = ["GE: gate equivalents", "lost: flagged as uncorrectable"]
+    parts += ["*: hurts, leaves more bit errors than it found"] if any(r.get("hurts") for r in found) else []
+    table.caption = Text("; ".join([*parts, *sources]))
     table.caption_justify = "left"
     return table
 
@@ -222,7 +225,7 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
         for key, form in _TOTALS.items()
         if totals and is_number(totals.get(key))
     ]
-    table.caption = "; ".join(parts) or None
+    table.caption = Text("; ".join(parts)) if parts else None
     table.caption_justify = "left"
     return table
 
@@ -236,7 +239,7 @@ def retention_table(found: Row) -> Table:
     quantiles = found.get("quantiles_s") or {}
     for share, seconds in sorted(quantiles.items(), key=lambda pair: float(pair[0])):
         unit: Scale = scale([seconds], "s")
-        table.add_row(f"{number(100 * float(share), 2)} % of cells failed after", unit.show(seconds), unit.unit)
+        table.add_row(f"{share_of_cells(float(share))} of cells failed after", unit.show(seconds), unit.unit)
     for key, name in (("p10", "p(1→0), stored 1 read as 0"), ("p01", "p(0→1), stored 0 read as 1")):
         if is_number(found.get(key)):
             table.add_row(name, number(found[key]), "per bit")
@@ -281,7 +284,7 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
         else:
             chosen = scale(values, si) if si else Scale(1.0, "")
             unit, cells = chosen.unit, [*(chosen.show(v) for v in values), _signed(chosen.show(change), change)]
-            if values[0] > 0:
+            if values[0] > 0 and change:
                 cells[2] += f" ({100 * change / values[0]:+.1f} %)"
         table.add_row(name, unit, *cells)
         if key == "accuracy_mean":
@@ -290,11 +293,13 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
 
 
 def _signed(shown: str, change: float) -> str:
-    return f"+{shown}" if change > 0 else shown.replace("-", "−")
+    return f"+{shown}" if change > 0 else shown
 
 
 def _mapped_interval(row: Row) -> str:
     low, high, maps = (row.get(k) for k in ("accuracy_ci95_low", "accuracy_ci95_high", "maps"))
+    if maps == 1:
+        return "1 map, no interval"
     if not (is_number(low) and is_number(high)):
         return NOTHING
     return f"{percent(low)} to {percent(high)}" + (f", {maps}" if maps else "")

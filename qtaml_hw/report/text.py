@@ -55,6 +55,11 @@ def percent(share: Any, decimals: int = 1) -> str:
     return f"{shown:.{decimals}f}"
 
 
+def share_of_cells(share: float) -> str:
+    """``5 %``, and ``1 ppm`` below 0.01 %."""
+    return f"{number(100 * share, 2)} %" if share >= 1e-4 else f"{number(1e6 * share, 2)} ppm"
+
+
 def percent_interval(found: Interval) -> str:
     """``91.0 to 93.6`` in percent; says so when one replicate gives no interval."""
     return f"{percent(found.low)} to {percent(found.high)}" if found.maps > 1 else "no interval from 1 map"

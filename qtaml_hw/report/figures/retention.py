@@ -9,7 +9,7 @@ from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import OXIDE, short, shown_value, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, number, plain, scale, sentence
+from qtaml_hw.report.text import is_number, plain, scale, sentence, share_of_cells
 from qtaml_hw.study.summary import PointSummary
 
 _DEVICE: Final = ("cell.", "refresh.", "flips.")
@@ -37,7 +37,7 @@ def retention(material: Material) -> Drawing | None:
     x = [s.facts["t_ox_m"] / _NM for s in devices]
     for share, color, marker in zip(shares, style.ORDERED * 3, style.MARKERS * 2, strict=False):
         y = [s.facts["retention_quantiles_s"][share] / unit.factor for s in devices]
-        ax.plot(x, y, color=color, marker=marker, ms=4, label=f"{_share(float(share))} of cells")
+        ax.plot(x, y, color=color, marker=marker, ms=4, label=f"{share_of_cells(float(share))} of cells")
     intervals = {s.facts.get("refresh_interval_s") for s in devices}
     if len(intervals) == 1 and is_number(interval := intervals.pop()):
         ax.axhline(interval / unit.factor, color=style.INK, lw=1.2, ls=(0, (4, 2)), label="refresh interval")
@@ -55,10 +55,6 @@ def retention(material: Material) -> Drawing | None:
         f"Modelled: the time after which the given share of cells in the leaking state has flipped.{sentence(said)}"
     )
     return Drawing("retention", "Retention against oxide thickness", caption, figure, columns, rows)
-
-
-def _share(share: float) -> str:
-    return f"{number(100 * share, 2)} %" if share >= 1e-4 else f"{number(1e6 * share, 2)} ppm"
 
 
 def flip_probability(material: Material) -> Drawing | None:
