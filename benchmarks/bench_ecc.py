@@ -54,7 +54,12 @@ def codec_speed() -> None:
     data = rng.integers(0, 2**64, words, dtype=np.uint64)
     bits = rng.integers(0, 2, (few, 64), dtype=np.uint8)
     a, b = alternate(lambda: code.encode_packed(data), lambda: numpy_encode(code, bits))
-    report("(72,64) encode", ">= 120 M words/s", f"{words / a / 1e6:.0f} M words/s", f"{words / a / (few / b):.0f}x numpy bits")
+    report(
+        "(72,64) encode",
+        ">= 120 M words/s",
+        f"{words / a / 1e6:.0f} M words/s",
+        f"{words / a / (few / b):.0f}x numpy bits",
+    )
     checks = code.encode_packed(data)
     for p in (0.0, 1e-3, 1e-2, 0.1):
         errors = (rng.random((words // 8, 72)) < p).astype(np.uint8)
@@ -62,8 +67,12 @@ def codec_speed() -> None:
         bad, stored = data ^ flips[0], checks ^ flips[1]
         noisy = code.encode(bits) ^ errors[:few]
         a, b = alternate(lambda x=bad, y=stored: code.decode_packed(x, y), lambda x=noisy: numpy_decode(code, x))
-        report(f"(72,64) decode at p = {p:g}", ">= 120 M words/s", f"{words / a / 1e6:.0f} M words/s",
-               f"{words / a / (few / b):.0f}x numpy bits")
+        report(
+            f"(72,64) decode at p = {p:g}",
+            ">= 120 M words/s",
+            f"{words / a / 1e6:.0f} M words/s",
+            f"{words / a / (few / b):.0f}x numpy bits",
+        )
 
 
 def error_only_speed() -> None:
@@ -76,8 +85,12 @@ def error_only_speed() -> None:
         code.correct_errors(*ecc.draw_errors(code.n, words, 1e-4, np.random.default_rng(3)))
 
     a, b = alternate(sparse, lambda: code.decode_packed(data, checks))
-    report("(72,64) error-only at p = 1e-4, drawing included", ">= 3000 M words/s", f"{words / a / 1e6:.0f} M words/s",
-           f"{words / a / (data.size / b):.0f}x our full decode")
+    report(
+        "(72,64) error-only at p = 1e-4, drawing included",
+        ">= 3000 M words/s",
+        f"{words / a / 1e6:.0f} M words/s",
+        f"{words / a / (data.size / b):.0f}x our full decode",
+    )
 
 
 def numpy_walsh(code: ecc.Code, p: float) -> float:

@@ -59,8 +59,8 @@ def decoder(code: Code) -> str:
         body = _case_table(code)
     else:
         raise ValueError(
-            f"{code.name} corrects {code.t} errors with {code.parity} check bits; combinational decoders are emitted for "
-            f"t <= 3 or up to {CASE_LIMIT} check bits"
+            f"{code.name} corrects {code.t} errors with {code.parity} check bits; combinational decoders are emitted "
+            f"for t <= 3 or up to {CASE_LIMIT} check bits"
         )
     out = "word[K-1:0] ^ flip[K-1:0]"
     if code.policy == "zero":
