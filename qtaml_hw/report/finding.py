@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qtaml_hw.report.columns import show
-from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short
+from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain
 from qtaml_hw.study.summary import PointSummary
@@ -62,10 +62,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """The sentences of the summary, and the verdicts behind them with the heading of their column."""
+    """The sentences of the summary, and the verdicts behind them with the headings of their columns."""
 
     sentences: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = ()
+    series: str = ""
     heading: str = ""
 
 
@@ -86,7 +87,8 @@ def find(material: Material) -> Finding:
     verdicts = [_verdict(p.shared, line, axis, goal) for p in layout.panels for line in p.lines]
     sentences = (_target(material.points), *_limits(layout, axis, verdicts, goal), *_comparison(material, layout))
     heading = f"{goal.extreme.capitalize()} tested {short(axis.path)}" if goal else f"Tested {short(axis.path)}"
-    return Finding(sentences, tuple(verdicts), f"{heading} that keeps 95 % of clean")
+    series = title(layout.series or POLICY).capitalize()
+    return Finding(sentences, tuple(verdicts), series, f"{heading} that keeps 95 % of clean")
 
 
 def _verdict(shared: tuple[tuple[str, str], ...], line: Line, axis: Axis, goal: Goal | None) -> Verdict:

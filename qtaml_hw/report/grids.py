@@ -47,7 +47,7 @@ def verdict_grid(finding: Finding) -> Grid | None:
     shown = [s for key in keys if tells(s := show([v.shown for v in verdicts], key))]
     heads = (
         *(Head(title(path), numeric=False) for path, _ in verdicts[0].shared),
-        Head("Line", numeric=False),
+        Head(finding.series, numeric=False),
         Head(finding.heading, numeric=False),
         *_ACCURACY,
         *(Head(s.column.title, s.unit, s.column.mark) for s in shown),
@@ -56,7 +56,7 @@ def verdict_grid(finding: Finding) -> Grid | None:
         (
             *(value for _, value in v.shared),
             v.name,
-            v.at or "none; its best:",
+            v.at or "never; its best:",
             *_accuracy_cells(v.shown),
             *(s.cells[i] for s in shown),
         )

@@ -138,7 +138,7 @@ def distortion(material: Material) -> Drawing | None:
     ax.set_xlabel("Predicted output distortion (squared logits)")
     ax.set_ylabel("Accuracy lost to flips (points)")
     style.legend(figure, ax)
-    rank = _rank_correlation(predicted, losses)
+    rank = rank_correlation(predicted, losses)
     caption = (
         "Predicted by the first-order model (our derivation) without measuring accuracy; loss against the quantised "
         "network. "
@@ -152,7 +152,7 @@ def distortion(material: Material) -> Drawing | None:
     return Drawing("distortion", "Predicted distortion against measured loss", caption, figure, columns, rows)
 
 
-def _rank_correlation(first: list[float], second: list[float]) -> float:
+def rank_correlation(first: list[float], second: list[float]) -> float:
     """Spearman's: the correlation of ranks, ties sharing their mean rank; 0 where one side does not vary."""
     ranks = []
     for values in (first, second):

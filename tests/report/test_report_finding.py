@@ -1,0 +1,147 @@
+"""The answer in plain words: limits, intervals, pairs; honest where the data say nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import synthetic
+from scipy import stats
+
+from qtaml_hw.report.figures.accuracy import wilson
+from qtaml_hw.report.figures.protection import rank_correlation
+from qtaml_hw.report.finding import find, keeps
+from qtaml_hw.report.layout import focus, lay_out
+from qtaml_hw.report.material import Material, material
+
+CLEAN = 0.974  # of the synthetic records; the target is 0.9253
+
+
+def store(table: dict[tuple[Any, ...], list[float]], *paths: str) -> Material:
+    """Points with the given accuracies per map."""
+    records = []
+    for number, (values, accuracies) in enumerate(table.items()):
+        base = synthetic.point(number, dict(zip(paths, values, strict=True)), len(accuracies))
+        records += [
+            r | {"accuracy": a, "accuracy_series": [[1e-3, a]]} for r, a in zip(base, accuracies, strict=True)
+        ]
+    return material(records)
+
+
+def good(mean: float) -> list[float]:
+    """Four maps, 95 % t interval of +-0.0046."""
+    return [mean - 0.003, mean + 0.003, mean - 0.002, mean + 0.002]
+
+
+def test_the_thinnest_oxide_is_where_the_whole_interval_keeps_the_target() -> None:
+    found = find(
+        store(
+            {
+                (1.6, "tac"): good(0.90),
+                (1.7, "tac"): good(0.928),  # mean above the target, interval reaches below
+                (1.8, "tac"): good(0.95),
+                (1.9, "tac"): good(0.97),
+                (1.6, "none"): good(0.1),
+                (1.7, "none"): good(0.2),
+                (1.8, "none"): good(0.3),
+                (1.9, "none"): good(0.4),
+            },
+            "cell.t_ox",
+            "protection.policy",
+        )
+    )
+    tac, none = found.verdicts
+    assert (tac.name, tac.at) == ("tac", "1.8 nm")
+    assert none.point is None
+    assert none.best.accuracy.mean == pytest.approx(0.4)
+    text = " ".join(found.sentences)
+    assert "92.5 %" in text
+    assert "thinnest tested t_ox that keeps it is 1.8 nm with tac (95.0 %, 95 % interval" in text
+    assert "4 maps" in text
+    assert "keeps it without protection (best 40.0 %" in text
+
+
+def test_a_value_counts_only_if_all_easier_ones_keep_the_target() -> None:
+    found = find(store({(1.6,): good(0.97), (1.7,): good(0.5), (1.8,): good(0.97)}, "cell.t_ox"))
+    assert found.verdicts[0].at == "1.8 nm"
+
+
+def test_the_end_of_the_tested_range_is_said() -> None:
+    found = find(store({(1.6,): good(0.97), (1.7,): good(0.97)}, "cell.t_ox"))
+    assert "1.6 nm" in found.sentences[1]
+    assert "end of the tested range" in found.sentences[1]
+
+
+def test_longer_refresh_is_the_hard_direction() -> None:
+    found = find(store({(1,): good(0.97), (10,): good(0.96), (100,): good(0.5)}, "refresh.interval"))
+    assert found.verdicts[0].at == "10 µs"
+    assert found.heading.startswith("Longest")
+
+
+def test_an_axis_without_a_direction_lists_what_keeps() -> None:
+    found = find(store({(0.8,): good(0.5), (0.9,): good(0.97), (1.0,): good(0.5), (1.1,): good(0.96)}, "cell.v_dd"))
+    assert found.verdicts[0].at == "0.9 V, 1.1 V"
+
+
+def test_one_map_claims_nothing() -> None:
+    data = store({(1.6,): [0.97], (1.7,): [0.97]}, "cell.t_ox")
+    assert not any(map(keeps, data.points))
+    assert "no interval" in " ".join(find(data).sentences)
+    (alone,) = store({(): [0.97]}).points
+    assert not keeps(alone)
+
+
+def test_pairs_use_the_maps_that_both_saw() -> None:
+    rng = np.random.default_rng(7)
+    chip = rng.normal(0.7, 0.1, 9)
+    first, second = chip + rng.normal(0.03, 0.004, 9), chip[:7]
+    data = store({("tac",): list(first), ("uniform",): list(second)}, "protection.policy")
+    gain = data.paired(*data.points)
+    assert gain is not None
+    reference = stats.ttest_rel(first[:7], second).confidence_interval(0.95)
+    assert (gain.low, gain.high) == pytest.approx((reference.low, reference.high), rel=1e-9)
+    assert gain.maps == 7
+    others = material([*synthetic.point(0, {}, 3), *synthetic.point(1, {"cell.t_ox": 1.5}, 3, seed=1)])
+    assert others.paired(*others.points) is None
+
+
+def test_wilson_and_rank_correlation_agree_with_scipy() -> None:
+    for kept, maps in ((0, 5), (3, 8), (16, 16)):
+        reference = stats.binomtest(kept, maps).proportion_ci(method="wilson")
+        assert wilson(kept / maps, maps) == pytest.approx((reference.low, reference.high), abs=1e-12)
+    rng = np.random.default_rng(3)
+    first, second = list(rng.integers(0, 6, 40).astype(float)), list(rng.normal(size=40))
+    assert rank_correlation(first, second) == pytest.approx(stats.spearmanr(first, second).statistic, abs=1e-12)
+    assert rank_correlation([1.0, 1.0], [1.0, 2.0]) == 0.0
+
+
+def test_layout_of_many_axes() -> None:
+    records = synthetic.sweep(
+        {"refresh.interval": [1, 10], "cell.t_ox": [1.5, 1.6, 1.7], "protection.policy": ["none", "tac"]}, maps=2
+    )
+    layout = lay_out(material(records).points)
+    assert layout.x is not None
+    assert (layout.x.path, layout.x.unit, layout.series) == ("cell.t_ox", "nm", "protection.policy")
+    assert [p.title for p in layout.panels] == ["refresh interval 1 us", "refresh interval 10 us"]
+    assert [[len(line.points) for line in p.lines] for p in layout.panels] == [[3, 3], [3, 3]]
+    assert [layout.x.at(s) for s in layout.panels[0].lines[0].points] == [1.5, 1.6, 1.7]
+    where, pairs = focus(layout, layout.panels[0])
+    assert [name for name, _ in pairs] == ["none", "tac"]
+    assert where.startswith("t_ox 1.")
+
+
+def test_axis_units_follow_the_file() -> None:
+    layout = lay_out(material(synthetic.sweep({"cell.temperature": [25, 85, 105]}, maps=2)).points)
+    assert layout.x is not None
+    assert layout.x.title == "Temperature (°C)"
+    assert [layout.x.at(s) for s in layout.panels[0].lines[0].points] == [25.0, 85.0, 105.0]
+
+
+def test_off_among_intervals_is_a_word_not_a_number() -> None:
+    records = [*synthetic.point(0, {"refresh.interval": 1}, 2), *synthetic.point(1, {"refresh.interval": 10}, 2)]
+    for r in records[2:]:
+        r["axes"], r["axes_si"] = {"refresh.interval": "off"}, {"refresh.interval": None}
+    layout = lay_out(material(records).points)
+    assert layout.x is None
+    assert layout.series == "refresh.interval"
