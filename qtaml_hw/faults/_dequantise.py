@@ -65,7 +65,9 @@ def _corrupt_chunks(codes: U8, out: F32, key: np.uint64, todo: Program, scales: 
     for first in range(0, codes.size, CHUNK_BYTES):
         last = min(first + CHUNK_BYTES, codes.size)
         part = work.chunk[: last - first]
-        part[:] = codes[first:last]
+        source = codes[first:last]
+        for i in range(part.size):  # vectorises, which a slice assignment does not
+            part[i] = source[i]
         if todo.visit[0]:
             flip_chunk(part, draw(key, np.uint64(first // CHUNK_BYTES)), todo, work)
         start = first

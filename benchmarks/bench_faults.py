@@ -1,0 +1,150 @@
+"""Speed of the bit-flip engine beside its peers: same process, alternating, CPU time, medians.
+
+    python benchmarks/bench_faults.py [--weights 100000000] [--rounds 5]
+
+Slow peers (the numpy and torch one-liners) run on 1/50 of the weights and are scaled up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import stim
+import torch
+
+from qtaml_hw.faults import corrupt_and_dequantise, flip_bits
+
+SLOW_SHARE = 50
+
+
+def cpu_seconds(job: Callable[[int], object], index: int) -> float:
+    start = time.process_time()
+    job(index)
+    return time.process_time() - start
+
+
+def alternate(jobs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
+    """Median CPU seconds of every job, taken in turns after one warm-up each."""
+    for job in jobs.values():
+        job(0)
+    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    for index in range(1, rounds + 1):
+        for name, job in jobs.items():
+            taken[name].append(cpu_seconds(job, index))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def line(what: str, seconds: float, weights: int, goal: str, met: bool, ratio: str = "") -> None:
+    rate = weights / seconds / 1e9
+    print(f"{what:<44} {1e3 * seconds:9.2f} ms  {rate:8.2f} G weights/s  goal {goal:<22} "
+          f"{'met' if met else 'MISSED':<7} {ratio}", flush=True)
+
+
+def peers(codes: np.ndarray, p: float) -> dict[str, Callable[[int], object]]:
+    simulator = stim.FlipSimulator(batch_size=256, seed=1)
+    slow = codes[: codes.size // SLOW_SHARE].copy()
+    slow_torch = torch.from_numpy(slow.copy())
+    rng = np.random.default_rng(1)
+    weights = (1 << torch.arange(8)).to(torch.uint8)
+
+    def stim_xor(_: int) -> None:
+        np.bitwise_xor(codes, simulator.generate_bernoulli_samples(8 * codes.size, p=p, bit_packed=True), out=codes)
+
+    def numpy_line(_: int) -> None:
+        slow[:] ^= np.packbits(rng.random((slow.size, 8), dtype=np.float32) < p)
+
+    def torch_line(_: int) -> None:
+        slow_torch.bitwise_xor_((torch.bernoulli(torch.full((slow_torch.numel(), 8), p)).to(torch.uint8) * weights)
+                                .sum(dim=1, dtype=torch.uint8))
+
+    return {"stim": stim_xor, "numpy": numpy_line, "torch": torch_line}
+
+
+def flips(codes: np.ndarray, rounds: int) -> None:
+    """Exact symmetric flips in place beside memcpy, stim and the one-liners."""
+    target = np.empty_like(codes)
+    for p in (0.5, 0.1, 0.01, 1e-4, 1e-6):
+        jobs: dict[str, Callable[[int], object]] = {
+            "ours": lambda index, p=p: flip_bits(codes, p, p, seed=1, map_index=index, out=codes),
+            "memcpy": lambda _: np.copyto(target, codes),
+            **peers(codes, p),
+        }
+        medians = alternate(jobs, rounds)
+        ours = medians["ours"]
+        for slow in ("numpy", "torch"):
+            medians[slow] *= SLOW_SHARE
+        ratios = ", ".join(f"{name} {medians[name] / ours:.1f}x" for name in ("stim", "numpy", "torch"))
+        ratios += f", {ours / medians['memcpy']:.1f} memcpy"
+        goal = {1e-4: "30 G/s", 1e-6: "0.5 ms per 100 M"}.get(p, "2.5 G/s, 4 memcpy")
+        met = {1e-4: codes.size / ours >= 30e9, 1e-6: ours <= 0.5e-3 * max(codes.size / 1e8, 0.1)}.get(
+            p, codes.size / ours >= 2.5e9 and ours <= 4 * medians["memcpy"])
+        line(f"flip_bits p = {p:g}", ours, codes.size, goal, met, ratios)
+
+
+def asymmetric(codes: np.ndarray, rounds: int) -> None:
+    up, down = np.geomspace(0.3, 0.02, 8), np.geomspace(0.01, 0.4, 8)
+    medians = alternate(
+        {"ours": lambda index: flip_bits(codes, up, down, seed=1, map_index=index, out=codes)}, rounds)
+    met = codes.size / medians["ours"] >= 1.2e9
+    line("flip_bits per plane, asymmetric", medians["ours"], codes.size, "1.2 G/s", met)
+
+
+def fused(codes: np.ndarray, rounds: int) -> None:
+    out = np.empty(codes.shape, dtype=np.float32)
+    signed, tensor = codes.view(np.int8), torch.from_numpy(out)
+    source = torch.from_numpy(signed)
+    for p in (0.1, 1e-4):
+        medians = alternate({
+            "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, seed=1, map_index=index, out=out),
+            "numpy": lambda _: np.multiply(signed, np.float32(0.01), out=out, dtype=np.float32),
+            "torch": lambda _: torch.mul(source, 0.01, out=tensor),
+        }, rounds)
+        bare = min(medians["numpy"], medians["torch"])
+        line(f"corrupt_and_dequantise p = {p:g}", medians["ours"], codes.size, "1.3 bare conversion",
+             medians["ours"] <= 1.3 * bare, f"{medians['ours'] / bare:.2f} of the faster of numpy "
+             f"{1e3 * medians['numpy']:.0f} ms, torch {1e3 * medians['torch']:.0f} ms")
+
+
+def memory(codes: np.ndarray) -> None:
+    flip_bits(codes, 0.1, 0.05, seed=1, out=codes)  # so that loading the kernels is not counted
+    tracemalloc.start()
+    flip_bits(codes, 0.1, 0.05, seed=2, out=codes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"extra memory in place: {peak / codes.size:.2%} of the weights  goal 5 %")
+
+
+def warm_start() -> None:
+    script = ("import time, numpy as np, qtaml_hw.faults as f; c = np.zeros(70000, np.uint8); t = time.process_time();"
+              "f.flip_bits(c, 0.1, 0.1, seed=1); print(time.process_time() - t)")
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    print(f"first call from a warm cache: {float(run.stdout):.2f} s CPU  goal 1 s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=int, default=100_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{platform.machine()} {platform.processor()}, Python {platform.python_version()}, numpy {np.__version__}")
+    warm_start()
+    for weights in (options.weights, 11_700_000):
+        codes = np.random.default_rng(0).integers(0, 256, weights, dtype=np.uint8)
+        print(f"--- {weights:,} int8 weights, CPU time of one core, median of {options.rounds}")
+        memory(codes)
+        flips(codes, options.rounds)
+        asymmetric(codes, options.rounds)
+        fused(codes, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
