@@ -17,10 +17,11 @@ class ChargeCell:
     """A bit stored as charge on a node that leaks; the parameters that all such cells share (SI, unit in the name).
 
     The node starts at ``v_dd_v`` from the rail it leaks to and is lost when it has decayed to ``v_ref_v``. Currents are
-    medians at 25 degC with Arrhenius laws of the given activation energies. ``sigma_t_ox`` (fraction) and ``sigma_v_th_v``
-    vary from cell to cell; ``t_ox_gradient`` is the relative thickness difference from one edge of the die to the other;
-    ``sigma_t_ox_die`` and ``sigma_v_th_die_v`` vary from die to die. A share ``defect_fraction`` of the cells leaks an extra
-    trap-assisted current, lognormal with median ``defect_current_a`` and ``defect_spread`` = sigma of its logarithm.
+    medians at 25 degC with Arrhenius laws of the given activation energies. ``sigma_t_ox`` (fraction) and
+    ``sigma_v_th_v`` vary from cell to cell; ``t_ox_gradient`` is the relative thickness difference from one edge of the
+    die to the other; ``sigma_t_ox_die`` and ``sigma_v_th_die_v`` vary from die to die. A share ``defect_fraction`` of
+    the cells leaks an extra trap-assisted current, lognormal with median ``defect_current_a`` and ``defect_spread``
+    = sigma of its logarithm; it follows the temperature law of the subthreshold current.
     ``write_device`` gives the weak state: an n-type device leaks a stored 1 to ground, a p-type one a stored 0 to V_DD.
 
     Raises ValueError for values outside the physical ranges and for ``v_ref_v >= v_dd_v``.

@@ -43,8 +43,8 @@ def flip_channel(
 ) -> FlipChannel:
     """Flip probabilities of ``planes`` bit planes over one interval between restores.
 
-    ``retention``: the share of weak cells, the same ones at every interval; a charge cell loses its leaky state only, an
-    SRAM cell either state. ``poisson``: memoryless decay of the same median, p = 1 - 2^(-t/median), far heavier at
+    ``retention``: the share of weak cells, the same ones at every interval; a charge cell loses its leaky state only,
+    an SRAM cell either state. ``poisson``: memoryless decay of the same median, p = 1 - 2^(-t/median), far heavier at
     small t; of an SRAM cell only with ``accelerated_flip_rate_hz``, and then labelled abstract in ``source``.
     Raises ValueError for another law, an SRAM cell without that rate, or a negative interval.
     """

@@ -113,8 +113,8 @@ class CurrentModel:
 
     method : ``closed_form``: J = Q_inv nu T(0; V_ox) (1 - exp(-V/vT)), calibrated through nu; ``tsu_esaki``: supply
         times transmission integrated over energy, uncalibrated, the physical alternative.
-    component : ``channel`` (under the gate, inverted) or ``overlap`` (gate over source or drain: accumulated, no depletion,
-        the whole voltage over the oxide, J = C_ox V nu T(0; V)).
+    component : ``channel`` (under the gate, inverted) or ``overlap`` (gate over source or drain: accumulated, no
+        depletion, the whole voltage over the oxide, J = C_ox V nu T(0; V)).
     carrier : ``electron`` (n-channel) or ``hole`` (p-channel).
     transmission : used by ``tsu_esaki``: wkb, wkb_quadrature or exact.
     """
@@ -204,12 +204,14 @@ def calibration_warnings(t_ox_m: float, lowest_voltage_v: float, stack: str = "s
     found = []
     if not low <= t_ox_m <= high:
         found.append(
-            f"t_ox = {show(t_ox_m, 'length')} is outside the calibrated window {show(low, 'length')} to {show(high, 'length')}: "
+            f"t_ox = {show(t_ox_m, 'length')} is outside the calibrated window "
+            f"{show(low, 'length')} to {show(high, 'length')}: "
             "the current is an extrapolation"
         )
     if lowest_voltage_v < CALIBRATED_FROM_V:
         found.append(
-            f"the node falls to {show(lowest_voltage_v, 'voltage')}, below the calibrated {show(CALIBRATED_FROM_V, 'voltage')}: "
+            f"the node falls to {show(lowest_voltage_v, 'voltage')}, below the calibrated "
+            f"{show(CALIBRATED_FROM_V, 'voltage')}: "
             "the closed form is an extrapolation there"
         )
     if material(STACKS[stack][0]).illustrative:

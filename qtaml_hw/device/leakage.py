@@ -1,4 +1,4 @@
-"""What drains a storage node: gate, overlap, subthreshold, junction and defect currents, with their temperature laws."""
+"""What drains a storage node: gate, overlap, subthreshold, junction and defect currents over temperature."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class SteadyCurrent:
         return np.asarray(ndtr((math.log(self.median_a) - np.log(over)) / self.spread))
 
     def _defect_tail(self, current_a: Array) -> Array:
-        """P(junction + subthreshold + defect > s): the defect's quantiles are integrated in equal panels of its tail."""
+        """P(junction + subthreshold + defect > s): integrated over panels of the defect's distribution."""
         nodes, weights = gauss(6)
         over = np.maximum(current_a - self.junction_a, _LEAST_CURRENT_A)[..., None]
         top = np.clip((np.log(over) - math.log(self.defect_median_a)) / self.defect_spread, -9.0, 9.0)

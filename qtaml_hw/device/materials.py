@@ -60,7 +60,8 @@ class Layer:
         thickness = np.asarray(self.thickness_m, dtype=np.float64)
         if not np.all((thickness > 0.0) & (thickness <= _THICKEST_LAYER_M)):
             raise ValueError(
-                f"layer thickness {self.thickness_m!r} m of {self.material.name} is outside (0, {_THICKEST_LAYER_M:g}] m"
+                f"layer thickness {self.thickness_m!r} m of {self.material.name} "
+                f"is outside (0, {_THICKEST_LAYER_M:g}] m"
             )
 
     @property
@@ -151,7 +152,7 @@ def named_stack(name: str, t_ox_m: ArrayLike) -> Stack:
     rest_m = (np.asarray(t_ox_m) - INTERFACE_THICKNESS_M) * main.relative_permittivity / SIO2_PERMITTIVITY
     if not np.all(rest_m > 0.0):
         raise ValueError(
-            f"an EOT of {np.min(t_ox_m):g} m of {name!r} leaves nothing for {dielectric}: its SiO2 interface layer alone "
-            f"is {INTERFACE_THICKNESS_M:g} m"
+            f"an EOT of {np.min(t_ox_m):g} m of {name!r} leaves nothing for {dielectric}: its SiO2 interface layer "
+            f"alone is {INTERFACE_THICKNESS_M:g} m"
         )
     return Stack((Layer(material("sio2"), INTERFACE_THICKNESS_M), Layer(main, rest_m)))

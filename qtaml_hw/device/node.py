@@ -6,8 +6,8 @@ approximated by a constant current. A cell of thickness x fails before t when it
 
     P(t_ret < t) = E_x[ P(S > S*(x, t)) ],
 
-integrated with panels that follow both distributions. Plain 64-node Gauss-Hermite over x turns into a staircase wherever
-tunnelling dominates (13 % off at 1.0 nm); docs/device.md shows the comparison.
+integrated with panels that follow both distributions. Plain 64-node Gauss-Hermite over x turns into a staircase
+wherever tunnelling dominates (13 % off at 1.0 nm); docs/device.md shows the comparison.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class FailedShare:
     @cached_property
     def _boundaries(self) -> tuple[Array, Array]:
         """Thickness deviations and, for each, minus ln of the effective total current at the steady current's knots."""
-        fine = np.linspace(self.node.r_grid[0], self.node.r_grid[-1], 1025)
+        fine = np.linspace(self.node.r_grid[0], self.node.r_grid[-1], 257)
         coarse = np.log(self.node.effective_total(self.steady.knots_a))
         return fine, -CubicSpline(self.node.r_grid, coarse)(fine).T
 

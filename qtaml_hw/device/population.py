@@ -21,13 +21,13 @@ from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 Array = NDArray[np.float64]
 
 _LEAST_SIGMA: Final = 1e-6  # a spread of exactly zero would make the distribution a step without a density
-_TIME_KNOTS: Final = 96  # at first; then refined
+_TIME_KNOTS: Final = 64  # at first; then refined
 _PROBIT_STEP: Final = 0.25  # largest step of the normal quantile between two knots
 _REFINEMENTS: Final = 24
 _SUBDIVISION: Final = 12  # of each interval of the monotone cubic, for the linear table
 _STEP_WIDTH: Final = 1e-3  # cells whose times differ by less are one step of this relative width
-_LEAST_SHARE: Final = 1e-22
-_LARGEST_SHARE: Final = 1.0 - 1e-13  # closer to 1 the integral's rounding shows
+_LEAST_SHARE: Final = 1e-17  # the integral ends at 8.8 standard deviations
+_LARGEST_SHARE: Final = 1.0 - 1e-8  # closer to 1 the integral's rounding shows
 _THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
 
 
@@ -111,7 +111,7 @@ def _resolved(probit_at: Callable[[Array], Array], log_time: Array) -> tuple[Arr
 
 
 def _table(node: NodeModel, steady: SteadyCurrent, places: tuple[Array, Array], sigma: float) -> tuple[Array, Array]:
-    """Knots (ln t, probit) of the population between its worst and its best cell; ``places`` are centres and weights."""
+    """Knots (ln t, probit) between the worst and the best cell; ``places`` are centres and their weights."""
     centres, weights = places
     total = node.effective_total(steady.knots_a[[0, -1]])
     charge_c = node.cell.storage_capacitance_f * (node.cell.v_dd_v - node.cell.v_ref_v)

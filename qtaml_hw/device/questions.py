@@ -56,13 +56,14 @@ def thinnest_t_ox(cell: ChargeCell, p: float, interval_s: float) -> float:
         )
     if excess(low) <= 0.0:
         raise ValueError(
-            f"even {show(low, 'length')}, the thinnest dielectric that the model accepts, keeps p <= {p:g} at {show(interval_s, 'time')}"
+            f"even {show(low, 'length')}, the thinnest dielectric that the model accepts, keeps p <= {p:g} "
+            f"at {show(interval_s, 'time')}"
         )
     return float(brentq(excess, low, high, xtol=1e-14))
 
 
 def gate_share(cell: ChargeCell) -> float:
-    """Share of the median cell's leakage that tunnels through the dielectric, 0..1; below 0.1 thickness hardly matters."""
+    """Share of the median cell's leakage that tunnels, 0..1; below 0.1 thickness hardly matters."""
     return charge_population(cell).gate_share
 
 

@@ -47,8 +47,8 @@ class Sram6T:
     ``v_th_n_v`` and ``v_th_p_v`` are threshold magnitudes, ``pull_up_ratio`` the drive of the p-type against the n-type
     transistor, ``dibl`` the fall of the threshold per volt of drain, ``gate_length_m`` sets how large the tunnelling
     current of a gate is against the drive current of the same gate, ``overlap_share`` is overlap over channel area.
-    ``sigma_v_th_v`` varies from transistor to transistor. ``accelerated_flip_rate_hz`` is an abstract memoryless rate for
-    studies that want one: no physics of this cell gives it.
+    ``sigma_v_th_v`` varies from transistor to transistor. ``accelerated_flip_rate_hz`` is an abstract memoryless rate
+    for studies that want one: no physics of this cell gives it.
 
     Raises ValueError outside the physical ranges.
     """
@@ -201,8 +201,8 @@ def margin_spread(cell: Sram6T) -> float:
 class StaticPopulation:
     """Cells that either hold a state for ever or lose it at once: ``weak_share`` is the share that cannot hold it.
 
-    Either stored value can be the one that is lost (``symmetric``); ``leaky_state`` is 1 by convention. ``gate_share`` is
-    the share of the hold margin that gate leakage takes. Times are zero for weak cells and infinite for the others.
+    Either stored value can be the one that is lost (``symmetric``); ``leaky_state`` is 1 by convention. ``gate_share``
+    is the share of the hold margin that gate leakage takes. Times are zero for weak cells and infinite for the others.
     """
 
     weak_share: float
@@ -242,7 +242,8 @@ def static_population(cell: Sram6T) -> StaticPopulation:
     found = []
     if cell.t_ox_m < MARGIN_FROM_M:
         found.append(
-            f"t_ox = {show(cell.t_ox_m, 'length')} is below {show(MARGIN_FROM_M, 'length')}: the hold margin is an extrapolation"
+            f"t_ox = {show(cell.t_ox_m, 'length')} is below {show(MARGIN_FROM_M, 'length')}: "
+            "the hold margin is an extrapolation"
         )
     if taken < 0.01:
         found.append(
@@ -251,6 +252,7 @@ def static_population(cell: Sram6T) -> StaticPopulation:
         )
     if weak < 1e-15:
         found.append(
-            f"a share of {weak:.1e} of the cells cannot hold at {show(cell.v_dd_v, 'voltage')}: no bit of this memory flips in hold"
+            f"a share of {weak:.1e} of the cells cannot hold at {show(cell.v_dd_v, 'voltage')}: "
+            "no bit of this memory flips in hold"
         )
     return StaticPopulation(weak, margin, spread, max(0.0, taken), tuple(found))

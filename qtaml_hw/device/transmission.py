@@ -85,7 +85,7 @@ def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
 def _layer_matrix(layer: BarrierLayer, energy_ev: Array) -> tuple[Array, Array, Array, Array]:
     """Transfer matrix of (psi, psi'/m) over one linear layer: fourth-order Magnus steps, exact at zero field.
 
-    Magnus expansion for psi'' = Q(x) psi with linear Q: Iserles, Munthe-Kaas, Norsett, Zanna, Acta Numerica 9 (2000) 215.
+    Magnus expansion of psi'' = Q(x) psi, linear Q: Iserles, Munthe-Kaas, Norsett, Zanna, Acta Numerica 9 (2000) 215.
     """
     step = layer.thickness_nm / _EXACT_SLICES
     slope = -TWO_M_OVER_HBAR2 * layer.mass_ratio * layer.drop_ev / layer.thickness_nm
@@ -158,12 +158,13 @@ def transmission(
     Parameters (broadcast together)
     ----------
     energy_ev : energy above the emitter's band edge, eV, >= 0.
-    thickness_m : physical thickness; barrier_ev : barrier height; voltage_v : voltage over the oxide; mass_ratio : m/m0.
+    thickness_m, barrier_ev, voltage_v : physical thickness, barrier height, voltage over the oxide.
+    mass_ratio : tunnelling mass over the electron mass.
     method : ``wkb`` (closed form), ``wkb_quadrature`` (the same integral, numerically), ``exact`` (transfer matrix
         between silicon electrodes of mass 0.916 m0; zero at zero energy, where no current arrives).
 
-    Returns float64 array, dimensionless, in [0, 1]. Source of the WKB form: Fowler, Nordheim, Proc. R. Soc. A 119 (1928)
-    173; Schuegraf, Hu, IEEE Trans. Electron Devices 41 (1994) 761.
+    Returns float64 array, dimensionless, in [0, 1]. Source of the WKB form: Fowler, Nordheim, Proc. R. Soc. A 119
+    (1928) 173; Schuegraf, Hu, IEEE Trans. Electron Devices 41 (1994) 761.
     Raises ValueError outside the ranges of ``qtaml_hw.device.ranges`` and for a negative energy.
     """
     energy = np.asarray(energy_ev, dtype=np.float64)

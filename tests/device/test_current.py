@@ -30,7 +30,11 @@ def test_surface_value() -> None:
 
 
 def test_broadcasts_over_thickness_voltage_and_temperature() -> None:
-    t_m, volts, temperature = np.array([1e-9, 2e-9])[:, None, None], np.array([0.5, 1.0, 1.5])[:, None], np.array([250.0, 400.0])
+    t_m, volts, temperature = (
+        np.array([1e-9, 2e-9])[:, None, None],
+        np.array([0.5, 1.0, 1.5])[:, None],
+        np.array([250.0, 400.0]),
+    )
     for method in ("closed_form", "tsu_esaki"):
         grid = current_density(t_m, volts, temperature, method=method)
         assert grid.shape == (2, 3, 2)
@@ -57,7 +61,9 @@ def test_holes_tunnel_less_than_electrons() -> None:
 
 def test_high_k_leaks_less_at_the_same_eot() -> None:
     t_m = np.linspace(0.8e-9, 2.5e-9, 9)
-    sio2, hafnia, alumina = (current_density(t_m, 1.0, 300.0, stack=name) for name in ("sio2", "sio2-hfo2", "sio2-al2o3"))
+    sio2, hafnia, alumina = (
+        current_density(t_m, 1.0, 300.0, stack=name) for name in ("sio2", "sio2-hfo2", "sio2-al2o3")
+    )
     assert np.all(hafnia < alumina)
     assert np.all(alumina < sio2)
 

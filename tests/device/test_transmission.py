@@ -66,7 +66,9 @@ def test_zero_voltage_is_the_limit_of_small_voltages() -> None:
 def test_triangle_is_fowler_nordheim_and_joins_the_trapezoid() -> None:
     phi, voltage, t_nm = 1.5, 2.5, 3.0
     slope = 4.0 / 3.0 * np.sqrt(TWO_M_OVER_HBAR2 * 0.42) * phi**1.5
-    assert transmission(0.0, t_nm * 1e-9, phi, voltage, 0.42) == pytest.approx(np.exp(-slope * t_nm / voltage), rel=1e-12)
+    assert transmission(0.0, t_nm * 1e-9, phi, voltage, 0.42) == pytest.approx(
+        np.exp(-slope * t_nm / voltage), rel=1e-12
+    )
     below, above = (transmission(0.0, t_nm * 1e-9, phi, phi + step, 0.42) for step in (-1e-9, 1e-9))
     assert below == pytest.approx(float(above), rel=1e-7)
 
@@ -85,7 +87,8 @@ def test_stack_of_equal_layers_is_one_layer() -> None:
     split = Stack((Layer(sio2, 0.6e-9), Layer(sio2, 0.9e-9)))
     for method in ("wkb", "wkb_quadrature", "exact"):
         whole, parts = (
-            stack_transmission(barrier_of(one, 1.2, "electron"), 0.1, method) for one in (named_stack("sio2", 1.5e-9), split)
+            stack_transmission(barrier_of(one, 1.2, "electron"), 0.1, method)
+            for one in (named_stack("sio2", 1.5e-9), split)
         )
         assert parts == pytest.approx(float(whole), rel=1e-6)
 

@@ -47,7 +47,10 @@ def test_subthreshold_current_takes_over_above_2_1_nm_at_85_degc() -> None:
     assert shares[0] > 0.8
     assert 0.3 < shares[1] < 0.6
     assert shares[2] < 0.15
-    assert any("changing its thickness changes little" in text for text in population(replace(GAIN_CELL, t_ox_m=2.5e-9)).warnings)
+    assert any(
+        "changing its thickness changes little" in text
+        for text in population(replace(GAIN_CELL, t_ox_m=2.5e-9)).warnings
+    )
 
 
 def test_memoryless_law_is_0_01_to_0_1_where_the_population_gives_1e_6() -> None:

@@ -11,7 +11,10 @@ from qtaml_hw.device import Sram6T, hold_margin
 from qtaml_hw.device.sram import MARGIN_BAND_V
 
 TABLE = np.genfromtxt(
-    Path(__file__).parent / "data" / "sram_hold_margin_ngspice.csv", delimiter=",", skip_header=2, usecols=(0, 1, 2, 3, 6)
+    Path(__file__).parent / "data" / "sram_hold_margin_ngspice.csv",
+    delimiter=",",
+    skip_header=2,
+    usecols=(0, 1, 2, 3, 6),
 )
 
 
