@@ -141,10 +141,10 @@ class Aging:
     # ---- ECC words
 
     def _word_histories(self, epoch: int) -> dict[int, dict[tuple[int, int], History]]:
-        """History of every (tensor, refresh group) with words, by region; tensor is 0 when reads restore nothing."""
-        destructive = self.memory.geometry.destructive_read
+        """History of every (tensor key, refresh group) that holds words, by region."""
+        key = self.book.tensor_key.tolist()
         return {
-            region.index: {(t * destructive, g): self.book.history(t, g, epoch, words=True) for t, g in region.units}
+            region.index: {(key[t], g): self.book.history(t, g, epoch, words=True) for t, g in region.units}
             for region in self.memory.regions
         }
 
@@ -169,8 +169,7 @@ class Aging:
             key[order], np.concatenate([p.u for p in parts])[order], np.concatenate([p.written for p in parts])[order]
         )
         word = cells.key // region.code.n
-        destructive = self.memory.geometry.destructive_read
-        unit = region.group[word] + (region.tensor[word] * self.memory.layout.groups if destructive else 0)
+        unit = region.group[word] + self.book.tensor_key[region.tensor[word]] * self.memory.layout.groups
         alike: dict[bytes, list[int]] = {}
         for (t, g), history in histories.items():
             alike.setdefault(history.key, []).append(g + t * self.memory.layout.groups)

@@ -27,21 +27,34 @@ class HistoryBook:
     def __init__(self, layout: ArrayLayout, log: CommandLog, exposure: Exposure) -> None:
         self.layout, self.log, self.exposure, self.schedule = layout, log, exposure, exposure.schedule
         self.law = exposure.law
-        self.rewrites = max(len(times) for times in log.write_s)
+        self.streamed = layout.residency.streamed
+        own = self.streamed | layout.geometry.destructive_read
+        self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
         self._histories: dict[tuple[int, int, bool, float], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
 
     @property
     def epochs(self) -> int:
         """Stretches between rewrites that need fresh cells: a memoryless cell starts afresh when it is written."""
-        return 1 + self.rewrites if self.law == "poisson" else 1
+        writes = [len(times) for times in self.log.write_s] + [len(self.schedule.sample_times_s)] * bool(
+            self.streamed.any()
+        )
+        return 1 + max(writes) if self.law == "poisson" else 1
 
     def visits(self, tensor: int, group: int, *, words: bool) -> Visits:
-        """The commands that touched a tensor's bits in a refresh group; ``words``: its ECC words, also scrubbed."""
+        """The commands that touched a tensor's bits in a refresh group; ``words``: its ECC words, also scrubbed.
+
+        A streamed tensor is read from tiles that were written just before: every sample has such a write of its own.
+        """
         bank, log = group // self.layout.classes, self.log
         refresh = log.refresh_s[group]
         correcting = words and self.schedule.ecc_aware_refresh
         restore = NONE if correcting else refresh
+        samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
+        if self.streamed[tensor]:
+            previous = np.concatenate([[0.0], samples[:-1]])
+            write = np.maximum(samples - self.layout.residency.age_s[tensor], previous)
+            return Visits(restore, refresh if correcting else NONE, NONE, write, samples)
         if self.layout.geometry.destructive_read:
             mine = (log.read_tensor == tensor) & (log.read_bank == bank)
             restore = np.sort(np.concatenate([restore, log.read_s[mine]]))
@@ -50,21 +63,22 @@ class HistoryBook:
             refresh_correct_s=refresh if correcting else NONE,
             scrub_s=log.scrub_s[bank] if words else NONE,
             write_s=log.write_s[bank],
-            sample_s=np.array(self.schedule.sample_times_s, dtype=np.float64),
+            sample_s=samples,
         )
 
     def history(self, tensor: int, group: int, epoch: int, *, words: bool, gain: float = 1.0) -> History:
         """History of a tensor's bits in a refresh group; reads of a tensor only matter where they restore."""
-        key = (tensor if self.layout.geometry.destructive_read else 0, group, words, gain)
+        key = (int(self.tensor_key[tensor]), group, words, gain)
         if key not in self._histories:
             whole = build_history(self.visits(tensor, group, words=words), self.exposure, gain)
             self._histories[key] = whole.epochs() if self.law == "poisson" else [whole]
-        return self._histories[key][epoch]
+        epochs = self._histories[key]
+        return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
 
     def thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
         """[samples, items, banks, 2] thresholds of a plane by written bit, for entries without words (ideal: -1)."""
         same = plane if self.law == "fixed" else int(self.layout.class_of_plane[plane])
-        key = (tensor if self.layout.geometry.destructive_read else 0, same, epoch)
+        key = (int(self.tensor_key[tensor]), same, epoch)
         if key not in self._thresholds:
             samples, banks = len(self.schedule.sample_times_s), self.layout.geometry.banks
             out = np.full((samples, len(items), banks, 2), -1.0)

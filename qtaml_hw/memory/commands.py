@@ -9,7 +9,7 @@ much later: a stall); every other command waits for the bank.  A command takes e
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import repeat
@@ -36,7 +36,8 @@ class CommandLog:
     ascending.
     ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
     ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
-    ``inference_s``: latency of every finished inference.
+    ``inference_s``: latency of every finished inference; ``load_s``, ``load_tensor``: start and tensor of every load
+    from the backing store, in order.
     """
 
     refresh_s: tuple[Float64, ...]
@@ -49,6 +50,8 @@ class CommandLog:
     stalls: int
     stall_s: float
     inference_s: Float64
+    load_s: Float64
+    load_tensor: Int64
 
     @property
     def refreshes(self) -> int:
@@ -64,7 +67,7 @@ class CommandLog:
         """The commands that started up to a time (busy time, stalls and latencies stay those of the whole log)."""
         if all(len(t) == 0 or t[-1] <= time_s for t in (*self.refresh_s, *self.scrub_s, *self.write_s, self.read_s)):
             return self
-        early = self.read_s <= time_s
+        early, loaded = self.read_s <= time_s, self.load_s <= time_s
         return replace(
             self,
             refresh_s=tuple(t[t <= time_s] for t in self.refresh_s),
@@ -73,6 +76,8 @@ class CommandLog:
             read_s=self.read_s[early],
             read_tensor=self.read_tensor[early],
             read_bank=self.read_bank[early],
+            load_s=self.load_s[loaded],
+            load_tensor=self.load_tensor[loaded],
         )
 
     def events(self) -> list[tuple[float, str, int, int]]:
@@ -90,6 +95,7 @@ class CommandLog:
                 strict=True,
             )
         )
+        rows += [(s, "load", -1, t) for s, t in zip(self.load_s.tolist(), self.load_tensor.tolist(), strict=True)]
         return sorted(rows)
 
 
@@ -135,10 +141,12 @@ class _Simulation:
         self.scrub_log: list[list[float]] = [[] for _ in range(banks)]
         self.write_log: list[list[float]] = [[] for _ in range(banks)]
         self.reads: list[tuple[float, int, int]] = []
+        self.loads: list[tuple[float, int]] = []
         self.latencies: list[float] = []
         self.read_s = (layout.bank_words * layout.cycle_s).tolist()
         self.scrub_s = 2.0 * -(-ecc_words // banks) * layout.cycle_s
-        self.write_s = (layout.bank_words.sum(axis=0) * layout.cycle_s).tolist()
+        resident = ~layout.residency.streamed
+        self.write_s = (layout.bank_words[resident].sum(axis=0) * layout.cycle_s).tolist()
         self._start()
 
     def _start(self) -> None:
@@ -206,24 +214,44 @@ class _Simulation:
                 continue
             for tensor, layer_s in enumerate(compute):
                 start_s = self.env.now
+                if self.layout.residency.streamed[tensor]:
+                    yield from self._load(tensor)
                 yield from self._burst(tensor)
                 if start_s + layer_s > self.env.now:
                     yield self._wait(start_s + layer_s)
             self.latencies.append(self.env.now - arrival_s)
 
+    def _load(self, tensor: int) -> Process:
+        """Write a streamed tensor as fast as the backing store and the banks allow."""
+        now = self.env.now
+        self.loads.append((now, tensor))
+        ready_s = now + float(self.layout.residency.load_s[tensor])
+        yield from self._until_free(self._occupy(tensor, now))
+        if ready_s > self.env.now:
+            yield self._wait(ready_s)
+
     def _burst(self, tensor: int) -> Process:
         """Read one tensor from all its banks; refresh passes meanwhile move the end."""
-        used = [(b, seconds) for b, seconds in enumerate(self.read_s[tensor]) if seconds > 0.0]
-        now = self.env.now
-        self.reads += [(self.banks[b].occupy(now, seconds), tensor, b) for b, seconds in used]
-        while (end_s := max((self.banks[b].busy_until for b, _ in used), default=now)) > self.env.now:
+        used = self._occupy(tensor, self.env.now)
+        self.reads += [(start_s, tensor, b) for b, start_s in used.items()]
+        yield from self._until_free(used)
+
+    def _occupy(self, tensor: int, now: float) -> dict[int, float]:
+        """Access every word of a tensor; start by bank."""
+        return {b: self.banks[b].occupy(now, s) for b, s in enumerate(self.read_s[tensor]) if s > 0.0}
+
+    def _until_free(self, banks: Iterable[int]) -> Process:
+        banks = list(banks)
+        while (end_s := max((self.banks[b].busy_until for b in banks), default=0.0)) > self.env.now:
             yield self._wait(end_s)
 
 
 def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
-    """ValueError with the shares when refresh, scrub and inference reads need more than the banks can give."""
+    """ValueError with the shares when refresh, scrub and inferences need more than banks or backing store give."""
+    residency, rate = layout.residency, schedule.inferences_per_s
     refresh = layout.check_refresh(schedule.refresh_intervals(layout.classes))
-    reads = float(layout.bank_words.sum(axis=0).max()) * layout.cycle_s * schedule.inferences_per_s
+    accesses = layout.bank_words * (1 + residency.streamed[:, None])
+    reads = float(accesses.sum(axis=0).max()) * layout.cycle_s * rate
     scrub = 0.0
     if schedule.scrub_interval_s is not None:
         scrub = 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s / schedule.scrub_interval_s
@@ -232,6 +260,12 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
             f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh "
             f"{refresh:.1%}, inference "
             f"reads {reads:.1%}, scrub {scrub:.1%}): more banks, a wider word or fewer inferences per second are needed"
+        )
+    loads_s = float(residency.load_s.sum())
+    if loads_s * rate > 1.0:
+        raise ValueError(
+            f"streaming takes {loads_s:.4g} s per inference and {rate:g} inferences per second are asked for: a faster "
+            f"backing store, a larger array or fewer inferences are needed"
         )
 
 
@@ -258,4 +292,6 @@ def simulate_commands(layout: ArrayLayout, schedule: Schedule, ecc_words: int = 
         stalls=sum(b.stalls for b in simulation.banks),
         stall_s=sum(b.stall_s for b in simulation.banks),
         inference_s=np.array(simulation.latencies),
+        load_s=np.array([s for s, _ in simulation.loads]),
+        load_tensor=np.array([t for _, t in simulation.loads], dtype=np.int64),
     )

@@ -81,12 +81,16 @@ class EnergyMeter:
         reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
         np.add.at(reads, (log.read_tensor, log.read_bank), 1)
         rewrites = np.array([1 + len(times) for times in log.write_s])
+        written = rewrites * (~layout.residency.streamed)[:, None]  # [tensors, banks]
+        written += np.bincount(log.load_tensor, minlength=len(written))[:, None]
+        image_writes = written.mean(axis=1)
         passes = np.array([len(times) for times in log.refresh_s]).reshape(-1, layout.classes)
         energy = dict.fromkeys(ACTIONS, 0.0)
         energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
-        energy["write"] = float((rewrites * layout.bank_words.sum(axis=0)).sum()) * costs.write_j
+        energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
         energy["refresh"] = float((passes * layout.rows_per_group).sum()) * costs.refresh_row_j
-        energy["backing"] = float(rewrites.mean()) * layout.weights * layout.planes * costs.backing_j_per_bit
+        data_bits = np.diff(layout.tensor_starts) * layout.planes
+        energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
         energy["leakage"] = costs.leakage_w * self._powered_s(until_s)
         scrubs = log.scrubs / layout.geometry.banks
         corrections = scrubs + (float(passes.mean()) if self.schedule.ecc_aware_refresh else 0.0)
@@ -94,7 +98,7 @@ class EnergyMeter:
         for name, per_tensor in self.words.items():
             total = float(per_tensor.sum())
             energy["decode"] += (float((per_tensor * images_read).sum()) + total * corrections) * costs.decode_j[name]
-            energy["encode"] += total * (float(rewrites.mean()) + corrections) * costs.encode_j[name]
+            energy["encode"] += (float((per_tensor * image_writes).sum()) + total * corrections) * costs.encode_j[name]
             energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
         return energy
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.memory.cost import ArrayCost, array_cost
+from qtaml_hw.memory.residency import Residency, resident_tensors
 
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
@@ -33,6 +34,7 @@ class ArrayGeometry:
     rows_refreshed_together : rows (sub-arrays) of a bank restored in one cycle.
     destructive_read : True for 1T1C (a read restores what it read), False for gain cells and SRAM.
     capacity_bits : built capacity; None builds exactly what the image and its parity need.
+    backing_bits_per_s : bandwidth of a backing store that streams what does not fit; None: everything must fit.
     cycle_s : row cycle time; None takes the cost model's.
     """
 
@@ -50,6 +52,7 @@ class ArrayGeometry:
     destructive_read: bool = False
     capacity_bits: int | None = None
     cycle_s: float | None = None
+    backing_bits_per_s: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("banks", "row_bits", "word_bits", "rows_refreshed_together"):
@@ -69,6 +72,13 @@ class ArrayGeometry:
             raise ValueError(f"plane_class must use every class from 0 up; got {self.plane_class}")
         if self.cycle_s is not None and not self.cycle_s > 0.0:
             raise ValueError(f"cycle_s must be positive; got {self.cycle_s:g} s")
+        if self.backing_bits_per_s is not None and not self.backing_bits_per_s > 0.0:
+            raise ValueError(f"backing_bits_per_s must be positive or None; got {self.backing_bits_per_s:g}")
+        if self.capacity_bits is not None and self.capacity_bits < self.banks * self.row_bits:
+            raise ValueError(
+                f"capacity_bits {self.capacity_bits} is less than one row of {self.row_bits} in each of "
+                f"{self.banks} banks"
+            )
 
     def classes_of(self, planes: int) -> Int64:
         """Row class of every plane, LSB first: int64 [planes]."""
@@ -137,9 +147,8 @@ class ArrayLayout:
     """Where an image lies in the array.
 
     ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh
-    group is
-    (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity included, in the
-    bank of its first data bit and the rows of that bit's plane class.
+    group is (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity
+    included, in the bank of its first data bit and the rows of that bit's plane class.
     """
 
     geometry: ArrayGeometry
@@ -208,18 +217,18 @@ class ArrayLayout:
         return np.ceil(bits / self.geometry.word_bits - 1e-9).astype(np.int64)
 
     @cached_property
+    def residency(self) -> Residency:
+        """Which tensors stay in the array; ValueError when the image does not fit and there is no backing store."""
+        geometry = self.geometry
+        bits = np.diff(self.tensor_starts) * self.planes + self.parity_bits
+        return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s)
+
+    @cached_property
     def rows_per_group(self) -> Int64:
         """Rows of each class in one bank (all banks alike; parity lies with the top plane): int64 [classes]."""
         bits = np.bincount(self.class_of_plane, minlength=self.classes).astype(np.float64) * self.weights
         bits[self.class_of_plane[-1]] += self.parity_bits.sum()
         if self.geometry.capacity_bits is not None:
-            if self.stored_bits > self.geometry.capacity_bits:
-                raise ValueError(
-                    f"the image needs {self.stored_bits} bits ({int(self.parity_bits.sum())} of them "
-                    f"parity) and the array "
-                    f"has {self.geometry.capacity_bits}; build a larger array or stream the weights from "
-                    f"a backing store"
-                )
             bits *= self.geometry.capacity_bits / bits.sum()
         return np.ceil(np.ceil(bits / self.geometry.banks) / self.geometry.row_bits - 1e-9).astype(np.int64)
 
@@ -246,9 +255,7 @@ class ArrayLayout:
             detail = ", ".join(f"{p * 1e6:.4g} us of every {s * 1e6:.4g} us" for p, s in passes)
             raise ValueError(
                 f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class "
-                f"{self.rows_per_group.tolist()}, "
-                f"row cycle {cycle_ns:.3g} ns); at least {needed} banks (now {self.geometry.banks}), "
-                f"longer rows, more rows "
-                f"refreshed together or a longer interval are needed"
+                f"{self.rows_per_group.tolist()}, row cycle {cycle_ns:.3g} ns); at least {needed} banks (now "
+                f"{self.geometry.banks}), longer rows, more rows refreshed together or a longer interval are needed"
             )
         return share

@@ -71,7 +71,8 @@ class BruteForce:
 
     def __init__(self, memory: Memory, cell, seed: int, map_index: int = 0) -> None:
         self.memory, self.cell, self.seed, self.map_index = memory, cell, seed, map_index
-        self.epochs = 1 + max(len(w) for w in memory.log.write_s)
+        self.streamed = memory.layout.residency.streamed
+        self.epochs = 1 + max([len(w) for w in memory.log.write_s] + [len(memory.schedule.sample_times_s)])
         self.seeds = [(seed + e * EPOCH_SEED) % 2**63 if e else seed for e in range(self.epochs)]
         if not isinstance(cell, PoissonCells):
             self.seeds = [seed] * self.epochs
@@ -278,6 +279,11 @@ class BruteForce:
         for b in range(self.memory.geometry.banks):
             out += [(t, 2, "scrub", (b,)) for t in log.scrub_s[b].tolist()]
             out += [(t, 3, "write", (b, e + 1)) for e, t in enumerate(log.write_s[b].tolist())]
+        previous = 0.0
+        for i, s in enumerate(schedule.sample_times_s):
+            for t in np.nonzero(self.streamed)[0].tolist():
+                out.append((max(s - self.memory.layout.residency.age_s[t], previous), 3, "load", (t, i + 1)))
+            previous = s
         return sorted(out, key=lambda e: e[:2])
 
     def run(self) -> list[dict]:
@@ -293,17 +299,21 @@ class BruteForce:
                 self._refresh(kind, where, time_s)
             elif kind == "scrub":
                 for word in self.words:
-                    if word.home[1] == where[0]:
+                    if word.home[1] == where[0] and not self.streamed[word.home[0]]:
                         self._correct(word, "scrub", time_s)
+            elif kind == "load":
+                for bit in self._all():
+                    if bit.place[0] == where[0]:
+                        self._write(bit, time_s, where[1])
             else:
                 for bit in self._all():
-                    if bit.place[1] == where[0]:
+                    if bit.place[1] == where[0] and not self.streamed[bit.place[0]]:
                         self._write(bit, time_s, where[1])
         return samples
 
     def _refresh(self, kind: str, where: tuple, time_s: float) -> None:
         def here(place):
-            return place[1:] == where if kind != "read" else place[:2] == where
+            return place[1:] == where if kind != "read" else place[:2] == where and not self.streamed[place[0]]
 
         for bit in self._all():
             if here(bit.place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 from brute_force import BruteForce, UniformLife
@@ -28,7 +29,7 @@ def random_geometry(rng: np.random.Generator, planes: int) -> ArrayGeometry:
     separated = bool(rng.integers(2))
     classes = tuple(int(b >= planes - 2) for b in range(planes)) if rng.integers(2) else ()
     return ArrayGeometry(
-        banks=int(rng.integers(1, 4)), row_bits=32, word_bits=16, cycle_s=1e-9,
+        banks=int(rng.integers(1, 4)), row_bits=16, word_bits=16, cycle_s=1e-9,
         interleave=("block", "word")[rng.integers(2)], placement="plane_separated" if separated else "row_major",
         plane_class=classes if separated else (), destructive_read=bool(rng.integers(2)),
     )  # fmt: skip
@@ -87,6 +88,10 @@ def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
     plan, geometry = random_plan(rng, sizes, planes), random_geometry(rng, planes)
     cell = random_cell(rng, planes)
     schedule = random_schedule(rng, int(geometry.classes_of(planes).max()) + 1, cell)
+    bits = planes * sum(sizes) + plan.parity_bits
+    if rng.random() < 0.3 and bits > geometry.banks * geometry.row_bits:
+        capacity = int(rng.integers(geometry.banks * geometry.row_bits, bits))
+        geometry = replace(geometry, capacity_bits=capacity, backing_bits_per_s=float(10 ** rng.uniform(8.3, 9.5)))
     memory = Memory(codes, planes, plan, geometry, schedule, zero_code=int(rng.choice([0, 2 ** (planes - 1)])))
     map_index = int(rng.integers(4))
     timeline = memory.run(cell, seed=seed, map_index=map_index)

@@ -138,6 +138,23 @@ def test_destructive_reads_restore_what_they_read():
     assert leaking.flips_raw[0] == ONES
 
 
+def test_a_streamed_tensor_only_ages_while_its_tile_waits():
+    """Room for the first tensor and a tile of the second; the rest is read after its tile's loading time."""
+    geometry = ArrayGeometry(banks=4, cycle_s=1e-10, capacity_bits=420_000, backing_bits_per_s=1e9)
+    schedule = Schedule(horizon_s=2e-3, inferences_per_s=1e3, sample_times_s=(1.9e-3,))
+    memory = Memory(tuple(CODES), 8, BARE, geometry, schedule)
+    assert memory.layout.residency.streamed.tolist() == [False, True, True]
+    timeline = memory.run(UniformLife(1e-2), seed=1)
+    lost = [int(np.unpackbits(r ^ c).sum()) for r, c in zip(timeline.read_out[0], CODES, strict=True)]
+    for count, codes, age_s in zip(lost, CODES, (1.9e-3, 80e-6, 160e-6), strict=True):
+        assert within(count, int(np.unpackbits(codes).sum()), age_s / 1e-2)
+    assert len(memory.log.load_s) == 2 * 2
+    np.testing.assert_allclose(memory.log.inference_s, 240e-6 + 60_000 / 8 * 1e-10, rtol=0.02)
+    assert timeline.energy_j["backing"] == pytest.approx((240_000 + 2 * 240_000) * 30e-12)
+    with pytest.raises(ValueError, match=r"streaming takes 0.00024 s per inference and 5000 inferences"):
+        Memory(tuple(CODES), 8, BARE, geometry, Schedule(horizon_s=1e-3, inferences_per_s=5e3)).log  # noqa: B018
+
+
 def test_ideal_planes_never_flip_and_the_timeline_says_so():
     timeline = simulate(CODES, 8, ProtectionPlan.uniform_msb(STARTS, 8, 3, "ideal"), UniformLife(2e-5), GEOMETRY,
                         every_10_us(), seed=1)  # fmt: skip

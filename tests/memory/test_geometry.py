@@ -64,8 +64,20 @@ def test_plane_separated_rows_by_class():
 
 
 def test_an_image_larger_than_the_array_is_refused_with_the_bits():
-    with pytest.raises(ValueError, match=r"8192 bits.*has 4096.*backing store"):
-        layout(ArrayGeometry(capacity_bits=4096)).rows_per_group  # noqa: B018
+    with pytest.raises(ValueError, match=r"8200 bits.*has 8192.*backing store"):
+        layout(ArrayGeometry(capacity_bits=8192), parity=8).residency  # noqa: B018
+
+
+def test_tensors_stay_while_the_largest_of_the_rest_fits_beside_them():
+    sizes = (10, 20, 30, 5)  # bytes: 80, 160, 240, 40 bits
+    geometry = ArrayGeometry(banks=1, row_bits=64, word_bits=64, capacity_bits=360, backing_bits_per_s=1e9)
+    residency = layout(geometry, sizes).residency
+    assert residency.streamed.tolist() == [False, True, True, True]
+    np.testing.assert_allclose(residency.load_s, [0.0, 160e-9, 240e-9, 40e-9])
+    np.testing.assert_allclose(residency.age_s, residency.load_s)
+    tiled = layout(ArrayGeometry(banks=1, row_bits=64, word_bits=64, capacity_bits=100, backing_bits_per_s=1e9), sizes)
+    assert tiled.residency.streamed.all()
+    np.testing.assert_allclose(tiled.residency.age_s, [80e-9, 100e-9, 100e-9, 40e-9])
 
 
 @pytest.mark.parametrize(
@@ -78,6 +90,8 @@ def test_an_image_larger_than_the_array_is_refused_with_the_bits():
         ({"plane_class": (0, 1)}, "plane_separated"),
         ({"plane_class": (0, 2), "placement": "plane_separated"}, "every class"),
         ({"cycle_s": 0.0}, "cycle_s"),
+        ({"backing_bits_per_s": 0.0}, "backing_bits_per_s"),
+        ({"capacity_bits": 100}, "one row of 1024"),
     ],
 )
 def test_bad_geometries_are_refused(change, words):
