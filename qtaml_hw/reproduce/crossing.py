@@ -1,25 +1,26 @@
 """The overhead at which a policy keeps the wanted accuracy: bisection over a ladder of budgets.
 
 A budget suffices when the accuracy, averaged over the fault maps, reaches the target.  The replicate is the fault map:
-leaving out one map at a time gives jackknife values of the overhead in logarithms, and Student t intervals over them
-(Miller, Biometrika 61 (1974) 1).  All policies meet the same maps, so that ratios are paired.
+intervals come from resampling the maps (percentile bootstrap; Efron and Tibshirani 1993, ch. 13), because a crossing
+is a step function of a policy's plans, for which a Student t interval is meaningless.  All policies meet the same maps
+and the same resamples, so that ratios are paired.  With three maps an interval is little more than the range.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.reproduce.paths import PlanPath
 from qtaml_hw.reproduce.trial import Trial
 
 Array = NDArray[np.float64]
+RESAMPLES = 400
 OCTAVES = 13  # the smallest budget is 2^-13 of the stored bits
 
 
@@ -50,29 +51,33 @@ def last_passing(passes: Callable[[int], bool], rungs: int) -> int | None:
     return low
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Overheads:
-    """Protected bits over stored bits that suffice: with all maps, and with each map left out; all positive."""
+    """Protected bits over stored bits that suffice: ``value`` over all maps, ``resampled`` [R] over resampled maps."""
 
     value: float
-    left_out: tuple[float, ...]
+    resampled: Array
+    maps: int
 
     @property
     def interval(self) -> Interval:
         """The overhead and its 95 % interval over maps."""
-        return _jackknife(self.value, self.left_out)
+        return _percentiles(self.value, self.resampled, self.maps)
 
     def ratio_to(self, other: Overheads) -> Interval:
         """How many times less than ``other``, paired over maps."""
-        pairs = [b / a for a, b in zip(self.left_out, other.left_out, strict=True)]
-        return _jackknife(other.value / self.value, pairs)
+        return _percentiles(other.value / self.value, other.resampled / self.resampled, self.maps)
 
 
-def _jackknife(value: float, left_out: Sequence[float]) -> Interval:
-    """Interval of a positive statistic from its leave-one-out values, in logarithms."""
-    count, whole = len(left_out), math.log(value)
-    spread = t_interval([count * whole - (count - 1) * math.log(v) for v in left_out]).halfwidth
-    return Interval(value, math.exp(whole - spread), math.exp(whole + spread), count)
+def _percentiles(value: float, resampled: Array, maps: int) -> Interval:
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    return Interval(value, float(low), float(high), maps)
+
+
+def resamples(maps: int) -> Array:
+    """Weights [R, maps] of bootstrap resamples, each row summing to 1; the same for every policy and network."""
+    draws = np.random.default_rng([maps, 0xB007]).multinomial(maps, np.full(maps, 1.0 / maps), size=RESAMPLES)
+    return draws / maps
 
 
 @dataclass(eq=False)
@@ -99,15 +104,16 @@ class Search:
                 plans[rung] = plan, self._accuracies(path, plan, self.ladder.share(rung))
             return plans[rung]
 
-        def smallest(chosen: NDArray[np.bool_]) -> float | None:
-            rung = last_passing(lambda r: bool(at(r)[1][chosen].mean() >= self.target), self.ladder.rungs)
+        def smallest(weights: Array) -> float | None:
+            rung = last_passing(lambda r: float(weights @ at(r)[1]) >= self.target - 1e-12, self.ladder.rungs)
             floor = self.ladder.share(self.ladder.rungs)
             return None if rung is None else max(at(rung)[0].protected_bits_fraction, floor)
 
-        value = smallest(np.ones(self.maps, dtype=np.bool_))
-        found = [smallest(np.arange(self.maps) != out) for out in range(self.maps)]
-        left_out = tuple(x for x in found if x is not None)
-        return None if value is None or len(left_out) < self.maps else Overheads(value, left_out)
+        value = smallest(np.full(self.maps, 1.0 / self.maps))
+        found = [smallest(row) for row in resamples(self.maps)]
+        if value is None or any(x is None for x in found):
+            return None
+        return Overheads(value, np.array(found, dtype=np.float64), self.maps)
 
     def accuracies(self, path: PlanPath, share: float) -> Array:
         """Accuracy per map at one budget, [maps]."""

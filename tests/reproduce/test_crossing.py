@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw.accelerator.interval import t_interval
-from qtaml_hw.reproduce.crossing import Ladder, Overheads, last_passing
+from qtaml_hw.reproduce.crossing import Ladder, Overheads, last_passing, resamples
 
 
 @given(rungs=st.integers(0, 200), end=st.integers(-1, 210))
@@ -26,18 +25,15 @@ def test_the_ladder_halves_per_octave() -> None:
     assert ladder.share(ladder.rungs) == pytest.approx(2.0**-13)
 
 
-def test_the_jackknife_of_a_geometric_mean_is_its_t_interval() -> None:
-    x = np.log([0.1, 0.2, 0.15, 0.3])
-    left_out = tuple(float(np.exp(np.delete(x, i).mean())) for i in range(4))
-    found = Overheads(float(np.exp(x.mean())), left_out).interval
-    expected = t_interval(list(x))
-    assert np.log(found.ci95) == pytest.approx(expected.ci95)
-    assert found.maps == 4
+def test_resamples_are_means_over_as_many_maps() -> None:
+    weights = resamples(5)
+    assert weights.sum(axis=1) == pytest.approx(1.0)
+    assert np.array_equal(weights, resamples(5))
+    assert weights.mean(axis=0) == pytest.approx(0.2, abs=5 * np.sqrt(0.2 * 0.8 / 5 / len(weights)))
 
 
 def test_ratios_are_paired() -> None:
-    left = (0.1, 0.2, 0.3)
-    one, two = Overheads(0.2, left), Overheads(0.6, tuple(3 * v for v in left))
-    ratio = one.ratio_to(two)
-    assert ratio.mean == pytest.approx(3.0)
+    drawn = np.array([0.1, 0.2, 0.3])
+    ratio = Overheads(0.2, drawn, 4).ratio_to(Overheads(0.6, 3 * drawn, 4))
+    assert (ratio.mean, ratio.maps) == (pytest.approx(3.0), 4)
     assert ratio.ci95 == pytest.approx((3.0, 3.0))
