@@ -3,7 +3,8 @@
 from qtaml_hw.ecc.code import Code, Decoded, PackedDecoded
 from qtaml_hw.ecc.errors import ErrorOutcome, draw_errors
 from qtaml_hw.ecc.export import to_csv, to_json, to_latex, to_markdown
-from qtaml_hw.ecc.hardware import CodecHardware
+from qtaml_hw.ecc.hardware import CodecHardware, WriteCost, write_cost
+from qtaml_hw.ecc.in_place import clip_for_in_place, decode_in_place, encode_in_place
 from qtaml_hw.ecc.layout import WordLayout
 from qtaml_hw.ecc.menu import ENTRY_NAMES, MenuEntry, entry, faster_refresh, robust_cell
 from qtaml_hw.ecc.parity_file import from_parity_check, load_code
@@ -29,8 +30,12 @@ __all__ = [
     "ScrubHistory",
     "Transfer",
     "WordLayout",
+    "WriteCost",
+    "clip_for_in_place",
     "code",
+    "decode_in_place",
     "draw_errors",
+    "encode_in_place",
     "entry",
     "faster_refresh",
     "from_parity_check",
@@ -44,4 +49,5 @@ __all__ = [
     "to_json",
     "to_latex",
     "to_markdown",
+    "write_cost",
 ]

@@ -164,3 +164,28 @@ def codec_hardware(code: Code, node_m: float) -> CodecHardware:
         dec_ps * delay * 1e-12,
         source,
     )
+
+
+@dataclass(frozen=True)
+class WriteCost:
+    """Writing ``data_bits`` of one word: array bits read and written, logic energy (J) and latency (s) of the codec."""
+
+    read_bits: int
+    written_bits: int
+    logic_energy_j: float
+    logic_latency_s: float
+
+
+def write_cost(code: Code, data_bits: int, node_m: float = TABLE_NODE_M) -> WriteCost:
+    """A write of a whole word encodes and writes n bits; a narrower one must read, decode, merge, encode and write
+    all n.
+
+    ValueError unless 1 <= data_bits <= k.
+    """
+    if not 1 <= data_bits <= code.k:
+        raise ValueError(f"a write into a word of {code.name} covers 1 to {code.k} data bits, got {data_bits}")
+    logic = codec_hardware(code, node_m)
+    if data_bits == code.k:
+        return WriteCost(0, code.n, logic.encode_energy_j, logic.encode_latency_s)
+    energy, latency = logic.decode_energy_j + logic.encode_energy_j, logic.decode_latency_s + logic.encode_latency_s
+    return WriteCost(code.n, code.n, energy, latency)

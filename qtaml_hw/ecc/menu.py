@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from qtaml_hw.ecc.code import Code
-from qtaml_hw.ecc.registry import CODE_NAMES, canonical, code
+from qtaml_hw.ecc.registry import CODE_NAMES, canonical, code, is_code_file
 from qtaml_hw.ecc.residual import check_probability
 
 Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh"]
@@ -138,12 +138,18 @@ def _entry(name: str) -> MenuEntry:
         return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
     if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
         return faster_refresh(float(match.group(1)), name=name)
-    chosen = code(name)
+    return _code_entry(code(name))
+
+
+def _code_entry(chosen: Code) -> MenuEntry:
     kind: Kind = "detect" if chosen.t == 0 else "code"
     what = "detect and zero" if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
     return MenuEntry(chosen.name, kind, f"{chosen.name} ({what})", chosen)
 
 
 def entry(name: str) -> MenuEntry:
-    """A menu entry by name: none, ideal, any code name, robust-cell, refresh-Nx.  ValueError with a hint otherwise."""
-    return _entry(canonical(name))
+    """A menu entry by name: none, ideal, any code name or code file, robust-cell, refresh-Nx.
+
+    ValueError with a hint for anything else.
+    """
+    return _code_entry(code(name)) if is_code_file(name) else _entry(canonical(name))

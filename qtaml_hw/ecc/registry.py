@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from qtaml_hw.ecc import finite_field as ff
 from qtaml_hw.ecc import matrices
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
+from qtaml_hw.ecc.parity_file import load_code
 
 # the names that tables and menus list; the families accept other sizes too (see `code`)
 CODE_NAMES: tuple[str, ...] = (
@@ -133,11 +136,28 @@ def _build(name: str) -> Code:
     return built
 
 
+@lru_cache(maxsize=64)
+def _from_file(path: str, modified_ns: int, size: int) -> Code:
+    return replace(load_code(path), name=path)
+
+
 def code(name: str) -> Code:
     """A code by name.
 
     Listed names are in ``CODE_NAMES``; the families secded-N-K, hamming-N-K, dected-N-K, bch-N-K (shortened ones
     included), repeat-N and parity-zero-K accept other sizes.  ``secded-72-64`` has 72 bits per word, 64 of them data.
-    Raises ValueError for an unknown name or a size that the family does not have.
+    The path of a ``.json`` or ``.alist`` parity-check file is a name too, in menus as well.
+    Raises ValueError for an unknown name, a size that the family does not have, or a file that holds no code.
     """
+    if is_code_file(name):
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"there is no code file {name!r}")
+        status = path.stat()
+        return _from_file(name, status.st_mtime_ns, status.st_size)
     return _build(canonical(name))
+
+
+def is_code_file(name: str) -> bool:
+    """Whether a code name is the path of a parity-check file."""
+    return name.lower().endswith((".json", ".alist"))

@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import xlog1py, xlogy
 
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.residual import check_probability
-from qtaml_hw.ecc.weight_distribution import miscorrection
+from qtaml_hw.ecc.weight_distribution import log_comb, miscorrection
 
 Floats = NDArray[np.float64]
 
@@ -42,11 +42,13 @@ def _check(intervals: int) -> None:
 
 def _flip_matrix(n: int, p: float) -> Floats:
     """P(e errors -> e' errors) float64 [n+1, n+1] when each of n bits toggles with probability p."""
-    rows = [
-        np.convolve(binom.pmf(np.arange(e + 1), e, 1.0 - p), binom.pmf(np.arange(n - e + 1), n - e, p))
-        for e in range(n + 1)
-    ]
-    return np.array(rows)
+
+    def binomial(m: int, q: float) -> Floats:
+        w = np.arange(m + 1)
+        law: Floats = np.exp(log_comb(m, w) + xlogy(w, q) + xlog1py(m - w, -q))
+        return law
+
+    return np.array([np.convolve(binomial(e, 1.0 - p), binomial(n - e, p)) for e in range(n + 1)])
 
 
 def scrub_chain(code: Code, p: float, intervals: int) -> ScrubHistory:

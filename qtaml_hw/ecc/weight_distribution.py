@@ -70,14 +70,15 @@ def log_weights(code: Code) -> tuple[NDArray[np.float64], str]:
         counts = macwilliams(_counted(code.check_matrix), code.parity)
     else:
         w = np.arange(code.n + 1)
-        logs = _log_comb(code.n, w) - code.parity * np.log(2.0)
+        logs = log_comb(code.n, w) - code.parity * np.log(2.0)
         logs[: code.distance] = -np.inf
         logs[0] = 0.0
         return logs, "binomial"
     return np.array([np.log(float(a)) if a else -np.inf for a in counts]), "exact"
 
 
-def _log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
+def log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
+    """ln of the binomial coefficient, -inf outside 0 <= m <= n."""
     n_array = np.asarray(n, dtype=np.float64)
     inside = (m >= 0) & (m <= n_array)
     safe = np.where(inside, m, 0)
@@ -113,8 +114,8 @@ def miscorrection(code: Code) -> Miscorrection:
     reach = (i + j <= t) & (i <= v) & (j <= n - v)
     v, i, j = v[reach], i[reach], j[reach]
     w = v - i + j
-    ways = logs[v] + _log_comb(v, i) + _log_comb(n - v, j)
-    part = np.exp(ways - _log_comb(n, w))
+    ways = logs[v] + log_comb(v, i) + log_comb(n - v, j)
+    part = np.exp(ways - log_comb(n, w))
     share = np.bincount(w, part, minlength=n + 1)
     weight = np.divide(np.bincount(w, part * v, minlength=n + 1), share, out=np.zeros(n + 1), where=share > 0.0)
     return Miscorrection(v, i, j, ways, np.minimum(share, 1.0), weight, tag)
@@ -128,7 +129,7 @@ def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
     w = wrong.v - wrong.i + wrong.j
     missed = np.exp(wrong.log_ways + w * log_p + (n - w) * log_q)
     weights = np.arange(n + 1)
-    law = np.exp(_log_comb(n, weights) + weights * log_p + (n - weights) * log_q)
+    law = np.exp(log_comb(n, weights) + weights * log_p + (n - weights) * log_q)
     flagged = law * np.where(weights > code.t, 1.0 - wrong.share, 0.0)
     hit = (float((missed * (wrong.v - wrong.i)).sum()), float((flagged * weights).sum()))
     clean = (float((missed * wrong.i).sum()), float((flagged * (n - weights)).sum()))
