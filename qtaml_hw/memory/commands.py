@@ -178,8 +178,8 @@ class _Simulation:
 
     def _refresh(self, banks: list[int], first: float) -> Process:
         """Passes of some banks, the first after ``first`` intervals; the class with the shorter interval goes first."""
-        layout = self.layout
-        intervals = self.schedule.refresh_intervals(layout.classes)
+        layout, classes = self.layout, self.layout.classes
+        intervals = self.schedule.refresh_intervals(classes)
         ticks = [zip(self._ticks(first * s, s), repeat(s), repeat(c)) for c, s in enumerate(intervals) if s is not None]
         for time_s, _, row_class in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
             yield self._wait(time_s)
@@ -187,7 +187,7 @@ class _Simulation:
             if phase is None or (phase.refresh and phase.powered):
                 pass_s = layout.pass_s(row_class)
                 for b in banks:
-                    self.refresh_log[b * layout.classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
+                    self.refresh_log[b * classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
 
     def _scrub(self, interval_s: float) -> Process:
         for time_s in self._ticks(interval_s, interval_s):

@@ -161,7 +161,7 @@ class ArrayLayout:
         """int64 [planes], LSB first."""
         return self.geometry.classes_of(self.planes)
 
-    @property
+    @cached_property
     def classes(self) -> int:
         """Row classes."""
         return int(self.class_of_plane.max()) + 1
