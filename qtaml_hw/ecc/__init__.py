@@ -1,5 +1,6 @@
 """Error-correcting codes for weight memories: codes, decoders, residual channels, hardware cost, protection plans."""
 
+from qtaml_hw.ecc import synthesis, testbench, verilog
 from qtaml_hw.ecc.code import Code, Decoded, PackedDecoded
 from qtaml_hw.ecc.errors import ErrorOutcome, draw_errors
 from qtaml_hw.ecc.export import to_csv, to_json, to_latex, to_markdown
@@ -45,9 +46,12 @@ __all__ = [
     "robust_cell",
     "scrub_chain",
     "scrub_simulation",
+    "synthesis",
+    "testbench",
     "to_csv",
     "to_json",
     "to_latex",
     "to_markdown",
+    "verilog",
     "write_cost",
 ]
