@@ -1,4 +1,4 @@
-"""Ranges in which the device models mean something, each with the physical reason for its limits.
+"""What the device models accept: ranges, each with the physical reason for its limits, and the named gate stacks.
 
 Ground floor, without numpy: the study file is checked against the same table as the models themselves.
 """
@@ -89,3 +89,26 @@ LIMITS: Final[dict[str, Limit]] = {
     "accelerated_flip_rate_hz": Limit(0.0, 1e12, "frequency", "a rate is not negative"),
 }
 """By the name of the SI argument."""
+
+INTERFACE_THICKNESS_M: Final = 0.5e-9
+"""SiO2 that grows under a high-k film: Robertson, Eur. Phys. J. Appl. Phys. 28 (2004) 265."""
+
+STACKS: Final[dict[str, tuple[str, bool]]] = {
+    "sio2": ("sio2", False),
+    "sion": ("sion", False),
+    "si3n4": ("si3n4", False),
+    "sio2-hfo2": ("hfo2", True),
+    "sio2-al2o3": ("al2o3", True),
+}
+"""name -> (dielectric, whether an SiO2 interface layer lies under it). The thickness of a bilayer is its EOT."""
+
+
+def stack_complaint(stack: str, t_ox_m: float) -> str | None:
+    """Why a stack cannot have this thickness, or None where it can."""
+    dielectric, bilayer = STACKS[stack]
+    if not bilayer or t_ox_m > INTERFACE_THICKNESS_M:
+        return None
+    return (
+        f"an EOT of {show(t_ox_m, 'length')} of {stack} leaves nothing for {dielectric}: "
+        f"its SiO2 interface layer alone is {show(INTERFACE_THICKNESS_M, 'length')}"
+    )

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from qtaml_hw.config.kinds import OneOf
 from qtaml_hw.config.quantities import Quantity, Section
-from qtaml_hw.limits import LIMITS
+from qtaml_hw.limits import LIMITS, STACKS, stack_complaint
 from qtaml_hw.units import show
 
 DEFAULT_PRESET: Final[dict[str, str]] = {
@@ -22,8 +22,6 @@ DEFAULT_PRESET: Final[dict[str, str]] = {
     "sram6t": "sram6t-65nm",
 }
 """kind of cell -> the preset that it stands on without ``preset``; the first kind is that of a study without cell."""
-
-STACK_NAMES: Final = ("sio2", "sion", "si3n4", "sio2-hfo2", "sio2-al2o3")
 
 
 Length = Annotated[float, Quantity("length")]
@@ -74,7 +72,9 @@ class _ChargeCell(_Cell):
     subthreshold_n: float = Field(1.5, description="slope factor n of the subthreshold current")
     i_junction_a: Current = Field(0.0, alias="i_junction", description="junction leakage at 25 degC")
     i_junction_activation_ev: ElectronVolt = Field(
-        0.6, alias="i_junction_activation", description="activation energy of the junction leakage"
+        0.6,
+        alias="i_junction_activation",
+        description="activation energy of the junction leakage; assumed: generation near mid-gap",
     )
     t_ox_gradient: Fraction = Field(
         0.0, description="systematic thickness difference between the edges of the die, relative"
@@ -84,7 +84,7 @@ class _ChargeCell(_Cell):
     defect_fraction: Fraction = Field(0.0, description="share of cells with an extra trap-assisted leakage")
     defect_current_a: Current = Field(0.0, alias="defect_current", description="median of that leakage at 25 degC")
     defect_spread: float = Field(1.0, description="sigma of the logarithm of that leakage")
-    stack: Annotated[str, OneOf(STACK_NAMES, "gate stack")] = Field("sio2", description="gate dielectric")
+    stack: Annotated[str, OneOf(tuple(STACKS), "gate stack")] = Field("sio2", description="gate dielectric")
     write_device: Literal["nmos", "pmos"] = Field(
         "nmos", description="an n-type write device leaks a stored 1, a p-type one a stored 0"
     )
@@ -98,6 +98,14 @@ class _ChargeCell(_Cell):
                 f"{show(value, 'voltage')} must lie below v_dd = {show(v_dd_v, 'voltage')}: "
                 "the node starts at v_dd and is read as lost below v_ref"
             )
+        return value
+
+    @field_validator("stack")
+    @classmethod
+    def _room_for_high_k(cls, value: str, info: ValidationInfo) -> str:
+        complaint = stack_complaint(value, info.data["t_ox_m"]) if "t_ox_m" in info.data else None
+        if complaint is not None:
+            raise ValueError(complaint)
         return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from qtaml_hw.device.materials import STACKS
+from qtaml_hw.device.materials import named_stack
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.limits import LIMITS
 
@@ -58,8 +58,7 @@ class ChargeCell:
                 f"v_ref_v = {self.v_ref_v:g} V must lie below v_dd_v = {self.v_dd_v:g} V: "
                 "the node starts at v_dd and is read as lost below v_ref"
             )
-        if self.stack not in STACKS:
-            raise ValueError(f"unknown gate stack {self.stack!r}; known: {', '.join(STACKS)}")
+        named_stack(self.stack, self.t_ox_m)
         if self.write_device not in ("nmos", "pmos"):
             raise ValueError(f"write_device {self.write_device!r} must be 'nmos' or 'pmos'")
 

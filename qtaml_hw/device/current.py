@@ -12,10 +12,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtaml_hw.device.materials import SIO2_PERMITTIVITY, STACKS, Carrier, Stack, material, named_stack
+from qtaml_hw.device.materials import SIO2_PERMITTIVITY, Carrier, Stack, material, named_stack
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.device.transmission import TransmissionMethod, barrier_of, stack_transmission
+from qtaml_hw.limits import STACKS
 from qtaml_hw.units import (
     BOLTZMANN_J_PER_K,
     ELECTRON_MASS_KG,

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.limits import INTERFACE_THICKNESS_M, STACKS, stack_complaint
 from qtaml_hw.units import parse
 
 Array = NDArray[np.float64]
@@ -19,9 +20,6 @@ Carrier = Literal["electron", "hole"]
 
 SIO2_PERMITTIVITY: Final = 3.9  # the reference of the equivalent oxide thickness, by definition
 _THICKEST_LAYER_M: Final = 200e-9  # the thick tail of the thickest high-k film; anything above is a wrong unit
-INTERFACE_THICKNESS_M: Final = (
-    0.5e-9  # interfacial SiO2 under high-k: Robertson, Eur. Phys. J. Appl. Phys. 28 (2004) 265
-)
 
 
 @dataclass(frozen=True)
@@ -101,15 +99,6 @@ class Stack:
 
 _MATERIALS: Final = ("sio2", "sion", "si3n4", "hfo2", "al2o3")
 
-# name -> (dielectric, whether an SiO2 interface layer lies under it). Thickness of a bilayer is its EOT.
-STACKS: Final[dict[str, tuple[str, bool]]] = {
-    "sio2": ("sio2", False),
-    "sion": ("sion", False),
-    "si3n4": ("si3n4", False),
-    "sio2-hfo2": ("hfo2", True),
-    "sio2-al2o3": ("al2o3", True),
-}
-
 
 def _unknown(kind: str, name: str, known: tuple[str, ...]) -> ValueError:
     near = difflib.get_close_matches(name, known, n=1)
@@ -149,10 +138,8 @@ def named_stack(name: str, t_ox_m: ArrayLike) -> Stack:
     main = material(dielectric)
     if not bilayer:
         return Stack((Layer(main, t_ox_m),))
+    complaint = stack_complaint(name, float(np.min(t_ox_m)))
+    if complaint is not None:
+        raise ValueError(complaint)
     rest_m = (np.asarray(t_ox_m) - INTERFACE_THICKNESS_M) * main.relative_permittivity / SIO2_PERMITTIVITY
-    if not np.all(rest_m > 0.0):
-        raise ValueError(
-            f"an EOT of {np.min(t_ox_m):g} m of {name!r} leaves nothing for {dielectric}: its SiO2 interface layer "
-            f"alone is {INTERFACE_THICKNESS_M:g} m"
-        )
     return Stack((Layer(material("sio2"), INTERFACE_THICKNESS_M), Layer(main, rest_m)))

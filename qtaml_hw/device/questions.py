@@ -12,9 +12,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.materials import INTERFACE_THICKNESS_M, STACKS
 from qtaml_hw.device.population import RetentionPopulation, charge_population
-from qtaml_hw.limits import LIMITS
+from qtaml_hw.limits import INTERFACE_THICKNESS_M, LIMITS, STACKS
 from qtaml_hw.units import show
 
 Array = NDArray[np.float64]

@@ -250,6 +250,7 @@ def test_monotone_in_time_temperature_and_thinness(
         ({"sigma_t_ox": -0.01}, "10 %"),
         ({"sigma_v_th_v": float("nan")}, "threshold spread"),
         ({"stack": "glass"}, "unknown gate stack"),
+        ({"stack": "sio2-hfo2", "t_ox_m": 0.5e-9}, "interface layer"),
         ({"write_device": "npn"}, "'nmos' or 'pmos'"),
     ],
 )
