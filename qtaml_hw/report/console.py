@@ -14,7 +14,7 @@ WIDTH = 100
 
 def show(*blocks: RenderableType) -> None:
     """Print to stdout; a pipe gets the full width without colours."""
-    console = Console(width=min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH))
+    console = Console(markup=False, width=min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH))
     for block in blocks:
         console.print(block)
 

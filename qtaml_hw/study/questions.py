@@ -11,6 +11,7 @@ import numpy as np
 from qtaml_hw import device, ecc, units
 from qtaml_hw.config import Study
 from qtaml_hw.device.transmission import barrier_of, stack_transmission
+from qtaml_hw.ecc.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.study.cell import QUANTILES, build_cell, exposure_s, view_cell
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.planning import Protection, protect
@@ -56,7 +57,10 @@ def _band_edge_transmission(t_ox_m: float, voltage_v: float, stack: str) -> floa
 
 @dataclass(frozen=True, eq=False)
 class Retention:
-    """Retention of a study's cell: after ``quantiles_s[p]`` seconds without refresh a share p of cells has failed."""
+    """Retention of a study's cell: after ``quantiles_s[p]`` seconds without refresh a share p of cells has failed.
+
+    ``p01`` and ``p10`` are flip probabilities at ``interval_s``; ``intervals`` lists (seconds, p01, p10) around it.
+    """
 
     quantiles_s: dict[float, float]
     interval_s: float
@@ -64,14 +68,14 @@ class Retention:
     p10: float
     gate_share: float
     law: str
-    flip_probability: tuple[tuple[float, float], ...]
+    intervals: tuple[tuple[float, float, float], ...]
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; quantiles under the names "1e-6", "1e-3", "0.05", "0.1", "0.5"."""
         named = {name: self.quantiles_s[float(name)] for name in QUANTILES}
-        table = [{"interval_s": t, "p": p} for t, p in self.flip_probability]
-        return {**asdict(self), "quantiles_s": named, "flip_probability": table, "warnings": list(self.warnings)}
+        table = [{"interval_s": t, "p01": up, "p10": down} for t, up, down in self.intervals]
+        return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
 
 
 def retention(study: Study) -> Retention:
@@ -84,8 +88,10 @@ def retention(study: Study) -> Retention:
     view = view_cell(study, PLANES)
     population = device.population(build_cell(study))
     interval_s = exposure_s(study)
-    intervals = interval_s * np.geomspace(*INTERVAL_SPAN, 13)
-    p = population.flip_probability(intervals)
+    times = interval_s * np.geomspace(*INTERVAL_SPAN, 13)
+    p = population.flip_probability(times)
+    held = np.zeros_like(p)
+    up, down = (held, p) if population.leaky_state == 1 else (p, held)
     return Retention(
         {float(q): float(population.retention_quantile(float(q))) for q in QUANTILES},
         interval_s,
@@ -93,7 +99,7 @@ def retention(study: Study) -> Retention:
         float(view.channel.p10[0]),
         population.gate_share,
         study.flips.law,
-        tuple((float(t), float(x)) for t, x in zip(intervals, p, strict=True)),
+        tuple(zip(times.tolist(), up.tolist(), down.tolist(), strict=True)),
         view.warnings,
     )
 
@@ -114,9 +120,9 @@ def ecc_table(
             *values,
         ]
     if not values:
-        values = list(ecc.DEFAULT_P)
+        values = list(DEFAULT_P)
     try:
-        return ecc.overhead_table(values, codes or ecc.DEFAULT_CODES, node_m)
+        return ecc.overhead_table(values, codes or DEFAULT_CODES, node_m)
     except ValueError as error:
         raise InputError(str(error)) from error
 

@@ -125,8 +125,8 @@ class WhatIf:
                 **numbers,
                 "accuracy_mean": paired.mean,
                 "ci95": [paired.low, paired.high],
-                "ci95_low": paired.low,
-                "ci95_high": paired.high,
+                "accuracy_ci95_low": paired.low,
+                "accuracy_ci95_high": paired.high,
                 "maps": paired.maps,
             },
         }

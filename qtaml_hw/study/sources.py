@@ -6,7 +6,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.workloads.data import DataSet, load_data
-from qtaml_hw.workloads.factory import load_factory
+from qtaml_hw.workloads.factory import load_data_factory, load_factory
 from qtaml_hw.workloads.files import Preprocessing, load_idx, load_npz
 from qtaml_hw.workloads.load import LoadedNetwork, load_network
 
@@ -29,7 +29,7 @@ def load_dataset(study: Study) -> DataSet:
             path = study.folder / arrays.pop("path")
             return load_npz(path, **arrays, preprocessing=how, calibration=data.calibration)
         if data.factory is not None:
-            return load_data_factory(data.factory, study.folder, data.calibration)
+            return load_data_factory(data.factory, folder=study.folder)
         return load_data(str(data.name))
     except ValueError as error:
         raise InputError(f"data: {error}") from error

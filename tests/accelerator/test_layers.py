@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from realnets import CifarResNet, DsCnn, TinyResNet8
+from tests.realnets import CifarResNet, DsCnn, TinyResNet8
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
-from brute_force import BruteForce, UniformLife
+from tests.memory.brute_force import BruteForce, UniformLife
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

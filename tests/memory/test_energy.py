@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from brute_force import UniformLife
+from tests.memory.brute_force import UniformLife
 
 from qtaml_hw.ecc import ProtectionPlan, code
 from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, array_cost

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from realnets import REAL_NETWORKS, real_network_or_skip
+from tests.realnets import REAL_NETWORKS, real_network_or_skip
 
 
 @pytest.mark.parametrize("name", REAL_NETWORKS)

@@ -1,0 +1,80 @@
+"""One worker, two workers, killed and continued: the same records."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qtaml_hw.config import parse_study
+from qtaml_hw.study.engine import enough, finished_maps, run_points
+from qtaml_hw.study.store import ShardWriter, read_records
+from tests.study.conftest import TEXT
+
+SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"
+COMMAND = [sys.executable, "-m", "qtaml_hw.cli", "sweep", "--quiet", "--json"]
+
+
+def records(folder: Path) -> list[str]:
+    return [json.dumps(r, sort_keys=True) for r in read_records(folder)]
+
+
+def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(SWEEP, encoding="utf-8")
+    whole = tmp_path / "whole"
+    subprocess.run([*COMMAND, str(file), "--out", str(whole)], check=True, capture_output=True, timeout=300)
+    assert len(records(whole)) == 12
+
+    broken = tmp_path / "broken"
+    command = [*COMMAND, str(file), "--out", str(broken), "--jobs", "2"]
+    victim = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and len(records(broken) if broken.exists() else []) < 3:
+        time.sleep(0.05)
+    os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+    kept = records(broken)
+    assert len(kept) >= 3
+    done = subprocess.run(command, check=True, capture_output=True, timeout=300, text=True)
+    assert json.loads(done.stdout) == {"points": 6, "done": 6, "failed": 0, "out": str(broken), "failures": []}
+    assert set(kept) <= set(records(broken))
+    assert records(broken) == records(whole)
+
+
+def test_a_finished_sweep_is_read_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = parse_study(TEXT, name="x")
+    points = list(study.points())
+    first = run_points(points, tmp_path)
+    monkeypatch.setattr("qtaml_hw.study.engine.prepare", None)
+    assert run_points(points, tmp_path) == first
+
+
+def test_a_gap_in_the_maps_is_not_enough() -> None:
+    study = parse_study(TEXT, name="x")
+    record = {"accuracy": 0.5}
+    assert enough(study, {0: record, 1: record})
+    assert not enough(study, {0: record})
+    assert not enough(study, {0: record, 2: record})
+
+
+def test_failures_are_tried_again(tmp_path: Path) -> None:
+    with ShardWriter(tmp_path) as writer:
+        writer.append({"identity": "a", "map_index": -1, "error": "x"})
+        writer.append({"identity": "a", "map_index": 0, "accuracy": 1.0})
+    found = finished_maps(read_records(tmp_path))
+    assert list(found) == ["a"]
+    assert list(found["a"]) == [0]
+
+
+def test_one_bad_point_does_not_stop_the_others(tmp_path: Path) -> None:
+    text = TEXT + "sweep: {grid: {refresh.interval: [20 ns, 10 us]}}\n"
+    results = run_points(list(parse_study(text, name="x").points()), tmp_path)
+    assert [r[0]["map_index"] for r in results] == [-1, 0]
+    assert len(results[1]) == 2

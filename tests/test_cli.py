@@ -1,0 +1,227 @@
+"""The command line as a new user meets it: what it prints, what it refuses, what it does not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qtaml_hw import cli
+
+STUDY = """
+study: cli
+cell: {t_ox: 1.8 nm, temperature: 85 degC}
+network: {name: digits-lenet}
+data: {name: digits}
+evaluate: {at: [1 ms], images: 50, maps: {min: 2, max: 2}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY, encoding="utf-8")
+    return file
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["qtaml-hw", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    code = stopped.value.code
+    return int(code) if code is not None else 0
+
+
+RUN_KEYS = {
+    "accuracy_mean",
+    "accuracy_ci95_low",
+    "accuracy_ci95_high",
+    "maps",
+    "clean_accuracy",
+    "quantised_accuracy",
+    "p01",
+    "p10",
+    "flips_raw",
+    "words_corrected",
+    "words_uncorrectable",
+    "protected_bits_fraction",
+    "parity_bits_fraction",
+    "area_m2",
+    "energy_per_inference_j",
+    "read_latency_s",
+    "identity",
+}
+
+
+def test_run_gives_every_promised_key_and_a_report(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    code = call(monkeypatch, "run", study, "--set", "protection.policy=tac", "--out", out, "--json", "--quiet")
+    assert code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() >= RUN_KEYS
+    assert found["maps"] == 2
+    assert found["accuracy_ci95_low"] <= found["accuracy_mean"] <= found["accuracy_ci95_high"]
+    assert (out / "report.html").stat().st_size > 10_000
+    assert call(monkeypatch, "report", out, "--json") == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert {Path(f).suffix for f in files} >= {".html", ".png", ".svg", ".csv"}
+
+
+def test_closed_form_answers(study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "current", "--t-ox", "1.5nm", "--voltage", "1V", "--temperature", "25degC", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["j_a_per_m2"] == pytest.approx(13.7e4, rel=0.02)
+    assert call(monkeypatch, "retention", study, "--json") == 0
+    retention = json.loads(capsys.readouterr().out)
+    assert retention["quantiles_s"].keys() == {"1e-6", "1e-3", "0.05", "0.1", "0.5"}
+    assert retention["p10"] > 0 == retention["p01"]
+    assert call(monkeypatch, "ecc-table", "--p", "0.1", "--codes", "secded-72-64,ideal", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(r["code"], r["hurts"]) for r in rows] == [("secded-72-64", True), ("ideal", False)]
+    assert call(monkeypatch, "allocate", study, "--set", "protection.policy=tac", "--json", "--quiet") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert {
+        "groups",
+        "protected_bits_fraction",
+        "predicted_distortion",
+        "lower_bound",
+        "gap",
+        "rho_star",
+    } <= plan.keys()
+    assert all({"group", "weights", "planes"} <= g.keys() for g in plan["groups"])
+
+
+def test_tables_fit_a_hundred_columns(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (
+        ("validate", study),
+        ("retention", study),
+        ("ecc-table",),
+        ("allocate", study, "-q"),
+        ("doctor",),
+    ):
+        assert call(monkeypatch, *arguments) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines
+        assert max(map(len, lines)) <= 100 or arguments == ("doctor",)
+
+
+def test_what_if_needs_a_change_and_pairs_it(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "what-if", study) == 2
+    assert "name at least one change" in capsys.readouterr().err
+    change = ("--set", "cell.t_ox=1.9nm", "--out", tmp_path / "w", "-q", "--json")
+    assert call(monkeypatch, "what-if", study, *change) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["before"]["t_ox_m"] == pytest.approx(1.8e-9)
+    assert found["after"]["t_ox_m"] == pytest.approx(1.9e-9)
+    assert len(found["difference"]["ci95"]) == 2
+
+
+BAD_FILES = {
+    "cell: {tox: 1 nm}": "t_ox",
+    "cell: {t_ox: 1.8}": "unit",
+    "cell: {t_ox: 1.8 m}": "1.8 m",
+    "cell: {t_ox: -1 nm}": "-1 nm",
+    "cell: {v_ref: 1.2 V, v_dd: 1.0 V}": "v_ref",
+    "study: a\nstudy: b": "study",
+    "- a list": "mapping",
+    "sweep: {grid: {cell.tox: [1 nm]}}": "cell.t_ox",
+    "cell: {preset: gain-cell-66nm}": "gain-cell-65nm",
+    "network: {name: digits-lnet}": "digits-lenet",
+    "protection: {menu: [secded-72-46]}": "secded-72-64",
+    "": "empty",
+    "study: \u03c4\nb\u00e4nke: 3": "bänke",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_bad_file_is_one_message_and_exit_2(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "bad.yaml", tmp_path / "out"
+    file.write_text(text, encoding="utf-8")
+    for command in (("validate", file), ("run", file, "--out", out, "-q"), ("sweep", file, "--out", out, "-q")):
+        assert call(monkeypatch, *command) == 2
+        message = capsys.readouterr().err
+        assert BAD_FILES[text] in message
+        assert "bad.yaml:" in message
+        assert "Traceback" not in message
+    assert not out.exists()
+
+
+def test_other_bad_input(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"\x80\x04not safetensors")
+    (tmp_path / "mynet.py").write_text("import torch\ndef build(): return torch.nn.Flatten()\n")
+    arrays = tmp_path / "data.npz"
+    np.savez(arrays, x=np.zeros((3, 8, 8), np.uint8), z=np.zeros(3, np.int64))
+    own = ("--set", "network.factory=mynet:build", "--set", "network.weights=weights.safetensors")
+    cases = [
+        (("validate", tmp_path / "absent.yaml"), "absent.yaml"),
+        (("validate", study, "--set", "cell.tox=1nm"), "did you mean 'cell.t_ox'"),
+        (("validate", study, "--set", "nonsense"), "nonsense"),
+        (("run", study, "--out", blocked, "-q"), "cannot write results"),
+        (("run", study, *own, "--out", tmp_path / "o", "-q"), "safetensors"),
+        (("run", study, "--set", "data.npz=data.npz", "--out", tmp_path / "o", "-q"), "no array 'y'"),
+        (("current", "--t-ox", "1.5", "--voltage", "1V"), "unit"),
+        (("current", "--t-ox", "20nm", "--voltage", "1V"), "20 nm"),
+        (("ecc-table", "--codes", "secded-72-46"), "secded-72-64"),
+        (("ecc-table", "--p", "1.5"), "1.5"),
+        (("report", tmp_path / "nothing"), "nothing"),
+        (("retention", study, "--set", "flips.law=fixed", "--set", "flips.p=0.1"), "fixed"),
+    ]
+    for arguments, expected in cases:
+        assert call(monkeypatch, *arguments) == 2, arguments
+        captured = capsys.readouterr()
+        assert expected in captured.err, (arguments, captured.err)
+        assert "Traceback" not in captured.err
+        assert captured.out == ""
+
+
+def test_a_failed_point_is_exit_3_and_the_rest_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY + "sweep: {grid: {refresh.interval: [20 ns, 10 us]}}\n", encoding="utf-8")
+    assert call(monkeypatch, "sweep", file, "--out", tmp_path / "o", "-q", "--json") == 3
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["done"] == json.loads(captured.out)["failed"] == 1
+    assert "refresh takes" in captured.err
+
+
+HEAVY = ("torch", "numba", "scipy.stats", "matplotlib")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "FILE"], ["validate", "FILE", "--json"], ["schema"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str], study: Path) -> None:
+    argv = [str(study) if a == "FILE" else a for a in arguments]
+    code = f"""
+import sys
+from qtaml_hw import cli
+sys.argv = ["qtaml-hw", *{argv!r}]
+try:
+    cli.main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = f"import qtaml_hw, sys; print([m for m in {HEAVY!r} + ('numpy', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
