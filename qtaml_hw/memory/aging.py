@@ -13,9 +13,10 @@ from qtaml_hw.memory.book import HistoryBook
 from qtaml_hw.memory.cells import FixedCells
 from qtaml_hw.memory.history import History
 from qtaml_hw.memory.kernels import WORD, count_differences, scan_plane
+from qtaml_hw.memory.memoryless import MemorylessWords, lifetime_key
 from qtaml_hw.memory.regions import PARITY_TENSOR, CodeRegion
 from qtaml_hw.memory.timeline import sample_arrays
-from qtaml_hw.memory.words import Wearing, WordCells, WordCounts, WordSample, WordState, lifetime_key
+from qtaml_hw.memory.words import FixedWords, WordCells, WordCounts, WordSample, WordState
 
 if TYPE_CHECKING:
     from qtaml_hw.memory.simulate import Memory
@@ -177,18 +178,26 @@ class Aging:
         for units in alike.values():
             chosen = np.isin(unit, units)
             mine = cells if chosen.all() else cells.select(chosen)
-            state = WordState(region.code, mine, self._wearing(region, mine, seed), region.word_bits)
+            state = self._state(region, mine, seed)
             outcome = state.run(by_unit[units[0]])
             self.counts.add(outcome.counts.values())
             self.reloaded_bits += outcome.counts.reloaded * region.code.k
             for sample in outcome.samples:
                 self._apply(region, sample)
 
-    def _wearing(self, region: CodeRegion, cells: WordCells, seed: int) -> Wearing:
-        if not isinstance(self.exposure.cell, FixedCells):
+    def _state(self, region: CodeRegion, cells: WordCells, seed: int) -> WordState:
+        """Words ready to age under the cell's law."""
+        code, leaky = region.code, self.exposure.leaky_state
+        if self.law == "retention":
+            return WordState(code, cells, leaky, region.word_bits)
+        if self.law == "poisson":
             key = lifetime_key(seed, self.map_index, region.index)
-            return Wearing(self.law, self.exposure.leaky_state, key)
-        probability = self.exposure.cell.per_plane(self.memory.planes)
+            return MemorylessWords(code, cells, leaky, region.word_bits, key)
+        return FixedWords(code, cells, region.word_bits, self._fixed_p(region, cells))
+
+    def _fixed_p(self, region: CodeRegion, cells: WordCells) -> Float64:
+        """P(read flipped) of every cell given what was written; check cells take the top plane's."""
+        assert isinstance(self.exposure.cell, FixedCells)
         word, position = np.divmod(cells.key, region.code.n)
         plane = np.full(len(word), self.memory.planes - 1, dtype=np.int64)
         data = np.nonzero(position < region.code.k)[0]
@@ -196,7 +205,8 @@ class Aging:
         for t in np.unique(tensor).tolist():
             mine = data[tensor == t]
             plane[mine] = region.layouts[t].address(word[mine] - region.word_starts[t], position[mine])[1]
-        return Wearing("fixed", None, fixed=probability[cells.written, plane])
+        p: Float64 = self.exposure.cell.per_plane(self.memory.planes)[cells.written, plane]
+        return p
 
     def _apply(self, region: CodeRegion, sample: WordSample) -> None:
         """Put what decoding left into the read-out."""

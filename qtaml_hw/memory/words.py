@@ -8,12 +8,12 @@ word; a word flagged as uncorrectable keeps its bits (policies ``raw`` and ``zer
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.ecc import Code
+from qtaml_hw.ecc import Code, ErrorOutcome
 from qtaml_hw.memory.history import History, Mark
 
 Bool = NDArray[np.bool_]
@@ -82,48 +82,20 @@ class WordOutcome:
     counts: WordCounts
 
 
-@dataclass(frozen=True, eq=False)
-class Wearing:
-    """How cells of these words are lost: ``law`` retention | poisson | fixed, the leaky value, and fixed probabilities.
+class WordState:
+    """The errors of one set of words, moved forward mark by mark: cells with fixed retention times.
 
-    ``fixed`` float64 [m]: P(read flipped) of each cell given what was written (fixed law only); ``draw_key`` seeds the
-    fresh lifetimes of a poisson cell that was lost and corrected.
+    Parameters: the code; the weak cells; the value that leaks; ``word_bits`` int64 [words of the region], data bits
+    that each word really has (the last of a tensor may be short).
     """
 
-    law: str
-    leaky_state: int | None
-    draw_key: int = 0
-    fixed: Float64 = field(default_factory=lambda: np.empty(0))
-
-
-def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:
-    """Uniforms in (0, 1) of later lifetimes: SplitMix64 (Steele, Lea, Flood 2014) of (draw key, cell, life)."""
-    with np.errstate(over="ignore"):
-        x = np.uint64(draw_key & (2**64 - 1)) + key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        x = x ^ (life.astype(np.uint64) * np.uint64(0xD1342543DE82EF95))
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-        x ^= x >> np.uint64(31)
-    return ((x >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def lifetime_key(seed: int, map_index: int, region: int) -> int:
-    """Seed of the fresh lifetimes of one fault map and menu entry."""
-    return (seed * 0x2545F4914F6CDD1D + map_index * 0x9E3779B97F4A7C15 + region) % 2**64
-
-
-class WordState:
-    """The errors of one set of words, moved forward mark by mark."""
-
-    def __init__(self, code: Code, cells: WordCells, wearing: Wearing, word_bits: Int64) -> None:
-        self.code, self.cells, self.wearing = code, cells, wearing
-        self.word_bits = word_bits  # data bits that each word of the code region really has
+    def __init__(self, code: Code, cells: WordCells, leaky_state: int | None, word_bits: Int64) -> None:
+        self.code, self.cells = code, cells
+        self.word_bits = word_bits
         self.word = cells.key // code.n
         self.error = np.zeros(len(cells.key), dtype=bool)
         self.extra: Int64 = np.empty(0, dtype=np.int64)
-        self.written_leaky = cells.written == (-1 if wearing.leaky_state is None else wearing.leaky_state)
-        self.life = np.zeros(len(cells.key), dtype=np.int64)
-        self.lost_at = -np.log1p(-cells.u) if wearing.law == "poisson" else np.empty(0)
+        self.written_leaky = cells.written == (-1 if leaky_state is None else leaky_state)
 
     def run(self, history: History) -> WordOutcome:
         """Every mark of a history, in order."""
@@ -145,33 +117,19 @@ class WordState:
             if kind == Mark.SAMPLE:
                 samples.append(self._read(sample))
             else:
-                self.error[:] = False
-                self.extra = self.extra[:0]
+                self._rewrite()
         return WordOutcome(samples, counts)
 
     # ---- ageing
 
     def _age(self, level: float) -> None:
         """Lose the cells that this level reaches."""
-        if self.wearing.law == "fixed":
-            self.error = self.cells.u < self.wearing.fixed
-            return
-        leaky = self.written_leaky ^ self.error
-        if self.wearing.law == "retention":
-            self.error ^= leaky & (self.cells.u < level)
-            return
-        lost = leaky & (self.lost_at <= level)
-        self.life += lost
-        self.error ^= lost
+        self.error ^= (self.written_leaky ^ self.error) & (self.cells.u < level)
 
-    def _revive(self, before: Bool, level: float) -> None:
-        """Poisson: cells that a correction brought back to the leaky value start a new lifetime."""
-        back = (before != self.error) & (self.written_leaky ^ self.error)
-        if self.wearing.law != "poisson" or not back.any():
-            return
-        life = self.life[back]
-        drawn = fresh_uniform(self.wearing.draw_key, self.cells.key[back], life)
-        self.lost_at[back] = level - np.log1p(-np.where(life == 0, self.cells.u[back], drawn))
+    def _rewrite(self) -> None:
+        """Write every word as it should be."""
+        self.error[:] = False
+        self.extra = self.extra[:0]
 
     # ---- correcting
 
@@ -186,9 +144,7 @@ class WordState:
         saved: tuple[Bool, Int64, int, tuple[int, int, int, int]] | None = None
         while done < repeat:
             self._age(level)
-            before = self.error.copy()
-            self._correct(scrub, counts)
-            self._revive(before, level)
+            self._correct(self._errors(), slice(None), scrub, counts)
             done += 1
             if saved is not None and np.array_equal(saved[0], self.error) and np.array_equal(saved[1], self.extra):
                 cycles = (repeat - done) // (done - saved[2])
@@ -199,34 +155,27 @@ class WordState:
             if done == power:
                 saved, power = (self.error.copy(), self.extra.copy(), done, counts.values()), 2 * power
 
-    def _correct(self, scrub: bool, counts: WordCounts) -> None:
-        """Read, decode, write back every word."""
-        keys = self._errors()
-        if not len(keys):
-            return
-        n = self.code.n
-        outcome = self.code.correct_errors(keys // n, keys % n)
-        rewritten = outcome.corrected_words
+    def _decode(self, keys: Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+        """Decode words with these errors and count what came of it."""
+        outcome = self.code.correct_errors(keys // self.code.n, keys % self.code.n)
+        corrected, flagged = len(outcome.corrected_words), len(outcome.uncorrectable_words)
         reload = self.code.policy == "reload"
-        counts.add(
-            (
-                len(rewritten) * scrub,
-                len(rewritten) * (not scrub),
-                len(outcome.uncorrectable_words),
-                len(outcome.uncorrectable_words) * reload,
-            )
-        )
-        if self.wearing.law == "fixed":  # what is read does not depend on what was written back
-            return
-        fixed = np.zeros(len(self.word_bits), dtype=bool)
-        fixed[rewritten] = True
-        keep = fixed[outcome.word_ids]
+        counts.add((corrected * scrub, corrected * (not scrub), flagged, flagged * reload))
+        return outcome
+
+    def _correct(self, keys: Int64, chosen: slice | Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+        """Read, decode and write back the words with these errors; ``chosen``: cells that include theirs."""
+        outcome = self._decode(keys, scrub, counts)
+        keep = np.isin(outcome.word_ids, outcome.corrected_words)
         wrong_word, wrong_position = self._stored(outcome.word_ids[keep], outcome.positions[keep])
-        fixed[outcome.uncorrectable_words] = reload
-        self.error &= ~fixed[self.word]
-        self.extra = self.extra[~fixed[self.extra // n]]
+        rewritten = outcome.corrected_words
+        if self.code.policy == "reload":
+            rewritten = np.concatenate([rewritten, outcome.uncorrectable_words])
+        self.error[chosen] &= ~np.isin(self.word[chosen], rewritten)
+        self.extra = self.extra[~np.isin(self.extra // self.code.n, rewritten)]
         if len(wrong_word):
             self._plant(wrong_word, wrong_position)
+        return outcome
 
     def _stored(self, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
         """Without the data bits that a shortened word does not have (they are tied to zero)."""
@@ -261,3 +210,26 @@ class WordState:
         return WordSample(
             sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged
         )
+
+
+class FixedWords(WordState):
+    """Words of cells that read flipped with probabilities stated by the user, whatever was done to them.
+
+    ``p`` float64 [cells]: P(read flipped) of each cell given what was written.
+    """
+
+    def __init__(self, code: Code, cells: WordCells, word_bits: Int64, p: Float64) -> None:
+        super().__init__(code, cells, None, word_bits)
+        self.error = cells.u < p
+
+    def _age(self, level: float) -> None:
+        """Nothing changes with time."""
+
+    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+        """Corrections count, and what is read afterwards is the same."""
+        once = WordCounts()
+        self._decode(self._errors(), scrub, once)
+        counts.add(once.values(), repeat)
+
+    def _rewrite(self) -> None:
+        """A new write reads flipped all the same."""

@@ -16,7 +16,7 @@ from qtaml_hw.ecc import entry as menu_entry
 from qtaml_hw.faults import weak_cells
 from qtaml_hw.memory import FixedCells, Memory, PoissonCells
 from qtaml_hw.memory.aging import EPOCH_SEED
-from qtaml_hw.memory.words import fresh_uniform, lifetime_key
+from qtaml_hw.memory.memoryless import fresh_uniform, lifetime_key
 
 
 @dataclass(frozen=True)

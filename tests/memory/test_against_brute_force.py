@@ -6,12 +6,12 @@ import os
 from dataclasses import replace
 
 import numpy as np
-from tests.memory.brute_force import BruteForce, UniformLife
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, Schedule
+from tests.memory.brute_force import BruteForce, UniformLife
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
 EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "60"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.memory.brute_force import UniformLife
 
 from qtaml_hw.ecc import ProtectionPlan, code
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, PoissonCells, Schedule, simulate
+from tests.memory.brute_force import UniformLife
 
 GEOMETRY = ArrayGeometry(banks=4, cycle_s=1e-9)
 CODES = [np.random.default_rng(7).integers(0, 256, n, dtype=np.uint8) for n in (30_000, 10_000, 20_000)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.memory.brute_force import UniformLife
 
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import (
@@ -16,6 +15,7 @@ from qtaml_hw.memory import (
     Schedule,
     simulate_commands,
 )
+from tests.memory.brute_force import UniformLife
 
 STARTS = np.array([0, 4096, 8192])
 GEOMETRY = ArrayGeometry(banks=4, row_bits=1024, word_bits=64, cycle_s=2e-9)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.memory.brute_force import UniformLife
 
 from qtaml_hw.ecc import ProtectionPlan, code
 from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, array_cost
+from tests.memory.brute_force import UniformLife
 
 STARTS = np.array([0, 4096, 8192])
 CODES = tuple(np.random.default_rng(1).integers(0, 256, 4096, dtype=np.uint8) for _ in range(2))
