@@ -84,7 +84,7 @@ class Plot:
 
 
 def save(plot: Plot) -> None:
-    """PNG, SVG and CSV of a figure."""
+    """SVG and CSV of a figure."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes: Axes = figure.subplots()
     for curve in plot.curves:
@@ -92,8 +92,7 @@ def save(plot: Plot) -> None:
     axes.set(title=plot.title, xlabel=plot.x_text, ylabel=plot.y_text, xscale=plot.scale[0], yscale=plot.scale[1])
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    for ending in ("png", "svg"):
-        figure.savefig(OUT / f"{plot.name}.{ending}", dpi=130, metadata={"Date": None} if ending == "svg" else None)
+    figure.savefig(OUT / f"{plot.name}.svg", metadata={"Date": None})
     with (OUT / f"{plot.name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["curve", plot.x_text, plot.y_text])
@@ -124,7 +123,8 @@ def gate_current() -> tuple[Plot, str]:
         inside = (t > 0.99) & (t < 2.51) & (v > 0.49) & (c == celsius)
         error = np.abs(np.log10(current_density(t[inside] * 1e-9, v[inside], celsius + 273.15) / 1e4 / j[inside]))
         lines.append(f"| {celsius:g} degC | {inside.sum()} | {error.mean():.3f} | {error.max():.3f} |")
-    return Plot("gate-current", "Gate current density, SiO2, 25 degC", "t_ox (nm)", "J (A/cm2)", curves), "\n".join(lines)
+    plot = Plot("gate-current", "Gate current density, SiO2, 25 degC", "t_ox (nm)", "J (A/cm2)", curves)
+    return plot, "\n".join(lines)
 
 
 def exact_over_wkb() -> tuple[Plot, str]:
@@ -159,7 +159,8 @@ def retention() -> tuple[Plot, str]:
         pairs = zip(cells.retention_quantile(SHARES), theirs, strict=True)
         values = " | ".join(f"{show(float(a), 'time')} ({show(b, 'time')})" for a, b in pairs)
         lines.append(f"| {t_nm} nm, {celsius} degC | {values} | {100 * cells.gate_share:.1f} % |")
-    return Plot("retention", "Gain cell, 1 fF, 1.0 to 0.5 V", "t_ox (nm)", "retention time (s)", curves), "\n".join(lines)
+    plot = Plot("retention", "Gain cell, 1 fF, 1.0 to 0.5 V", "t_ox (nm)", "retention time (s)", curves)
+    return plot, "\n".join(lines)
 
 
 def laws() -> tuple[Plot, str]:
