@@ -31,7 +31,7 @@ trailing_zeros: Any = _trailing_zeros
 _MULTIPLIER = np.uint32(LANE_MULTIPLIER)
 _S8, _S16, _S24 = np.uint32(8), np.uint32(16), np.uint32(24)
 _TAIL_SHIFT = np.uint64(64 - TAIL_BITS)
-_ZERO_64, _ONE_64, _S32 = np.uint64(0), np.uint64(1), np.uint64(32)
+_ONE_64, _S32 = np.uint64(1), np.uint64(32)
 
 U8 = NDArray[np.uint8]
 U32 = NDArray[np.uint32]
@@ -171,8 +171,13 @@ def settle(chunk: U8, start: int, undecided: U64, tail_key: np.uint64, tail: U64
     eighth = undecided.size // 8
     u = undecided.reshape(8, eighth)
     u0, u1, u2, u3, u4, u5, u6, u7 = u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7]
+    fold = np.empty(eighth, dtype=np.uint64)
     for i in range(eighth):
-        if u0[i] | u1[i] | u2[i] | u3[i] | u4[i] | u5[i] | u6[i] | u7[i]:
+        fold[i] = u0[i] | u1[i] | u2[i] | u3[i]
+    for i in range(eighth):
+        fold[i] |= u4[i] | u5[i] | u6[i] | u7[i]
+    for i in range(eighth):
+        if fold[i]:
             for part in range(8):
                 left = u[part, i]
                 while left:
