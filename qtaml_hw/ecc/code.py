@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.ecc import codec
 from qtaml_hw.ecc.cosets import TABLE_LIMIT, CosetTable, coset_table
-from qtaml_hw.ecc.errors import ErrorOutcome, correct_algebraic, correct_by_table, syndrome_errors
+from qtaml_hw.ecc.errors import ErrorOutcome, check_sorted, correct_algebraic, correct_by_table, syndrome_errors
 from qtaml_hw.ecc.finite_field import Field
 from qtaml_hw.ecc.hardware import CodecHardware, codec_hardware
 from qtaml_hw.ecc.matrices import BitMatrix
@@ -232,6 +232,7 @@ class Code:
             )
         if positions.size and (int(positions.min()) < 0 or int(positions.max()) >= self.n):
             raise ValueError(f"bit positions of {self.name} are 0 .. {self.n - 1}")
+        check_sorted(word_ids)
         if self.algebraic:
             return correct_algebraic(self, word_ids, positions)
         return correct_by_table(self.columns[:, 0], self.cosets, self.k, word_ids, positions)

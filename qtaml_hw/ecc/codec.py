@@ -6,6 +6,8 @@ codes with a coset table, so its speed does not depend on the error rate.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from qtaml_hw._jit import njit
 from qtaml_hw.ecc.matrices import BitMatrix
 
 U64 = NDArray[np.uint64]
+Array = NDArray[Any]  # inside compiled kernels
 CLEAN, CORRECTED, UNCORRECTABLE = 0, 1, 2
 
 
@@ -50,7 +53,7 @@ def byte_tables(parity: BitMatrix) -> U64:
 
 
 @njit()
-def encode_one_limb(tables, data, out):  # type: ignore[no-untyped-def]
+def encode_one_limb(tables: Array, data: Array, out: Array) -> None:
     """Check bits of one-limb words; ``tables`` [8, 256] in the dtype of ``out``."""
     low = np.uint64(255)
     t0, t1, t2, t3, t4, t5, t6, t7 = (
@@ -78,7 +81,9 @@ def encode_one_limb(tables, data, out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def decode_one_limb(tables, masks, statuses, data, checks, out, status):  # type: ignore[no-untyped-def]
+def decode_one_limb(
+    tables: Array, masks: Array, statuses: Array, data: Array, checks: Array, out: Array, status: Array
+) -> None:
     """Correct one-limb words by coset table: ``masks`` uint64 [2^r], ``statuses`` uint8 [2^r]."""
     low = np.uint64(255)
     t0, t1, t2, t3, t4, t5, t6, t7 = (
@@ -109,7 +114,7 @@ def decode_one_limb(tables, masks, statuses, data, checks, out, status):  # type
 
 
 @njit()
-def encode_limbs(tables, data, out):  # type: ignore[no-untyped-def]
+def encode_limbs(tables: Array, data: Array, out: Array) -> None:
     """Check bits [m, R] of words [m, L], any number of limbs."""
     low = np.uint64(255)
     for i in range(data.shape[0]):
@@ -120,7 +125,7 @@ def encode_limbs(tables, data, out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def apply_cosets(syndromes, masks, statuses, data, status):  # type: ignore[no-untyped-def]
+def apply_cosets(syndromes: Array, masks: Array, statuses: Array, data: Array, status: Array) -> None:
     """Correct words [m, L] in place given one-limb syndromes [m]; ``masks`` [2^r, L]."""
     for i in range(data.shape[0]):
         s = syndromes[i]

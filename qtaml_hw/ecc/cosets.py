@@ -8,6 +8,7 @@ flagged, odd is taken for a single error, and where no column matches it passes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class CosetTable:
 
 
 @njit()
-def _fill(columns, t, positions, status):  # type: ignore[no-untyped-def]
+def _fill(columns: NDArray[Any], t: int, positions: NDArray[Any], status: NDArray[Any]) -> None:
     """Enumerate error patterns by weight; the first pattern of a syndrome is its correction."""
     n = columns.size
     pick = np.zeros(t + 1, np.int64)

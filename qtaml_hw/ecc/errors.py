@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from qtaml_hw.ecc.code import Code
 
 Int64 = NDArray[np.int64]
+Array = NDArray[Any]  # inside compiled kernels
+Decoding = tuple[Int64, Int64, Int64, NDArray[np.uint8]]  # errors left: word, position; words hit: id, status
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class ErrorOutcome:
 
 
 @njit()
-def _toggle(row, count, position):  # type: ignore[no-untyped-def]
+def _toggle(row: Array, count: int, position: int) -> int:
     """XOR one position into the sorted set row[:count]; the new count."""
     slot = 0
     while slot < count and row[slot] < position:
@@ -50,77 +52,83 @@ def _toggle(row, count, position):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _by_table(columns, table, status, k, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]
+def _hit_words(word_ids: Array) -> int:
+    """How many different words a sorted list names; -1 where it is not sorted."""
+    words = 0
+    for i in range(word_ids.size):
+        if i > 0 and word_ids[i] < word_ids[i - 1]:
+            return -1
+        words += i == 0 or word_ids[i] != word_ids[i - 1]
+    return words
+
+
+@njit()
+def _by_table(columns: Array, table: Array, status: Array, k: int, word_ids: Array, positions: Array) -> Decoding:
     t = table.shape[1]
+    words = _hit_words(word_ids)
+    hit_ids, flags = np.empty(words, np.int64), np.empty(words, np.uint8)
+    left_ids, left_at = np.empty(word_ids.size + t * words, np.int64), np.empty(word_ids.size + t * words, np.int64)
     row = np.empty(columns.size + t + 1, np.int64)
     left, hit, i = 0, 0, 0
     while i < word_ids.size:
-        word = word_ids[i]
-        syndrome = np.uint64(0)
-        count = 0
+        word, syndrome, count = word_ids[i], np.uint64(0), 0
         while i < word_ids.size and word_ids[i] == word:
             syndrome ^= columns[positions[i]]
             count = _toggle(row, count, positions[i])
             i += 1
         for j in range(t):
             if table[syndrome, j] >= 0:
-                count = _toggle(row, count, np.int64(table[syndrome, j]))
+                count = _toggle(row, count, int(table[syndrome, j]))
         for j in range(count):
             if row[j] < k:
-                left_w[left] = word
-                left_p[left] = row[j]
+                left_ids[left] = word
+                left_at[left] = row[j]
                 left += 1
-        words[hit] = word
+        hit_ids[hit] = word
         flags[hit] = status[syndrome]
         hit += 1
-    return left, hit
+    return left_ids[:left], left_at[:left], hit_ids, flags
 
 
 @njit()
-def _by_algebra(degrees, t, k, exp, log, word_ids, positions, left_w, left_p, words, flags):  # type: ignore[no-untyped-def]
-    n = degrees.size
-    row = np.empty(n + t + 1, np.int64)
-    powers = np.empty(n, np.int64)
-    found = np.empty(t + 1, np.int64)
+def _by_algebra(degrees: Array, t: int, k: int, exp: Array, log: Array, word_ids: Array, positions: Array) -> Decoding:
+    words, n = _hit_words(word_ids), degrees.size
+    hit_ids, flags = np.empty(words, np.int64), np.empty(words, np.uint8)
+    left_ids, left_at = np.empty(word_ids.size + t * words, np.int64), np.empty(word_ids.size + t * words, np.int64)
+    row, powers, found = np.empty(n + t + 1, np.int64), np.empty(n, np.int64), np.empty(t + 1, np.int64)
     left, hit, i = 0, 0, 0
     while i < word_ids.size:
-        word = word_ids[i]
-        count = 0
+        word, errors, count = word_ids[i], 0, 0
         while i < word_ids.size and word_ids[i] == word:
-            powers[count] = degrees[positions[i]]
-            row[count] = positions[i]
-            count += 1
+            powers[errors] = degrees[positions[i]]
+            count = _toggle(row, count, positions[i])
+            errors += 1
             i += 1
-        row[:count].sort()
-        roots = locate_errors(powers, count, t, n, exp, log, found)
+        roots = locate_errors(powers, errors, t, n, exp, log, found)
         for j in range(roots):
             degree = found[j]
             count = _toggle(row, count, degree - (n - k) if degree >= n - k else k + degree)
         for j in range(count):
             if row[j] < k:
-                left_w[left] = word
-                left_p[left] = row[j]
+                left_ids[left] = word
+                left_at[left] = row[j]
                 left += 1
-        words[hit] = word
+        hit_ids[hit] = word
         flags[hit] = 2 if roots < 0 else (1 if roots > 0 else 0)
         hit += 1
-    return left, hit
+    return left_ids[:left], left_at[:left], hit_ids, flags
 
 
 def correct_by_table(columns: U64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
     """Coset-table decoding of sparse error patterns (see ``Code.correct_errors``)."""
-    buffers = _buffers(word_ids, cosets.positions.shape[1])
-    left, hit = _by_table(columns, cosets.positions, cosets.status, k, word_ids, positions, *buffers)
-    return _outcome(buffers, left, hit)
+    return _outcome(_by_table(columns, cosets.positions, cosets.status, k, word_ids, positions))
 
 
 def correct_algebraic(code: Code, word_ids: Int64, positions: Int64) -> ErrorOutcome:
     """Berlekamp-Massey and Chien decoding of sparse error patterns; ValueError for a code without a field."""
     if code.gf is None:
         raise ValueError(f"{code.name} has {code.parity} check bits and no algebraic decoder")
-    buffers = _buffers(word_ids, code.t)
-    left, hit = _by_algebra(code.degrees, code.t, code.k, code.gf.exp, code.gf.log, word_ids, positions, *buffers)
-    return _outcome(buffers, left, hit)
+    return _outcome(_by_algebra(code.degrees, code.t, code.k, code.gf.exp, code.gf.log, word_ids, positions))
 
 
 def syndrome_errors(syndromes: U64, k: int, r: int) -> tuple[Int64, Int64]:
@@ -131,22 +139,15 @@ def syndrome_errors(syndromes: U64, k: int, r: int) -> tuple[Int64, Int64]:
     return hit[rows].astype(np.int64), (k + columns).astype(np.int64)
 
 
-def _buffers(word_ids: Int64, t: int) -> tuple[Int64, Int64, Int64, NDArray[np.uint8]]:
-    words = 1 + int(np.count_nonzero(np.diff(word_ids))) if word_ids.size else 0
-    if word_ids.size and np.any(np.diff(word_ids) < 0):
+def _outcome(decoding: Decoding) -> ErrorOutcome:
+    left_ids, left_at, words, flags = decoding
+    return ErrorOutcome(left_ids, left_at, words[flags == CORRECTED], words[flags == UNCORRECTABLE])
+
+
+def check_sorted(word_ids: Int64) -> None:
+    """ValueError unless the word ids are sorted."""
+    if _hit_words(word_ids) < 0:
         raise ValueError("error patterns must be sorted by word id")
-    room = word_ids.size + t * words
-    return (np.empty(room, np.int64), np.empty(room, np.int64), np.empty(words, np.int64), np.empty(words, np.uint8))
-
-
-def _outcome(buffers: tuple[Int64, Int64, Int64, NDArray[np.uint8]], left: int, hit: int) -> ErrorOutcome:
-    word_ids, positions, words, flags = buffers
-    return ErrorOutcome(
-        word_ids[:left],
-        positions[:left],
-        words[:hit][flags[:hit] == CORRECTED],
-        words[:hit][flags[:hit] == UNCORRECTABLE],
-    )
 
 
 def draw_errors(n: int, words: int, p: float, rng: np.random.Generator) -> tuple[Int64, Int64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from qtaml_hw._jit import njit
 from qtaml_hw.ecc.matrices import BitMatrix
 
+Array = NDArray[Any]  # inside compiled kernels
 PRIMITIVE = {
     2: 0b111,
     3: 0b1011,
@@ -132,7 +134,7 @@ def cyclic_parity(generator: int, k: int) -> BitMatrix:
 
 
 @njit()
-def locate_errors(degrees, count, t, n, exp, log, out):  # type: ignore[no-untyped-def]
+def locate_errors(degrees: Array, count: int, t: int, n: int, exp: Array, log: Array, out: Array) -> int:
     """Berlekamp-Massey and Chien search for a binary BCH word whose error is equivalent to x^degrees[:count].
 
     Writes the degrees of the correction to ``out`` and returns their number, or -1 when the word is uncorrectable: the

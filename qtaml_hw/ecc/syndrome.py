@@ -8,7 +8,7 @@ the data bits gives it for every j in k log2 k convolutions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from qtaml_hw.ecc.code import Code
 
 Floats = NDArray[np.float64]
+Array = NDArray[Any]  # inside compiled kernels
 TransferTuple = tuple[Floats, Floats, Floats, Floats, float, float, str]
 
 
 @njit()
-def _add_bit(dist, column, p):  # type: ignore[no-untyped-def]
+def _add_bit(dist: Array, column: np.uint64, p: float) -> None:
     """Convolve a syndrome distribution in place with one bit of syndrome ``column`` and error probability ``p``."""
     step = np.uint64(1)
     while (step << np.uint64(1)) <= column:
@@ -39,7 +40,7 @@ def _add_bit(dist, column, p):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _leaf(dist, column, j, table, status, out):  # type: ignore[no-untyped-def]
+def _leaf(dist: Array, column: np.uint64, j: int, table: Array, status: Array, out: Array) -> None:
     """Statistics of data bit j given the distribution of all other bits."""
     hit_wrong, clean_wrong, hit_flag, clean_flag = 0.0, 0.0, 0.0, 0.0
     col = np.int64(column)
@@ -59,7 +60,7 @@ def _leaf(dist, column, j, table, status, out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _all_bits(columns, k, table, status, p, out):  # type: ignore[no-untyped-def]
+def _all_bits(columns: Array, k: int, table: Array, status: Array, p: Array, out: Array) -> None:
     depth = 2
     while (1 << (depth - 2)) < k:
         depth += 1
@@ -100,7 +101,7 @@ def _all_bits(columns, k, table, status, p, out):  # type: ignore[no-untyped-def
 
 
 @njit()
-def _add_bit_by_weight(dist, column, p):  # type: ignore[no-untyped-def]
+def _add_bit_by_weight(dist: Array, column: np.uint64, p: float) -> None:
     """As ``_add_bit`` for ``dist`` [t + 2, 2^r]: rows are the error weights 0 .. t and "more than t"."""
     step = np.uint64(1)
     while (step << np.uint64(1)) <= column:
@@ -121,7 +122,7 @@ def _add_bit_by_weight(dist, column, p):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def _words(columns, k, table, status, p, t):  # type: ignore[no-untyped-def]
+def _words(columns: Array, k: int, table: Array, status: Array, p: Array, t: int) -> tuple[float, float]:
     """P(flagged) and P(not flagged, data wrong).
 
     A pattern of up to t errors is the one that its syndrome stands for, so what goes wrong unflagged are the heavier

@@ -190,3 +190,25 @@ def test_hsiao_columns_are_odd_distinct_lightest_and_balanced(k: int) -> None:
     assert (p.sum(axis=1) % 2 == 1).all()
     assert len({tuple(row) for row in p}) == k
     assert np.ptp(p.sum(axis=0)) <= 1
+
+
+def test_error_only_decoding_refuses_what_it_cannot_read() -> None:
+    code = ecc.code("secded-39-32")
+    with pytest.raises(ValueError, match="sorted by word"):
+        code.correct_errors(np.array([3, 2]), np.array([0, 0]))
+    with pytest.raises(ValueError, match=r"0 \.\. 38"):
+        code.correct_errors(np.array([3]), np.array([39]))
+    empty = code.correct_errors(np.empty(0, np.int64), np.empty(0, np.int64))
+    assert empty.word_ids.size == empty.corrected_words.size == empty.uncorrectable_words.size == 0
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-4, 0.03, 0.5])
+def test_drawn_errors_are_bernoulli(p: float) -> None:
+    words, n = 20_000, 72
+    word, position = ecc.draw_errors(n, words, p, np.random.default_rng(8))
+    flat = word * n + position
+    assert (np.diff(flat) > 0).all()
+    assert flat.size == 0 or (flat[0] >= 0 and flat[-1] < words * n)
+    assert abs(flat.size - words * n * p) <= 4.0 * np.sqrt(words * n * p * (1.0 - p))
+    counts = np.bincount(position, minlength=n)
+    assert (np.abs(counts - words * p) <= 5.0 * np.sqrt(words * p) + 1.0).all()
