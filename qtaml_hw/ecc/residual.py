@@ -47,6 +47,10 @@ class Transfer:
     p_sdc: float
     method: str
 
+    def __post_init__(self) -> None:
+        for array in (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean):
+            array.setflags(write=False)  # results are remembered and shared
+
     def directional(self, p01: ArrayLike, p10: ArrayLike, policy: Policy) -> tuple[Floats, Floats]:
         """Per data bit: P(1 after decoding | stored 0) and P(0 | stored 1), given the bit's own raw p01, p10."""
         p01, p10 = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
