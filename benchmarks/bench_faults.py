@@ -20,7 +20,7 @@ import numpy as np
 import stim
 import torch
 
-from qtaml_hw.faults import corrupt_and_dequantise, flip_bits
+from qtaml_hw.faults import MapKey, corrupt_and_dequantise, flip_bits
 
 SLOW_SHARE = 50
 
@@ -103,7 +103,7 @@ def fused(codes: np.ndarray, rounds: int) -> None:
     source = torch.from_numpy(signed)
     for p in (0.1, 1e-4):
         medians = alternate({
-            "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, seed=1, map_index=index, out=out),
+            "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, MapKey(1, index), out=out),
             "numpy": lambda _: np.multiply(signed, np.float32(0.01), out=out, dtype=np.float32),
             "torch": lambda _: torch.mul(source, 0.01, out=tensor),
         }, rounds)

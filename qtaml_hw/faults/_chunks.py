@@ -118,6 +118,15 @@ def flip_chunks(data: U8, stride: int, group: int, chunks: tuple[int, int], key:
                 data[(first + i) * stride + group] = part[i]
 
 
+class Below(NamedTuple):
+    """A bound on U as the kernels take it: itself, the words W below it and the levels that can hold such arrivals."""
+
+    p_max: float
+    limit: np.uint64
+    levels: int
+    tables: tuple[U64, I64]
+
+
 @njit()
 def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64, lanes: U32, uniform: F64) -> None:
     """Set ``uniform[byte]`` of the cells of one plane of a chunk whose word W is below ``limit``."""
@@ -143,10 +152,9 @@ def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64
 
 @njit(nogil=True)
 def weak_chunks(
-    n_weights: int, plane: int, p_max: float, limit: np.uint64, levels: int, key: np.uint64, first_chunk: int,
-    tables: tuple[U64, I64], position: I64, u: F64,
+    n_weights: int, plane: int, below: Below, key: np.uint64, first_chunk: int, position: I64, u: F64
 ) -> tuple[int, int]:
-    """Cells with U < p_max of one plane of a byte group, ascending, from ``first_chunk`` on.
+    """Cells with U < ``below.p_max`` of one plane of a byte group, ascending, from ``first_chunk`` on.
 
     Stops before a chunk that might not fit into ``position``; returns how many were written and the next chunk.
     """
@@ -158,11 +166,11 @@ def weak_chunks(
         n_bytes = min(CHUNK_BYTES, n_weights - index * CHUNK_BYTES)
         chunk_key = draw(key, np.uint64(index))
         uniform[:] = _NOT_FOUND
-        if limit:
-            plane_words(n_bytes, plane, chunk_key, limit, lanes, uniform)
-        first_uniforms(n_bytes, plane, chunk_key, levels, tables, uniform)
+        if below.limit:
+            plane_words(n_bytes, plane, chunk_key, below.limit, lanes, uniform)
+        first_uniforms(n_bytes, plane, chunk_key, below.levels, below.tables, uniform)
         for byte in range(n_bytes):
-            if uniform[byte] < p_max:
+            if uniform[byte] < below.p_max:
                 position[found] = index * CHUNK_BYTES + byte
                 u[found] = uniform[byte]
                 found += 1

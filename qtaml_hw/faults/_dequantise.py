@@ -20,16 +20,16 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 
-def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: ArrayLike, *, seed: int,
-                           map_index: int = 0, tensor: int = 0, encoding: str = "twos_complement",
-                           out: F32 | None = None) -> F32:
+def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: ArrayLike, key: MapKey, *,
+                           encoding: str = "twos_complement", out: F32 | None = None) -> F32:
     """``scale * value(flip_bits(codes, p01, p10, ...))`` as float32, without the corrupted codes in between.
 
     Parameters
     ----------
     codes : uint8 array of any shape, the stored bit patterns of 8-bit weights.
-    p01, p10, seed, map_index, tensor : as in :func:`flip_bits`, which flips the same cells.
+    p01, p10 : as in :func:`flip_bits`, which flips the same cells.
     scale : one number, or one per entry of the first axis (output channel).
+    key : seed, map index and tensor.
     encoding : ``twos_complement`` or ``offset_binary`` (code 128 is zero).
     out : C-contiguous float32 array of the codes' shape to fill; a new one if left out.
 
@@ -50,10 +50,10 @@ def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: Arr
     if result.dtype != np.float32 or result.shape != codes.shape or not result.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous float32 of shape {codes.shape}; got {result.dtype} {result.shape}")
     rates = group_rates(*plane_probabilities(p01, p10, 8))
-    key = MapKey(seed, map_index, tensor).group(0)
+    stream = key.group(0)
     if codes.size:
         with compile_notice(_corrupt_chunks):
-            _corrupt_chunks(np.require(codes, requirements=("C", "W")).reshape(-1), result.reshape(-1), key,
+            _corrupt_chunks(np.require(codes, requirements=("C", "W")).reshape(-1), result.reshape(-1), stream,
                             program(rates), scales, np.uint8(SIGN_FLIP[encoding]), scratch())
     return result
 

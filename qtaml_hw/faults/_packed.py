@@ -14,7 +14,7 @@ PACKED_WIDTHS: Final = (1, 2, 4)
 
 
 def flip_packed(image: NDArray[np.uint8], bits: int, p01: ArrayLike, p10: ArrayLike, *, seed: int, map_index: int = 0,
-                tensor: int = 0, out: NDArray[np.uint8] | None = None, threads: int = 1) -> NDArray[np.uint8]:
+                tensor: int = 0, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """:func:`flip_bits` on a packed image: each byte holds ``8 / bits`` weights, the first in the lowest bits.
 
     ``p01`` and ``p10`` are one number or ``bits`` of them, least significant plane first.  A cell is keyed by its byte
@@ -28,4 +28,4 @@ def flip_packed(image: NDArray[np.uint8], bits: int, p01: ArrayLike, p10: ArrayL
         raise ValueError(f"a packed image must be uint8; got {image.dtype}")
     up, down = plane_probabilities(p01, p10, bits)
     return flip_bits(image, np.tile(up, 8 // bits), np.tile(down, 8 // bits), seed=seed, map_index=map_index,
-                     tensor=tensor, out=out, threads=threads)
+                     tensor=tensor, out=out)

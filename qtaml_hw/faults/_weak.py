@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.faults._chunks import weak_chunks
+from qtaml_hw.faults._chunks import Below, weak_chunks
 from qtaml_hw.faults._flip import MapKey
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._streams import CHUNK_BYTES
@@ -38,16 +38,15 @@ def weak_cells(n_weights: int, plane: int, p_max: float, *, seed: int, map_index
         raise ValueError(f"p_max must be a probability in [0, 1]; got {p_max}")
     p_max = float(p_max)
     key = MapKey(seed, map_index, tensor).group(plane // 8)
-    limit, levels, tables = np.uint64(word_threshold(p_max)), levels_needed(p_max), poisson_tables()
+    below = Below(p_max, np.uint64(word_threshold(p_max)), levels_needed(p_max), poisson_tables())
     chunks = -(-n_weights // CHUNK_BYTES)
     capacity = CHUNK_BYTES + min(n_weights, int(1.05 * p_max * n_weights) + CHUNK_BYTES)
     parts: list[WeakCells] = []
     next_chunk = 0
-    while next_chunk < chunks and levels:
+    while next_chunk < chunks and below.levels:
         position, u = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.float64)
         with compile_notice(weak_chunks):
-            found, next_chunk = weak_chunks(n_weights, plane % 8, p_max, limit, levels, key, next_chunk, tables,
-                                            position, u)
+            found, next_chunk = weak_chunks(n_weights, plane % 8, below, key, next_chunk, position, u)
         parts.append(WeakCells(position[:found].copy(), u[:found].copy()))
     if not parts:
         return WeakCells(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))

@@ -8,6 +8,7 @@ import pytest
 from qtaml_hw.faults import (
     Bursts,
     Clusters,
+    MapKey,
     corrupt_and_dequantise,
     error_masks,
     flip_bits,
@@ -24,11 +25,11 @@ def test_dequantised_equals_flip_then_convert(p: float, per_channel: bool) -> No
     scale = np.linspace(0.01, 0.02, 30).astype(np.float32) if per_channel else np.float32(0.013)
     column = scale[:, None] if per_channel else scale
     flipped = flip_bits(CODES, p, p / 2, seed=5, map_index=1)
-    got = corrupt_and_dequantise(CODES, p, p / 2, scale, seed=5, map_index=1)
+    got = corrupt_and_dequantise(CODES, p, p / 2, scale, MapKey(5, 1))
     assert got.dtype == np.float32
     assert np.array_equal(got, flipped.view(np.int8).astype(np.float32) * column)
     out = np.empty(CODES.shape, dtype=np.float32)
-    got = corrupt_and_dequantise(CODES, p, p / 2, scale, seed=5, map_index=1, encoding="offset_binary", out=out)
+    got = corrupt_and_dequantise(CODES, p, p / 2, scale, MapKey(5, 1), encoding="offset_binary", out=out)
     assert got is out
     assert np.array_equal(out, (flipped.astype(np.float32) - 128.0) * column)
 
@@ -38,7 +39,7 @@ def test_dequantised_equals_flip_then_convert(p: float, per_channel: bool) -> No
     ({"out": np.zeros(3, np.float32)}, "out must"), ({"p01": -0.1}, "p01"),
 ])
 def test_dequantise_refuses(changes: dict, message: str) -> None:
-    arguments = {"codes": CODES, "p01": 0.1, "p10": 0.1, "scale": 1.0, "seed": 1, **changes}
+    arguments = {"codes": CODES, "p01": 0.1, "p10": 0.1, "scale": 1.0, "key": MapKey(1), **changes}
     with pytest.raises(ValueError, match=message):
         corrupt_and_dequantise(**arguments)
 
