@@ -38,11 +38,9 @@ def _lines(path: Path) -> Iterator[Record]:
             record = json.loads(line)
         except ValueError:
             continue  # torn by a crash and closed later by a newline: its map is simply not finished
-        if (
-            isinstance(record, dict)
-            and record.get("schema") == SCHEMA_VERSION
-            and {"identity", "map_index"} <= record.keys()
-        ):
+        if not isinstance(record, dict) or not {"identity", "map_index"} <= record.keys():
+            continue
+        if record.pop("schema", None) == SCHEMA_VERSION:
             yield record
 
 
