@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -98,18 +99,19 @@ class SteadyCurrent:
         inner = np.sum(half[..., None] * weights * density * self._plain_tail(rest + self.junction_a), axis=(-1, -2))
         return np.asarray(inner + ndtr(-top[..., 0]))
 
+    @cached_property
+    def _defect_table(self) -> tuple[Array, Array]:
+        """ln of the current and the normal quantile of the defective cells' tail."""
+        grid = np.linspace(math.log(self.knots_a[0]), math.log(self.knots_a[-1]), 600)
+        return grid, np.maximum(ndtri(np.clip(self._defect_tail(np.exp(grid)), 1e-300, 1.0 - 1e-16)), -37.0)
+
     def tail(self, current_a: Array) -> Array:
         """P(current > current_a) over the cells."""
         plain = self._plain_tail(current_a)
         if self.defect_fraction == 0.0:
             return plain
-        low, high = math.log(self.knots_a[0]), math.log(self.knots_a[-1])
-        grid = np.linspace(low, high, 600)
-        probit = np.maximum(ndtri(np.clip(self._defect_tail(np.exp(grid)), 1e-300, 1.0 - 1e-16)), -37.0)
-        where = np.log(np.maximum(current_a, _LEAST_CURRENT_A))
-        return (1.0 - self.defect_fraction) * plain + self.defect_fraction * np.asarray(
-            ndtr(np.interp(where, grid, probit))
-        )
+        defective = ndtr(np.interp(np.log(np.maximum(current_a, _LEAST_CURRENT_A)), *self._defect_table))
+        return np.asarray((1.0 - self.defect_fraction) * plain + self.defect_fraction * defective)
 
 
 def steady_current(cell: ChargeCell, v_th_shift_v: float = 0.0) -> SteadyCurrent:

@@ -236,6 +236,25 @@ def test_monotone_in_time_temperature_and_thinness(
     assert np.all(thinner >= here * (1.0 - 1e-3))
 
 
+def test_corners_of_the_accepted_ranges_give_finite_invertible_tables() -> None:
+    random = np.random.default_rng(1)
+    corners = {
+        "t_ox_m": (0.41e-9, 1e-9, 2e-9, 10e-9), "temperature_k": (200.0, 300.0, 450.0),
+        "storage_capacitance_f": (1e-18, 1e-15, 1e-13), "overlap_area_m2": (0.0, 1e-15, 1e-12),
+        "gate_area_m2": (0.0, 1e-15, 1e-12), "i_sub_a": (0.0, 1e-15, 1e-6), "i_sub_activation_ev": (0.0, 0.5, 1.5),
+        "sigma_t_ox": (0.0, 0.02, 0.1), "sigma_v_th_v": (0.0, 0.04, 0.2), "subthreshold_n": (1.0, 1.5, 3.0),
+        "i_junction_a": (0.0, 1e-12, 1e-6), "t_ox_gradient": (0.0, 0.2), "defect_fraction": (0.0, 1e-5, 0.1),
+        "defect_current_a": (1e-12, 1e-6), "defect_spread": (0.0, 1.0, 5.0), "v_dd_v": (0.2, 1.0, 3.0),
+        "v_ref_v": (1e-4, 0.19), "write_device": ("nmos", "pmos"), "stack": ("sio2", "sion"),
+    }  # fmt: skip
+    shares = np.array([1e-12, 1e-6, 0.5, 0.999])
+    for _ in range(25):
+        cell = gain_cell(**{name: values[random.integers(len(values))] for name, values in corners.items()})
+        cells = population(cell)
+        assert np.all(np.isfinite(cells.log_time)) and np.all(np.isfinite(cells.probit))  # noqa: PT018
+        np.testing.assert_allclose(cells.flip_probability(cells.retention_quantile(shares)), shares, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
