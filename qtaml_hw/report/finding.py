@@ -19,6 +19,8 @@ from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
 _FEW: Final = 6
+_EQUAL: Final = 0.1
+_NO_COST: Final = 5e-4
 
 
 @dataclass(frozen=True)
@@ -196,14 +198,24 @@ def _comparison(material: Material, layout: Layout) -> list[str]:
     ranked = sorted(pairs, key=lambda p: -p[1].accuracy.mean)
     if len(ranked) < 2 or (gain := material.paired(ranked[0][1], ranked[1][1])) is None:
         return []
-    (first, a), (second, _) = ranked[:2]
+    (first, a), (second, b) = ranked[:2]
     interval = f"95 % interval {percent(gain.low)} to {percent(gain.high)}, paired over {count(gain.maps, 'map')}"
     ahead, behind = with_words(first, layout), with_words(second, layout)
     lead = f"At {where}, where the choice matters most,"
     if gain.low <= 0.0 <= gain.high:
         return [f"{lead} the two best cannot be told apart: {ahead} and {behind} ({interval} points)."]
-    said = f"{lead} the accuracy {ahead} is {percent(gain.mean)} points above that {behind} ({interval})."
+    said = (
+        f"{lead} the accuracy {ahead} is {percent(gain.mean)} points above that {behind} ({interval}){_unequal(a, b)}."
+    )
     return [said, *_extra_cost(a, next((s for n, s in pairs if n == "none"), None), ahead)]
+
+
+def _unequal(first: PointSummary, second: PointSummary) -> str:
+    """Said where two lines do not protect the same share of bits, so that nobody takes them for equals."""
+    mine, other = (s.facts.get("protected_bits_fraction") for s in (first, second))
+    if not (is_number(mine) and is_number(other)) or abs(mine - other) <= _EQUAL * max(mine, other):
+        return ""
+    return f", protecting {percent(mine)} % of the stored bits against {percent(other)} %"
 
 
 def _extra_cost(point: PointSummary, bare: PointSummary | None, words: str) -> list[str]:
@@ -213,8 +225,14 @@ def _extra_cost(point: PointSummary, bare: PointSummary | None, words: str) -> l
     for key, what in (("energy_per_inference_j", "energy per inference"), ("area_m2", "memory area")):
         with_, without = point.facts.get(key), bare.facts.get(key)
         if is_number(with_) and is_number(without) and without:
-            parts.append(f"{100 * (with_ / without - 1):+.1f} % {what}")
-    return [f"Against no protection that costs, {words}, {_listed(parts)} (modelled)."] if parts else []
+            parts.append((with_ / without - 1, what))
+    if not parts:
+        return []
+    if all(abs(share) < _NO_COST for share, _ in parts):
+        free = ", because ideal protection is free by assumption" if "ideal" in point.facts.get("menu", ()) else ""
+        return [f"The model counts no extra energy or area for it{free}."]
+    costs = _listed([f"{100 * share:+.1f} % {what}" for share, what in parts])
+    return [f"Against no protection that costs, {words}, {costs} (modelled)."]
 
 
 _COSTS: Final = {

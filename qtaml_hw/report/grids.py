@@ -88,7 +88,7 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
     more = len(found.points) - len(points)
     grids = []
     for name, keys, accuracy in (("Accuracy and errors", _ERRORS, True), ("Protection and cost", _COSTS, False)):
-        shown = [s for key in keys if tells(s := show(points, key))]
+        shown = [s for key in keys if tells(s := show(points, key)) and not (key in _WORDS and set(s.cells) == {"0"})]
         columns = (*(_ACCURACY if accuracy else ()), *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
         rows = tuple(
             (*place, *(_accuracy_cells(p) if accuracy else ()), *(s.cells[i] for s in shown))
@@ -98,6 +98,7 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
     return grids
 
 
+_WORDS: Final = ("words_corrected", "words_uncorrectable")  # without a real code there are no words to count
 _COSTS: Final = (
     "protected_bits_fraction",
     "parity_bits_fraction",

@@ -35,9 +35,13 @@ class Material:
 
     @property
     def question(self) -> str:
-        """The comment at the head of the study file: which question it answers. Empty when there is none."""
-        lines = []
+        """First paragraph of the comment at the head of the study file, which says what it answers; or nothing."""
+        lines: list[str] = []
         for line in self.study_text.splitlines():
+            if not line.strip("# "):
+                if lines:
+                    break
+                continue
             if not line.startswith("#"):
                 break
             lines.append(line.lstrip("# "))

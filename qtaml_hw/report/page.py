@@ -16,7 +16,7 @@ from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verdict_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import count, percent, plain
+from qtaml_hw.report.text import count, percent, plain, plain_lines
 from qtaml_hw.study.summary import PointSummary
 
 MOST_FIGURE_ROWS: Final = 60
@@ -55,7 +55,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         settings=settings(found),
         versions=versions(found),
         command=plain(found.parameters.get("command", ""), 2000),
-        study_text=found.study_text,
+        study_text=plain_lines(found.study_text),
     )
 
 
@@ -123,7 +123,7 @@ def warnings(found: Material) -> list[str]:
     if len(names) > 1:
         said.append(f"The folder holds records of several studies: {', '.join(names)}.")
     menu = {entry for s in found.points for entry in s.facts.get("menu", ())}
-    return [*said, _IDEAL] if "ideal" in menu else said
+    return [*said, _IDEAL] if "ideal" in menu and not any("ideal" in text for text in counted) else said
 
 
 _ONE_MAP: Final = "{} with one fault map only: there is no interval, and another chip may differ by several points."

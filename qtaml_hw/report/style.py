@@ -141,7 +141,7 @@ def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
     pairs = [*zip(*axes.get_legend_handles_labels(), strict=True)]
     pairs.sort(key=lambda pair: isinstance(pair[0], Line2D) and pair[0].get_marker() == "None")
     rows = [pair for i in range(columns) for pair in pairs[i::columns]]  # matplotlib fills column by column
-    if len(rows) > 1:
+    if rows:
         figure.legend(*zip(*rows, strict=True), loc="outside upper left", ncols=columns, borderaxespad=0.2)
 
 

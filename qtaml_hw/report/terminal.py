@@ -59,43 +59,44 @@ def _header(title: str, unit: str) -> str:
 
 
 def sweep_table(summaries: Sequence[PointSummary]) -> Table:
-    """One row per point: accuracy with its interval and map count, yield, overhead and cost."""
+    """One row per point: accuracy with its interval and map count, yield, overhead and cost.
+
+    A column that is the same in all rows is said once, under the table.
+    """
     points = list(summaries)
     done = [s for s in points if s.error is None]
-    shown: list[Shown] = [
-        found
-        for key in (
-            "yield",
-            "p10",
-            "protected_bits_fraction",
-            "parity_bits_fraction",
-            "area_m2",
-            "energy_per_inference_j",
-        )
-        if tells(found := show(points, key))
-    ]
-    heads = [_header(_SHORT[s.column.key], s.unit) for s in shown]
+    shown = [found for key in _SHORT if tells(found := show(done, key))]
+    varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
+    heads = [_header(_SHORT[s.column.key], s.unit) for s in varied]
     table = _table("", ["Point", "Accuracy\n(%)", "95 % CI\n(%)", "Maps", *heads])
-    for i, s in enumerate(points):
+    row = 0
+    for s in points:
         if s.error is not None:
-            table.add_row(_text(s.facts.get("label", s.identity)), Text("failed", "bold red"), *[""] * (len(shown) + 2))
+            table.add_row(
+                _text(s.facts.get("label", s.identity)), Text("failed", "bold red"), *[""] * (len(varied) + 2)
+            )
             continue
         accuracy = s.accuracy
-        table.add_row(
-            _text(s.facts.get("label", s.identity)),
+        cells = (
             percent(accuracy.mean),
             _interval(accuracy),
             str(accuracy.maps),
-            *(column.cells[i] for column in shown),
+            *(column.cells[row] for column in varied),
         )
-    clean = {percent(s.facts.get("clean_accuracy")) for s in done}
-    quantised = {percent(s.facts.get("quantised_accuracy")) for s in done}
-    failed = len(points) - len(done)
-    parts = [f"clean {' / '.join(sorted(clean))} %, quantised {' / '.join(sorted(quantised))} %"] if done else []
-    parts += [f"{failed} of {len(points)} points failed"] if failed else []
-    table.caption = Text("; ".join(parts)) if parts else None
+        table.add_row(_text(s.facts.get("label", s.identity)), *cells)
+        row += 1
+    table.caption = Text("; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done))))
     table.caption_justify = "left"
     return table
+
+
+def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
+    said = []
+    for key, name in (("clean_accuracy", "clean"), ("quantised_accuracy", "quantised")):
+        values = sorted({percent(s.facts.get(key)) for s in done})
+        said += [f"{name} {' / '.join(values)} %"] if values else []
+    said += [f"{s.column.title} {s.cells[0]} {s.unit}".strip() for s in same]
+    return [*said, *([f"{failed} of {failed + len(done)} points failed"] if failed else [])]
 
 
 _SHORT: Final = {

@@ -20,6 +20,11 @@ def plain(text: object, longest: int = _LONGEST) -> str:
     return words if len(words) <= longest else words[: longest - 1] + "…"
 
 
+def plain_lines(text: str) -> str:
+    """Several lines of printable text: control and escape characters replaced, line breaks and indents kept."""
+    return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in text.splitlines())
+
+
 def power_of_ten(exponent: int) -> str:
     """``10⁻³`` for -3."""
     return f"10{str(exponent).translate(_SUPERSCRIPT)}"
@@ -50,7 +55,7 @@ def percent(share: Any, decimals: int = 1) -> str:
     if not is_number(share):
         return NOTHING
     shown = 100.0 * float(share)
-    if shown and abs(shown) < 10.0**-decimals:
+    if shown and abs(shown) < 10.0 ** (1 - decimals):
         return number(shown, 2)
     return f"{shown:.{decimals}f}"
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic
 from scipy import stats
 
 from qtaml_hw.report.figures.accuracy import wilson
@@ -14,6 +13,7 @@ from qtaml_hw.report.figures.protection import rank_correlation
 from qtaml_hw.report.finding import find, keeps
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material, material
+from tests.report import synthetic
 
 CLEAN = 0.974  # of the synthetic records; the target is 0.9253
 
@@ -23,9 +23,7 @@ def store(table: dict[tuple[Any, ...], list[float]], *paths: str) -> Material:
     records = []
     for number, (values, accuracies) in enumerate(table.items()):
         base = synthetic.point(number, dict(zip(paths, values, strict=True)), len(accuracies))
-        records += [
-            r | {"accuracy": a, "accuracy_series": [[1e-3, a]]} for r, a in zip(base, accuracies, strict=True)
-        ]
+        records += [r | {"accuracy": a, "accuracy_series": [[1e-3, a]]} for r, a in zip(base, accuracies, strict=True)]
     return material(records)
 
 

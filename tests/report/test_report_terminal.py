@@ -1,0 +1,128 @@
+"""Terminal tables: 100 columns, units, counts beside intervals, untrusted labels shown as they are."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from qtaml_hw.report import (
+    allocation_table,
+    ecc_table,
+    retention_table,
+    run_table,
+    sweep_table,
+    what_if_table,
+)
+from qtaml_hw.study.summary import summarise
+from tests.report import synthetic
+
+BEFORE = {
+    "accuracy_mean": 0.91,
+    "accuracy_ci95_low": 0.9,
+    "accuracy_ci95_high": 0.92,
+    "maps": 16,
+    "p10": 0.01,
+    "area_m2": 2e-6,
+    "energy_per_inference_j": 1.1e-6,
+    "flips_raw": 1e5,
+    "note": "text",
+}
+AFTER = BEFORE | {"accuracy_mean": 0.88, "area_m2": 1.9e-6}
+DIFFERENCE = {"accuracy_mean": -0.03, "accuracy_ci95_low": -0.04, "accuracy_ci95_high": -0.02, "maps": 16}
+
+
+def text(table: Table, width: int = 100, color: bool = False) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=color).print(table)
+    return out.getvalue()
+
+
+def sweep(**over: Any) -> Table:
+    records = synthetic.sweep({"cell.t_ox": [1.5, 1.7], "protection.policy": ["none", "tac"]}, maps=3, **over)
+    return sweep_table(summarise([*records, synthetic.failure(9, {"cell.t_ox": 1.9}, "boom")]))
+
+
+TABLES = {
+    "sweep": sweep,
+    "run": lambda: run_table(summarise(synthetic.point(0, {"cell.t_ox": 1.7}, 4))[0]),
+    "ecc": lambda: ecc_table(synthetic.ecc_rows()),
+    "allocation": lambda: allocation_table(
+        [{"group": n, "weights": w, "planes": [7, 6]} for n, w in synthetic.LAYERS], {"rho_star": 5.0, "gap": 0.01}
+    ),
+    "retention": lambda: retention_table(
+        {"quantiles_s": {"1e-6": 1e-7, "0.5": 1e-4}, "p10": 1e-3, "p01": 0.0, "gate_share": 0.8}
+    ),
+    "what-if": lambda: what_if_table(BEFORE, AFTER, DIFFERENCE),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_fits_100_columns_without_cutting(name: str) -> None:
+    shown = text(TABLES[name]())
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "…" not in shown
+
+
+def test_sweep_rows_carry_interval_and_maps() -> None:
+    shown = text(sweep())
+    line = next(x for x in shown.splitlines() if "1.7 nm, tac" in x)
+    (summary,) = [
+        s
+        for s in summarise(synthetic.sweep({"cell.t_ox": [1.5, 1.7], "protection.policy": ["none", "tac"]}, maps=3))
+        if s.facts["label"] == "1.7 nm, tac"
+    ]
+    found = summary.accuracy
+    assert f"{100 * found.mean:.1f}" in line
+    assert f"{100 * found.low:.1f}–{100 * found.high:.1f}" in line
+    assert " 3 " in line
+    assert "1 of 5 points failed" in shown
+    assert "(mm²)" in shown
+
+
+def test_columns_that_do_not_differ_are_said_once() -> None:
+    shown = text(sweep(area_m2=5.79e-6, energy_per_inference_j=89.3e-6))
+    assert shown.count("5.79") == 1
+    assert "Area 5.79 mm²" in " ".join(shown.split())
+
+
+def test_one_map_gives_no_interval() -> None:
+    (summary,) = summarise(synthetic.point(0, {}, 1))
+    assert "1 map" in text(sweep_table([summary]))
+    assert "no interval from 1 map" in text(run_table(summary))
+
+
+def test_a_failed_point_shows_its_error() -> None:
+    (summary,) = summarise([synthetic.failure(0, {}, "the array is too small")])
+    assert "the array is too small" in text(run_table(summary))
+
+
+def test_labels_are_text_never_markup_or_escapes() -> None:
+    records = synthetic.point(0, {}, 2, label="[red]x[/red] \x1b[31mevil\x07")
+    shown = text(sweep_table(summarise(records)))
+    assert "[red]x[/red]" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[1;31m" in text(sweep(), color=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "31m" not in text(sweep(), color=True)
+
+
+def test_what_if_shows_units_and_the_paired_interval() -> None:
+    shown = text(what_if_table(BEFORE, AFTER, DIFFERENCE))
+    assert "-4.0 to -2.0, 16" in shown
+    assert "mm²" in shown
+    assert "-0.1 (-5.0 %)" in shown
+
+
+def test_ecc_marks_codes_that_hurt() -> None:
+    shown = text(ecc_table(synthetic.ecc_rows()))
+    assert "0.105*" in shown
+    assert "*: hurts" in shown
+    assert "(GE)" in shown
