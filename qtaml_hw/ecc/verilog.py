@@ -150,16 +150,13 @@ def _mask(gf: Field, constants: list[int], bit: int) -> int:
 
 
 def _counter(n: int) -> list[str]:
+    """Function ``ones``: a balanced adder tree, so that its delay grows with log n."""
     width = n.bit_length()
-    return [
-        f"  function [{width - 1}:0] ones(input [{n - 1}:0] bits);",
-        "    integer i;",
-        "    begin",
-        f"      ones = {width}'d0;",
-        f"      for (i = 0; i < {n}; i = i + 1) ones = ones + bits[i];",
-        "    end",
-        "  endfunction",
-    ]
+    terms = [f"bits[{i}]" for i in range(n)]
+    while len(terms) > 1:
+        pairs = [f"({a} + {b})" for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[len(pairs) * 2 :]
+    return [f"  function [{width - 1}:0] ones(input [{n - 1}:0] bits);", f"    ones = {terms[0]};", "  endfunction"]
 
 
 def _multiplier(gf: Field) -> list[str]:
