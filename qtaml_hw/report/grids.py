@@ -15,6 +15,7 @@ from qtaml_hw.report.text import Scale, is_number, number, percent, percent_inte
 from qtaml_hw.study.summary import PointSummary
 
 MOST_POINT_ROWS: Final = 2000
+_FEW_VALUES: Final = 4
 ORIGINS: Final = {"default": "default", "preset": "preset", "file": "study file", "set": "--set", "sweep": "swept"}
 _WITH_UNIT: Final = re.compile(r"([+-]?[0-9][0-9.eE+-]*)\s+(\S+)")
 
@@ -146,23 +147,26 @@ def _left(row: Mapping[str, Any], key: str) -> str:
     return number(row.get(key)) + (" hurts" if key == "residual_p" and row.get("hurts") else "")
 
 
-def parameter_grid(parameters: Sequence[Mapping[str, Any]]) -> Grid | None:
-    """Effective values with unit, origin and source."""
+def parameter_grid(found: Material) -> Grid | None:
+    """Effective values with unit, origin and source; a swept one shows what was tested, from the records."""
+    parameters = found.parameters.get("parameters") or ()
     if not parameters:
         return None
+    swept = {path: list(dict.fromkeys(shown_value(s, path) for s in found.points)) for path in varying(found.points)}
     heads = tuple(Head(n, numeric=n == "Value") for n in ("Parameter", "Value", "Unit", "Origin", "Source"))
     rows = []
     for p in parameters:
-        value = plain(p.get("value", ""), 200)
+        path, value, origin = str(p.get("path", "")), plain(p.get("value", ""), 200), str(p.get("origin", ""))
         match = _WITH_UNIT.fullmatch(value)
-        origin = str(p.get("origin", ""))
-        rows.append(
-            (
-                plain(p.get("path", ""), 120),
-                match[1] if match else value,
-                match[2] if match else "",
-                ORIGINS.get(origin, plain(origin, 40)),
-                plain(p.get("source") or "", 400),
-            )
-        )
+        if path in swept:
+            origin, shown = "sweep", (_tested(swept[path]), "")
+        else:
+            shown = (match[1], match[2]) if match else (value, "")
+        source = plain(p.get("source") or "", 400)
+        rows.append((plain(path, 120), *shown, ORIGINS.get(origin, plain(origin, 40)), source))
     return Grid(heads, tuple(rows))
+
+
+def _tested(values: Sequence[str]) -> str:
+    few = ", ".join(values)
+    return few if len(values) <= _FEW_VALUES else f"{values[0]} … {values[-1]} ({len(values)} values)"

@@ -50,7 +50,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         dark=[(color[1:], dark) for color, dark in style.DARK.items()],
         marks=MARKS,
         columns=[c for c in COLUMNS if found.points and tells(show(found.points, c.key))],
-        parameters=parameter_grid(found.parameters.get("parameters", ())),
+        parameters=parameter_grid(found),
         citations=[plain(c, 600) for c in found.parameters.get("citations", ())],
         settings=settings(found),
         versions=versions(found),

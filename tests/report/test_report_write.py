@@ -134,6 +134,7 @@ def test_the_page_says_what_a_reader_needs(sweep_store: tuple[Path, tuple[Path, 
         "2.13.0",
         "(mm²)",
         "0.105 hurts",
+        "1.5 nm, 1.7 nm, 1.8 nm, 2 nm",
     ):
         assert needed in words, needed
 
