@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -133,7 +133,9 @@ def current(
     voltage: Annotated[str, typer.Option("--voltage", help="gate voltage, e.g. 1V")],
     temperature: Annotated[str, typer.Option("--temperature", help="e.g. 25degC")] = "25 degC",
     stack: Annotated[str, typer.Option("--stack", help="gate stack")] = "sio2",
-    method: Annotated[str, typer.Option("--method", help="closed_form or tsu_esaki")] = "closed_form",
+    method: Annotated[
+        Literal["closed_form", "tsu_esaki"], typer.Option("--method", help="calibrated, or supply times transmission")
+    ] = "closed_form",
     as_json: JsonOption = False,
 ) -> None:
     """Gate current density of an oxide."""

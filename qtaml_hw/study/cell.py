@@ -72,12 +72,20 @@ def view_cell(study: Study, planes: int) -> CellView:
             float(flips.p or 0.0), planes, direction=flips.direction, source="stated by the study: flips.p"
         )
         return CellView(FixedCells(channel.p01, channel.p10), channel, None, None, flips.direction, ())
-    population = device.population(build_cell(study))
+    cell = build_cell(study)
+    population = device.population(cell)
     time_s = exposure_s(study)
-    channel = device.flip_channel(build_cell(study), time_s, planes, flips.law)
+    channel = device.flip_channel(cell, time_s, planes, flips.law)
+    gate, warnings = population.gate_share, tuple(population.warnings)
+    if population.symmetric:  # static cells: weak from the first moment on, in either state, whatever the interval
+        return CellView(FixedCells(channel.p01, channel.p10), channel, None, gate, "symmetric", warnings)
     model: CellModel = population
     if flips.law == "poisson":
         model = PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
-    direction = {1: "1to0", 0: "0to1", None: "static"}[population.leaky_state]
-    quantiles = {q: float(population.retention_quantile(float(q))) for q in QUANTILES}
-    return CellView(model, channel, quantiles, population.gate_share, direction, tuple(population.warnings))
+    direction = {1: "1to0", 0: "0to1"}[population.leaky_state]
+    return CellView(model, channel, quantiles_s(population), gate, direction, warnings)
+
+
+def quantiles_s(population: device.RetentionPopulation) -> dict[str, float]:
+    """Retention times in seconds by the share of cells that fail sooner."""
+    return {q: float(population.retention_quantile(float(q))) for q in QUANTILES}

@@ -12,7 +12,7 @@ from qtaml_hw import memory
 from qtaml_hw.accelerator.interval import narrow_enough
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.config import Point, Study
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.ecc import MenuEntry, ProtectionPlan
 from qtaml_hw.study.cell import CellView, array_cell, view_cell
 from qtaml_hw.study.cost import cost_temperature_k, point_cost
 from qtaml_hw.study.doctor import versions
@@ -257,7 +257,8 @@ def _quiet_warnings(study: Study, protection: Protection) -> list[str]:
     return found
 
 
-def _hurts(protection: Protection, item: Any) -> bool:
+def _hurts(protection: Protection, item: MenuEntry) -> bool:
     channel = protection.channel
     p01, p10 = float(channel.p01.max()), float(channel.p10.max())
-    return sum(item.residual_channel(p01, p10)) > p01 + p10
+    left: float = sum(item.residual_channel(p01, p10))
+    return left > p01 + p10

@@ -10,6 +10,7 @@ import numpy as np
 
 from qtaml_hw import device, ecc, units
 from qtaml_hw.config import Study
+from qtaml_hw.device.current import CurrentMethod
 from qtaml_hw.device.transmission import barrier_of, stack_transmission
 from qtaml_hw.ecc.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.study.cell import QUANTILES, build_cell, exposure_s, view_cell
@@ -18,12 +19,16 @@ from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.subject import Subject, Workshop
 
-PLANES = 8
-INTERVAL_SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
+SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
 
 
 def gate_current(
-    t_ox: str, voltage: str, temperature: str = "25 degC", *, stack: str = "sio2", method: str = "closed_form"
+    t_ox: str,
+    voltage: str,
+    temperature: str = "25 degC",
+    *,
+    stack: str = "sio2",
+    method: CurrentMethod = "closed_form",
 ) -> dict[str, Any]:
     """Gate current density and band-edge transmission for values with units, with warnings outside the calibration.
 
@@ -60,20 +65,21 @@ class Retention:
     """Retention of a study's cell: after ``quantiles_s[p]`` seconds without refresh a share p of cells has failed.
 
     ``p01`` and ``p10`` are flip probabilities at ``interval_s``; ``intervals`` lists (seconds, p01, p10) around it.
+    Empty quantiles: a static cell, which holds its bit for ever or not at all.
     """
 
     quantiles_s: dict[float, float]
     interval_s: float
     p01: float
     p10: float
-    gate_share: float
+    gate_share: float | None
     law: str
     intervals: tuple[tuple[float, float, float], ...]
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; quantiles under the names "1e-6", "1e-3", "0.05", "0.1", "0.5"."""
-        named = {name: self.quantiles_s[float(name)] for name in QUANTILES}
+        named = {name: self.quantiles_s.get(float(name)) for name in QUANTILES}
         table = [{"interval_s": t, "p01": up, "p10": down} for t, up, down in self.intervals]
         return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
 
@@ -85,21 +91,17 @@ def retention(study: Study) -> Retention:
     """
     if study.flips.law == "fixed":
         raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
-    view = view_cell(study, PLANES)
-    population = device.population(build_cell(study))
-    interval_s = exposure_s(study)
-    times = interval_s * np.geomspace(*INTERVAL_SPAN, 13)
-    p = population.flip_probability(times)
-    held = np.zeros_like(p)
-    up, down = (held, p) if population.leaky_state == 1 else (p, held)
+    view, interval_s = view_cell(study, 1), exposure_s(study)
+    cell, law = build_cell(study), study.flips.law
+    channels = [(float(t), device.flip_channel(cell, float(t), 1, law)) for t in interval_s * np.geomspace(*SPAN, 13)]
     return Retention(
-        {float(q): float(population.retention_quantile(float(q))) for q in QUANTILES},
+        {float(q): seconds for q, seconds in (view.retention_quantiles_s or {}).items()},
         interval_s,
         float(view.channel.p01[0]),
         float(view.channel.p10[0]),
-        population.gate_share,
-        study.flips.law,
-        tuple(zip(times.tolist(), up.tolist(), down.tolist(), strict=True)),
+        view.gate_share,
+        law,
+        tuple((t, float(c.p01[0]), float(c.p10[0])) for t, c in channels),
         view.warnings,
     )
 
@@ -107,18 +109,15 @@ def retention(study: Study) -> Retention:
 def ecc_table(
     study: Study | None = None, *, p: Sequence[float] | None = None, codes: Sequence[str] | None = None
 ) -> list[ecc.EccRow]:
-    """The ECC overhead table; with a study, at its node and with its cell's raw flip probability added to ``p``.
+    """The ECC overhead table; with a study, at its node and with its raw flip probability put before ``p``.
 
     Raises InputError for an unknown code or a probability outside [0, 1].
     """
     values, node_m = list(p) if p else [], 45e-9
     if study is not None:
         node_m = study.array.node_m
-        channel = view_cell(study, PLANES).channel
-        values = [
-            0.5 * float(channel.p01[0] + channel.p10[0]) if channel.p01[0] > 0 else float(channel.p10[0]),
-            *values,
-        ]
+        channel = view_cell(study, 1).channel
+        values = [0.5 * float(channel.p01[0] + channel.p10[0]), *values]  # mean over balanced bits
     if not values:
         values = list(DEFAULT_P)
     try:

@@ -14,6 +14,7 @@ from qtaml_hw.report import write_report
 from qtaml_hw.study.engine import run_points
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress, silent
+from qtaml_hw.study.questions import ecc_table
 from qtaml_hw.study.results import Result, SweepResult, WhatIf
 from qtaml_hw.study.store import Record, StoreError
 from qtaml_hw.study.summary import PointSummary, summarise
@@ -93,6 +94,7 @@ def _report(study: Study, folder: Path | None, command: str) -> Path | None:
     ]
     content = {"study": study.label, "command": command, "parameters": parameters}
     _write_atomically(folder / "parameters.json", json.dumps(content, indent=1))
+    _write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study)]))
     files = write_report(folder, title=study.label)
     return next((f for f in files if f.suffix == ".html"), None)
 
