@@ -44,8 +44,11 @@ def alternate(jobs: dict[str, Callable[[int], object]], rounds: int) -> dict[str
 
 def line(what: str, seconds: float, weights: int, goal: str, met: bool, ratio: str = "") -> None:
     rate = weights / seconds / 1e9
-    print(f"{what:<44} {1e3 * seconds:9.2f} ms  {rate:8.2f} G weights/s  goal {goal:<22} "
-          f"{'met' if met else 'MISSED':<7} {ratio}", flush=True)
+    print(
+        f"{what:<44} {1e3 * seconds:9.2f} ms  {rate:8.2f} G weights/s  goal {goal:<22} "
+        f"{'met' if met else 'MISSED':<7} {ratio}",
+        flush=True,
+    )
 
 
 def peers(codes: np.ndarray, p: float) -> dict[str, Callable[[int], object]]:
@@ -62,8 +65,11 @@ def peers(codes: np.ndarray, p: float) -> dict[str, Callable[[int], object]]:
         slow[:] ^= np.packbits(rng.random((slow.size, 8), dtype=np.float32) < p)
 
     def torch_line(_: int) -> None:
-        slow_torch.bitwise_xor_((torch.bernoulli(torch.full((slow_torch.numel(), 8), p)).to(torch.uint8) * weights)
-                                .sum(dim=1, dtype=torch.uint8))
+        slow_torch.bitwise_xor_(
+            (torch.bernoulli(torch.full((slow_torch.numel(), 8), p)).to(torch.uint8) * weights).sum(
+                dim=1, dtype=torch.uint8
+            )
+        )
 
     return {"stim": stim_xor, "numpy": numpy_line, "torch": torch_line}
 
@@ -85,14 +91,14 @@ def flips(codes: np.ndarray, rounds: int) -> None:
         ratios += f", {ours / medians['memcpy']:.1f} memcpy"
         goal = {1e-4: "30 G/s", 1e-6: "0.5 ms per 100 M"}.get(p, "2.5 G/s, 4 memcpy")
         met = {1e-4: codes.size / ours >= 30e9, 1e-6: ours <= 0.5e-3 * max(codes.size / 1e8, 0.1)}.get(
-            p, codes.size / ours >= 2.5e9 and ours <= 4 * medians["memcpy"])
+            p, codes.size / ours >= 2.5e9 and ours <= 4 * medians["memcpy"]
+        )
         line(f"flip_bits p = {p:g}", ours, codes.size, goal, met, ratios)
 
 
 def asymmetric(codes: np.ndarray, rounds: int) -> None:
     up, down = np.geomspace(0.3, 0.02, 8), np.geomspace(0.01, 0.4, 8)
-    medians = alternate(
-        {"ours": lambda index: flip_bits(codes, up, down, seed=1, map_index=index, out=codes)}, rounds)
+    medians = alternate({"ours": lambda index: flip_bits(codes, up, down, seed=1, map_index=index, out=codes)}, rounds)
     met = codes.size / medians["ours"] >= 1.2e9
     line("flip_bits per plane, asymmetric", medians["ours"], codes.size, "1.2 G/s", met)
 
@@ -102,15 +108,24 @@ def fused(codes: np.ndarray, rounds: int) -> None:
     signed, tensor = codes.view(np.int8), torch.from_numpy(out)
     source = torch.from_numpy(signed)
     for p in (0.1, 1e-4):
-        medians = alternate({
-            "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, MapKey(1, index), out=out),
-            "numpy": lambda _: np.multiply(signed, np.float32(0.01), out=out, dtype=np.float32),
-            "torch": lambda _: torch.mul(source, 0.01, out=tensor),
-        }, rounds)
+        medians = alternate(
+            {
+                "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, MapKey(1, index), out=out),
+                "numpy": lambda _: np.multiply(signed, np.float32(0.01), out=out, dtype=np.float32),
+                "torch": lambda _: torch.mul(source, 0.01, out=tensor),
+            },
+            rounds,
+        )
         bare = min(medians["numpy"], medians["torch"])
-        line(f"corrupt_and_dequantise p = {p:g}", medians["ours"], codes.size, "1.3 bare conversion",
-             medians["ours"] <= 1.3 * bare, f"{medians['ours'] / bare:.2f} of the faster of numpy "
-             f"{1e3 * medians['numpy']:.0f} ms, torch {1e3 * medians['torch']:.0f} ms")
+        line(
+            f"corrupt_and_dequantise p = {p:g}",
+            medians["ours"],
+            codes.size,
+            "1.3 bare conversion",
+            medians["ours"] <= 1.3 * bare,
+            f"{medians['ours'] / bare:.2f} of the faster of numpy "
+            f"{1e3 * medians['numpy']:.0f} ms, torch {1e3 * medians['torch']:.0f} ms",
+        )
 
 
 def memory(codes: np.ndarray) -> None:
@@ -123,8 +138,10 @@ def memory(codes: np.ndarray) -> None:
 
 
 def warm_start() -> None:
-    script = ("import time, numpy as np, qtaml_hw.faults as f; c = np.zeros(70000, np.uint8); t = time.process_time();"
-              "f.flip_bits(c, 0.1, 0.1, seed=1); print(time.process_time() - t)")
+    script = (
+        "import time, numpy as np, qtaml_hw.faults as f; c = np.zeros(70000, np.uint8); t = time.process_time();"
+        "f.flip_bits(c, 0.1, 0.1, seed=1); print(time.process_time() - t)"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     print(f"first call from a warm cache: {float(run.stdout):.2f} s CPU  goal 1 s")
 

@@ -46,8 +46,15 @@ class Program(NamedTuple):
 
 def program(rates: GroupRates) -> Program:
     """The kernel's argument for these rates."""
-    return Program(rates.probability, rates.digits, rates.tail, rates.open_cells, (rates.levels, rates.full_levels),
-                   rates.symmetric, poisson_tables())
+    return Program(
+        rates.probability,
+        rates.digits,
+        rates.tail,
+        rates.open_cells,
+        (rates.levels, rates.full_levels),
+        rates.symmetric,
+        poisson_tables(),
+    )
 
 
 class Scratch(NamedTuple):
@@ -63,9 +70,14 @@ class Scratch(NamedTuple):
 
 def scratch() -> Scratch:
     """Fresh work space."""
-    return Scratch(np.empty((3, LANES), dtype=np.uint32), np.empty(CHUNK_BYTES // 4, dtype=np.uint32),
-                   np.zeros(SEGMENT_BYTES, dtype=np.uint8), np.empty(MOST_ARRIVALS, dtype=np.int32),
-                   np.empty(MOST_ARRIVALS, dtype=np.float64), np.empty(CHUNK_BYTES, dtype=np.uint8))
+    return Scratch(
+        np.empty((3, LANES), dtype=np.uint32),
+        np.empty(CHUNK_BYTES // 4, dtype=np.uint32),
+        np.zeros(SEGMENT_BYTES, dtype=np.uint8),
+        np.empty(MOST_ARRIVALS, dtype=np.int32),
+        np.empty(MOST_ARRIVALS, dtype=np.float64),
+        np.empty(CHUNK_BYTES, dtype=np.uint8),
+    )
 
 
 @njit()
@@ -99,8 +111,9 @@ def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) ->
 
 
 @njit(nogil=True)
-def flip_chunks(data: U8, stride: int, group: int, chunks: tuple[int, int], key: np.uint64, todo: Program,
-                work: Scratch) -> None:
+def flip_chunks(
+    data: U8, stride: int, group: int, chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
+) -> None:
     """Flip byte ``group`` of every ``stride``-byte code of the chunks ``chunks[0]`` .. ``chunks[1] - 1`` in place."""
     weights = data.size // stride
     for index in range(chunks[0], chunks[1]):

@@ -20,8 +20,16 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 
-def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: ArrayLike, key: MapKey, *,
-                           encoding: str = "twos_complement", out: F32 | None = None) -> F32:
+def corrupt_and_dequantise(
+    codes: U8,
+    p01: ArrayLike,
+    p10: ArrayLike,
+    scale: ArrayLike,
+    key: MapKey,
+    *,
+    encoding: str = "twos_complement",
+    out: F32 | None = None,
+) -> F32:
     """``scale * value(flip_bits(codes, p01, p10, ...))`` as float32, without the corrupted codes in between.
 
     Parameters
@@ -44,8 +52,9 @@ def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: Arr
         raise ValueError(f"encoding must be one of {sorted(SIGN_FLIP)}; got {encoding!r}")
     scales = np.array(scale, dtype=np.float32).reshape(-1)
     if scales.size != 1 and (codes.ndim == 0 or scales.size != codes.shape[0]):
-        raise ValueError(f"scale must be one number or one per entry of the first axis of {codes.shape}; "
-                         f"got {scales.size}")
+        raise ValueError(
+            f"scale must be one number or one per entry of the first axis of {codes.shape}; got {scales.size}"
+        )
     result = np.empty(codes.shape, dtype=np.float32) if out is None else out
     if result.dtype != np.float32 or result.shape != codes.shape or not result.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous float32 of shape {codes.shape}; got {result.dtype} {result.shape}")
@@ -53,14 +62,22 @@ def corrupt_and_dequantise(codes: U8, p01: ArrayLike, p10: ArrayLike, scale: Arr
     stream = key.group(0)
     if codes.size:
         with compile_notice(_corrupt_chunks):
-            _corrupt_chunks(np.require(codes, requirements=("C", "W")).reshape(-1), result.reshape(-1), stream,
-                            program(rates), scales, np.uint8(SIGN_FLIP[encoding]), scratch())
+            _corrupt_chunks(
+                np.require(codes, requirements=("C", "W")).reshape(-1),
+                result.reshape(-1),
+                stream,
+                program(rates),
+                scales,
+                np.uint8(SIGN_FLIP[encoding]),
+                scratch(),
+            )
     return result
 
 
 @njit(nogil=True)
-def _corrupt_chunks(codes: U8, out: F32, key: np.uint64, todo: Program, scales: F32, sign: np.uint8,
-                    work: Scratch) -> None:
+def _corrupt_chunks(
+    codes: U8, out: F32, key: np.uint64, todo: Program, scales: F32, sign: np.uint8, work: Scratch
+) -> None:
     channel = codes.size // scales.size
     for first in range(0, codes.size, CHUNK_BYTES):
         last = min(first + CHUNK_BYTES, codes.size)

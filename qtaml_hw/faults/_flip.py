@@ -30,8 +30,17 @@ class MapKey:
         return np.uint64(group_key(self.seed, self.map_index, self.tensor, index))
 
 
-def flip_bits(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0,
-              out: NDArray[Any] | None = None, threads: int = 1) -> NDArray[Any]:
+def flip_bits(
+    codes: NDArray[Any],
+    p01: ArrayLike,
+    p10: ArrayLike,
+    *,
+    seed: int,
+    map_index: int = 0,
+    tensor: int = 0,
+    out: NDArray[Any] | None = None,
+    threads: int = 1,
+) -> NDArray[Any]:
     """Flip every stored bit with its probability; flips are nested over p and independent of ``threads``.
 
     A cell (one bit of one weight) owns one virtual uniform U, a function of (seed, map_index, tensor, plane, weight
@@ -55,15 +64,18 @@ def flip_bits(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, *, seed: int,
     if threads < 1:
         raise ValueError(f"threads must be at least 1; got {threads}")
     if codes.dtype not in CODE_TYPES:
-        raise ValueError(f"codes must be uint8, uint16 or uint32 (bit patterns, not signed values); got {codes.dtype}; "
-                         "for int8 values pass codes.view(numpy.uint8)")
+        raise ValueError(
+            f"codes must be uint8, uint16 or uint32 (bit patterns, not signed values); got {codes.dtype}; "
+            "for int8 values pass codes.view(numpy.uint8)"
+        )
     result = _result(codes, out)
     flip_in_place(result, p01, p10, MapKey(seed, map_index, tensor), threads)
     return result
 
 
-def error_masks(n_weights: int, p: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0, bits: int = 8,
-                threads: int = 1) -> NDArray[Any]:
+def error_masks(
+    n_weights: int, p: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0, bits: int = 8, threads: int = 1
+) -> NDArray[Any]:
     """Error patterns without data, for linear codes: bit b of entry i is 1 where that cell flips with probability p.
 
     ``p`` is one probability or ``bits`` of them; the result is uint8, uint16 or uint32 [n_weights] by ``bits``, the
@@ -114,8 +126,9 @@ def _result(codes: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
     if out is None:
         return np.array(codes, order="C")
     if out.dtype != codes.dtype or out.shape != codes.shape:
-        raise ValueError(f"out must have the codes' dtype and shape, {codes.dtype} {codes.shape}; "
-                         f"got {out.dtype} {out.shape}")
+        raise ValueError(
+            f"out must have the codes' dtype and shape, {codes.dtype} {codes.shape}; got {out.dtype} {out.shape}"
+        )
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError("out must be C-contiguous, aligned and writeable")
     if out is not codes and np.shares_memory(out, codes) and not _same_memory(out, codes):

@@ -20,8 +20,10 @@ def plane_probabilities(p01: ArrayLike, p10: ArrayLike, planes: int) -> tuple[ND
     for name, value in (("p01", p01), ("p10", p10)):
         p = np.asarray(value, dtype=np.float64)
         if p.ndim > 1 or (p.ndim == 1 and p.size not in (1, planes)):
-            raise ValueError(f"{name} must be one probability or {planes} of them, one per bit plane (LSB first) of "
-                             f"{planes}-bit codes; got shape {p.shape}")
+            raise ValueError(
+                f"{name} must be one probability or {planes} of them, one per bit plane (LSB first) of "
+                f"{planes}-bit codes; got shape {p.shape}"
+            )
         if not np.all((p >= 0.0) & (p <= 1.0)):
             raise ValueError(f"{name} must be probabilities in [0, 1]; got {p.tolist()}")
         checked.append(np.broadcast_to(p, planes).copy())
@@ -72,16 +74,22 @@ def _group_rates(p01: tuple[float, ...], p10: tuple[float, ...]) -> GroupRates:
     steps = digit ^ np.concatenate([digit[1:], np.zeros((1, 16), dtype=np.uint64)])
     open_planes = np.array([int(t > 0) for t in thresholds], dtype=np.uint64)
     either = open_planes[:8] | open_planes[8:]
-    masks = np.stack([
-        _words(1 - digit[:, :8]),  # equal to the digit where word ^ mask is 1
-        _words(steps[:, :8]),
-        _words(digit[:, :8] ^ digit[:, 8:]),
-        _words(steps[:, :8] ^ steps[:, 8:]),
-        _words(digit[:, :8]),
-    ])
+    masks = np.stack(
+        [
+            _words(1 - digit[:, :8]),  # equal to the digit where word ^ mask is 1
+            _words(steps[:, :8]),
+            _words(digit[:, :8] ^ digit[:, 8:]),
+            _words(steps[:, :8] ^ steps[:, 8:]),
+            _words(digit[:, :8]),
+        ]
+    )
     return GroupRates(
-        probability=probability, digits=masks, tail=tail, open_cells=np.uint32(_words(either[None])[0]),
-        levels=levels_needed(float(probability.max())), full_levels=levels_full(float(probability.min())),
+        probability=probability,
+        digits=masks,
+        tail=tail,
+        open_cells=np.uint32(_words(either[None])[0]),
+        levels=levels_needed(float(probability.max())),
+        full_levels=levels_full(float(probability.min())),
         symmetric=p01 == p10,
     )
 

@@ -41,8 +41,9 @@ def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
 
 
 @njit()
-def draw_arrivals(cells: int, chunk_key: np.uint64, visit: tuple[int, int], tables: Tables, arrived: I32,
-                  uniform: F64) -> int:
+def draw_arrivals(
+    cells: int, chunk_key: np.uint64, visit: tuple[int, int], tables: Tables, arrived: I32, uniform: F64
+) -> int:
     """List the arrivals of a chunk in its first ``visit[0]`` levels: the cell, and U (0 in the first ``visit[1]``)."""
     found = 0
     for level in range(visit[0]):
@@ -86,9 +87,7 @@ def apply_flips(chunk: U8, flipped: I32, found: int) -> None:
 
 
 @njit()
-def first_uniforms(
-    n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: Tables, uniform: F64
-) -> None:
+def first_uniforms(n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: Tables, uniform: F64) -> None:
     """Lower ``uniform[byte]`` to the U of the earliest arrival in one plane of a chunk, where there is one."""
     for level in range(levels):
         key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))

@@ -60,8 +60,10 @@ class Clusters:
 
     def __post_init__(self) -> None:
         if self.weights < 2 or not self.dispersion >= 1.0:
-            raise ValueError("clusters need at least 2 weights and a dispersion index of at least 1; "
-                             f"got {self.weights}, {self.dispersion}")
+            raise ValueError(
+                "clusters need at least 2 weights and a dispersion index of at least 1; "
+                f"got {self.weights}, {self.dispersion}"
+            )
 
     def block_rates(self, p: float, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """The rate of every block from its uniform ``level``; increases with p.
@@ -72,16 +74,26 @@ class Clusters:
             return np.full(level.shape, p)
         rho = (self.dispersion / (1.0 - p) - 1.0) / (self.weights - 1)
         if rho >= 1.0:
-            raise ValueError(f"blocks of {self.weights} cells at p = {p:g} reach a dispersion index below "
-                             f"{self.weights * (1.0 - p):g}; got {self.dispersion:g}")
+            raise ValueError(
+                f"blocks of {self.weights} cells at p = {p:g} reach a dispersion index below "
+                f"{self.weights * (1.0 - p):g}; got {self.dispersion:g}"
+            )
         if rho <= 0.0:
             return np.full(level.shape, p)
         total = 1.0 / rho - 1.0
         return np.asarray(special.betaincinv(p * total, (1.0 - p) * total, level), dtype=np.float64)
 
 
-def flip_structured(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, structure: Bursts | Clusters, *, seed: int,
-                    map_index: int = 0, tensor: int = 0) -> NDArray[Any]:
+def flip_structured(
+    codes: NDArray[Any],
+    p01: ArrayLike,
+    p10: ArrayLike,
+    structure: Bursts | Clusters,
+    *,
+    seed: int,
+    map_index: int = 0,
+    tensor: int = 0,
+) -> NDArray[Any]:
     """:func:`flip_bits` (which is the independent case) with spatially dependent cells; a new array.
 
     Raises ValueError as :func:`flip_bits` does, and where ``structure`` can not have the asked dispersion.

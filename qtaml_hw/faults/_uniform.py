@@ -30,7 +30,6 @@ _THIRD: Final = 1.0 / 3.0
 _TAU_STEP: Final = 2.0 ** -(64 - POSITION_BITS)
 
 
-
 def uniform_of_tau(tau: float) -> float:
     """``1 - exp(-tau)`` for tau <= 2^-12 by its series to tau^5: truncation below 2^-80, one fixed rounding order."""
     half, third, fourth, fifth = 0.5 * tau, _THIRD * tau, 0.25 * tau, 0.2 * tau

@@ -24,8 +24,9 @@ class WeakCells:
     u: NDArray[np.float64]
 
 
-def weak_cells(n_weights: int, plane: int, p_max: float, *, seed: int, map_index: int = 0,
-               tensor: int = 0) -> WeakCells:
+def weak_cells(
+    n_weights: int, plane: int, p_max: float, *, seed: int, map_index: int = 0, tensor: int = 0
+) -> WeakCells:
     """Exactly the cells of a plane whose virtual uniform is below ``p_max``; ``flip_bits`` at p flips ``u < p``.
 
     Raises ValueError for a negative count, a plane outside 0..31 or a ``p_max`` outside [0, 1].

@@ -41,8 +41,9 @@ CODE_BYTES: Final = {torch.uint8: 1, torch.uint16: 2, torch.uint32: 4}
 SEGMENTS: Final = CHUNK_BYTES // SEGMENT_BYTES
 
 
-def flip_bits_torch(codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, *, seed: int, map_index: int = 0,
-                    tensor: int = 0) -> torch.Tensor:
+def flip_bits_torch(
+    codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0
+) -> torch.Tensor:
     """:func:`qtaml_hw.faults.flip_bits` for a tensor; a new tensor on the codes' device.
 
     ``codes`` is a uint8, uint16 or uint32 tensor of any shape.  Raises ValueError as ``flip_bits`` does.

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.realnets import CifarResNet, DsCnn, TinyResNet8
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from qtaml_hw.accelerator import layer_costs, network_cost, systolic_cost
 from qtaml_hw.workloads import names, network
 from qtaml_hw.workloads.training import build
+from tests.realnets import CifarResNet, DsCnn, TinyResNet8
 
 
 def gemms(module: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[str, str | None, str, int, int, int, int]]:

@@ -67,8 +67,11 @@ def chunk_uniforms(n_bytes: int, chunk_key: int) -> list[list[float]]:
                 x, y, z = lanes[lane]
                 outputs.append(x)
                 v, w = (y - x) & MASK_32, (z - y) & MASK_32
-                lanes[lane] = [(3_323_815_723 * z) & MASK_32, ((v << 8) | (v >> 24)) & MASK_32,
-                               ((w << 16) | (w >> 16)) & MASK_32]
+                lanes[lane] = [
+                    (3_323_815_723 * z) & MASK_32,
+                    ((v << 8) | (v >> 24)) & MASK_32,
+                    ((w << 16) | (w >> 16)) & MASK_32,
+                ]
         row = []
         for plane in range(8):
             word = 0
@@ -81,8 +84,15 @@ def chunk_uniforms(n_bytes: int, chunk_key: int) -> list[list[float]]:
     return uniforms
 
 
-def flip(codes: Sequence[int], bits: int, p01: Sequence[float], p10: Sequence[float], seed: int, map_index: int = 0,
-         tensor: int = 0) -> list[int]:
+def flip(
+    codes: Sequence[int],
+    bits: int,
+    p01: Sequence[float],
+    p10: Sequence[float],
+    seed: int,
+    map_index: int = 0,
+    tensor: int = 0,
+) -> list[int]:
     """The codes with every cell flipped iff its U is below the probability of the bit it stores."""
     result = list(codes)
     for group in range(bits // 8):

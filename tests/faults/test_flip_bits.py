@@ -95,8 +95,11 @@ def test_a_ladder_of_p_is_nested_on_a_large_tensor(grid: list[float]) -> None:
         assert not np.any(small & ~large)
 
 
-@given(st.integers(0, 2000), st.integers(0, 5), st.lists(st.sampled_from([0.0, 1e-4, 0.03, 0.6, 1.0]), min_size=16,
-                                                          max_size=16))
+@given(
+    st.integers(0, 2000),
+    st.integers(0, 5),
+    st.lists(st.sampled_from([0.0, 1e-4, 0.03, 0.6, 1.0]), min_size=16, max_size=16),
+)
 def test_only_the_stored_bit_chooses_the_direction(n: int, seed: int, p: list[float]) -> None:
     codes = codes_of(n)
     flips = flip_bits(codes, p[:8], p[8:], seed=seed) ^ codes
@@ -135,16 +138,25 @@ def test_protected_planes_stay_and_the_others_do_not_notice() -> None:
     assert np.array_equal(held, free & 0b0011_1111)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (({"codes": np.zeros(3, np.int8), "p01": 0.1, "p10": 0.1, "seed": 1}), "uint8, uint16 or uint32"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 1.1, "p10": 0.1, "seed": 1}), r"p01 must be probabilities in \[0, 1\]"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": float("nan"), "seed": 1}), "p10 must be probabilities"),
-    (({"codes": np.zeros(3, np.uint8), "p01": [0.1, 0.2], "p10": 0.1, "seed": 1}), "8 of them"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": -1}), "seed must be a whole number"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "map_index": 1.5}), "map_index"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "out": np.zeros(4, np.uint8)}), "out must"),
-    (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "threads": 0}), "threads"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (({"codes": np.zeros(3, np.int8), "p01": 0.1, "p10": 0.1, "seed": 1}), "uint8, uint16 or uint32"),
+        (
+            ({"codes": np.zeros(3, np.uint8), "p01": 1.1, "p10": 0.1, "seed": 1}),
+            r"p01 must be probabilities in \[0, 1\]",
+        ),
+        (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": float("nan"), "seed": 1}), "p10 must be probabilities"),
+        (({"codes": np.zeros(3, np.uint8), "p01": [0.1, 0.2], "p10": 0.1, "seed": 1}), "8 of them"),
+        (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": -1}), "seed must be a whole number"),
+        (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "map_index": 1.5}), "map_index"),
+        (
+            ({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "out": np.zeros(4, np.uint8)}),
+            "out must",
+        ),
+        (({"codes": np.zeros(3, np.uint8), "p01": 0.1, "p10": 0.1, "seed": 1, "threads": 0}), "threads"),
+    ],
+)
 def test_bad_input_is_refused(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         flip_bits(**arguments)

@@ -34,10 +34,16 @@ def test_dequantised_equals_flip_then_convert(p: float, per_channel: bool) -> No
     assert np.array_equal(out, (flipped.astype(np.float32) - 128.0) * column)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"codes": CODES.view(np.int8)}, "uint8"), ({"encoding": "gray"}, "encoding"), ({"scale": [1.0, 2.0]}, "scale"),
-    ({"out": np.zeros(3, np.float32)}, "out must"), ({"p01": -0.1}, "p01"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codes": CODES.view(np.int8)}, "uint8"),
+        ({"encoding": "gray"}, "encoding"),
+        ({"scale": [1.0, 2.0]}, "scale"),
+        ({"out": np.zeros(3, np.float32)}, "out must"),
+        ({"p01": -0.1}, "p01"),
+    ],
+)
 def test_dequantise_refuses(changes: dict, message: str) -> None:
     arguments = {"codes": CODES, "p01": 0.1, "p10": 0.1, "scale": 1.0, "key": MapKey(1), **changes}
     with pytest.raises(ValueError, match=message):

@@ -178,9 +178,18 @@ def test_birthday_spacings(name: str) -> None:
 def test_maps_tensors_seeds_and_planes_are_independent(p: float) -> None:
     n = 1_000_000
     base = error_masks(n, p, seed=1)
-    others = [error_masks(n, p, seed=1, map_index=1), error_masks(n, p, seed=1, tensor=1), error_masks(n, p, seed=2),
-              error_masks(n, p, seed=1, map_index=2**40), np.roll(base, 1), np.roll(base, 4), np.roll(base, 2048),
-              np.roll(base, 65_536), (base << 1) | (base >> 7), (base << 3) | (base >> 5)]
+    others = [
+        error_masks(n, p, seed=1, map_index=1),
+        error_masks(n, p, seed=1, tensor=1),
+        error_masks(n, p, seed=2),
+        error_masks(n, p, seed=1, map_index=2**40),
+        np.roll(base, 1),
+        np.roll(base, 4),
+        np.roll(base, 2048),
+        np.roll(base, 65_536),
+        (base << 1) | (base >> 7),
+        (base << 3) | (base >> 5),
+    ]
     cells = 8 * n
     for other in others:
         both = int(np.bitwise_count(base & other).sum())

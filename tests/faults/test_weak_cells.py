@@ -58,9 +58,15 @@ def test_edges() -> None:
     assert np.array_equal(weak_cells(65_537, 0, 1.0, seed=1).position, np.arange(65_537))
 
 
-@pytest.mark.parametrize(("n", "plane", "p", "message"), [
-    (-1, 0, 0.1, "n_weights"), (5, 32, 0.1, "plane"), (5, 0, 1.5, "p_max"), (5, 0, float("nan"), "p_max"),
-])
+@pytest.mark.parametrize(
+    ("n", "plane", "p", "message"),
+    [
+        (-1, 0, 0.1, "n_weights"),
+        (5, 32, 0.1, "plane"),
+        (5, 0, 1.5, "p_max"),
+        (5, 0, float("nan"), "p_max"),
+    ],
+)
 def test_bad_input_is_refused(n: int, plane: int, p: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         weak_cells(n, plane, p, seed=1)

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
+
 from tests.realnets import REAL_NETWORKS, real_network_or_skip
 
 
