@@ -19,13 +19,13 @@ from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, Retention
 from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
-SIGNIFICANT_DIGITS = 12  # of a stretch of time: k T - (k - 1) T is T again whatever k
+SIGNIFICANT_DIGITS = 9  # of a stretch of time: k T - (k - 1) T is T again for k up to about 10^6
 POWER_LOSS_HAZARD = 64.0  # exp(-64) is below the resolution of a uniform: every leaky cell is lost
 LN_U_MIN = math.log(1e-15)  # rarest cell that a mixed-condition threshold resolves
 
 
 def _rounded(seconds: Float64) -> Float64:
-    """Stretches to 12 significant digits."""
+    """Stretches to 9 significant digits."""
     unique, inverse = np.unique(seconds, return_inverse=True)
     values = [round(s, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(s))) if s > 0.0 else 0.0 for s in unique.tolist()]
     return np.array(values, dtype=np.float64)[inverse]

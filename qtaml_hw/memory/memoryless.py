@@ -6,6 +6,8 @@ from its uniform; a cell that was lost and corrected draws a fresh one.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,7 +45,7 @@ class MemorylessWords(WordState):
         self.order = np.argsort(self.lost_at, kind="stable")  # first lifetimes by their end, up to self.passed
         self.order_ends = self.lost_at[self.order]
         self.passed = 0
-        self.again: Int64 = np.empty(0, dtype=np.int64)  # cells in a later lifetime
+        self.again: list[tuple[float, int]] = []  # heap of (end, cell) of lifetimes that began after a correction
         self.hit: list[Int64] = []  # words with losses since the last correction
         self.flagged = np.zeros(len(word_bits), dtype=bool)
         self.flagged_count = 0
@@ -53,9 +55,11 @@ class MemorylessWords(WordState):
         end = int(np.searchsorted(self.order_ends, level, side="right"))
         due = self.order[self.passed : end]
         self.passed = max(self.passed, end)
-        if len(self.again):
-            ended = self.lost_at[self.again] <= level
-            due, self.again = np.unique(np.concatenate([due, self.again[ended]])), self.again[~ended]
+        ended = []
+        while self.again and self.again[0][0] <= level:
+            ended.append(heappop(self.again)[1])
+        if ended:
+            due = np.unique(np.concatenate([due, np.array(ended, dtype=np.int64)]))
         lost = due[(self.written_leaky[due] ^ self.error[due]) & (self.lost_at[due] <= level)]
         if len(lost):
             self.error[lost] = ~self.error[lost]
@@ -94,4 +98,5 @@ class MemorylessWords(WordState):
         life = self.life[cells]
         drawn = fresh_uniform(self.draw_key, self.cells.key[cells], life)
         self.lost_at[cells] = level - np.log1p(-np.where(life == 0, self.cells.u[cells], drawn))
-        self.again = np.union1d(self.again, cells)
+        for end, cell in zip(self.lost_at[cells].tolist(), cells.tolist(), strict=True):
+            heappush(self.again, (end, cell))
