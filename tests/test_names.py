@@ -1,0 +1,31 @@
+"""The name tables that study files are checked against equal the registries behind them."""
+
+from __future__ import annotations
+
+from qtaml_hw import device, ecc, workloads
+from qtaml_hw.config import names
+from qtaml_hw.config.cell import DEFAULT_PRESET
+from qtaml_hw.config.presets import cell_preset, cell_presets
+from qtaml_hw.study.cell import CELLS
+from qtaml_hw.workloads.data import EMBEDDED
+
+
+def test_networks_and_data_sets() -> None:
+    assert set(names.NETWORKS) == set(workloads.names())
+    assert set(names.DATA_SETS) == set(EMBEDDED)
+    assert names.DEFAULT_NETWORK in names.NETWORKS
+    assert names.DEFAULT_DATA in names.DATA_SETS
+
+
+def test_codes_and_menu() -> None:
+    assert set(names.MENU) == set(ecc.ENTRY_NAMES) - {"none"}
+    for name in names.MENU:
+        assert ecc.entry(name).name == name
+
+
+def test_cells_and_presets() -> None:
+    assert set(CELLS) == set(DEFAULT_PRESET)
+    assert set(DEFAULT_PRESET.values()) <= set(cell_presets())
+    for kind, name in DEFAULT_PRESET.items():
+        assert cell_preset(name).name == name
+        assert hasattr(device, CELLS[kind])
