@@ -117,7 +117,7 @@ def varying(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
         for path, value in point.facts.get("axes_si", {}).items():
             if value not in (values := found.setdefault(path, [])):
                 values.append(value)
-    everywhere = {p for p in found if all(p in s.facts["axes_si"] for s in points)}
+    everywhere = {p for p in found if all(p in s.facts.get("axes_si", {}) for s in points)}
     return {path: values for path, values in found.items() if path in everywhere and len(values) >= _FEWEST_TELLING}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.report.checks import check_beside, check_records
 from qtaml_hw.report.text import plain
 from qtaml_hw.study.store import Record, StoreError, read_records
 from qtaml_hw.study.summary import PointSummary, summarise
@@ -70,19 +71,18 @@ def material(records: Sequence[Record], **beside: Any) -> Material:
 def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Material:
     """Read a store folder.
 
-    Raises StoreError when it holds no record, cannot be read, or a JSON file beside the records is broken.
+    Raises StoreError when it holds no record, cannot be read, or a record or a file beside them is broken.
     """
     records = read_records(folder)
     if not records:
         raise StoreError(f"{folder} holds no finished record (*.jsonl): run or sweep a study with --out {folder} first")
+    check_records(records)
+    parameters = _json(folder / "parameters.json", {})
     table = _json(folder / "ecc_table.json", [])
     rows = ecc_rows if ecc_rows is not None else table.get("rows", []) if isinstance(table, dict) else table
-    return material(
-        records,
-        parameters=_json(folder / "parameters.json", {}),
-        study_text=_text(folder / "study.yaml"),
-        ecc_rows=tuple(rows),
-    )
+    check_beside(parameters, rows)
+    text = _text(folder / "study.yaml")
+    return material(records, parameters=parameters, study_text=text, ecc_rows=tuple(rows))
 
 
 def _text(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def point(
     label = ", ".join(v for v, _ in pairs.values()) or "run"
     base = {
         "schema": SCHEMA_VERSION,
-        "identity": f"{number:04d}{abs(hash(json.dumps(pairs))) % 10**8:08d}",
+        "identity": f"{number:04d}{zlib.crc32(json.dumps(pairs).encode()):08x}",
         "study": "edram-oxide",
         "label": label,
         "point": number,
