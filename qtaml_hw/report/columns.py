@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from qtaml_hw.report.text import NOTHING, number, percent, scale
@@ -49,8 +49,8 @@ COLUMNS: Final = (
     Column("flips_residual", "Residual bit errors", "per map", "measured", "data bits still wrong after ECC"),
     Column("words_corrected", "Words corrected", "per map", "measured", "ECC words that the decoder corrected"),
     Column("words_uncorrectable", "Words lost", "per map", "measured", "ECC words flagged as uncorrectable"),
-    Column("p10", "p(1→0)", "", "modelled", "probability that a stored 1 reads 0 (with law: fixed it is assumed)"),
-    Column("p01", "p(0→1)", "", "modelled", "probability that a stored 0 reads 1 (with law: fixed it is assumed)"),
+    Column("p10", "p(1→0)", "", "modelled", "probability that a stored 1 reads 0; assumed where the law is fixed"),
+    Column("p01", "p(0→1)", "", "modelled", "probability that a stored 0 reads 1; assumed where the law is fixed"),
     Column("protected_bits_fraction", "Protected bits", "%", "modelled", "protected data bits / data bits stored"),
     Column("parity_bits_fraction", "Parity bits", "%", "modelled", "added parity bits / data bits stored; 0 for ideal"),
     Column("area_m2", "Area", "m2", "modelled", "weight memory with parity columns and codecs"),
@@ -73,6 +73,7 @@ COLUMNS: Final = (
     Column("t_ox_m", "t_ox", "m", "assumed", "oxide thickness"),
     Column("refresh_interval_s", "Refresh", "s", "assumed", "refresh interval; a dash when off"),
 )
+_STATED: Final = ("p10", "p01")
 BY_KEY: Final = {column.key: column for column in COLUMNS}
 
 
@@ -99,6 +100,8 @@ class Shown:
 def show(summaries: Sequence[PointSummary], key: str) -> Shown:
     """The column ``key`` over points, in one unit that reads well."""
     column = BY_KEY[key]
+    if key in _STATED and summaries and all(s.facts.get("law") == "fixed" for s in summaries):
+        column = replace(column, mark="assumed")  # the study file states them, no cell model is behind them
     values = [value(s, key) for s in summaries]
     if column.unit == "%":
         return Shown(column, "%", tuple(percent(v) for v in values))

@@ -95,6 +95,12 @@ def test_one_map_gives_no_interval() -> None:
     assert "no interval from 1 map" in text(run_table(summary))
 
 
+def test_a_stated_flip_probability_is_assumed_not_modelled() -> None:
+    shown = {law: text(run_table(summarise(synthetic.point(0, {}, 2, law=law))[0])) for law in ("fixed", "retention")}
+    marks = {law: next(x for x in t.splitlines() if "p(1→0)" in x).split()[-1] for law, t in shown.items()}
+    assert marks == {"fixed": "assumed", "retention": "modelled"}
+
+
 def test_a_failed_point_shows_its_error() -> None:
     (summary,) = summarise([synthetic.failure(0, {}, "the array is too small")])
     assert "the array is too small" in text(run_table(summary))

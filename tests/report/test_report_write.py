@@ -151,7 +151,6 @@ def test_again_gives_the_same_bytes_and_removes_what_no_longer_holds(tmp_path: P
 
 
 SHAPES: dict[str, tuple[dict[str, list[Any]], int, set[str]]] = {
-    "run": ({}, 6, {"accuracy_by_point"}),
     "one map": ({}, 1, {"accuracy_by_point"}),
     "policies": ({"protection.policy": ["none", "tac", "magnitude"]}, 4, {"accuracy_by_point", "distortion"}),
     "one axis": ({"cell.t_ox": [1.6, 1.8]}, 1, {"accuracy", "retention", "flip_probability"}),
