@@ -18,6 +18,7 @@ from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.reproduce.paths import PlanPath
 from qtaml_hw.reproduce.trial import Trial
+from qtaml_hw.tac import side_information
 
 Array = NDArray[np.float64]
 RESAMPLES = 400
@@ -53,11 +54,15 @@ def last_passing(passes: Callable[[int], bool], rungs: int) -> int | None:
 
 @dataclass(frozen=True, eq=False)
 class Overheads:
-    """Protected bits over stored bits that suffice: ``value`` over all maps, ``resampled`` [R] over resampled maps."""
+    """Overhead that suffices: ``value`` over all maps, ``resampled`` [R] over resampled maps.
+
+    ``side``: side information of the sufficient plan over the stored bits, counted beside the overhead.
+    """
 
     value: float
     resampled: Array
     maps: int
+    side: float = 0.0
 
     @property
     def interval(self) -> Interval:
@@ -67,6 +72,10 @@ class Overheads:
     def ratio_to(self, other: Overheads) -> Interval:
         """How many times less than ``other``, paired over maps."""
         return _percentiles(other.value / self.value, other.resampled / self.resampled, self.maps)
+
+    def with_side(self) -> Overheads:
+        """The same with its side information inside the overhead."""
+        return Overheads(self.value + self.side, self.resampled + self.side, self.maps)
 
 
 def _percentiles(value: float, resampled: Array, maps: int) -> Interval:
@@ -104,16 +113,19 @@ class Search:
                 plans[rung] = plan, self._accuracies(path, plan, self.ladder.share(rung))
             return plans[rung]
 
-        def smallest(weights: Array) -> float | None:
-            rung = last_passing(lambda r: float(weights @ at(r)[1]) >= self.target - 1e-12, self.ladder.rungs)
-            floor = self.ladder.share(self.ladder.rungs)
-            return None if rung is None else max(at(rung)[0].protected_bits_fraction, floor)
+        def smallest(weights: Array) -> int | None:
+            return last_passing(lambda r: float(weights @ at(r)[1]) >= self.target - 1e-12, self.ladder.rungs)
 
-        value = smallest(np.full(self.maps, 1.0 / self.maps))
-        found = [smallest(row) for row in resamples(self.maps)]
-        if value is None or any(x is None for x in found):
+        def cost(rung: int) -> float:
+            return max(path.overhead(at(rung)[0]), self.ladder.share(self.ladder.rungs))
+
+        best = smallest(np.full(self.maps, 1.0 / self.maps))
+        if best is None:
             return None
-        return Overheads(value, np.array(found, dtype=np.float64), self.maps)
+        found = [smallest(row) for row in resamples(self.maps)]
+        resampled = [cost(0) if rung is None else cost(rung) for rung in found]  # what nothing saves costs everything
+        side = side_information(at(best)[0], self.trial.correction).fraction
+        return Overheads(cost(best), np.array(resampled), self.maps, side)
 
     def accuracies(self, path: PlanPath, share: float) -> Array:
         """Accuracy per map at one budget, [maps]."""

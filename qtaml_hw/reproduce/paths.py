@@ -1,4 +1,8 @@
-"""A policy as a path: for every budget the plan it would choose, all under one accounting (protected bits)."""
+"""A policy as a path: for every budget the plan it would choose, all under one accounting.
+
+Overheads are shares of the stored data bits: protected bits with ideal protection (the source paper's accounting),
+parity bits with real codes.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,15 @@ IDEAL = tac.Menu.of(["ideal"])
 
 @dataclass(frozen=True)
 class Policy:
-    """How a budget is spent; ``title`` is what tables call it."""
+    """How a budget is spent; ``title`` is what tables call it, ``correction`` how weights are decoded.
+
+    The policy ``aware`` is TAC whose damage is what the correction leaves (:func:`qtaml_hw.tac.corrected_damage`).
+    """
 
     name: str
     group: GroupKind
     title: str
+    correction: tac.CorrectionKind = "none"
 
 
 UNIFORM = Policy("uniform", "layer", "Uniform-MSP")
@@ -36,11 +44,29 @@ POLICIES = (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_CHANNEL, TAC_WORD)
 
 @dataclass(eq=False)
 class PlanPath:
-    """The plans of one policy on one stored network under one channel, by budget."""
+    """The plans of one policy on one stored network under one channel, by budget.
+
+    ``menu``: ideal protection, or real codes, of which the uniform policies use the first.
+    """
 
     subject: Subject
     channel: FlipChannel
     policy: Policy
+    menu: tac.Menu = IDEAL
+
+    @property
+    def title(self) -> str:
+        """For tables."""
+        codes = "" if self.menu is IDEAL else f" with {', '.join(self.menu.names[1:])}"
+        return f"{self.policy.title}{codes}"
+
+    def overhead(self, plan: ProtectionPlan) -> float:
+        """What a plan costs, over the stored data bits."""
+        return plan.protected_bits_fraction if self.menu is IDEAL else plan.parity_bits_fraction
+
+    def _prices(self, share: float) -> tac.Prices:
+        price = tac.bit_prices if self.menu is IDEAL else tac.parity_prices
+        return price(self.menu, self.subject.image, share)
 
     @cached_property
     def damage(self) -> tac.DamageModel:
@@ -52,17 +78,27 @@ class PlanPath:
 
     @cached_property
     def _budgets(self) -> tac.BudgetPath:
-        problem = tac.knapsack(self.damage, self.channel, IDEAL, tac.bit_prices(IDEAL, self.subject.image, 1.0))
+        problem = tac.knapsack(self.damage, self.channel, self.menu, self._prices(1.0))
         return tac.BudgetPath(problem.damage, problem.cost)
 
+    @cached_property
+    def _aware(self) -> tac.BudgetPath:
+        image, policy = self.subject.image, self.policy
+        starts = image.group_starts(policy.group)
+        left = tac.corrected_damage(image, self.subject.importance, starts, self.channel, policy.correction)
+        return tac.ideal_path(left, starts)
+
     def plan(self, share: float) -> ProtectionPlan:
-        """The plan for a budget of ``share`` protected bits over stored bits."""
+        """The plan for a budget of ``share`` of the stored data bits."""
         image, policy = self.subject.image, self.policy
         if policy.name == "integer":
-            planes = int(np.floor(share * image.planes + 1e-9))
-            return ProtectionPlan.uniform_msb(image.tensor_starts, image.planes, planes, "ideal")
+            price = self._prices(share).per_bit[1]
+            planes = min(int(np.floor(share * image.planes / price + 1e-9)), image.planes)
+            return ProtectionPlan.uniform_msb(image.tensor_starts, image.planes, planes, self.menu.names[1])
         if policy.name == "uniform":
-            return tac.plan_uniform(image, self.channel, IDEAL, tac.bit_prices(IDEAL, image, share))
-        choice = self._budgets.at(share * image.stored_bits).choice.reshape(-1, image.planes)
-        starts = self.damage.starts
-        return ProtectionPlan(starts, image.tensor_starts, policy.group, policy.name, IDEAL.names, choice)
+            return tac.plan_uniform(image, self.channel, self.menu, self._prices(share))
+        starts, budget = image.group_starts(policy.group), share * image.stored_bits
+        if policy.name == "aware":
+            return tac.top_planes_plan(image, starts, self._aware.at(budget).choice, policy.group, policy.name)
+        choice = self._budgets.at(budget).choice.reshape(-1, image.planes)
+        return ProtectionPlan(starts, image.tensor_starts, policy.group, policy.name, self.menu.names, choice)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from qtaml_hw.accelerator.served import single_thread
 from qtaml_hw.reproduce.claims import paper_result
+from qtaml_hw.reproduce.compact import compact_result
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.theorems import reproduce_theorems
 from qtaml_hw.reproduce.trial import open_ledger
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress, silent
 
-NAMES = ("theorems", "paper")
+NAMES = ("theorems", "paper", "compact")
 
 
 def reproduce(
@@ -34,4 +35,6 @@ def reproduce(
     if name == "theorems":
         return reproduce_theorems(quick, progress)
     with single_thread(), open_ledger(store) as ledger:
+        if name == "compact":
+            return compact_result(quick, data, ledger, progress)
         return paper_result(quick, ledger, progress)

@@ -10,14 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.reproduce.paths import IDEAL
 from qtaml_hw.study.store import Record, ShardWriter, read_records
 from qtaml_hw.study.subject import Subject
-from qtaml_hw.tac import CorrectionKind, ProtectedImage
+from qtaml_hw.tac import CorrectionKind, Menu, ProtectedImage
 from qtaml_hw.weights import Codes
+
+AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3,))  # the fixed law knows no time
 
 
 @dataclass(eq=False)
@@ -60,7 +64,7 @@ class Trial:
     channel: FlipChannel
     seed: int
     ledger: Ledger
-    correction: CorrectionKind | str = "none"
+    correction: CorrectionKind = "none"
     facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -94,21 +98,25 @@ class Trial:
         key = (self.identity(plan), map_index)
         if key in self.ledger.found:
             return self.ledger.found[key]
-        correct = self._correct(plan, self._flips.read(plan, map_index))
+        correct = self._correct(plan, self._read(plan, map_index))
         described = {**self.facts, "protected_bits_fraction": plan.protected_bits_fraction, **(facts or {})}
         return self.ledger.keep(key, correct / self.subject.images, described)
+
+    def _read(self, plan: ProtectionPlan, map_index: int) -> list[Codes]:
+        """Codes as read: by mask under ideal protection, through the simulated memory where there are words."""
+        if all(e.kind in ("none", "ideal") for e in plan.entries):
+            return self._flips.read(plan, map_index)
+        image = self.subject.image
+        zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
+        chip = Memory(tuple(image.codes()), image.planes, plan, ArrayGeometry(), AT_ONCE, zero)
+        cells = FixedCells(self.channel.p01, self.channel.p10)
+        return list(chip.run(cells, seed=self.seed, map_index=map_index).read_out[-1])
 
     def _correct(self, plan: ProtectionPlan, codes: list[Codes]) -> int:
         subject = self.subject
         if self.correction == "none":
             weights = subject.image.decode(codes)
         else:
-            protected = ProtectedImage(subject.image, plan, self.channel, IDEAL)
-            weights = _decoder(protected, subject, self.correction).decode(codes)
+            protected = ProtectedImage(subject.image, plan, self.channel, Menu.of(plan.menu[1:]))
+            weights = protected.decoder(self.correction).decode(codes)
         return subject.served.correct(weights, subject.inputs, subject.labels)
-
-
-def _decoder(protected: ProtectedImage, subject: Subject, correction: str) -> Any:
-    if correction == "auto":
-        return protected.automatic(subject.importance, subject.calibration_outputs)
-    return protected.decoder(correction)  # type: ignore[arg-type]

@@ -1,7 +1,16 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Knapsack, solve
-from qtaml_hw.tac.correction import KINDS, Correction, CorrectionKind, corrected_noise, correction
+from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
+from qtaml_hw.tac.correction import (
+    FOLDING_KINDS,
+    KINDS,
+    Correction,
+    CorrectionKind,
+    channel_matrix,
+    corrected_noise,
+    correction,
+)
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.policies import (
@@ -17,12 +26,16 @@ from qtaml_hw.tac.policies import (
     predicted_distortion,
     random_importance,
 )
+from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio
 from qtaml_hw.tac.sensitivity import Sensitivity, jacobian_energy
+from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
 
 __all__ = [
+    "FOLDING_KINDS",
     "KINDS",
+    "MEASURES",
     "Allocation",
     "BudgetPath",
     "Correction",
@@ -33,24 +46,34 @@ __all__ = [
     "Menu",
     "Planned",
     "Prices",
+    "Probe",
     "ProtectedImage",
+    "Response",
     "SaturationRatio",
     "Sensitivity",
+    "SideInformation",
     "affine_drift",
     "bit_prices",
+    "channel_matrix",
+    "corrected_damage",
     "corrected_noise",
     "correction",
     "damage_model",
+    "ideal_path",
     "jacobian_energy",
     "knapsack",
     "magnitude_importance",
+    "measured_response",
     "parity_prices",
     "plan_by_damage",
     "plan_uniform",
     "predicted_distortion",
     "random_importance",
+    "refined_damage",
     "saturation_ratio",
+    "side_information",
     "solve",
     "symmetric_variance",
+    "top_planes_plan",
     "value_statistics",
 ]

@@ -1,7 +1,9 @@
 """Mean correction of drifted weights: what the accelerator decodes in place of the raw level.
 
 ``unbias`` is the paper's closed form, plane by plane: b^ = (b~ - p01) / (1 - p01 - p10): zero drift, more variance.
-``offset`` subtracts the layer's mean drift only, ``shrink`` is the linear MMSE gain (both ours, docs/theory.md).  Every
+``offset`` subtracts the layer's mean drift only, ``shrink`` is the linear MMSE gain, ``table`` the conditional mean of
+the stored value given the code read, under the layer's own histogram, and ``steps`` that mean to the resolution of the
+four top bits: sixteen offsets (all ours, docs/tac.md).  Every
 correction is a decode table of 2^B levels; where it is affine in the raw level it folds into the dequantisation scale
 and zero point and costs nothing at inference, else the table is needed and the result says so.
 """
@@ -18,8 +20,10 @@ from qtaml_hw.tac.statistics import value_statistics
 from qtaml_hw.weights import WeightFormat
 
 Array = NDArray[np.float64]
-CorrectionKind = Literal["none", "unbias", "offset", "shrink"]
-KINDS: tuple[CorrectionKind, ...] = ("none", "unbias", "offset", "shrink")
+CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
+KINDS: tuple[CorrectionKind, ...] = ("none", "unbias", "offset", "shrink", "steps", "table")
+FOLDING_KINDS: tuple[CorrectionKind, ...] = KINDS[:4]  # what "auto" chooses from: no kind that needs a table by nature
+STEPS = 16
 LEAST_GAIN = 0.05  # a plane that keeps less of its bit's deviation than this is replaced by its mean, not amplified
 
 
@@ -45,6 +49,9 @@ def correction(kind: CorrectionKind, form: WeightFormat, p01: Array, p10: Array,
     if kind == "unbias":
         return _unbias(form, p01, p10, histogram)
     share = histogram / histogram.sum()
+    if kind in ("table", "steps"):
+        segments = 1 << form.bits if kind == "table" else STEPS
+        return Correction(kind, _conditional_mean(form, channel_matrix(p01, p10), share, segments), False)
     statistics = value_statistics(form, p01, p10)
     drift = float(share @ (statistics.mean - plain))
     if kind == "offset":
@@ -66,11 +73,31 @@ def _unbias(form: WeightFormat, p01: Array, p10: Array, histogram: Array) -> Cor
     return Correction("unbias", estimate @ form.significance + form.offset, folds)
 
 
-def corrected_noise(form: WeightFormat, p01: Array, p10: Array, table: Array) -> tuple[Array, Array]:
-    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact enumeration)."""
-    transition = np.ones((1, 1))  # [stored code, read code] over the planes so far, LSB first
+def _conditional_mean(form: WeightFormat, transition: Array, share: Array, segments: int) -> Array:
+    """Plain value plus E[stored - plain | segment of the code read], ``segments`` runs of codes of equal top bits.
+
+    With as many segments as codes this is E[stored value | code read], which no decode table beats in mean squared
+    error.  Codes that are never read stay plain.
+    """
+    plain = form.decode_table
+    chance = (share @ transition).reshape(segments, -1).sum(axis=1)
+    error = ((share * plain) @ transition - plain * (share @ transition)).reshape(segments, -1).sum(axis=1)
+    offset = np.divide(error, chance, out=np.zeros_like(error), where=chance > 0.0)
+    corrected: Array = plain + np.repeat(offset, plain.size // segments)
+    return corrected
+
+
+def channel_matrix(p01: Array, p10: Array) -> Array:
+    """P(code read | code stored) [2^B, 2^B] of independent flips per plane, LSB first: exact for any format."""
+    transition = np.ones((1, 1))
     for up, down in zip(p01, p10, strict=True):
         transition = np.kron(np.array([[1.0 - up, up], [down, 1.0 - down]]), transition)
+    return transition
+
+
+def corrected_noise(form: WeightFormat, p01: Array, p10: Array, table: Array) -> tuple[Array, Array]:
+    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact enumeration)."""
+    transition = channel_matrix(p01, p10)
     mean = transition @ table
     spread = (table[None, :] - mean[:, None]) ** 2
     return mean - form.decode_table, np.sum(transition * spread, axis=1)

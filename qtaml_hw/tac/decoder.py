@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.tac.correction import KINDS, CorrectionKind, corrected_noise, correction
+from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
 from qtaml_hw.tac.policies import Menu
 from qtaml_hw.weights import Codes, StoredImage
 
@@ -114,7 +114,7 @@ class ProtectedImage:
         for i, t in enumerate(self.image.tensors):
             scale = t.weight_scale().astype(np.float64)
             worth = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]] * scale**2
-            candidates = [self.layer(i, kind) for kind in KINDS]
+            candidates = [self.layer(i, kind) for kind in FOLDING_KINDS]
             scores = []
             for candidate in candidates:
                 score = candidate.expected(candidate.variance, t.codes, worth)

@@ -1,0 +1,57 @@
+"""Allocation that knows the correction: what a group costs in distortion once its weights are decoded through a table.
+
+A conditional-mean table takes most of the damage of a flipped top bit away where the layer's weights are small against
+its peak, so the planes that are worth protecting change.  The table of a group depends on how many planes of it are
+protected; items are therefore whole groups, options their number k of protected top planes (ours, docs/tac.md).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.tac.allocation import BudgetPath
+from qtaml_hw.tac.correction import CorrectionKind, corrected_noise, correction
+from qtaml_hw.weights import GroupKind, StoredImage
+
+Array = NDArray[np.float64]
+
+
+def corrected_damage(
+    image: StoredImage, importance: Array, starts: NDArray[np.int64], channel: FlipChannel, kind: CorrectionKind
+) -> Array:
+    """Predicted distortion [G, B + 1] of every group with k = 0 .. B top planes error-free, after the correction.
+
+    ``importance`` [weights].  The second moment of every weight's corrected error counts (noise and its own bias); a
+    layer's table is made from the histogram of the whole layer.
+    """
+    planes = image.planes
+    left = np.zeros((starts.size - 1, planes + 1))
+    for i, tensor in enumerate(image.tensors):
+        begin, end = (int(x) for x in image.tensor_starts[i : i + 2])
+        first, last = np.searchsorted(starts, [begin, end])
+        worth = importance[begin:end] * tensor.weight_scale().astype(np.float64) ** 2
+        histogram = np.bincount(tensor.codes, minlength=1 << planes).astype(np.float64)
+        for k in range(planes):
+            guarded = channel.with_planes(range(planes - k, planes), 0.0, 0.0)
+            table = correction(kind, image.format, guarded.p01, guarded.p10, histogram).table
+            bias, variance = corrected_noise(image.format, guarded.p01, guarded.p10, table)
+            moment = (bias**2 + variance)[tensor.codes]
+            left[first:last, k] = np.add.reduceat(worth * moment, starts[first:last] - begin)
+    return left
+
+
+def ideal_path(left: Array, starts: NDArray[np.int64]) -> BudgetPath:
+    """The allocation over k error-free top planes per group, paid in protected bits."""
+    cost = np.diff(starts)[:, None] * np.arange(left.shape[1], dtype=np.float64)
+    return BudgetPath(left, cost)
+
+
+def top_planes_plan(
+    image: StoredImage, starts: NDArray[np.int64], planes: NDArray[np.uint8], kind: GroupKind, policy: str
+) -> ProtectionPlan:
+    """The plan that makes the given number of top planes [G] of every group error-free."""
+    choice = (np.arange(image.planes)[None, :] >= image.planes - planes[:, None].astype(np.int64)).astype(np.uint8)
+    return ProtectionPlan(starts, image.tensor_starts, kind, policy, ("none", "ideal"), choice)

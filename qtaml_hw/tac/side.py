@@ -1,0 +1,48 @@
+"""Side information: what has to be stored reliably beside the weights so that a plan and its correction can be read.
+
+Counted beside the protected bits, never inside them: the source paper's accounting has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.tac.correction import STEPS, CorrectionKind
+
+NUMBER_BITS = 16  # of one gain or offset
+LEVEL_BITS = 8  # of one table entry
+
+
+@dataclass(frozen=True)
+class SideInformation:
+    """``class_bits``: which pattern every group has, at ceil(log2(patterns)) each; ``correction_bits``: its numbers."""
+
+    class_bits: int
+    correction_bits: int
+    stored_bits: int
+
+    @property
+    def fraction(self) -> float:
+        """Over the stored data bits."""
+        return (self.class_bits + self.correction_bits) / self.stored_bits
+
+
+def side_information(plan: ProtectionPlan, kind: CorrectionKind) -> SideInformation:
+    """Of a plan under one correction: a pattern index per group, and numbers per (tensor, pattern) that occurs."""
+    per_pattern = {
+        "none": 0,
+        "unbias": 2 * NUMBER_BITS,
+        "offset": NUMBER_BITS,
+        "shrink": 2 * NUMBER_BITS,
+        "steps": STEPS * LEVEL_BITS,
+        "table": (1 << plan.planes) * LEVEL_BITS,
+    }[kind]
+    patterns = len(np.unique(plan.choice, axis=0))
+    per_tensor = [
+        len(np.unique(plan.choice[first:last], axis=0)) for first, last in map(plan.tensor_groups, range(plan.tensors))
+    ]
+    index_bits = int(np.ceil(np.log2(patterns))) if patterns > 1 else 0
+    return SideInformation(plan.groups * index_bits, per_pattern * sum(per_tensor), plan.stored_bits)
