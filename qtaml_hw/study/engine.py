@@ -16,7 +16,7 @@ from qtaml_hw.accelerator.interval import narrow_enough
 from qtaml_hw.accelerator.served import single_thread
 from qtaml_hw.config import Point, Study
 from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.point import identity_of, prepare, run_maps
+from qtaml_hw.study.point import axes_shown, identity_of, prepare, run_maps
 from qtaml_hw.study.progress import Progress, silent
 from qtaml_hw.study.store import Record, ShardWriter, StoreError, read_records
 from qtaml_hw.study.subject import Workshop
@@ -74,7 +74,7 @@ def failure(point: Point, number: int, workshop: Workshop, error: Exception) -> 
     except InputError:
         identity = point.study.identity()[:32]
     reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    axes = {path: str(value) for path, value in point.values.items()}
+    axes = axes_shown(point)
     return {
         "identity": identity,
         "map_index": FAILED_MAP,

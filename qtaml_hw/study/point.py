@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from qtaml_hw import memory
 from qtaml_hw.accelerator.interval import narrow_enough
@@ -105,8 +106,8 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "study": study.label,
         "label": point.label,
         "point": number,
-        "axes": {path: str(value) for path, value in point.values.items()},
-        "axes_si": {path: _si(study, path, value) for path, value in point.values.items()},
+        "axes": axes_shown(point),
+        "axes_si": _axes_si(point),
         **_study_facts(study, subject),
         **cell.facts,
         **_protection_facts(study, subject, protection),
@@ -181,19 +182,38 @@ def chip_of(
         inferences_per_s=study.accelerator.inferences_per_second,
         layer_time_s=layer_time_s,
     )
-    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule)
+    zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
+    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule, zero)
 
 
-def _si(study: Study, path: str, shown: Any) -> Any:
-    """The SI value behind an axis, found at its path in the study; the shown text where there is no number."""
+def axes_shown(point: Point) -> dict[str, str]:
+    """The point's values on the sweep's axes, as a person writes them."""
+    return {
+        path: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for path, value in point.values.items()
+    }
+
+
+def _axes_si(point: Point) -> dict[str, float | str]:
+    """The number in SI behind every axis; the shown text where there is none."""
+    shown = axes_shown(point)
+    numbers = {path: _attribute(point.study, path) for path in shown}
+    return {
+        path: value if isinstance(value, int | float) and not isinstance(value, bool) else shown[path]
+        for path, value in numbers.items()
+    }
+
+
+def _attribute(study: Study, path: str) -> Any:
+    """The value at a path of the file, whose names are aliases of attributes; None where there is none."""
     node: Any = study
     for step in path.split("."):
-        fields = type(node).model_fields
+        fields = getattr(type(node), "model_fields", {})
         name = next((n for n, f in fields.items() if step in (n, f.alias)), None)
         if name is None:
-            return str(shown)
+            return None
         node = getattr(node, name)
-    return node if isinstance(node, int | float | str) else json.loads(json.dumps(node, default=str))
+    return node
 
 
 def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.report import write_report
 from qtaml_hw.study.engine import run_points
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.point import axes_shown
 from qtaml_hw.study.progress import Progress, silent
 from qtaml_hw.study.questions import ecc_table
 from qtaml_hw.study.results import Result, SweepResult, WhatIf
@@ -79,7 +80,7 @@ def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSu
     found = []
     for number, (point, group) in enumerate(zip(points, records, strict=True)):
         (summary,) = summarise(group)
-        axes = {path: str(value) for path, value in point.values.items()}
+        axes = axes_shown(point)
         found.append(replace(summary, facts={**summary.facts, "label": point.label, "point": number, "axes": axes}))
     return found
 
