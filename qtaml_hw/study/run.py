@@ -90,12 +90,15 @@ def _report(study: Study, folder: Path | None, command: str) -> Path | None:
     if folder is None:
         return None
     parameters = [
-        {"path": path, "value": origin.text, "origin": origin.kind, "source": origin.source}
+        {"path": path, "value": origin.text, "origin": origin.kind, "source": origin.citation or origin.source}
         for path, origin in study.provenance.items()
     ]
-    content = {"study": study.label, "command": command, "parameters": parameters}
+    citations = sorted({origin.citation for origin in study.provenance.values() if origin.citation})
+    content = {"study": study.label, "command": command, "parameters": parameters, "citations": citations}
     _write_atomically(folder / "parameters.json", json.dumps(content, indent=1))
     _write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study)]))
+    if Path(study.file).is_file():
+        _write_atomically(folder / "study.yaml", Path(study.file).read_text(encoding="utf-8-sig"))
     files = write_report(folder, title=study.label)
     return next((f for f in files if f.suffix == ".html"), None)
 
