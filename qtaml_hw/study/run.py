@@ -21,6 +21,9 @@ from qtaml_hw.study.store import Record, StoreError
 from qtaml_hw.study.summary import PointSummary, summarise
 
 
+ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
+
+
 def run(
     study: Study, *, store: str | Path | None = None, progress: Progress = silent, command: str = "", label: str = ""
 ) -> Result:
@@ -96,7 +99,7 @@ def _report(study: Study, folder: Path | None, command: str) -> Path | None:
     citations = sorted({origin.citation for origin in study.provenance.values() if origin.citation})
     content = {"study": study.label, "command": command, "parameters": parameters, "citations": citations}
     _write_atomically(folder / "parameters.json", json.dumps(content, indent=1))
-    _write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study)]))
+    _write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study, p=ECC_TABLE_P)]))
     if Path(study.file).is_file():
         _write_atomically(folder / "study.yaml", Path(study.file).read_text(encoding="utf-8-sig"))
     files = write_report(folder, title=study.label)
@@ -108,6 +111,7 @@ def _write_atomically(path: Path, text: str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+        os.chmod(name, 0o644)  # mkstemp makes private files; results are for colleagues too
         os.replace(name, path)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
