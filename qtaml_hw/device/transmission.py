@@ -62,8 +62,9 @@ def _log_wkb_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
     root_start, root_end = np.sqrt(start), np.sqrt(end)
     total = root_start + root_end
     through = (start + root_start * root_end + end) / np.where(total > 0.0, total, 1.0)
-    triangle = start * root_start / np.where(layer.drop_ev > 0.0, layer.drop_ev, 1.0)
-    mean = np.where((end > 0.0) | (layer.drop_ev <= 0.0), through, triangle)
+    trapezoid = (end > 0.0) | (layer.drop_ev <= 0.0)
+    triangle = start * root_start / np.where(trapezoid, 1.0, layer.drop_ev)
+    mean = np.where(trapezoid, through, triangle)
     return np.asarray(-4.0 / 3.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * mean)
 
 
