@@ -20,7 +20,6 @@ from qtaml_hw.study.results import Result, SweepResult, WhatIf
 from qtaml_hw.study.store import Record, StoreError
 from qtaml_hw.study.summary import PointSummary, summarise
 
-
 ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
 
 
