@@ -1,27 +1,28 @@
-"""Points to records: in this process or in several, resumable, the same records whatever the number of workers."""
+"""Points to records: in this process, in several, or on a cluster; resumable, the same records wherever they are made.
+
+What a store already answers is handed back without loading a network, or anything heavier than numpy.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.queues import Queue
 from pathlib import Path
-from queue import Empty
+from typing import TYPE_CHECKING
 
 from qtaml_hw.accelerator.interval import narrow_enough
-from qtaml_hw.accelerator.served import single_thread
 from qtaml_hw.config import Point, Study
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.point import axes_shown, identity_of, prepare, run_maps
+from qtaml_hw.study.identity import DigestBook, identity_of
 from qtaml_hw.study.progress import Progress, silent
-from qtaml_hw.study.store import Record, ShardWriter, StoreError, read_records
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.store import Record, ShardWriter, read_records
 
-FAILED_MAP = -1
+if TYPE_CHECKING:
+    from qtaml_hw.study.evaluation import Task
+    from qtaml_hw.study.subject import Workshop
+
+Finished = dict[str, dict[int, Record]]
+Results = dict[int, list[Record]]
 
 
 @dataclass(eq=False)
@@ -35,89 +36,106 @@ class Memory:
         self.records.append(record)
 
 
-def finished_maps(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
+@dataclass(frozen=True)
+class Workers:
+    """Where points are evaluated: ``jobs`` processes of this machine, or a cluster (see ``study.cluster``)."""
+
+    jobs: int = 1
+    cluster: str | None = None
+
+
+def finished_maps(records: Iterable[Record]) -> Finished:
     """Records by identity and map index, failures left out (they are tried again)."""
-    found: dict[str, dict[int, Record]] = {}
+    found: Finished = {}
     for record in records:
         if int(record["map_index"]) >= 0:
             found.setdefault(str(record["identity"]), {})[int(record["map_index"])] = record
     return found
 
 
-def enough(study: Study, done: dict[int, Record]) -> bool:
-    """Whether maps 0, 1, 2 ... that are there already satisfy the stopping rule."""
-    maps, accuracies = study.evaluate.maps, []
-    for index in range(len(done)):
-        if index not in done:
-            return False
-        accuracies.append(float(done[index]["accuracy"]))
-        if narrow_enough(accuracies, maps.min, maps.max, maps.ci95_halfwidth):
-            return True
-    return False
-
-
-def evaluate(
-    point: Point, number: int, workshop: Workshop, finished: dict[str, dict[int, Record]], sink: ShardWriter | Memory
-) -> list[Record]:
-    """All records of one point; new ones go to ``sink`` as they are made."""
-    identity = identity_of(point.study, workshop.subject(point.study))
-    done = finished.get(identity, {})
-    if enough(point.study, done):
-        return [done[i] for i in sorted(done)]
-    return list(run_maps(prepare(point, number, workshop), done, sink.append))
-
-
-def failure(point: Point, number: int, workshop: Workshop, error: Exception) -> Record:
-    """The record of a point that could not be evaluated; another run tries it again."""
-    try:
-        identity = identity_of(point.study, workshop.subject(point.study))
-    except InputError:
-        identity = point.study.identity()[:32]
-    reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    axes = axes_shown(point)
-    return {
-        "identity": identity,
-        "map_index": FAILED_MAP,
-        "study": point.study.label,
-        "label": point.label,
-        "point": number,
-        "axes": axes,
-        "error": reason,
-    }
-
-
-def _safely(
-    point: Point, number: int, workshop: Workshop, finished: dict[str, dict[int, Record]], sink: ShardWriter | Memory
-) -> list[Record]:
-    """As ``evaluate``, with any failure of this point as its record: the other points go on."""
-    try:
-        return evaluate(point, number, workshop, finished, sink)
-    except StoreError:
-        raise
-    except Exception as error:  # whatever goes wrong in one point is recorded, and must not cost the others
-        record = failure(point, number, workshop, error)
-        sink.append(record)
-        return [record]
+def settled(study: Study, done: dict[int, Record]) -> list[Record] | None:
+    """The maps 0, 1, 2 ... that satisfy the stopping rule; None while it takes more of them."""
+    maps, found = study.evaluate.maps, list[Record]()
+    accuracies: list[float] = []
+    while not narrow_enough(accuracies, maps.min, maps.max, maps.ci95_halfwidth):
+        record = done.get(len(found))
+        if record is None:
+            return None
+        found.append(record)
+        accuracies.append(float(record["accuracy"]))
+    return found
 
 
 def run_points(
-    points: list[Point], folder: Path | None, *, jobs: int = 1, progress: Progress = silent
+    points: list[Point], folder: Path | None, *, workers: Workers | None = None, progress: Progress = silent
 ) -> list[list[Record]]:
     """Records of every point, in point order; resumes from the store in ``folder`` when one is given.
 
-    Raises StoreError when the folder cannot be used, InputError when a worker process dies.
+    Raises StoreError when the folder cannot be used, InputError when a worker process dies or a cluster cannot be used.
     """
     finished = finished_maps(read_records(folder)) if folder is not None and folder.exists() else {}
-    workshop = Workshop(progress)
-    if jobs > 1 and folder is not None and len(points) > 1:
-        workshop.subject(points[0].study)  # trained once, here, before the workers read it from the cache
-        return _in_processes(points, folder, finished, min(jobs, len(points)), progress)
-    results = []
-    with single_thread(), _sink(folder) as sink:
-        for number, point in enumerate(points):
-            progress(number, len(points), point.label)
-            results.append(_safely(point, number, workshop, finished, sink))
+    book, results = DigestBook(folder), Results()
+    for number, point in enumerate(points):
+        digest = book.find(point.study)
+        if digest is None:
+            continue
+        known = settled(point.study, finished.get(identity_of(point.study, digest), {}))
+        if known is not None:
+            results[number] = known
+    if len(results) < len(points):
+        with _sink(folder) as sink:
+            results |= _evaluated(points, results, finished, sink, _Setting(book, workers or Workers(), progress))
     progress(len(points), len(points), "done")
+    return [results[number] for number in range(len(points))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    book: DigestBook
+    workers: Workers
+    progress: Progress
+
+
+def _evaluated(
+    points: list[Point], known: Results, finished: Finished, sink: ShardWriter | Memory, setting: _Setting
+) -> Results:
+    """Records of the points that are not known yet."""
+    from qtaml_hw.study.evaluation import Task, identify
+    from qtaml_hw.study.subject import Workshop
+
+    workshop, results, tasks = Workshop(setting.progress), Results(), list[Task]()
+    for number, point in enumerate(points):
+        if number in known:
+            continue
+        identity = identify(point.study, setting.book, workshop)
+        done = finished.get(identity, {})
+        records = settled(point.study, done)
+        if records is None:
+            tasks.append(Task(number, point, identity, done))
+        else:
+            results[number] = records
+    if not tasks:
+        return results
+    if setting.workers.cluster is not None:
+        from qtaml_hw.study.cluster import on_cluster
+
+        return results | on_cluster(tasks, setting.workers, sink.append, setting.progress)
+    if setting.workers.jobs > 1 and len(tasks) > 1 and isinstance(sink, ShardWriter):
+        from qtaml_hw.study.processes import in_processes
+
+        return results | in_processes(tasks, setting.workers.jobs, sink, workshop, setting.progress)
+    return results | _here(tasks, sink, workshop, setting.progress)
+
+
+def _here(tasks: list[Task], sink: ShardWriter | Memory, workshop: Workshop, progress: Progress) -> Results:
+    from qtaml_hw.accelerator.served import single_thread
+    from qtaml_hw.study.evaluation import evaluate
+
+    results = Results()
+    with single_thread():
+        for task in tasks:
+            progress(len(results), len(tasks), task.point.label)
+            results[task.number] = evaluate(task, workshop, sink.append)
     return results
 
 
@@ -129,63 +147,3 @@ def _sink(folder: Path | None) -> Iterator[ShardWriter | Memory]:
         return
     with ShardWriter(folder) as shard:
         yield shard
-
-
-def _in_processes(
-    points: list[Point], folder: Path, finished: dict[str, dict[int, Record]], jobs: int, progress: Progress
-) -> list[list[Record]]:
-    context = multiprocessing.get_context("spawn")
-    tasks: Queue[tuple[int, Point] | None] = context.Queue()
-    answers: Queue[tuple[int, list[Record]] | str] = context.Queue()
-    for task in [*enumerate(points), *[None] * jobs]:
-        tasks.put(task)
-    workers = [
-        context.Process(target=_worker, args=(folder, finished, tasks, answers), daemon=True) for _ in range(jobs)
-    ]
-    results: dict[int, list[Record]] = {}
-    try:
-        for worker in workers:
-            worker.start()
-        while len(results) < len(points):
-            try:
-                answer = answers.get(timeout=1.0)
-            except Empty:
-                if any(w.exitcode not in (None, 0) for w in workers):
-                    raise InputError(
-                        "a worker process died; finished maps are kept, run the same command again to continue"
-                    ) from None
-                continue
-            if isinstance(answer, str):
-                raise StoreError(answer)
-            results[answer[0]] = answer[1]
-            progress(len(results), len(points), points[answer[0]].label)
-        for worker in workers:
-            worker.join()
-    finally:
-        for worker in workers:
-            worker.terminate()
-    return [results[number] for number in range(len(points))]
-
-
-def _worker(
-    folder: Path,
-    finished: dict[str, dict[int, Record]],
-    tasks: Queue[tuple[int, Point] | None],
-    answers: Queue[tuple[int, list[Record]] | str],
-) -> None:
-    """Take points until there are none; stop when the parent is gone, so that nothing runs on unseen."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it ends its workers
-    parent, workshop = os.getppid(), Workshop()
-    try:
-        with single_thread(), ShardWriter(folder) as sink:
-            while os.getppid() == parent:
-                try:
-                    task = tasks.get(timeout=1.0)
-                except Empty:
-                    continue
-                if task is None:
-                    return
-                number, point = task
-                answers.put((number, _safely(point, number, workshop, finished, sink)))
-    except StoreError as error:
-        answers.put(str(error))

@@ -60,18 +60,19 @@ def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
     predicted = rho = None
     if subject.calibration is not None:
         predicted = tac.predicted_distortion(subject.damage(plan.group_kind), channel, plan, menu)
-        rho = _rho_star(study, subject, plan, channel, menu)
+        rho = _rho_star(study, subject, plan, channel, menu, predicted)
     return Protection(plan, channel, decoder, kind, value, predicted, predicted if lower is None else lower, rho)
 
 
 def _rho_star(
-    study: Study, subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu
+    study: Study, subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu, predicted: float
 ) -> float | None:
-    """Predicted overhead of Uniform-MSP over that of TAC, at the distortion Uniform-MSP leaves for this plan's bits."""
+    """Predicted overhead of Uniform-MSP over that of TAC, at the distortion that this plan leaves."""
     if plan.protected_bits == 0:
         return None
     allocated, layers = subject.damage(study.protection.group), subject.damage("layer")
-    return tac.saturation_ratio(allocated, layers, channel, menu, plan.protected_bits_fraction).rho_star
+    found = tac.saturation_ratio_at(allocated, layers, channel, menu, predicted)
+    return None if found is None else found.rho_star
 
 
 def _prices(study: Study, subject: Subject, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,15 @@ import numpy as np
 
 from qtaml_hw import memory
 from qtaml_hw.accelerator.interval import narrow_enough
-from qtaml_hw.accelerator.layers import LayerCost, layer_costs
+from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Point, Study
 from qtaml_hw.ecc import MenuEntry, ProtectionPlan
+from qtaml_hw.study.axes import axes_shown, axes_si
 from qtaml_hw.study.cell import CellView, array_cell, view_cell
 from qtaml_hw.study.cost import cost_temperature_k, point_cost
 from qtaml_hw.study.doctor import versions
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.identity import identity_of
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
@@ -79,11 +80,6 @@ def check(record: Record) -> None:
             raise ArithmeticError(f"{name} = {record[name]!r} lies outside [{low:g}, {high:g}]; the record is not kept")
 
 
-def identity_of(study: Study, subject: Subject) -> str:
-    """The result's identity: resolved values, results version, and digests of the weights and the data."""
-    return hashlib.sha256(f"{study.identity()}+{subject.digest}".encode()).hexdigest()[:32]
-
-
 def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
     """Load the network, age the cell, plan the protection, price it.
 
@@ -94,20 +90,20 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
     try:
         cell = view_cell(study, subject.image.planes)
         protection = protect(study, subject, cell.channel)
-        layers = _layers(study, subject)
+        layers = subject.layers(study.accelerator)
         chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
         costs = point_cost(study, protection.plan, layers)
         busy = chip.log.bank_busy_s.max() / chip.schedule.horizon_s
     except ValueError as error:
         raise InputError(f"{point.label}: {error}") from error
-    identity = identity_of(study, subject)
+    identity = identity_of(study, subject.digest)
     facts = {
         "identity": identity,
         "study": study.label,
         "label": point.label,
         "point": number,
         "axes": axes_shown(point),
-        "axes_si": _axes_si(point),
+        "axes_si": axes_si(point),
         **_study_facts(study, subject),
         **cell.facts,
         **_protection_facts(study, subject, protection),
@@ -117,7 +113,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "clean_accuracy": subject.clean_correct / subject.images,
         "quantised_accuracy": subject.quantised_correct / subject.images,
         "warnings": [*cell.warnings, *_quiet_warnings(study, protection)],
-        "versions": versions(),
+        "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
 
@@ -137,12 +133,6 @@ def run_maps(design: DesignPoint, done: dict[int, Record], emit: Callable[[Recor
             emit(record)
         accuracies.append(float(record["accuracy"]))
         yield record
-
-
-def _layers(study: Study, subject: Subject) -> tuple[LayerCost, ...]:
-    accelerator = study.accelerator
-    shape = tuple(subject.inputs.shape[1:])
-    return layer_costs(subject.served.module, shape, accelerator.rows, accelerator.columns, accelerator.dataflow)
 
 
 def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
@@ -184,36 +174,6 @@ def chip_of(
     )
     zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
     return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule, zero)
-
-
-def axes_shown(point: Point) -> dict[str, str]:
-    """The point's values on the sweep's axes, as a person writes them."""
-    return {
-        path: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        for path, value in point.values.items()
-    }
-
-
-def _axes_si(point: Point) -> dict[str, float | str]:
-    """The number in SI behind every axis; the shown text where there is none."""
-    shown = axes_shown(point)
-    numbers = {path: _attribute(point.study, path) for path in shown}
-    return {
-        path: value if isinstance(value, int | float) and not isinstance(value, bool) else shown[path]
-        for path, value in numbers.items()
-    }
-
-
-def _attribute(study: Study, path: str) -> Any:
-    """The value at a path of the file, whose names are aliases of attributes; None where there is none."""
-    node: Any = study
-    for step in path.split("."):
-        fields = getattr(type(node), "model_fields", {})
-        name = next((n for n, f in fields.items() if step in (n, f.alias)), None)
-        if name is None:
-            return None
-        node = getattr(node, name)
-    return node
 
 
 def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qtaml_hw import tac
+from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
+from qtaml_hw.config.sections import AcceleratorSection
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
 from qtaml_hw.weights import GroupKind, StoredImage, WeightFormat, quantise
@@ -37,6 +39,7 @@ class Subject:
     classes: int
     digest: str
     _damage: dict[GroupKind, tac.DamageModel] = field(default_factory=dict, init=False, repr=False)
+    _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def images(self) -> int:
@@ -76,6 +79,13 @@ class Subject:
         if kind not in self._damage:
             self._damage[kind] = tac.damage_model(self.image, self.importance, self.image.group_starts(kind))
         return self._damage[kind]
+
+    def layers(self, accelerator: AcceleratorSection) -> tuple[LayerCost, ...]:
+        """The GEMMs of one inference and what each costs on the array, counted once per array."""
+        key = (accelerator.rows, accelerator.columns, accelerator.dataflow)
+        if key not in self._layers:
+            self._layers[key] = layer_costs(self.served.module, tuple(self.inputs.shape[1:]), *key)
+        return self._layers[key]
 
     def calibration_outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
         """Outputs on the calibration inputs, for the choice of corrections.

@@ -13,6 +13,8 @@ from qtaml_hw.tac.correction import (
 )
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
+from qtaml_hw.tac.difference import PlanDifference, load_plan, plan_difference, save_plan
+from qtaml_hw.tac.exact import solve_exactly
 from qtaml_hw.tac.policies import (
     Menu,
     Planned,
@@ -27,8 +29,9 @@ from qtaml_hw.tac.policies import (
     random_importance,
 )
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
-from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio
-from qtaml_hw.tac.sensitivity import Sensitivity, jacobian_energy
+from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
+from qtaml_hw.tac.scores import SCORES, Calibration, importance
+from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
 
@@ -36,14 +39,17 @@ __all__ = [
     "FOLDING_KINDS",
     "KINDS",
     "MEASURES",
+    "SCORES",
     "Allocation",
     "BudgetPath",
+    "Calibration",
     "Correction",
     "CorrectionKind",
     "DamageModel",
     "ImageDecoder",
     "Knapsack",
     "Menu",
+    "PlanDifference",
     "Planned",
     "Prices",
     "Probe",
@@ -52,6 +58,7 @@ __all__ = [
     "SaturationRatio",
     "Sensitivity",
     "SideInformation",
+    "Stopping",
     "affine_drift",
     "bit_prices",
     "channel_matrix",
@@ -60,19 +67,25 @@ __all__ = [
     "correction",
     "damage_model",
     "ideal_path",
+    "importance",
     "jacobian_energy",
     "knapsack",
+    "load_plan",
     "magnitude_importance",
     "measured_response",
     "parity_prices",
     "plan_by_damage",
+    "plan_difference",
     "plan_uniform",
     "predicted_distortion",
     "random_importance",
     "refined_damage",
     "saturation_ratio",
+    "saturation_ratio_at",
+    "save_plan",
     "side_information",
     "solve",
+    "solve_exactly",
     "symmetric_variance",
     "top_planes_plan",
     "value_statistics",

@@ -51,13 +51,32 @@ def saturation_ratio(
         raise ValueError(f"an overhead is a share of the stored bits in [0, 1], got {uniform_overhead}")
     share, left = _uniform_curve(layers, channel, menu, option)
     target = float(np.interp(uniform_overhead, share, left))
-    cost, remaining = _allocated_curve(allocated, channel, menu, option)
-    if target >= remaining[0]:
-        return SaturationRatio(target, uniform_overhead, 0.0)
-    if target <= remaining[-1]:
-        return SaturationRatio(target, uniform_overhead, float(cost[-1]))
-    needed = brentq(lambda x: float(np.interp(x, cost, remaining)) - target, 0.0, float(cost[-1]), xtol=1e-12)
-    return SaturationRatio(target, uniform_overhead, float(needed))
+    return SaturationRatio(target, uniform_overhead, _allocated_overhead(allocated, channel, menu, option, target))
+
+
+def saturation_ratio_at(
+    allocated: DamageModel, layers: DamageModel, channel: FlipChannel, menu: Menu, distortion: float, option: int = 1
+) -> SaturationRatio | None:
+    """rho* at a tolerated distortion: what Uniform-MSP and the allocation each need to come down to it.
+
+    None where Uniform-MSP cannot reach it: a menu option that hurts, or less distortion than full protection leaves.
+    """
+    share, left = _uniform_curve(layers, channel, menu, option)
+    if np.any(np.diff(left) > 0.0) or distortion < left[-1]:
+        return None
+    uniform = float(np.interp(distortion, left[::-1], share[::-1]))
+    needed = _allocated_overhead(allocated, channel, menu, option, distortion)
+    return SaturationRatio(distortion, uniform, needed) if needed > 0.0 else None
+
+
+def _allocated_overhead(damage: DamageModel, channel: FlipChannel, menu: Menu, option: int, distortion: float) -> float:
+    """Overhead at which the allocated curve comes down to a distortion; its end where it never does."""
+    cost, left = _allocated_curve(damage, channel, menu, option)
+    if distortion >= left[0]:
+        return 0.0
+    if distortion <= left[-1]:
+        return float(cost[-1])
+    return float(brentq(lambda x: float(np.interp(x, cost, left)) - distortion, 0.0, float(cost[-1]), xtol=1e-12))
 
 
 def _saving(damage: DamageModel, channel: FlipChannel, menu: Menu, option: int) -> tuple[np.ndarray, np.ndarray]:

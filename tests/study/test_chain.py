@@ -182,3 +182,15 @@ def test_a_users_module_is_corrupted_and_restored(small: Study, workshop: Worksh
     ):
         pass
     assert all(torch.equal(p, before[name]) for name, p in module.state_dict().items())
+
+
+def test_rho_star_compares_both_policies_at_the_plans_own_distortion(small: Study, workshop: Workshop) -> None:
+    found = {}
+    for policy in ("uniform", "tac"):
+        changes = {"protection.policy": policy, "protection.budget": {"bits": "25 %"}, **FIXED}
+        found[policy] = prepare(Point(policy, {}, small.with_(changes)), 0, workshop).facts
+    assert found["uniform"]["rho_star"] > 1.0
+    assert found["tac"]["rho_star"] > 1.0
+    hurting = {"protection.policy": "uniform", "protection.planes": 2, "protection.menu": ["secded-72-64"]}
+    facts = prepare(Point("hurts", {}, small.with_({**hurting, **FIXED, "flips.p": 0.1})), 0, workshop).facts
+    assert facts["rho_star"] is None

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.engine import enough, finished_maps, run_points
+from qtaml_hw.study.engine import finished_maps, run_points, settled
+from qtaml_hw.study.identity import DigestBook
 from qtaml_hw.study.store import ShardWriter, read_records
 from tests.study.conftest import TEXT
 
@@ -48,20 +49,45 @@ def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
     assert records(broken) == records(whole)
 
 
-def test_a_finished_sweep_is_read_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_sweep_is_read_not_run(tmp_path: Path) -> None:
     study = parse_study(TEXT, name="x")
     points = list(study.points())
     first = run_points(points, tmp_path)
-    monkeypatch.setattr("qtaml_hw.study.engine.prepare", None)
-    assert run_points(points, tmp_path) == first
+    (tmp_path / "study.yaml").write_text(TEXT, encoding="utf-8")
+    code = f"""
+import json, sys
+from pathlib import Path
+from qtaml_hw.config import load_study
+from qtaml_hw.study.engine import run_points
+records = run_points(list(load_study({str(tmp_path / "study.yaml")!r}).points()), Path({str(tmp_path)!r}))
+print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib") if m in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120, text=True)
+    assert json.loads(done.stdout) == [json.loads(json.dumps(first)), []]
 
 
-def test_a_gap_in_the_maps_is_not_enough() -> None:
+def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
+    study, weights = parse_study(TEXT, name="x"), tmp_path / "weights"
+    weights.write_bytes(b"1")
+    book = DigestBook(tmp_path)
+    book.keep(study, "digest", [weights])
+    assert DigestBook(tmp_path).find(study) == "digest"
+    weights.write_bytes(b"22")
+    assert DigestBook(tmp_path).find(study) is None
+    assert DigestBook(tmp_path).find(study.with_({"network.name": "digits-mlp"})) is None
+    book.keep(study, "own code", None)
+    assert book.find(study) == "own code"
+    for damaged in (b"", b"[]", b'{"a": 3}', b"\xff"):
+        (tmp_path / "digests.json").write_bytes(damaged)
+        assert DigestBook(tmp_path).find(study) is None
+
+
+def test_a_gap_in_the_maps_settles_nothing() -> None:
     study = parse_study(TEXT, name="x")
     record = {"accuracy": 0.5}
-    assert enough(study, {0: record, 1: record})
-    assert not enough(study, {0: record})
-    assert not enough(study, {0: record, 2: record})
+    assert settled(study, {0: record, 1: record, 2: record}) == [record, record]
+    assert settled(study, {0: record}) is None
+    assert settled(study, {0: record, 2: record}) is None
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
