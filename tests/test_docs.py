@@ -1,0 +1,183 @@
+"""The documentation is true: marked examples run, links lead somewhere, the import table holds, no page names a machine.
+
+A block of Python or console text carries a comment in the line above it: ``<!-- runnable -->``, ``<!-- runnable: as
+shown -->`` (every printed line is shown truly), ``<!-- runnable: exit 2 -->``, or ``<!-- not run: why -->``.  A block
+under ``<!-- file: NAME -->`` is written to NAME before what follows runs.  Blocks of a page share a folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from qtaml_hw import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)])
+EXAMPLES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block, its language and the comment above it."""
+
+    mark: str
+    kind: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [Block(m["mark"] or "", m["kind"], m["text"]) for m in found]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=named)
+def test_every_example_says_whether_it_is_run(page: Path) -> None:
+    for block in blocks(page):
+        if block.kind in ("python", "console"):
+            assert re.match(r"runnable|not run: \w+|file: \S+", block.mark), block.text
+
+
+def _python(text: str) -> None:
+    exec(compile(text, "example", "exec"), {"__name__": "example"})
+
+
+def _console(block: Block, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = 2 if "exit 2" in block.mark else 0
+    for line in block.text.splitlines():
+        if line.startswith("$ qtaml-hw "):
+            monkeypatch.setattr(sys, "argv", shlex.split(line[2:]))
+            with pytest.raises(SystemExit) as stopped:
+                cli.main()
+            assert (stopped.value.code or 0) == wanted, line
+    printed = capsys.readouterr()
+    if "as shown" in block.mark:
+        seen = {" ".join(line.split()) for line in (printed.out + printed.err).splitlines()}
+        shown = {" ".join(line.split()) for line in block.text.splitlines() if not line.startswith("$ ")}
+        assert shown <= seen
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=named)
+def test_marked_examples_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    for block in blocks(page):
+        if block.mark.startswith("file: "):
+            (tmp_path / block.mark.removeprefix("file: ")).write_text(block.text, encoding="utf-8")
+        elif block.mark.startswith("runnable") and block.kind == "python":
+            _python(block.text)
+        elif block.mark.startswith("runnable"):
+            _console(block, monkeypatch, capsys)
+
+
+def test_the_shown_studies_are_valid(tmp_path: Path) -> None:
+    from qtaml_hw.config import parse_study
+
+    for page in EXAMPLES:
+        for block in blocks(page):
+            if block.kind == "yaml" and block.mark.startswith("file: "):
+                assert parse_study(block.text, name=block.mark).points()
+
+
+def anchors(page: Path) -> set[str]:
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
+    return slugs | set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_resolve(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), f"{page.name}: {target}"
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(there), f"{page.name}: {target}"
+
+
+def test_sections_that_docstrings_name_exist() -> None:
+    """ "docs/theory.md, mean drift and variance" means sections that begin with these words."""
+    text = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    titles = [t.lower() for t in re.findall(r"^## \d+\. (.+)$", text, re.MULTILINE)]
+    for file in (ROOT / "qtaml_hw").rglob("*.py"):
+        source = " ".join(file.read_text(encoding="utf-8").split())
+        for cited in re.findall(r"docs/theory\.md, ([a-z ]+?)[).;:]", source):
+            for name in cited.split(" and "):
+                assert any(title.startswith(name) for title in titles), f"{file.name}: {name}"
+        for page in re.findall(r"docs/([\w/-]+\.md)", source):
+            assert (ROOT / "docs" / page).exists(), f"{file.name}: docs/{page}"
+
+
+def imported_parts(folder: Path) -> set[str]:
+    """Top-level parts of the package that a part imports, at any depth of its code."""
+    found: set[str] = set()
+    for file in folder.rglob("*.py") if folder.is_dir() else [folder]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "qtaml_hw":
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qtaml_hw."):
+                found.add(str(node.module).split(".")[1])
+            elif isinstance(node, ast.Import):
+                found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("qtaml_hw.")}
+    return found - {folder.stem}
+
+
+def test_the_import_table_of_the_design_page_holds() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text[text.index("| package | imports |") : text.index("The table is a test")]
+    package = ROOT / "qtaml_hw"
+    rows = 0
+    for left, right in re.findall(r"^\| (`.+?) \| (.+?) \|$", table, re.MULTILINE):
+        allowed = set(re.findall(r"`(\w+)`", right))
+        for part in re.findall(r"`(\w+)`", left):
+            if part in ("cli", "__init__"):
+                continue
+            folder = package / part if (package / part).is_dir() else package / f"{part}.py"
+            assert imported_parts(folder) <= allowed, part
+            rows += 1
+    assert rows >= 15
+
+
+def test_no_tracked_file_names_this_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    homes = [
+        re.escape(str(Path.home())) + "/",
+        "/" + "work/",
+        "/" + "tmp/[a-z]",
+        "/" + "home/[a-z]",
+        "/" + "Users/[a-z]",
+    ]
+    places = re.compile("|".join(rf"(?<![\w.}}/]){home}" for home in homes))
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        path = ROOT / name
+        if path.is_file() and path.suffix not in (".png",):
+            hit = places.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert hit is None, f"{name}: {hit}"
+
+
+def test_pictures_are_small() -> None:
+    for picture in (ROOT / "docs" / "img").glob("*.png"):
+        assert picture.stat().st_size < 150_000, picture.name
