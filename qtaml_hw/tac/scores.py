@@ -1,0 +1,112 @@
+"""Scores behind one face: what a weight is held to be worth per squared error, [weights], by name.
+
+All are label-free.  ``jacobian`` is TAC's; the others are what it is compared with.  Measured refinements, which need
+forward passes under noise, are in :mod:`qtaml_hw.tac.response`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from qtaml_hw.tac.policies import magnitude_importance
+from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
+from qtaml_hw.weights import StoredImage
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What scores may look at: the stored image, the network, unlabelled inputs [N, ...], and how long to estimate."""
+
+    image: StoredImage
+    module: nn.Module
+    inputs: torch.Tensor
+    probes: int = 16
+    until: Stopping | None = None
+
+    def energy(self, output: str) -> Sensitivity:
+        """Jacobian energies of an output."""
+        names = [t.name for t in self.image.tensors]
+        return jacobian_energy(
+            self.module,
+            names,
+            self.inputs,
+            probes=self.probes,
+            until=self.until,
+            output=output,  # type: ignore[arg-type]
+        )
+
+
+def peak_importance(image: StoredImage) -> Array:
+    """||W||_inf^2 of the layer for all its weights: the other magnitude baseline, [weights]."""
+    arrays = image.decode()
+    return np.concatenate([np.full(t.weights, float(np.abs(arrays[t.name]).max()) ** 2) for t in image.tensors])
+
+
+def activation_importance(calibration: Calibration) -> Array:
+    """Mean squared input of the weight's input channel [weights], as AWQ weighs them (Lin et al., arXiv:2306.00978).
+
+    Layers that are neither linear nor convolutions count every weight alike, at the mean over the others.
+    """
+    image, module = calibration.image, calibration.module
+    layers = {f"{path}.weight": layer for path, layer in module.named_modules() if hasattr(layer, "weight")}
+    seen: dict[str, Array] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, inputs: tuple[Any, ...], _: Any) -> None:
+            x = inputs[0].detach().to(torch.float64).square()
+            axes = tuple(i for i in range(x.dim()) if i != (x.dim() - 1 if isinstance(layer, nn.Linear) else 1))
+            seen[name] = x.mean(dim=axes).cpu().numpy()
+
+        return hook
+
+    handles = [layers[t.name].register_forward_hook(watch(t.name)) for t in image.tensors if t.name in layers]
+    try:
+        with torch.inference_mode():
+            module(calibration.inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    even = float(np.mean(np.concatenate(list(seen.values())))) if seen else 1.0
+    return np.concatenate([_spread(t.shape, seen.get(t.name), even) for t in image.tensors])
+
+
+def _spread(shape: tuple[int, ...], energy: Array | None, even: float) -> Array:
+    """Input energies [C] to every weight of a tensor [out, in, ...]; grouped convolutions see their own channels."""
+    if energy is None:
+        return np.full(int(np.prod(shape)), even)
+    groups = energy.size // shape[1]
+    rows = energy.reshape(groups, 1, shape[1]).repeat(shape[0] // groups, axis=1).reshape(shape[0], shape[1])
+    inner = int(np.prod(shape[2:], dtype=np.int64))
+    return np.repeat(rows.reshape(-1), inner)
+
+
+SCORES: dict[str, Callable[[Calibration], Array]] = {
+    "jacobian": lambda c: c.energy("logits").values,
+    "softmax": lambda c: c.energy("softmax").values,
+    "fisher": lambda c: c.energy("fisher").values,
+    "magnitude": lambda c: magnitude_importance(c.image),
+    "peak": lambda c: peak_importance(c.image),
+    "activation": activation_importance,
+}
+
+
+def importance(score: str, calibration: Calibration) -> Array:
+    """The named score of every stored weight, [weights].
+
+    Raises ValueError for an unknown name.
+    """
+    if score not in SCORES:
+        near = difflib.get_close_matches(score, SCORES, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown score {score!r} (there are: {', '.join(SCORES)}){hint}")
+    return SCORES[score](calibration)
