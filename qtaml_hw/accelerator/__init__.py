@@ -5,8 +5,9 @@ Names are loaded on first use, so that the cycle count does not import torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qtaml_hw._lazy import attach
 
 if TYPE_CHECKING:
     from qtaml_hw.accelerator.energy import (
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
         energy_per_inference,
         mac_energy,
     )
+    from qtaml_hw.accelerator.interval import Interval, t_interval
     from qtaml_hw.accelerator.layers import LayerCost, NetworkCost, layer_costs, network_cost
+    from qtaml_hw.accelerator.served import ServedNetwork, serving
     from qtaml_hw.accelerator.systolic import DATAFLOWS, SystolicCost, dataflow_code, systolic_cost
 
 _HOMES = {
+    "Interval": "interval",
+    "ServedNetwork": "served",
+    "serving": "served",
+    "t_interval": "interval",
     "MAC_ENERGIES": "energy",
     "EnergySplit": "energy",
     "MacEnergy": "energy",
@@ -41,9 +48,11 @@ __all__ = [
     "DATAFLOWS",
     "MAC_ENERGIES",
     "EnergySplit",
+    "Interval",
     "LayerCost",
     "MacEnergy",
     "NetworkCost",
+    "ServedNetwork",
     "SystolicCost",
     "WeightMemory",
     "dataflow_code",
@@ -51,16 +60,9 @@ __all__ = [
     "layer_costs",
     "mac_energy",
     "network_cost",
+    "serving",
     "systolic_cost",
+    "t_interval",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

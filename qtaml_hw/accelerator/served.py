@@ -47,14 +47,3 @@ def serving(module: nn.Module, weights: Weights) -> Iterator[nn.Module]:
         yield module
     finally:
         load_arrays(module, kept)
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """One torch thread inside, so that sums have one order and a result does not depend on the machine's core count."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

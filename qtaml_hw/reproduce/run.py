@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from qtaml_hw.accelerator.served import single_thread
+from qtaml_hw._threads import single_thread
 from qtaml_hw.reproduce.claims import paper_result
 from qtaml_hw.reproduce.compact import compact_result
 from qtaml_hw.reproduce.result import ReproductionResult

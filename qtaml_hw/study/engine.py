@@ -128,7 +128,7 @@ def _evaluated(
 
 
 def _here(tasks: list[Task], sink: ShardWriter | Memory, workshop: Workshop, progress: Progress) -> Results:
-    from qtaml_hw.accelerator.served import single_thread
+    from qtaml_hw._threads import single_thread
     from qtaml_hw.study.evaluation import evaluate
 
     results = Results()

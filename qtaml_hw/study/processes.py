@@ -15,7 +15,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
 
-from qtaml_hw.accelerator.served import single_thread
+from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Study
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.evaluation import Task, evaluate

@@ -5,8 +5,9 @@ Names are loaded on first use: the list of networks needs neither torch nor scik
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qtaml_hw._lazy import attach
 
 if TYPE_CHECKING:
     from qtaml_hw.workloads.cache import TrainingRecord, cache_folder, state_digest
@@ -62,13 +63,4 @@ __all__ = [
     "state_digest",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from qtaml_hw._threads import single_thread
 from qtaml_hw.workloads.catalogue import NetworkSpec, Recipe
 from qtaml_hw.workloads.data import DataSet
 
@@ -31,7 +31,7 @@ def train(spec: NetworkSpec, data: DataSet, seed: int, progress: Progress | None
     Runs on one thread, so that the summation order does not depend on the number of cores; the callers' thread
     count and random state are restored.
     """
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with single_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(spec)
         _fit(module, spec.recipe, data, torch.Generator().manual_seed(seed), progress)
@@ -82,13 +82,3 @@ def accuracy(module: nn.Module, data: DataSet, batch: int = 500) -> float:
     with torch.inference_mode():
         found = torch.cat([module(images).argmax(1) for images in torch.split(x, batch)])
     return int((found == y).sum()) / len(y)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
