@@ -100,6 +100,13 @@ def sweep(
     file: FileArgument,
     overrides: SetOption,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS|KIND", help="a Dask scheduler's tcp://..., or local|slurm|lsf|sge|pbs"
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the cluster's job script, run nothing")] = False,
     out: OutOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -109,10 +116,14 @@ def sweep(
     from qtaml_hw.study.progress import terminal_progress
 
     study = q.load(file, overrides)
+    if dry_run:
+        from qtaml_hw.study.jobqueue import job_script
+
+        typer.echo(job_script(cluster or "none", jobs))
+        return
     with terminal_progress(quiet) as progress:
-        result = q.sweep(
-            study, jobs=jobs, store=out or default_folder(study.label), progress=progress, command=_command_line()
-        )
+        store = out or default_folder(study.label)
+        result = q.sweep(study, jobs=jobs, store=store, cluster=cluster, progress=progress, command=_command_line())
     if as_json:
         _print_json(result.as_dict())
     else:

@@ -2,8 +2,8 @@
 
 Every writer owns one shard file, so two writers never share a line.  A line is handed to the system whole before the
 next map starts, so that a killed process loses nothing finished, and synced to disk at most a second later and at the
-end, so that a power cut costs a second.  A line torn by a crash or a full disk is dropped when read, and its map is done
-again.  No file time or wall clock decides anything: a record is found by what it is.
+end, so that a power cut costs a second.  A line torn by a crash or a full disk is dropped when read, and its map is
+done again.  No file time or wall clock decides anything: a record is found by what it is.
 """
 
 from __future__ import annotations

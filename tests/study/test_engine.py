@@ -10,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from qtaml_hw.config import parse_study
 from qtaml_hw.study.engine import finished_maps, run_points, settled
 from qtaml_hw.study.identity import DigestBook
@@ -53,13 +51,12 @@ def test_a_finished_sweep_is_read_not_run(tmp_path: Path) -> None:
     study = parse_study(TEXT, name="x")
     points = list(study.points())
     first = run_points(points, tmp_path)
-    (tmp_path / "study.yaml").write_text(TEXT, encoding="utf-8")
     code = f"""
 import json, sys
 from pathlib import Path
-from qtaml_hw.config import load_study
+from qtaml_hw.config import parse_study
 from qtaml_hw.study.engine import run_points
-records = run_points(list(load_study({str(tmp_path / "study.yaml")!r}).points()), Path({str(tmp_path)!r}))
+records = run_points(list(parse_study({TEXT!r}, name="x").points()), Path({str(tmp_path)!r}))
 print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib") if m in sys.modules]]))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120, text=True)
