@@ -16,11 +16,13 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.study.identity import DigestBook, identity_of
 from qtaml_hw.study.progress import Progress, silent
 from qtaml_hw.study.store import Record, ShardWriter, read_records
+from qtaml_hw.study.summary import MAP_FIELDS
 
 if TYPE_CHECKING:
     from qtaml_hw.study.evaluation import Task
     from qtaml_hw.study.subject import Workshop
 
+_NEEDED = {*MAP_FIELDS, "clean_accuracy", "images"}
 Finished = dict[str, dict[int, Record]]
 Results = dict[int, list[Record]]
 
@@ -48,9 +50,20 @@ def finished_maps(records: Iterable[Record]) -> Finished:
     """Records by identity and map index, failures left out (they are tried again)."""
     found: Finished = {}
     for record in records:
-        if int(record["map_index"]) >= 0:
+        if _whole(record):
             found.setdefault(str(record["identity"]), {})[int(record["map_index"])] = record
     return found
+
+
+def _whole(record: Record) -> bool:
+    """A finished map with everything that a summary needs; a store that was edited by hand may hold others."""
+    accuracy = record.get("accuracy")
+    return (
+        record["map_index"] >= 0
+        and isinstance(accuracy, int | float)
+        and 0.0 <= accuracy <= 1.0
+        and record.keys() >= _NEEDED
+    )
 
 
 def settled(study: Study, done: dict[int, Record]) -> list[Record] | None:
