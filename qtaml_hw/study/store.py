@@ -13,7 +13,6 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -36,17 +35,29 @@ def record_key(record: Record) -> Key:
     return str(record["identity"]), int(record["map_index"])
 
 
-def _lines(path: Path) -> Iterator[Record]:
-    data = path.read_bytes()
-    for line in data.split(b"\n")[:-1]:  # what follows the last newline is empty or torn
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # torn by a crash and closed later by a newline: its map is simply not finished
-        if not isinstance(record, dict) or not {"identity", "map_index"} <= record.keys():
-            continue
-        if record.pop("schema", None) == SCHEMA_VERSION:
-            yield record
+def read_shard(path: Path) -> tuple[list[Record], int]:
+    """The whole records of one file, and how many of its lines are none (torn, foreign, of another version)."""
+    *lines, rest = path.read_bytes().split(b"\n")  # what follows the last newline is empty or torn
+    found, dropped = [], int(bool(rest))
+    for line in lines:
+        record = _record(line)
+        if record is None:
+            dropped += bool(line.strip())
+        else:
+            found.append(record)
+    return found, dropped
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # torn by a crash and closed later by a newline: its map is simply not finished
+    if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA_VERSION:
+        return None
+    index = record.get("map_index")
+    known = isinstance(record.get("identity"), str) and isinstance(index, int) and not isinstance(index, bool)
+    return record if known else None
 
 
 def shards(folder: Path) -> list[Path]:
@@ -64,7 +75,7 @@ def read_records(folder: Path) -> list[Record]:
     found: dict[Key, Record] = {}
     try:
         for path in shards(folder):
-            for record in _lines(path):
+            for record in read_shard(path)[0]:
                 found.setdefault(record_key(record), record)
     except OSError as error:
         raise StoreError(f"cannot read the store {folder}: {error.strerror}") from error
@@ -133,7 +144,7 @@ class ShardWriter:
             self._path.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """A small file beside the records, whole or not at all.
 
     Raises StoreError when it cannot be written.
@@ -141,8 +152,8 @@ def write_atomically(path: Path, text: str) -> None:
     name = ""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
         os.replace(name, path)
     except OSError as error:
         if name:

@@ -14,6 +14,7 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.study.engine import finished_maps, run_points, settled
 from qtaml_hw.study.identity import DigestBook
 from qtaml_hw.study.store import ShardWriter, read_records
+from qtaml_hw.study.summary import MAP_FIELDS
 from tests.study.conftest import TEXT
 
 SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"
@@ -90,7 +91,7 @@ def test_a_gap_in_the_maps_settles_nothing() -> None:
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append({"identity": "a", "map_index": -1, "error": "x"})
-        writer.append({"identity": "a", "map_index": 0, "accuracy": 1.0})
+        writer.append({"identity": "a", "images": 1, "clean_accuracy": 1.0, **dict.fromkeys(MAP_FIELDS, 0)})
     found = finished_maps(read_records(tmp_path))
     assert list(found) == ["a"]
     assert list(found["a"]) == [0]
