@@ -95,7 +95,7 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
         rows += code_rows(subject, effort, ledger)
     progress(steps, steps, "done")
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
-        summary += rho_rows(found, policy)
+        summary += rho_rows(found, policy, "(network, p) pairs")
     return ReproductionResult("compact", (*summary, *rows), notes(effort))
 
 

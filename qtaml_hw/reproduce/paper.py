@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from qtaml_hw.accelerator.interval import Interval, t_interval
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
+from qtaml_hw.reproduce.crossing import OCTAVES, Ladder, Overheads, Search
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
 from qtaml_hw.reproduce.paths import (
     IDEAL,
@@ -171,15 +171,20 @@ def small_budget_row(search: Search) -> Row:
     return Row(what, f"up to {POINTS:g}", best.mean, best.ci95, word)
 
 
-def rho_rows(pairs: Sequence[Measured], policy: Policy) -> list[Row]:
-    """Whether rho* ranks and predicts the measured ratios."""
+def rho_rows(measured: Sequence[Measured], policy: Policy, which: str) -> list[Row]:
+    """Whether rho* ranks and predicts the measured ratios; ``which`` names the pairs.
+
+    Pairs where Uniform-MSP or TAC needs no more than the smallest budget have no ratio and are left out.
+    """
+    least = 1.5 * 2.0**-OCTAVES
+    pairs = [m for m in measured if min(m.overheads[p.title].value for p in (UNIFORM, policy)) > least]
     predicted = np.array([m.rho_star[policy.title] for m in pairs])
-    measured = np.array([m.ratio(policy).mean for m in pairs])
+    found = np.array([m.ratio(policy).mean for m in pairs])
     if len(pairs) < 3:
         return []
-    rank = float(spearmanr(predicted, measured).statistic)
-    error = float(np.median(np.abs(predicted - measured) / measured))
-    where = f"{policy.title}, {len(pairs)} (network, p) pairs"
+    rank = float(spearmanr(predicted, found).statistic)
+    error = float(np.median(np.abs(predicted - found) / found))
+    where = f"{policy.title}, {len(pairs)} {which}"
     return [
         Row(
             f"Spearman of rho* and measured ratio: {where}",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qtaml_hw.accelerator.served import single_thread
+from qtaml_hw._threads import single_thread
 
 
 @pytest.fixture(autouse=True)

@@ -65,9 +65,9 @@ def test_fisher_scores_are_the_gauss_newton_diagonal() -> None:
     p = torch.softmax(net(x), dim=-1).detach()
     h = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
     exact = torch.einsum("nciw,ncd,ndiw->iw", jacobian, h, jacobian).reshape(-1).numpy() / 6
-    got = tac.jacobian_energy(net, ["weight"], x, probes=600, batch=6, output="fisher", seed=2)
-    # signs give a relative spread of at most sqrt(2) per probe: 5 sigma over 600 probes
-    np.testing.assert_allclose(got.values, exact, rtol=5 * np.sqrt(2 / 600))
+    got = tac.jacobian_energy(net, ["weight"], x, probes=200, batch=6, output="fisher", seed=2)
+    # signs give a relative spread of at most sqrt(2) per probe: 5 sigma over 200 probes
+    np.testing.assert_allclose(got.values, exact, rtol=5 * np.sqrt(2 / 200))
 
 
 def test_the_stopping_rule_goes_on_until_the_error_is_small() -> None:

@@ -1,0 +1,32 @@
+"""A network that knows its own labels: nothing to train, and flips hurt it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from qtaml_hw._threads import single_thread
+from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.study.subject import Subject
+from qtaml_hw.weights import quantise
+from qtaml_hw.weights.network import weight_arrays
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with single_thread():
+        yield
+
+
+@pytest.fixture
+def subject() -> Subject:
+    torch.manual_seed(11)
+    net = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 6)).eval()
+    x = torch.randn(120, 24)
+    with torch.no_grad():
+        labels = net(x).argmax(1)
+    weights = weight_arrays(net)
+    return Subject("tiny", ServedNetwork(net), quantise(weights), weights, x, labels, torch.randn(40, 24), 6, "tiny")
