@@ -1,4 +1,4 @@
-"""The documentation is true: marked examples run, links lead somewhere, the import table holds, no page names a machine.
+"""The documentation is true: marked examples run, links lead somewhere, the import table holds, no machine is named.
 
 A block of Python or console text carries a comment in the line above it: ``<!-- runnable -->``, ``<!-- runnable: as
 shown -->`` (every printed line is shown truly), ``<!-- runnable: exit 2 -->``, or ``<!-- not run: why -->``.  A block
@@ -20,7 +20,10 @@ import pytest
 from qtaml_hw import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)])
+FRAGMENTS = {ROOT / "docs" / "device" / "results.md"}  # included by another page, links are relative to that one
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts and p not in FRAGMENTS)]
+)
 EXAMPLES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -140,7 +143,7 @@ def imported_parts(folder: Path) -> set[str]:
                 found.add(str(node.module).split(".")[1])
             elif isinstance(node, ast.Import):
                 found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("qtaml_hw.")}
-    return found - {folder.stem}
+    return {part for part in found if part != folder.stem and not part.startswith("_")}
 
 
 def test_the_import_table_of_the_design_page_holds() -> None:
@@ -156,7 +159,7 @@ def test_the_import_table_of_the_design_page_holds() -> None:
             folder = package / part if (package / part).is_dir() else package / f"{part}.py"
             assert imported_parts(folder) <= allowed, part
             rows += 1
-    assert rows >= 15
+    assert rows >= 15  # so that a change of the table's form is noticed
 
 
 def test_no_tracked_file_names_this_machine() -> None:
