@@ -8,6 +8,7 @@ under ``<!-- file: NAME -->`` is written to NAME before what follows runs.  Bloc
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -88,6 +89,15 @@ def test_marked_examples_run(
             _python(block.text)
         elif block.mark.startswith("runnable"):
             _console(block, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=named)
+def test_notebooks_run_and_hold_no_outputs(notebook: Path) -> None:
+    names = {"__name__": "notebook"}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), notebook.name, "exec"), names)
 
 
 def test_the_shown_studies_are_valid(tmp_path: Path) -> None:
