@@ -1,9 +1,9 @@
 """Measured response: what corrupting one layer alone does to the outputs, plane by plane, at the real noise level.
 
-The Jacobian score is first order: at large flip probabilities a layer saturates, and its score overstates it by orders
-of magnitude.  Here every layer is corrupted by itself, with its k top planes protected, and the outputs on unlabelled
-inputs are compared with the clean ones (ours, docs/tac.md).  The drop from k to k + 1 protected planes is the measured
-worth of that plane; the Jacobian still says where inside the layer it lies.
+The Jacobian score is first order, and at large flip probabilities the outputs no longer answer in proportion.  Here
+every layer is corrupted by itself, with its k top planes protected, and the outputs on unlabelled inputs are compared
+with the clean ones (ours, docs/tac.md).  The drop from k to k + 1 protected planes is the measured worth of that plane;
+the Jacobian still says where inside the layer it lies.
 """
 
 from __future__ import annotations
