@@ -27,7 +27,7 @@ OCTAVES = 13  # the smallest budget is 2^-13 of the stored bits
 
 @dataclass(frozen=True)
 class Ladder:
-    """Budgets 2^(-i / per_octave), i = 0 (everything) .. rungs."""
+    """Budgets 2^(-i / per_octave) of the largest, i = 0 (everything) .. rungs."""
 
     per_octave: int
 
@@ -109,8 +109,9 @@ class Search:
 
         def at(rung: int) -> tuple[ProtectionPlan, Array]:
             if rung not in plans:
-                plan = path.plan(self.ladder.share(rung))
-                plans[rung] = plan, self._accuracies(path, plan, self.ladder.share(rung))
+                share = path.most * self.ladder.share(rung)
+                plan = path.plan(share)
+                plans[rung] = plan, self._accuracies(path, plan, share)
             return plans[rung]
 
         def smallest(weights: Array) -> int | None:

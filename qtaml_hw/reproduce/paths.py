@@ -64,6 +64,11 @@ class PlanPath:
         """What a plan costs, over the stored data bits."""
         return plan.protected_bits_fraction if self.menu is IDEAL else plan.parity_bits_fraction
 
+    @property
+    def most(self) -> float:
+        """The largest budget worth asking for: everything protected by the dearest entry, or all stored bits."""
+        return max(1.0, *self._prices(1.0).per_bit)
+
     def _prices(self, share: float) -> tac.Prices:
         price = tac.bit_prices if self.menu is IDEAL else tac.parity_prices
         return price(self.menu, self.subject.image, share)
