@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "device/results.md"]
 html_theme = "furo"
 html_title = f"qtaml_hw {release}"
 autodoc_typehints = "description"
+napoleon_google_docstring = False  # ours are NumPy style or prose
 autodoc_member_order = "bysource"
 suppress_warnings = ["ref.python"]  # a name that is re-exported has two homes
 
