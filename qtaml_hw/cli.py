@@ -6,13 +6,24 @@ recorded, 130 interrupted with finished work kept.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from qtaml_hw.cli_options import (
+    FileArgument,
+    JsonOption,
+    OutOption,
+    QuietOption,
+    SetOption,
+    command_line,
+    default_folder,
+    print_json,
+    say,
+)
+from qtaml_hw.cli_studies import UncertaintyOption, add_commands, show_tornado
 from qtaml_hw.config import StudyError
 
 EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
@@ -23,27 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What a leaking weight memory does to a neural-network accelerator, and what protecting it costs.",
 )
-
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="study file (YAML)", show_default=False)]
-SetOption = Annotated[
-    list[str],
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="override a value, e.g. --set cell.t_ox=1.7nm", default_factory=list
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="folder for records and report [default: runs/<study>]")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 @app.command()
@@ -57,10 +47,10 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     except StudyError as error:
         if not as_json:
             raise
-        _print_json({"ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0})
+        print_json({"ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0})
         raise typer.Exit(EXIT_BAD_INPUT) from error
     if as_json:
-        _print_json({"ok": True, "errors": [], "points": len(points)})
+        print_json({"ok": True, "errors": [], "points": len(points)})
         return
     from qtaml_hw.report.console import effective_values, show
 
@@ -82,17 +72,17 @@ def run(
 
     study = q.load(file, overrides)
     if len(study.points()) > 1:
-        _say("note: run evaluates the base point; the file's sweep section is for `qtaml-hw sweep`")
+        say("note: run evaluates the base point; the file's sweep section is for `qtaml-hw sweep`")
     with terminal_progress(quiet) as progress:
-        result = q.run(study, store=out or default_folder(study.label), progress=progress, command=_command_line())
+        result = q.run(study, store=out or default_folder(study.label), progress=progress, command=command_line())
     if as_json:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
     else:
         from qtaml_hw.report import run_table
         from qtaml_hw.report.console import show
 
         show(run_table(result.summary))
-    _say(f"report: {result.report}")
+    say(f"report: {result.report}")
 
 
 @app.command()
@@ -123,17 +113,17 @@ def sweep(
         return
     with terminal_progress(quiet) as progress:
         store = out or default_folder(study.label)
-        result = q.sweep(study, jobs=jobs, store=store, cluster=cluster, progress=progress, command=_command_line())
+        result = q.sweep(study, jobs=jobs, store=store, cluster=cluster, progress=progress, command=command_line())
     if as_json:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
     else:
         from qtaml_hw.report import sweep_table
         from qtaml_hw.report.console import show
 
         show(sweep_table(result.summaries))
     for failure in result.failures:
-        _say(f"failed: {failure}")
-    _say(f"report: {result.report}")
+        say(f"failed: {failure}")
+    say(f"report: {result.report}")
     if result.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -154,13 +144,13 @@ def current(
 
     density = q.gate_current(t_ox, voltage, temperature, stack=stack, method=method)
     if as_json:
-        _print_json(density)
+        print_json(density)
     else:
         j = density["j_a_per_m2"]
         typer.echo(f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({density['method']}; modelled)")
         typer.echo(f"transmission at the band edge: {density['transmission']:.4g}")
     for warning in density["warnings"]:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 @app.command()
@@ -170,14 +160,14 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
 
     found = q.retention(q.load(file, overrides))
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         from qtaml_hw.report import retention_table
         from qtaml_hw.report.console import show
 
         show(retention_table(found.as_dict()))
     for warning in found.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 @app.command(name="ecc-table")
@@ -194,7 +184,7 @@ def ecc_table(
     study = q.load(file, overrides) if file is not None else None
     rows = q.ecc_table(study, p=p or None, codes=[c.strip() for c in codes.split(",") if c.strip()] or None)
     if as_json:
-        _print_json({"rows": [row.as_dict() for row in rows]})
+        print_json({"rows": [row.as_dict() for row in rows]})
     else:
         from qtaml_hw.report import ecc_table as table
         from qtaml_hw.report.console import show
@@ -211,7 +201,7 @@ def allocate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     with terminal_progress(quiet) as progress:
         found = q.allocate(q.load(file, overrides), progress=progress)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         from qtaml_hw.report import allocation_table
         from qtaml_hw.report.console import show
@@ -225,20 +215,26 @@ def what_if(
     file: FileArgument,
     overrides: SetOption,
     out: OutOption = None,
+    tornado: Annotated[bool, typer.Option("--tornado", help="move every physical input by +-10 %, one by one")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="tornado: accuracies on fault maps as well")] = False,
+    uncertainty: UncertaintyOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Before and after a change, on the same fault maps."""
+    """Before and after a change, on the same fault maps; or --tornado: which input matters."""
     import qtaml_hw as q
     from qtaml_hw.study.progress import terminal_progress
 
+    if tornado:
+        show_tornado(q.load(file, overrides), uncertainty or [], measure, as_json, quiet)
+        return
     if not overrides:
         raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")
     study = q.load(file)
     with terminal_progress(quiet) as progress:
         found = q.what_if(study, overrides, store=out or default_folder(f"{study.label}-what-if"), progress=progress)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         from qtaml_hw.report import what_if_table
         from qtaml_hw.report.console import show
@@ -256,7 +252,7 @@ def report(
 
     files = q.write_report(folder)
     if as_json:
-        _print_json({"files": [str(f) for f in files]})
+        print_json({"files": [str(f) for f in files]})
     else:
         for f in files:
             typer.echo(str(f))
@@ -282,7 +278,7 @@ def reproduce(
     with terminal_progress(quiet) as progress:
         found = q.reproduce(name, quick, data, out, progress)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
         return
     from qtaml_hw.report.console import show
     from qtaml_hw.reproduce.table import result_table
@@ -295,7 +291,7 @@ def schema() -> None:
     """JSON Schema of the study file, for editors."""
     from qtaml_hw import config
 
-    _print_json(config.json_schema())
+    print_json(config.json_schema())
 
 
 @app.command()
@@ -305,22 +301,10 @@ def doctor(as_json: JsonOption = False) -> None:
 
     found = examine()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         for name, value in found.items():
             typer.echo(f"{name:24} {value}")
-
-
-def default_folder(name: str) -> Path:
-    """runs/<study>, with what a file system might not like replaced."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "study"
-    return Path("runs") / safe[:80]
-
-
-def _command_line() -> str:
-    import shlex
-
-    return "qtaml-hw " + shlex.join(sys.argv[1:])
 
 
 def main() -> None:
@@ -330,12 +314,14 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (StudyError, InputError) as error:
-        _say(f"error: {error}" if isinstance(error, InputError) else str(error))
+        say(f"error: {error}" if isinstance(error, InputError) else str(error))
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
-        _say("interrupted; finished maps are kept, run the same command again to continue")
+        say("interrupted; finished maps are kept, run the same command again to continue")
         sys.exit(EXIT_INTERRUPTED)
 
+
+add_commands(app)
 
 if __name__ == "__main__":
     main()

@@ -202,6 +202,56 @@ def test_a_failed_point_is_exit_3_and_the_rest_is_there(
     assert "refresh takes" in captured.err
 
 
+def test_questions_over_stores_and_points(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = ("--set", "flips.law=fixed", "--set", "flips.p=0.01")
+    one, two, both = tmp_path / "one", tmp_path / "two", tmp_path / "both"
+    file = tmp_path / "sweep.yaml"
+    file.write_text(STUDY + "sweep: {grid: {cell.t_ox: [1.9 nm, 2.0 nm]}}\n", encoding="utf-8")
+    for command in (
+        ("sweep", file, "--out", one, "-q", "--json"),
+        ("sweep", file, "--out", two, "-q", "--json", "--set", "cell.temperature=75 degC"),
+        ("store", "status", one, "--json"),
+        ("store", "merge", one, two, "--out", both, "--json"),
+        ("store", "export", both, "--json"),
+        ("compare", one, two, "--json"),
+        ("feasible", study, *fixed, "--json", "-q", "--maps", "2"),
+        ("what-if", study, "--tornado", *fixed, "--uncertainty", "flips.p=0.002", "--json", "-q"),
+        ("search", file, "--objectives", "accuracy,energy", "--out", tmp_path / "s", "--json", "-q"),
+    ):
+        assert call(monkeypatch, *command) == 0, command
+        found = json.loads(capsys.readouterr().out)
+        assert found
+        assert call(monkeypatch, *[part for part in command if part != "--json"]) == 0, command
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 100 or command[0] == "store"
+    assert (both / "points.csv").is_file()
+
+
+def test_bad_questions(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for command, expected in (
+        (("store", "status", tmp_path / "nothing"), "there is no store at"),
+        (("store", "export", tmp_path / "empty"), "holds no records"),
+        (("store", "merge", tmp_path / "nothing", "--out", tmp_path / "o"), "there is no store at"),
+        (("compare", tmp_path / "empty"), "at least two stores"),
+        (("feasible", study, "--keep", "much"), "--keep"),
+        (("feasible", study, "--yield", "120%"), "120%"),
+        (("feasible", study, "--over", "oxide"), "'oxide' is no goal"),
+        (("search", study, "--objectives", "accuracy,energy"), "there are none"),
+        (("search", study, "--objectives", "speed"), "'speed' is no objective"),
+        (("what-if", study, "--tornado", "--uncertainty", "cell.t_ox=5"), "cell.t_ox"),
+        (("sweep", study, "--cluster", "slrm", "--out", tmp_path / "o"), "is no cluster"),
+        (("sweep", study, "--dry-run"), "--dry-run shows the job script"),
+    ):
+        assert call(monkeypatch, *command) == 2, command
+        captured = capsys.readouterr()
+        assert expected in captured.err, (command, captured.err)
+        assert captured.out == ""
+
+
 HEAVY = ("torch", "numba", "scipy.stats", "matplotlib")
 
 

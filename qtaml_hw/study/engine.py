@@ -80,9 +80,16 @@ def settled(study: Study, done: dict[int, Record]) -> list[Record] | None:
 
 
 def run_points(
-    points: list[Point], folder: Path | None, *, workers: Workers | None = None, progress: Progress = silent
+    points: list[Point],
+    folder: Path | None,
+    *,
+    workers: Workers | None = None,
+    progress: Progress = silent,
+    workshop: Workshop | None = None,
 ) -> list[list[Record]]:
     """Records of every point, in point order; resumes from the store in ``folder`` when one is given.
+
+    ``workshop`` : networks that are loaded already.
 
     Raises StoreError when the folder cannot be used, InputError when a worker process dies or a cluster cannot be used.
     """
@@ -97,7 +104,9 @@ def run_points(
             results[number] = known
     if len(results) < len(points):
         with _sink(folder) as sink:
-            results |= _evaluated(points, results, finished, sink, _Setting(book, workers or Workers(), progress))
+            results |= _evaluated(
+                points, results, finished, sink, _Setting(book, workers or Workers(), progress, workshop)
+            )
     progress(len(points), len(points), "done")
     return [results[number] for number in range(len(points))]
 
@@ -107,6 +116,7 @@ class _Setting:
     book: DigestBook
     workers: Workers
     progress: Progress
+    workshop: Workshop | None
 
 
 def _evaluated(
@@ -116,7 +126,7 @@ def _evaluated(
     from qtaml_hw.study.evaluation import Task, identify
     from qtaml_hw.study.subject import Workshop
 
-    workshop, results, tasks = Workshop(setting.progress), Results(), list[Task]()
+    workshop, results, tasks = setting.workshop or Workshop(setting.progress), Results(), list[Task]()
     for number, point in enumerate(points):
         if number in known:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,7 @@ class WhatIf:
     @property
     def difference(self) -> Interval:
         """Accuracy after minus before, map by map."""
-        pairs = zip(self.after.summary.accuracies, self.before.summary.accuracies, strict=False)
-        return t_interval([a - b for a, b in pairs], (-1.0, 1.0))
+        return paired_difference(self.after.summary.accuracies, self.before.summary.accuracies)
 
     def as_dict(self) -> dict[str, Any]:
         """``before``, ``after``, and the ``difference`` of every number, the accuracy's with its paired interval."""
@@ -134,3 +134,8 @@ class WhatIf:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def paired_difference(after: Sequence[float], before: Sequence[float]) -> Interval:
+    """After minus before, map by map, over the maps that both were measured on."""
+    return t_interval([a - b for a, b in zip(after, before, strict=False)], (-1.0, 1.0))

@@ -1,0 +1,142 @@
+"""Designs that nothing beats: all points screened in closed form, the promising ones measured, the exact Pareto set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.config import Point, Study
+from qtaml_hw.study.axes import axes_shown
+from qtaml_hw.study.engine import Workers, run_points
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.outlook import Outlook, outlook
+from qtaml_hw.study.pareto import dominated
+from qtaml_hw.study.progress import Progress, silent
+from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.summary import PointSummary, summarise
+
+Objective = Literal["accuracy", "energy", "area", "latency"]
+OBJECTIVES: Final[tuple[Objective, ...]] = get_args(Objective)
+_COSTS: Final = {"energy": "energy_per_inference_j", "area": "area_m2", "latency": "read_latency_s"}
+NEAR: Final = 2.0  # a point is measured unless one with less than half its predicted distortion costs no more
+
+
+def search(
+    study: Study,
+    objectives: Sequence[str] = ("accuracy", "energy", "area"),
+    *,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """The Pareto set of a study's sweep; JSON-able.
+
+    ``front`` : measured points that nothing measured beats.  ``near`` : measured points that the intervals of accuracy
+    do not tell from it.  ``screened`` : points that prediction and cost already rule out, with what they predict.
+
+    Raises InputError for unknown objectives, or a study without axes.
+    """
+    wanted = _objectives(objectives)
+    points = list(study.points())
+    if len(points) < 2:
+        raise InputError("search looks over the axes of the study's sweep section, and there are none")
+    workshop, outlooks = Workshop(progress), list[Outlook]()
+    for number, point in enumerate(points):
+        progress(number, len(points), f"closed form: {point.label}")
+        outlooks.append(outlook(point.study, point.label, workshop))
+    promising = _promising(outlooks, wanted)
+    chosen = [i for i in range(len(points)) if promising[i]]
+    folder = None if store is None else Path(store)
+    asked = [points[i] for i in chosen]
+    records = run_points(asked, folder, workers=Workers(jobs), progress=progress, workshop=workshop)
+    summaries = {i: summarise(group)[0] for i, group in zip(chosen, records, strict=True)}
+    measured = {i: s for i, s in summaries.items() if s.error is None}
+    front, near = _sets(measured, wanted)
+    failed = [{"label": points[i].label, "error": s.error} for i, s in summaries.items() if s.error is not None]
+    return {
+        "objectives": list(wanted),
+        "points": len(points),
+        "measured": len(measured),
+        "front": [_row(points[i], measured[i]) for i in front],
+        "near": [_row(points[i], measured[i]) for i in near],
+        "screened": [_predicted(p, o) for p, o, kept in zip(points, outlooks, promising, strict=True) if not kept],
+        "failures": failed,
+    }
+
+
+def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
+    for name in names:
+        if name not in OBJECTIVES:
+            raise InputError(f"{name[:40]!r} is no objective; allowed: {', '.join(OBJECTIVES)}")
+    if len(set(names)) < 2:
+        raise InputError("a search trades at least two objectives, such as accuracy,energy")
+    return tuple(one for one in OBJECTIVES if one in names)
+
+
+def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list[bool]:
+    """Which points to measure; where distortion is not predicted, or a point cannot be, all that are not ruled out."""
+    known = [i for i, o in enumerate(outlooks) if o.error is None and o.facts["predicted_distortion"] is not None]
+    kept = [True] * len(outlooks)
+    if not known:
+        return kept
+    columns = []
+    for objective in wanted:
+        key = _COSTS.get(objective, "predicted_distortion")
+        columns.append(np.log([max(float(outlooks[i].facts[key]), 1e-300) for i in known]))
+    slack = np.array([np.log(NEAR) if objective == "accuracy" else 0.0 for objective in wanted])
+    for i, beaten in zip(known, dominated(np.stack(columns, axis=1), slack), strict=True):
+        kept[i] = not beaten
+    return kept
+
+
+def _sets(measured: dict[int, PointSummary], wanted: Sequence[Objective]) -> tuple[list[int], list[int]]:
+    """The front by means, and what the front's intervals leave open."""
+    if not measured:
+        return [], []
+    numbers = list(measured)
+    means = _values(measured, wanted, "mean")
+    front = [i for i, beaten in zip(numbers, dominated(means), strict=True) if not beaten]
+    near = []
+    for position, number in enumerate(numbers):
+        if number in front:
+            continue
+        trial = _values(measured, wanted, "low")
+        trial[position] = _values(measured, wanted, "high")[position]
+        if not dominated(trial)[position]:
+            near.append(number)
+    return front, near
+
+
+def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end: str) -> NDArray[np.float64]:
+    """Objectives to minimise [points, objectives]; accuracy as the error, at its mean or an end of its interval."""
+    return np.array(
+        [
+            [1.0 - getattr(s.accuracy, end) if o == "accuracy" else s.facts[_COSTS[o]] for o in wanted]
+            for s in measured.values()
+        ],
+        dtype=np.float64,
+    )
+
+
+def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
+    found, facts = summary.accuracy, summary.facts
+    names = ("energy_per_inference_j", "area_m2", "read_latency_s", "protected_bits_fraction", "parity_bits_fraction")
+    return {
+        "label": point.label,
+        "axes": axes_shown(point),
+        "identity": summary.identity,
+        "accuracy_mean": found.mean,
+        "accuracy_ci95_low": found.low,
+        "accuracy_ci95_high": found.high,
+        "maps": found.maps,
+        **{name: facts[name] for name in (*names, "predicted_distortion")},
+    }
+
+
+def _predicted(point: Point, found: Outlook) -> dict[str, Any]:
+    names = ("predicted_distortion", "energy_per_inference_j", "area_m2", "read_latency_s")
+    return {"label": point.label, "axes": axes_shown(point), **{name: found.facts[name] for name in names}}
