@@ -80,7 +80,8 @@ def test_marked_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+    for module in ("my_nets", "my_data"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for block in blocks(page):
         if block.mark.startswith("file: "):
