@@ -8,11 +8,14 @@ done again.  No file time or wall clock decides anything: a record is found by w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +68,18 @@ def shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jsonl"))
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Records are trees: looking for cycles among thousands of them is a third of the time of reading a store."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def read_records(folder: Path) -> list[Record]:
     """All finished records of a store, merged by key, sorted by key; order of shards and writers does not matter.
 
@@ -74,9 +89,10 @@ def read_records(folder: Path) -> list[Record]:
     """
     found: dict[Key, Record] = {}
     try:
-        for path in shards(folder):
-            for record in read_shard(path)[0]:
-                found.setdefault(record_key(record), record)
+        with _no_collection():
+            for path in shards(folder):
+                for record in read_shard(path)[0]:
+                    found.setdefault(record_key(record), record)
     except OSError as error:
         raise StoreError(f"cannot read the store {folder}: {error.strerror}") from error
     finished = {identity for identity, index in found if index >= 0}
