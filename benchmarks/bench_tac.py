@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -58,8 +59,10 @@ def main() -> None:
     module = CifarResNet(9).eval()
     inputs = torch.randn(256, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with single_thread():
-        seconds = cpu_seconds(lambda: tac.jacobian_energy(module, stored_names(module), inputs, probes=16), 1)
-    print(f"sensitivity, ResNet-56, 256 inputs, 16 probes: {seconds:.1f} s CPU (goal 60 s)")
+        for batch in (64, 16):
+            work = partial(tac.jacobian_energy, module, stored_names(module), inputs, probes=16, batch=batch)
+            seconds = cpu_seconds(work, 1)
+            print(f"sensitivity, ResNet-56, 256 inputs, 16 probes, batches of {batch}: {seconds:.1f} s CPU (goal 60 s)")
     case = Case("twos_complement", "symmetric", 0.1, 0)
     codes = gaussian_codes(case.form, 10_000_000, 1)
     sample(case, codes, 0)
