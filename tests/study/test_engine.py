@@ -18,7 +18,14 @@ from qtaml_hw.study.summary import MAP_FIELDS
 from tests.study.conftest import TEXT
 
 SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"
-COMMAND = [sys.executable, "-m", "qtaml_hw.cli", "sweep", "--quiet", "--json"]
+CODE = """
+import sys
+from pathlib import Path
+from qtaml_hw.config import load_study
+from qtaml_hw.study.engine import Workers, run_points
+run_points(list(load_study(sys.argv[1]).points()), Path(sys.argv[2]), workers=Workers(int(sys.argv[3])))
+"""
+COMMAND = [sys.executable, "-c", CODE]
 
 
 def records(folder: Path) -> list[str]:
@@ -29,11 +36,11 @@ def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(SWEEP, encoding="utf-8")
     whole = tmp_path / "whole"
-    subprocess.run([*COMMAND, str(file), "--out", str(whole)], check=True, capture_output=True, timeout=300)
+    subprocess.run([*COMMAND, str(file), str(whole), "1"], check=True, capture_output=True, timeout=300)
     assert len(records(whole)) == 12
 
     broken = tmp_path / "broken"
-    command = [*COMMAND, str(file), "--out", str(broken), "--jobs", "2"]
+    command = [*COMMAND, str(file), str(broken), "2"]
     victim = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and len(records(broken) if broken.exists() else []) < 3:
@@ -42,8 +49,7 @@ def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
     victim.wait()
     kept = records(broken)
     assert len(kept) >= 3
-    done = subprocess.run(command, check=True, capture_output=True, timeout=300, text=True)
-    assert json.loads(done.stdout) == {"points": 6, "done": 6, "failed": 0, "out": str(broken), "failures": []}
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     assert set(kept) <= set(records(broken))
     assert records(broken) == records(whole)
 
