@@ -44,7 +44,11 @@ COLUMNS: Final = (
         "share of fault maps (chips) whose accuracy is at least 95 % of the clean accuracy",
     ),
     Column(
-        "flips_raw", "Raw bit errors", "per map", "measured", "stored bits, parity included, that read wrong before ECC"
+        "flips_raw",
+        "Raw bit errors",
+        "per map",
+        "measured",
+        "data bits that read wrong before ECC; check bits are counted apart, ideal planes never err",
     ),
     Column("flips_residual", "Residual bit errors", "per map", "measured", "data bits still wrong after ECC"),
     Column("words_corrected", "Words corrected", "per map", "measured", "ECC words that the decoder corrected"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,11 @@ class CellView:
     gate_share: float | None
     direction: str
     warnings: tuple[str, ...]
+    dies: Callable[[int, int], CellModel] | None = None
+
+    def of_chip(self, seed: int, map_index: int) -> CellModel:
+        """The cell model of one chip: the process centre, or its die where dies differ."""
+        return self.model if self.dies is None else self.dies(seed, map_index)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -48,6 +54,15 @@ def build_cell(study: Study) -> Any:
 def array_cell(study: Study) -> str:
     """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
     return _ARRAY_CELL[study.cell.kind]
+
+
+COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
+
+
+def cost_temperature_k(study: Study) -> float:
+    """The cell's temperature within the cost model's range."""
+    low, high = COST_TEMPERATURES_K
+    return float(min(max(study.cell.temperature_k, low), high))
 
 
 def exposure_s(study: Study) -> float:
@@ -78,12 +93,31 @@ def view_cell(study: Study, planes: int) -> CellView:
     channel = device.flip_channel(cell, time_s, planes, flips.law)
     gate, warnings = population.gate_share, tuple(population.warnings)
     if population.symmetric:  # static cells: weak from the first moment on, in either state, whatever the interval
+        if flips.law == "poisson":
+            if len(study.evaluate.at_s) > 1:
+                raise ValueError(
+                    "the abstract accelerated rate of a static cell is evaluated at one time: give one in at"
+                )
+            warnings = (
+                "ABSTRACT: flips at an accelerated rate that the study states; no device physics is behind them",
+            )
         return CellView(FixedCells(channel.p01, channel.p10), channel, None, gate, "symmetric", warnings)
-    model: CellModel = population
-    if flips.law == "poisson":
-        model = PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
     direction = {1: "1to0", 0: "0to1"}[population.leaky_state]
-    return CellView(model, channel, quantiles_s(population), gate, direction, warnings)
+    model, dies = _law_model(study, population), None
+    if cell.sigma_t_ox_die > 0.0 or cell.sigma_v_th_die_v > 0.0:
+
+        def dies(seed: int, map_index: int) -> CellModel:
+            die = device.draw_die(cell, seed=seed, map_index=map_index)
+            return _law_model(study, device.charge_population(cell, die))
+
+    return CellView(model, channel, quantiles_s(population), gate, direction, warnings, dies)
+
+
+def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:
+    """The population itself, or the memoryless cells of the same median."""
+    if study.flips.law == "poisson":
+        return PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
+    return population
 
 
 def quantiles_s(population: device.RetentionPopulation) -> dict[str, float]:

@@ -1,111 +1,156 @@
 """What one design point costs: area, energy per inference, latency, with parity and codecs counted apart.
 
-Array figures come from the fitted cost model per bank, codecs from the hardware table with one encoder and decoder per
-bank, cycles from the systolic closed form.  Everything here is modelled; bands carry the disagreement between tools.
+Array figures and energies per action are the simulated memory's own (``Memory.costs``), cycles come from the systolic
+closed form.  Everything here is modelled; bands carry the disagreement between tools.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
-from qtaml_hw.accelerator.energy import WeightMemory, energy_per_inference
+import numpy as np
+
+from qtaml_hw.accelerator.energy import EnergySplit, WeightMemory, energy_per_inference
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.memory import array_cost
-from qtaml_hw.study.cell import array_cell
-
-LEAST_TEMPERATURE_K, MOST_TEMPERATURE_K = 300.0, 400.0  # the cost model's range; outside, its nearest end is used
+from qtaml_hw.memory import ArrayCost, Memory
 
 
 @dataclass(frozen=True)
 class Codecs:
-    """The encoders and decoders of a plan: one of each per bank and code in use."""
+    """The encoders and decoders of a plan, and what correcting every word once costs.
+
+    A bank has one encoder and one decoder of every code in use; with ECC-aware refresh as many as a row has words of
+    it, so that a row is corrected while it is open.
+    """
 
     area_m2: float
     decode_energy_per_weight_j: float
     decode_latency_s: float
+    correct_all_j: float
+    words: int
 
 
-def codecs(plan: ProtectionPlan, banks: int, node_m: float) -> Codecs:
-    """Hardware of the plan's codes; decode energy is per weight read, averaged over the image."""
-    area = latency = energy = 0.0
-    for index, item in enumerate(plan.entries):
-        if item.code is None or not (plan.choice == index).any():
+def codecs(study: Study, chip: Memory) -> Codecs:
+    """Hardware of the plan's codes; the decode energy is per weight read, averaged over the image."""
+    area = latency = decode = correct = 0.0
+    total = 0
+    geometry, rows = chip.geometry, int(chip.layout.rows_per_group.sum())
+    rowwise = study.refresh.on and study.refresh.ecc_aware
+    for region in chip.regions:
+        item = region.entry
+        if item.code is None:
             continue
-        hardware = item.code.hardware(node_m)
-        words = sum(plan.layout(tensor, index).n_words for tensor in range(plan.tensors))
-        area += banks * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
-        energy += words * hardware.decode_energy_j / plan.weights
+        hardware = item.code.hardware(geometry.node_m)
+        per_bank = max(1, ceil(region.words / (geometry.banks * rows))) if rowwise else 1
+        area += geometry.banks * per_bank * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
+        decode += region.words * chip.costs.decode_j[item.name]
+        correct += region.words * (chip.costs.decode_j[item.name] + chip.costs.encode_j[item.name])
         latency = max(latency, hardware.decode_latency_s)
-    return Codecs(area, energy, latency)
+        total += region.words
+    return Codecs(area, decode / chip.plan.weights, latency, correct, total)
 
 
-def cost_temperature_k(study: Study) -> float:
-    """The cell's temperature within the cost model's range."""
-    return min(max(study.cell.temperature_k, LEAST_TEMPERATURE_K), MOST_TEMPERATURE_K)
+@dataclass(frozen=True)
+class CellExtras:
+    """What entries without a code add, as shares of the unprotected array: cell area, and refresh work."""
+
+    area: float
+    refresh: float
 
 
-def point_cost(study: Study, plan: ProtectionPlan, layers: tuple[LayerCost, ...]) -> dict[str, Any]:
+def cell_extras(plan: ProtectionPlan) -> CellExtras:
+    """Stronger cells take area, faster refresh classes take refresh energy and bandwidth."""
+    bits = plan.bits_by_entry()
+    shares = [(item, bits[item.name] / plan.stored_bits) for item in plan.entries]
+    return CellExtras(
+        area=sum(share * item.extra_area_per_bit for item, share in shares),
+        refresh=sum(share * (item.refresh_factor - 1.0) for item, share in shares),
+    )
+
+
+def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dict[str, Any]:
     """Cost fields of a record.
 
-    Raises ValueError when the accelerator cannot keep the inference rate.
+    Raises ValueError when the accelerator cannot keep the inference rate, or a bank the work asked of it.
     """
-    array, accelerator = study.array, study.accelerator
-    temperature_k = cost_temperature_k(study)
-
-    def bank(bits: float) -> Any:
-        size = max(bits / array.banks, float(array.word_bits))
-        return array_cost(size, array.word_bits, array.node_m, array_cell(study), array.periphery, temperature_k)
-
-    data_bits = float(array.capacity_bits or plan.stored_bits)
-    data, whole = bank(data_bits), bank(data_bits + plan.parity_bits)
-    codec = codecs(plan, array.banks, array.node_m)
-    interval = study.refresh.interval_s
-    refresh_w = array.banks * whole.refresh_power_w(interval) if interval is not None else 0.0
-    leakage_w = array.banks * (whole.leakage_w + whole.gate_leakage_w)
+    plan, geometry, accelerator = chip.plan, chip.geometry, study.accelerator
+    data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(chip.layout.stored_bits)
+    codec, extra = codecs(study, chip), cell_extras(plan)
+    refresh_rate = 0.0 if study.refresh.interval_s is None else 1.0 / study.refresh.interval_s
+    scrub_rate = 0.0 if study.scrub.interval_s is None else 1.0 / study.scrub.interval_s
+    refresh_w = geometry.banks * whole.refresh_energy_j * refresh_rate * (1.0 + extra.refresh)
     memory = WeightMemory(
-        word_bits=array.word_bits,
+        word_bits=geometry.word_bits,
         read_energy_j=whole.read_energy_j,
         bits_per_weight=plan.planes * (1.0 + plan.parity_bits_fraction),
         decode_energy_per_weight_j=codec.decode_energy_per_weight_j,
         refresh_w=refresh_w,
-        leakage_w=leakage_w,
+        leakage_w=chip.costs.leakage_w,
     )
     energy = energy_per_inference(
         layers, memory, clock_hz=accelerator.clock_hz, inferences_per_second=accelerator.inferences_per_second
     )
-    scrub_j = 0.0
-    if study.scrub.interval_s is not None:
-        accesses = (plan.stored_bits + plan.parity_bits) / array.word_bits
-        scrub_j = accesses * (whole.read_energy_j + whole.write_energy_j) / study.scrub.interval_s * energy.seconds
-    area = array.banks * whole.area_m2 + codec.area_m2
-    low_area, high_area = (array.banks * a + codec.area_m2 for a in whole.band("area_m2"))
+    scrub_j = codec.words * (chip.costs.read_j + chip.costs.write_j) * scrub_rate * energy.seconds
+    corrections = scrub_rate + (refresh_rate if study.refresh.ecc_aware else 0.0)
+    codec_j = energy.codec_j + codec.correct_all_j * corrections * energy.seconds
+    total_j = energy.total_j - energy.codec_j + codec_j + scrub_j
+    compute_s = network_cost(layers).latency_s(accelerator.clock_hz)
     return {
-        "area_m2": area,
-        "array_area_m2": array.banks * data.area_m2,
-        "parity_area_m2": array.banks * (whole.area_m2 - data.area_m2),
-        "codec_area_m2": codec.area_m2,
-        "area_low_m2": low_area,
-        "area_high_m2": high_area,
-        "energy_per_inference_j": energy.total_j + scrub_j,
+        **_areas(geometry.banks, data, whole, codec, extra),
+        "energy_per_inference_j": total_j,
         "mac_energy_j": energy.mac_j,
         "weight_read_energy_j": energy.weight_read_j,
-        "codec_energy_j": energy.codec_j,
+        "codec_energy_j": codec_j,
         "refresh_energy_j": energy.refresh_j,
         "scrub_energy_j": scrub_j,
         "leakage_energy_j": energy.leakage_j,
-        **_energy_band(energy.total_j + scrub_j, energy, whole),
+        **_energy_band(total_j, energy, whole),
         "read_latency_s": whole.access_s + codec.decode_latency_s,
         "decode_latency_s": codec.decode_latency_s,
-        "inference_latency_s": network_cost(layers).latency_s(accelerator.clock_hz),
+        "compute_latency_s": compute_s,
+        "inference_latency_s": max(compute_s, float(np.mean(chip.log.inference_s)))
+        if len(chip.log.inference_s)
+        else compute_s,
         "cycles_per_inference": network_cost(layers).cycles,
         "clock_hz": accelerator.clock_hz,
+        "bank_busy_fraction": _busy(study, chip, extra),
     }
 
 
-def _energy_band(total_j: float, energy: Any, bank: Any) -> dict[str, float]:
+def _areas(banks: int, data: ArrayCost, whole: ArrayCost, codec: Codecs, extra: CellExtras) -> dict[str, float]:
+    """Array (stronger cells included), parity cells and codecs; the band is the array model's."""
+    array, stronger = banks * data.area_m2, banks * data.area_m2 * extra.area
+    low, high = (banks * end * (1.0 + extra.area) + codec.area_m2 for end in whole.band("area_m2"))
+    return {
+        "area_m2": banks * whole.area_m2 + stronger + codec.area_m2,
+        "array_area_m2": array + stronger,
+        "parity_area_m2": banks * (whole.area_m2 - data.area_m2),
+        "codec_area_m2": codec.area_m2,
+        "area_low_m2": low,
+        "area_high_m2": high,
+    }
+
+
+def _busy(study: Study, chip: Memory, extra: CellExtras) -> float:
+    """Share of its time that the busiest bank works, faster refresh classes included.
+
+    Raises ValueError when that is more than all of it.
+    """
+    refresh = chip.layout.check_refresh(chip.schedule.refresh_intervals(chip.layout.classes))
+    busy = float(chip.log.bank_busy_s.max() / chip.schedule.horizon_s) + refresh * extra.refresh
+    if refresh * (1.0 + extra.refresh) > 1.0:
+        raise ValueError(
+            f"refresh takes {refresh:.0%} of every bank's time and its faster classes "
+            f"{refresh * extra.refresh:.0%} more; more banks than {study.array.banks}, longer rows or fewer planes in faster classes are needed"
+        )
+    return min(busy, 1.0)
+
+
+def _energy_band(total_j: float, energy: EnergySplit, bank: ArrayCost) -> dict[str, float]:
     """The total when reads, refresh and leakage all sit at the low or the high end of their bands."""
     ends = []
     for side in (0, 1):

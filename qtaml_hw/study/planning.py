@@ -12,7 +12,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import array_cost
-from qtaml_hw.study.cell import array_cell
+from qtaml_hw.study.cell import array_cell, cost_temperature_k
 from qtaml_hw.study.oracle import measured_importance
 from qtaml_hw.study.subject import Subject
 
@@ -50,6 +50,7 @@ def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
     """
     image, protection = subject.image, study.protection
     menu = tac.Menu.of(protection.menu)
+    _check_law(channel, menu)
     kind, value, prices = _prices(study, subject, menu)
     plan, lower = _plan(study, subject, channel, menu, prices)
     protected = tac.ProtectedImage(image, plan, channel, menu)
@@ -73,6 +74,20 @@ def _rho_star(
     allocated, layers = subject.damage(study.protection.group), subject.damage("layer")
     found = tac.saturation_ratio_at(allocated, layers, channel, menu, predicted)
     return None if found is None else found.rho_star
+
+
+def _check_law(channel: FlipChannel, menu: tac.Menu) -> None:
+    """Options that move retention times need a law that has any.
+
+    Raises ValueError with the reason.
+    """
+    laws = {"refresh": ("retention",), "cell": ("retention", "poisson")}
+    for item in menu.entries:
+        if channel.law not in laws.get(item.kind, (channel.law,)):
+            raise ValueError(
+                f"{item.name} changes nothing under the law {channel.law}: "
+                "it lengthens retention or shortens the refresh interval, which only the law retention follows"
+            )
 
 
 def _prices(study: Study, subject: Subject, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:
@@ -106,6 +121,7 @@ def _hardware_prices(study: Study, subject: Subject, menu: tac.Menu, kind: str, 
         array.node_m,
         array_cell(study),
         array.periphery,
+        cost_temperature_k(study),
     )
     per_bit, fixed = [0.0], [0.0]
     for item in menu.entries[1:]:

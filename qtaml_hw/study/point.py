@@ -14,8 +14,8 @@ from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Point, Study
 from qtaml_hw.ecc import MenuEntry, ProtectionPlan
 from qtaml_hw.study.axes import axes_shown, axes_si
-from qtaml_hw.study.cell import CellView, array_cell, view_cell
-from qtaml_hw.study.cost import cost_temperature_k, point_cost
+from qtaml_hw.study.cell import CellView, array_cell, cost_temperature_k, view_cell
+from qtaml_hw.study.cost import point_cost
 from qtaml_hw.study.doctor import versions
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.identity import identity_of
@@ -44,14 +44,16 @@ class DesignPoint:
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
-        timeline = self.chip.run(self.cell.model, seed=self.study.evaluate.seed, map_index=map_index)
+        seed = self.study.evaluate.seed
+        timeline = self.chip.run(self.cell.of_chip(seed, map_index), seed=seed, map_index=map_index)
         accuracies = [self.correct_answers(codes) / self.subject.images for codes in timeline.read_out]
         found: Record = {
             "map_index": map_index,
             "correct": round(accuracies[-1] * self.subject.images),
             "accuracy": accuracies[-1],
             "accuracy_series": [list(pair) for pair in zip(timeline.sample_times_s, accuracies, strict=True)],
-            "flips_raw": int(timeline.flips_raw[-1]),
+            "flips_raw": int(timeline.flips_data[-1]),
+            "flips_parity": int(timeline.flips_parity[-1]),
             "flips_residual": int(timeline.flips_read[-1]),
             "words_corrected": int(timeline.words_corrected[-1]),
             "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
@@ -68,7 +70,7 @@ def check(record: Record) -> None:
     """
     limits = {
         "accuracy": (0.0, 1.0),
-        "flips_raw": (0, record["stored_bits"] * (1.0 + record["parity_bits_fraction"])),
+        "flips_raw": (0, record["stored_bits"]),
         "flips_residual": (0, record["stored_bits"]),
         "area_m2": (1e-18, 1.0),
         "energy_per_inference_j": (1e-18, 1e6),
@@ -92,8 +94,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         protection = protect(study, subject, cell.channel)
         layers = subject.layers(study.accelerator)
         chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
-        costs = point_cost(study, protection.plan, layers)
-        busy = chip.log.bank_busy_s.max() / chip.schedule.horizon_s
+        costs = point_cost(study, chip, layers)
     except ValueError as error:
         raise InputError(f"{point.label}: {error}") from error
     identity = identity_of(study, subject.digest)
@@ -108,11 +109,10 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **cell.facts,
         **_protection_facts(study, subject, protection),
         **costs,
-        "bank_busy_fraction": float(busy),
         "images": subject.images,
         "clean_accuracy": subject.clean_correct / subject.images,
         "quantised_accuracy": subject.quantised_correct / subject.images,
-        "warnings": [*cell.warnings, *_quiet_warnings(study, protection)],
+        "warnings": [*cell.warnings, *_quiet_warnings(study, protection, chip)],
         "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
@@ -176,10 +176,17 @@ def chip_of(
     return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule, zero)
 
 
+def _data_name(study: Study) -> str:
+    """The data set as a person would name it: its name, its file, its factory."""
+    data = study.data
+    files = (data.idx and data.idx.images, data.npz and data.npz.path)
+    return str(data.name or next((f for f in files if f), None) or data.factory)
+
+
 def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
     return {
         "network": subject.name,
-        "data": study.data.name or study.data.idx or study.data.npz or study.data.factory,
+        "data": _data_name(study),
         "classes": subject.classes,
         "weights_format": subject.image.format.name,
         "scale": study.weights.scale,
@@ -225,13 +232,15 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
     }
 
 
-def _quiet_warnings(study: Study, protection: Protection) -> list[str]:
+def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
     """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
     found = []
     if study.protection.policy != "none" and protection.plan.protected_bits == 0:
         found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
     if protection.plan.protected_bits and "ideal" in study.protection.menu:
         found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    if study.scrub.on and not chip.regions:
+        found.append("scrub has nothing to correct: no ECC words are stored")
     hurt = [e.name for e in protection.plan.entries[1:] if e.code is not None and _hurts(protection, e)]
     found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
     return found

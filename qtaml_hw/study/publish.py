@@ -46,8 +46,12 @@ def _parameters(study: Study) -> dict[str, Any]:
         {"path": path, "value": origin.text, "origin": origin.kind, "source": origin.citation or origin.source}
         for path, origin in origins.items()
     ]
-    citations = sorted({origin.citation for origin in origins.values() if origin.citation})
-    return {"study": study.label, "parameters": parameters, "citations": citations}
+    return {"study": study.label, "parameters": parameters, "citations": list(citations(study))}
+
+
+def citations(study: Study) -> tuple[str, ...]:
+    """What the study's preset values were taken from, each source once."""
+    return tuple(sorted({origin.citation for origin in study.provenance.values() if origin.citation}))
 
 
 def _stamp(folder: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -21,11 +21,17 @@ class Result:
     summary: PointSummary
     out: Path | None = None
     report: Path | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> Interval:
         """Accuracy at the last time asked for: ``.mean``, ``.ci95``, over ``.maps`` fault maps."""
         return self.summary.accuracy
+
+    @property
+    def maps(self) -> int:
+        """Fault maps that the result stands on."""
+        return self.accuracy.maps
 
     @property
     def identity(self) -> str:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from qtaml_hw.config import Point, Study
+from qtaml_hw.config.yaml_strict import scalar
 from qtaml_hw.study.axes import axes_shown
 from qtaml_hw.study.engine import Workers, run_points
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress, silent
-from qtaml_hw.study.publish import publish
+from qtaml_hw.study.publish import citations, publish
 from qtaml_hw.study.results import Result, SweepResult, WhatIf
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.summary import PointSummary, summarise
@@ -29,7 +30,7 @@ def run(
     (summary,) = _summaries([point], run_points([point], folder, progress=progress))
     if summary.error is not None:
         raise InputError(summary.error)
-    return Result(summary, folder, publish(study, folder, command))
+    return Result(summary, folder, publish(study, folder, command), citations(study))
 
 
 def sweep(
@@ -77,11 +78,11 @@ def what_if(
     return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def _assignment(text: str) -> tuple[str, object]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise InputError(f"{text!r} is no change; write it as PATH=VALUE, such as cell.t_ox=1.6nm")
-    return path.strip(), value.strip()
+    return path.strip(), scalar(value)
 
 
 def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:

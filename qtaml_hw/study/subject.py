@@ -16,6 +16,7 @@ from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.config.sections import AcceleratorSection
+from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
 from qtaml_hw.weights import GroupKind, StoredImage, WeightFormat, quantise
@@ -106,12 +107,19 @@ def image_of(module: nn.Module, study: Study) -> tuple[dict[str, NDArray[np.floa
 def load_subject(study: Study, progress: Progress | None = None) -> Subject:
     """Load, fold, quantise.
 
-    Raises ValueError (in words) for weights that do not fit, data that do not match, or a norm that cannot be folded.
+    Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
     """
     data = load_dataset(study)
     loaded = load_module(study, data, progress)
-    module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
-    weights, image = image_of(module, study)
+    try:
+        module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
+        weights, image = image_of(module, study)
+    except ValueError as error:
+        raise InputError(f"network {loaded.name}: {error}") from error
+    if data.classes > loaded.classes:
+        raise InputError(
+            f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
+        )
     count = min(study.evaluate.images, len(data.test_y))
     return Subject(
         name=loaded.name,

@@ -19,7 +19,7 @@ MAP_FIELDS = (
     "words_corrected",
     "words_uncorrectable",
 )
-MEANS = ("flips_raw", "flips_residual", "words_corrected", "words_uncorrectable")
+MEANS = ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,13 @@ import torch
 
 import qtaml_hw as q
 from qtaml_hw.config import Point, Study
+from qtaml_hw.faults import flip_bits
 from qtaml_hw.study.engine import run_points
 from qtaml_hw.study.point import DesignPoint, check, prepare
 from qtaml_hw.study.questions import retention
 from qtaml_hw.study.subject import Workshop
+from qtaml_hw.tac import value_statistics
+from qtaml_hw.weights import WeightFormat
 
 FIXED = {"flips.law": "fixed", "flips.p": 0.02}
 
@@ -109,7 +112,8 @@ def test_tac_spends_its_budget_and_predicts_no_worse_than_uniform(small: Study, 
 
 
 def test_energy_and_area_add_up(small: Study, workshop: Workshop) -> None:
-    facts = point(small, workshop, scrub__interval="1 ms").facts
+    coded = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["secded-72-64"]}
+    facts = point(small, workshop, scrub__interval="1 ms", **coded).facts
     parts = ("mac", "weight_read", "codec", "refresh", "scrub", "leakage")
     assert facts["energy_per_inference_j"] == pytest.approx(sum(facts[f"{p}_energy_j"] for p in parts))
     areas = sum(facts[f"{p}_area_m2"] for p in ("array", "parity", "codec"))
@@ -194,3 +198,69 @@ def test_rho_star_compares_both_policies_at_the_plans_own_distortion(small: Stud
     hurting = {"protection.policy": "uniform", "protection.planes": 2, "protection.menu": ["secded-72-64"]}
     facts = prepare(Point("hurts", {}, small.with_({**hurting, **FIXED, "flips.p": 0.1})), 0, workshop).facts
     assert facts["rho_star"] is None
+
+
+@pytest.mark.parametrize("ecc_aware", [True, False])
+def test_the_record_charges_what_the_simulated_memory_spent(small: Study, workshop: Workshop, ecc_aware: bool) -> None:
+    coded = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["bch-63-45"]}
+    coded |= {"refresh__ecc_aware": ecc_aware, "scrub__interval": "100 us"}
+    design = point(small, workshop, **coded)
+    spent = design.chip.run(design.cell.model, seed=1, map_index=0).energy_j  # 1 ms: one inference period
+    facts = design.facts
+    first_write = sum(r.words for r in design.chip.regions) * design.chip.costs.encode_j["bch-63-45"]
+    assert facts["refresh_energy_j"] == pytest.approx(spent["refresh"], rel=1e-6)
+    assert facts["scrub_energy_j"] == pytest.approx(spent["scrub"], rel=1e-6)
+    assert facts["leakage_energy_j"] == pytest.approx(spent["leakage"], rel=1e-6)
+    codec = spent["decode"] + spent["encode"] - first_write
+    assert facts["codec_energy_j"] == pytest.approx(codec, rel=1e-3)
+
+
+def test_entries_without_a_code_are_not_free(small: Study, workshop: Workshop) -> None:
+    base = point(small, workshop).facts
+    change = {"protection__policy": "uniform", "protection__planes": 2}
+    robust = point(small, workshop, **change, protection__menu=["robust-cell"]).facts
+    faster = point(small, workshop, **change, protection__menu=["refresh-2x"]).facts
+    assert robust["area_m2"] == pytest.approx(base["area_m2"] * (1 + 0.5 * 2 / 8))
+    assert faster["refresh_energy_j"] == pytest.approx(base["refresh_energy_j"] * (1 + 2 / 8))
+    assert faster["bank_busy_fraction"] > base["bank_busy_fraction"]
+    with pytest.raises(q.InputError, match="refresh-2x changes nothing under the law poisson"):
+        point(small, workshop, **change, protection__menu=["refresh-2x"], flips__law="poisson")
+
+
+def test_dies_differ_only_when_their_spread_is_stated(small: Study, workshop: Workshop) -> None:
+    alike = point(small, workshop)
+    assert alike.cell.of_chip(1, 0) is alike.cell.of_chip(1, 5)
+    spread = point(small, workshop, cell__sigma_t_ox_die="3 %")
+    flips = {spread.record(i)["flips_raw"] for i in range(4)}
+    assert max(flips) > 1.5 * min(flips)
+    assert spread.record(2)["flips_raw"] == spread.record(2)["flips_raw"]
+
+
+def test_an_abstract_rate_is_called_abstract_and_needs_one_time(small: Study, workshop: Workshop) -> None:
+    changes = {
+        "cell": {"kind": "sram6t", "accelerated_flip_rate": "30 Hz"},
+        "refresh.interval": "off",
+        "flips.law": "poisson",
+        "evaluate.at": ["1 ms"],
+    }
+    study = small.with_(changes)
+    design = prepare(Point("abstract", {}, study), 0, workshop)
+    assert design.facts["p10"] == pytest.approx(-np.expm1(-0.03), rel=1e-6)
+    assert any("ABSTRACT" in w for w in design.facts["warnings"])
+    with pytest.raises(q.InputError, match="evaluated at one time"):
+        prepare(Point("two", {}, study.with_({"evaluate.at": ["1 ms", "2 ms"]})), 0, workshop)
+
+
+def test_ten_million_weights_drift_and_spread_as_the_closed_form_says() -> None:
+    rng = np.random.default_rng(11)
+    form = WeightFormat()
+    codes = form.encode(np.clip(np.rint(rng.normal(0.0, 32.0, 10_000_000)), -127, 127).astype(np.int64))
+    p01, p10 = 0.02, 0.1
+    read = flip_bits(codes, p01, p10, seed=5, map_index=1)
+    expected = value_statistics(form, np.full(8, p01), np.full(8, p10))
+    change = form.decode_table[read] - form.decode_table[codes]
+    drift, variance = (expected.mean - form.decode_table)[codes], expected.variance[codes]
+    noise = change - drift
+    assert abs(noise.mean()) < 5 * np.sqrt(variance.mean() / codes.size)
+    spread = noise**2 - variance
+    assert abs(spread.mean()) < 5 * spread.std() / np.sqrt(codes.size)
