@@ -173,7 +173,10 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
 @app.command(name="ecc-table")
 def ecc_table(
     overrides: SetOption,
-    p: Annotated[list[float], typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list)],
+    p: Annotated[
+        list[float],
+        typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list, show_default=False),
+    ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
     codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
     as_json: JsonOption = False,

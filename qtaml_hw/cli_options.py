@@ -13,7 +13,11 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="study file (
 SetOption = Annotated[
     list[str],
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="override a value, e.g. --set cell.t_ox=1.7nm", default_factory=list
+        "--set",
+        metavar="PATH=VALUE",
+        help="override a value, e.g. --set cell.t_ox=1.7nm",
+        default_factory=list,
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]

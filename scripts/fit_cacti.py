@@ -15,12 +15,14 @@ import csv
 import json
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linprog
 
 MEGABYTE_KB = 1024.0
+CAPACITIES_KB = (64.0, 256.0, 512.0, 1024.0, 4096.0)  # of the CACTI rows
 # quantity: how to read it from a CACTI row, in SI
 QUANTITIES = {
     "area_m2": lambda row: row["area_mm2"] * 1e-6,
@@ -72,6 +74,19 @@ def minimax_power_law(capacity_kb: list[float], value: list[float]) -> tuple[flo
     return math.exp(level), float(exponent), math.expm1(worst)
 
 
+def capacity_steps(members: list[dict], values: list[float], law: tuple[float, float, float]) -> list[float]:
+    """ln(value / power law) at every capacity: an eDRAM's organisation jumps where a power law cannot follow."""
+    table = {row["cap_KB"]: math.log(value / power_law(law, row["cap_KB"])) for row, value in zip(members, values, strict=True)}
+    return [table[capacity] for capacity in CAPACITIES_KB]
+
+
+def power_law(fit: Sequence[float], capacity_kb: float) -> float:
+    """Value of a fit at a capacity, its steps (if any) interpolated in the logarithm of the capacity."""
+    level, exponent, _, *steps = fit
+    step = float(np.interp(math.log(capacity_kb), np.log(CAPACITIES_KB), steps)) if steps else 0.0
+    return level * (capacity_kb / MEGABYTE_KB) ** exponent * math.exp(step)
+
+
 def key(row: dict) -> str:
     cell = "edram" if row["cell"] == "lp-dram" else "sram"
     return f"{cell}-{PERIPHERY[row['peri']]}-{row['node_nm']:.0f}-{row['width_b']:.0f}"
@@ -90,7 +105,8 @@ def fit_arrays(rows: list[dict]) -> dict[str, dict[str, list[float]]]:
             values = [value_of(row) for row in members]
             if min(values) > 0.0:
                 law = minimax_power_law([row["cap_KB"] for row in members], values)
-                fits[name][quantity] = [float(f"{x:.6g}") for x in law]
+                steps = capacity_steps(members, values, law) if name.startswith("edram") else ()
+                fits[name][quantity] = [float(f"{x:.6g}") for x in (*law, *steps)]
         if name.startswith("edram"):
             fits[name]["refresh_interval_s"] = [members[0]["refresh_us"] * 1e-6, 0.0, 0.0]
     return fits
@@ -116,8 +132,7 @@ def tool_bands(rows: list[dict], fits: dict[str, dict[str, list[float]]]) -> dic
         if fit is None or row["opt"] != "Area":
             continue
         for quantity, value_of in DESTINY[row["cell"]].items():
-            level, exponent, _ = fit[quantity]
-            ratios[row["cell"]][quantity].append(value_of(row) / (level * (row["cap_KB"] / MEGABYTE_KB) ** exponent))
+            ratios[row["cell"]][quantity].append(value_of(row) / power_law(fit[quantity], row["cap_KB"]))
     return {
         cell: {name: [float(f"{min(r):.4g}"), float(f"{max(r):.4g}")] for name, r in quantities.items()}
         for cell, quantities in ratios.items()
@@ -137,7 +152,8 @@ def main() -> None:
         "256 bit, 350 K), "
         "rows without ECC, 64 KB to 4 MB; minimax power laws by scripts/fit_cacti.py; "
         "tool bands: DESTINY (area-optimised, LOP) over the fit",
-        "form": "value = at_1MB * (capacity / 1 MB)^exponent; columns: at_1MB, exponent, worst relative residual",
+        "form": "value = at_1MB * (capacity / 1 MB)^exponent; columns: at_1MB, exponent, worst relative residual"
+        "; eDRAM: then ln(row / power law) at 64, 256, 512, 1024 and 4096 KB, interpolated in ln(capacity)",
         "fits": fits,
         "leakage_over_350k": temperature_curves(read_rows(args.reference / "cacti_temperature.csv")),
         "destiny_over_fit": tool_bands(read_rows(args.reference / "destiny_arrays.csv"), fits),

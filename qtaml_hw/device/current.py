@@ -33,7 +33,7 @@ Component = Literal["channel", "overlap"]
 _ENERGY_NODES: Final = 96
 
 IMPACT_FREQUENCY_HZ: Final = (
-    1e14  # calibrated to ngspice 39.3 BSIM4 level 54 SiO2 defaults (tests/published/test_bsim4.py)
+    1e14  # calibrated to ngspice 39.3 BSIM4 level 54 SiO2 defaults (tests/published/test_bsim4_gate_current.py)
 )
 CHANNEL_DOPING_PER_M3: Final = 1e24  # BSIM4 default card of the same calibration: NDEP = 1e18 1/cm3
 THRESHOLD_V: Final = 0.30  # same card: VTH0
@@ -134,6 +134,10 @@ class CurrentModel:
         for name, value, known in allowed:
             if value not in known:
                 raise ValueError(f"unknown {name} {value!r} of a current model; allowed: {', '.join(known)}")
+        if self.method == "closed_form" and self.transmission != "wkb":
+            raise ValueError(
+                f"the closed form is calibrated with the WKB transmission; {self.transmission!r} goes with tsu_esaki"
+            )
         if self.component == "overlap" and self.method == "tsu_esaki":
             raise ValueError(
                 "the overlap current has the closed form only: its accumulation layer has no sub-band model here"

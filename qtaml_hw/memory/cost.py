@@ -21,6 +21,7 @@ BITS_PER_MB: Final = 8.0 * 1024.0**2
 FITTED_WIDTHS: Final = (64, 256)
 FITTED_NODES_NM: Final = (22.0, 32.0, 45.0, 65.0, 90.0)
 FITTED_CAPACITY_BITS: Final = (64 * 8192, 4096 * 8192)
+STEP_CAPACITIES_BITS: Final = tuple(kb * 8192.0 for kb in (64, 256, 512, 1024, 4096))
 TEMPERATURE_K: Final = (300.0, 400.0)
 QUANTITIES: Final = (
     "area_m2",
@@ -102,21 +103,27 @@ def _preset() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Law:
-    """One power law: value at 1 MB, exponent, worst relative residual."""
+    """One power law: value at 1 MB, exponent, worst relative residual; ``steps`` are ln(row / law) at the fitted rows.
+
+    Only eDRAM has steps: its organisation jumps with capacity where a power law cannot follow.
+    """
 
     at_1mb: float
     exponent: float
     residual: float
+    steps: tuple[float, ...] = (0.0,) * len(STEP_CAPACITIES_BITS)
 
     def value(self, capacity_bits: float) -> float:
-        return self.at_1mb * math.pow(capacity_bits / BITS_PER_MB, self.exponent)
+        step = float(np.interp(math.log(capacity_bits), np.log(STEP_CAPACITIES_BITS), self.steps))
+        return self.at_1mb * (capacity_bits / BITS_PER_MB) ** self.exponent * math.exp(step)
 
 
 def _blend(laws: list[_Law], weights: list[float]) -> _Law:
     """Interpolation (or extrapolation) of power laws in the logarithm."""
     level = math.exp(sum(w * math.log(law.at_1mb) for w, law in zip(weights, laws, strict=True)))
     exponent = sum(w * law.exponent for w, law in zip(weights, laws, strict=True))
-    return _Law(level, exponent, max(law.residual for law in laws))
+    steps = np.array(weights) @ np.array([law.steps for law in laws])
+    return _Law(level, exponent, max(law.residual for law in laws), tuple(steps.tolist()))
 
 
 def _between(x: float, grid: tuple[float, ...]) -> tuple[list[float], list[float]]:
@@ -139,8 +146,13 @@ def _fitted(cell: str, periphery: str, node_nm: float, word_bits: float, quantit
     fits = _preset()["fits"]
     nodes, node_weights = _between(node_nm, _nodes(cell, periphery))
     widths, width_weights = _between(word_bits, tuple(float(w) for w in FITTED_WIDTHS))
-    laws = [_Law(*fits[f"{cell}-{periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
+    laws = [_law_of(fits[f"{cell}-{periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
     return _blend(laws, [a * b for a in node_weights for b in width_weights])
+
+
+def _law_of(row: list[float]) -> _Law:
+    level, exponent, residual, *steps = row
+    return _Law(level, exponent, residual, tuple(steps)) if steps else _Law(level, exponent, residual)
 
 
 def _law(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:

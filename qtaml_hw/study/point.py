@@ -239,9 +239,10 @@ def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -
         found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
     if protection.plan.protected_bits and "ideal" in study.protection.menu:
         found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
     if study.scrub.on and not chip.regions:
         found.append("scrub has nothing to correct: no ECC words are stored")
-    hurt = [e.name for e in protection.plan.entries[1:] if e.code is not None and _hurts(protection, e)]
+    hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _hurts(protection, e)]
     found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
     return found
 
