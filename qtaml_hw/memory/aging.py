@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.faults import weak_cells
+from qtaml_hw.faults import flip_bits, weak_cells
 from qtaml_hw.memory.book import HistoryBook
 from qtaml_hw.memory.cells import FixedCells
 from qtaml_hw.memory.history import History
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+DENSE_FROM = 1e-3  # flip probability from which whole planes are flipped at once instead of listing their weak cells
 EPOCH_SEED = 0x9E3779B97F4A7C15  # odd constant (golden ratio) that separates the seeds of a poisson memory's rewrites
 
 
@@ -79,12 +80,12 @@ class Aging:
         cells: dict[int, list[WordCells]] = {r.index: [] for r in self.memory.regions}
         for t in range(plan.tensors):
             first, last = plan.tensor_groups(t)
-            for plane in range(self.memory.planes):
-                choice = plan.choice[first:last, plane]
-                thresholds = self.book.thresholds(t, plane, epoch, [entries[i] for i in free])
-                used = np.unique(choice)
+            choices = [np.unique(plan.choice[first:last, plane]) for plane in range(self.memory.planes)]
+            tables = [self.book.thresholds(t, p, epoch, [entries[i] for i in free]) for p in range(self.memory.planes)]
+            dense = self._flip_dense(t, seed, slots, choices, tables)
+            for plane, (used, thresholds) in enumerate(zip(choices, tables, strict=True)):
                 loose = slots[used][slots[used] != WORD]
-                p_max = float(thresholds[:, loose].max(initial=0.0))
+                p_max = 0.0 if plane in dense else float(thresholds[:, loose].max(initial=0.0))
                 if len(loose) < len(used):
                     p_max = max(p_max, self._word_p(worst_word, plane))
                 if p_max > 0.0:
@@ -92,6 +93,29 @@ class Aging:
             self._parity(t, seed, self._word_p(worst_word, self.memory.planes - 1), cells)
         for region in self.memory.regions:
             self._age_words(region, cells[region.index], word_history[region.index], seed)
+
+    def _flip_dense(
+        self, tensor: int, seed: int, slots: Int64, choices: list[NDArray[np.uint8]], tables: list[Float64]
+    ) -> list[int]:
+        """Flip at once, and return, the planes whose bits all have one entry without words and one threshold.
+
+        The same cells flip as when weak cells are listed (a cell flips when its U is below the threshold); only what is
+        read once, before any rewrite, can be had this way.
+        """
+        codes, reads = self.memory.codes[tensor], self.reads[tensor]
+        p = np.zeros((self.samples, 8 * codes.itemsize, 2))  # planes that are not used never flip
+        dense = []
+        for plane, (used, thresholds) in enumerate(zip(choices, tables, strict=True)):
+            if self.book.epochs > 1 or len(used) > 1 or slots[used[0]] == WORD:
+                continue
+            levels = thresholds[:, slots[used[0]]]
+            if levels.max(initial=0.0) >= DENSE_FROM and np.all(levels == levels[:, :1]):
+                p[:, plane] = np.maximum(levels[:, 0], 0.0)
+                dense.append(plane)
+        for s in range(self.samples if dense else 0):
+            flip_bits(codes, p[s, :, 0], p[s, :, 1], seed=seed, map_index=self.map_index, tensor=tensor, out=reads[s])
+            self.flips_data[s] += count_differences(reads[s], codes)
+        return dense
 
     def _word_p(self, worst: float, plane: int) -> float:
         """Largest flip probability of a cell of an ECC word."""

@@ -115,7 +115,7 @@ class _Law:
 
     def value(self, capacity_bits: float) -> float:
         step = float(np.interp(math.log(capacity_bits), np.log(STEP_CAPACITIES_BITS), self.steps))
-        return self.at_1mb * (capacity_bits / BITS_PER_MB) ** self.exponent * math.exp(step)
+        return self.at_1mb * math.pow(capacity_bits / BITS_PER_MB, self.exponent) * math.exp(step)
 
 
 def _blend(laws: list[_Law], weights: list[float]) -> _Law:
