@@ -53,9 +53,7 @@ def main() -> None:
     peer = cpu_seconds(lambda: tac.solve_exactly(small, time_limit_s=30.0), 1)
     own = cpu_seconds(lambda: tac.solve(small), 7)
     worse = 100.0 * (tac.solve(small).predicted_distortion / exact.predicted_distortion - 1.0)
-    print(
-        f"100 x 8 x 13: greedy {own:.4f} s, HiGHS {peer:.2f} s ({peer / own:.0f}x longer, {worse:.4f} % better)"
-    )
+    print(f"100 x 8 x 13: greedy {own:.4f} s, HiGHS {peer:.2f} s ({peer / own:.0f}x longer, {worse:.4f} % better)")
     module = CifarResNet(9).eval()
     inputs = torch.randn(256, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with single_thread():

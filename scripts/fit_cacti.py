@@ -76,8 +76,8 @@ def minimax_power_law(capacity_kb: list[float], value: list[float]) -> tuple[flo
 
 def capacity_steps(members: list[dict], values: list[float], law: tuple[float, float, float]) -> list[float]:
     """ln(value / power law) at every capacity: an eDRAM's organisation jumps where a power law cannot follow."""
-    table = {row["cap_KB"]: math.log(value / power_law(law, row["cap_KB"])) for row, value in zip(members, values, strict=True)}
-    return [table[capacity] for capacity in CAPACITIES_KB]
+    value_at = {row["cap_KB"]: value for row, value in zip(members, values, strict=True)}
+    return [math.log(value_at[capacity] / power_law(law, capacity)) for capacity in CAPACITIES_KB]
 
 
 def power_law(fit: Sequence[float], capacity_kb: float) -> float:

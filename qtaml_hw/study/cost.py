@@ -144,8 +144,8 @@ def _busy(study: Study, chip: Memory, extra: CellExtras) -> float:
     busy = float(chip.log.bank_busy_s.max() / chip.schedule.horizon_s) + refresh * extra.refresh
     if refresh * (1.0 + extra.refresh) > 1.0:
         raise ValueError(
-            f"refresh takes {refresh:.0%} of every bank's time and its faster classes "
-            f"{refresh * extra.refresh:.0%} more; more banks than {study.array.banks}, longer rows or fewer planes in faster classes are needed"
+            f"refresh takes {refresh:.0%} of every bank's time and its faster classes {refresh * extra.refresh:.0%} "
+            f"more: more banks than {study.array.banks}, longer rows or fewer planes in faster classes are needed"
         )
     return min(busy, 1.0)
 
