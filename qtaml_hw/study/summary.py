@@ -15,6 +15,7 @@ MAP_FIELDS = (
     "accuracy",
     "accuracy_series",
     "flips_raw",
+    "flips_parity",
     "flips_residual",
     "words_corrected",
     "words_uncorrectable",
@@ -71,5 +72,5 @@ def _one(identity: str, group: list[Record]) -> PointSummary:
         facts,
         tuple(float(r["accuracy"]) for r in group),
         tuple(series),
-        {name: sum(float(r[name]) for r in group) / len(group) for name in MEANS},
+        {n: sum(float(r[n]) for r in group) / len(group) for n in MEANS if all(n in r for r in group)},
     )

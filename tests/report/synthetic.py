@@ -177,6 +177,7 @@ def point(
                 "accuracy": accuracy,
                 "accuracy_series": series,
                 "flips_raw": flips,
+                "flips_parity": 0,
                 "flips_residual": int(flips * (1 - budget)),
                 "words_corrected": 0,
                 "words_uncorrectable": 0,
