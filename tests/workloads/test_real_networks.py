@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.realnets import REAL_NETWORKS, real_network_or_skip
+from tests.realnets import CLEAN_PERCENT, real_network_or_skip
 
 
-@pytest.mark.parametrize("name", REAL_NETWORKS)
+@pytest.mark.parametrize("name", CLEAN_PERCENT)
 def test_clean_accuracy_of_a_real_network(name: str) -> None:
     if name == "resnet56" and not os.environ.get("QTAML_HW_TEST_ZOO"):
         pytest.skip("runs for ten seconds or more: set QTAML_HW_TEST_ZOO=1 to run it")
@@ -20,4 +20,4 @@ def test_clean_accuracy_of_a_real_network(name: str) -> None:
     with torch.inference_mode():
         found = torch.cat([module(x).argmax(1) for x in torch.from_numpy(data.test_x[some]).split(125)])
     percent = 100.0 * float((found.numpy() == data.test_y[some]).mean())
-    assert percent == pytest.approx(REAL_NETWORKS[name].clean_percent, abs=1.5)
+    assert percent == pytest.approx(CLEAN_PERCENT[name], abs=1.5)
