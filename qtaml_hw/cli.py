@@ -180,6 +180,9 @@ def ecc_table(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
     codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
     as_json: JsonOption = False,
+    form: Annotated[
+        Literal["table", "csv", "markdown", "latex"], typer.Option("--format", help="how the rows are printed")
+    ] = "table",
 ) -> None:
     """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
     import qtaml_hw as q
@@ -188,6 +191,8 @@ def ecc_table(
     rows = q.ecc_table(study, p=p or None, codes=[c.strip() for c in codes.split(",") if c.strip()] or None)
     if as_json:
         print_json({"rows": [row.as_dict() for row in rows]})
+    elif form != "table":
+        typer.echo(getattr(q.ecc, f"to_{form}")(rows))
     else:
         from qtaml_hw.report import ecc_table as table
         from qtaml_hw.report.console import show

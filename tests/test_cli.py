@@ -83,6 +83,9 @@ def test_closed_form_answers(study: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert call(monkeypatch, "ecc-table", "--p", "0.1", "--codes", "secded-72-64,ideal", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(r["code"], r["hurts"]) for r in rows] == [("secded-72-64", True), ("ideal", False)]
+    for form, mark in (("csv", "secded-72-64,72,64"), ("markdown", "| secded-72-64 | 72, 64"), ("latex", "tabular")):
+        assert call(monkeypatch, "ecc-table", "--p", "0.1", "--codes", "secded-72-64", "--format", form) == 0
+        assert mark in capsys.readouterr().out
     assert call(monkeypatch, "allocate", study, "--set", "protection.policy=tac", "--json", "--quiet") == 0
     plan = json.loads(capsys.readouterr().out)
     assert {
@@ -94,6 +97,9 @@ def test_closed_form_answers(study: Path, monkeypatch: pytest.MonkeyPatch, capsy
         "rho_star",
     } <= plan.keys()
     assert all({"group", "weights", "planes"} <= g.keys() for g in plan["groups"])
+    assert sum(row["data_bits"] for row in plan["codes"]) == round(
+        plan["protected_bits_fraction"] * 8 * sum(g["weights"] for g in plan["groups"])
+    )
 
 
 def test_tables_fit_a_hundred_columns(

@@ -132,6 +132,14 @@ class AllocationResult:
 
     protection: Protection
     subject: Subject
+    node_m: float
+    clock_hz: float
+
+    def _code_row(self, row: ecc.PlanRow) -> dict[str, Any]:
+        """One entry in one layer; variance saved per check bit is None where no check bit is paid."""
+        plain = {**asdict(row), "tensor": self.subject.image.tensors[row.tensor].name}
+        saved = row.lsb2_saved_per_parity_bit
+        return {**plain, "lsb2_saved_per_parity_bit": saved if np.isfinite(saved) else None}
 
     @property
     def plan(self) -> ecc.ProtectionPlan:
@@ -151,6 +159,7 @@ class AllocationResult:
                 for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
             ],
             "corrections": list(found.decoder.kinds),
+            "codes": [self._code_row(row) for row in ecc.plan_table(plan, found.channel, self.node_m, self.clock_hz)],
             "protected_bits_fraction": plan.protected_bits_fraction,
             "parity_bits_fraction": plan.parity_bits_fraction,
             "predicted_distortion": found.predicted_distortion,
@@ -178,6 +187,7 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
     subject = Workshop(progress).subject(study)
     try:
         channel = view_cell(study, subject.image.planes).channel
-        return AllocationResult(protect(study, subject, channel), subject)
+        protection = protect(study, subject, channel)
+        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz)
     except ValueError as error:
         raise InputError(str(error)) from error
