@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from qtaml_hw.config import load_study as load
     from qtaml_hw.report import write_report
     from qtaml_hw.reproduce import ReproductionResult, reproduce
+    from qtaml_hw.study.compare import compare
     from qtaml_hw.study.corruption import corrupted
     from qtaml_hw.study.errors import InputError
+    from qtaml_hw.study.feasible import feasible
     from qtaml_hw.study.questions import allocate, ecc_table, gate_current, retention
     from qtaml_hw.study.results import Result, SweepResult, WhatIf
     from qtaml_hw.study.run import run, sweep, what_if
+    from qtaml_hw.study.tornado import tornado
 
 try:
     __version__ = version("qtaml-hw")
@@ -48,6 +51,9 @@ _HOMES = {
     "allocate": "study.questions.allocate",
     "ecc_table": "study.questions.ecc_table",
     "gate_current": "study.questions.gate_current",
+    "compare": "study.compare.compare",
+    "feasible": "study.feasible.feasible",
+    "tornado": "study.tornado.tornado",
     "retention": "study.questions.retention",
     "Result": "study.results.Result",
     "SweepResult": "study.results.SweepResult",
@@ -72,12 +78,14 @@ __all__ = [
     "accelerator",
     "allocate",
     "channel",
+    "compare",
     "config",
     "corrupted",
     "device",
     "ecc",
     "ecc_table",
     "faults",
+    "feasible",
     "gate_current",
     "load",
     "memory",
@@ -86,6 +94,7 @@ __all__ = [
     "run",
     "sweep",
     "tac",
+    "tornado",
     "units",
     "weights",
     "what_if",
