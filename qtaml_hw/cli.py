@@ -188,6 +188,8 @@ def ecc_table(
     import qtaml_hw as q
 
     study = q.load(file, overrides) if file is not None else None
+    if study is not None:
+        say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")
     rows = q.ecc_table(study, p=p or None, codes=[c.strip() for c in codes.split(",") if c.strip()] or None)
     if as_json:
         print_json({"rows": [row.as_dict() for row in rows]})

@@ -112,7 +112,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "images": subject.images,
         "clean_accuracy": subject.clean_correct / subject.images,
         "quantised_accuracy": subject.quantised_correct / subject.images,
-        "warnings": [*cell.warnings, *_quiet_warnings(study, protection, chip)],
+        "warnings": [*cell.warnings, *_fewer_images(study, subject), *_quiet_warnings(study, protection, chip)],
         "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
@@ -230,6 +230,13 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
         "lower_bound": protection.lower_bound,
         "rho_star": protection.rho_star,
     }
+
+
+def _fewer_images(study: Study, subject: Subject) -> list[str]:
+    """What the user asked for and the data set does not have."""
+    if study.evaluate.images <= subject.images:
+        return []
+    return [f"{study.evaluate.images} images are asked for, the test set has {subject.images}"]
 
 
 def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
