@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from qtaml_hw.study.questions import retention
 from qtaml_hw.study.subject import Workshop
 from qtaml_hw.tac import value_statistics
 from qtaml_hw.weights import WeightFormat
+from qtaml_hw.workloads import load_data
 
 FIXED = {"flips.law": "fixed", "flips.p": 0.02}
 
@@ -264,3 +266,14 @@ def test_ten_million_weights_drift_and_spread_as_the_closed_form_says() -> None:
     assert abs(noise.mean()) < 5 * np.sqrt(variance.mean() / codes.size)
     spread = noise**2 - variance
     assert abs(spread.mean()) < 5 * spread.std() / np.sqrt(codes.size)
+
+
+def test_a_study_on_a_users_npz_file_is_stored(small: Study, tmp_path: Path) -> None:
+    digits = load_data("digits")
+    np.savez(tmp_path / "own.npz", x=digits.test_x[:, 0], y=digits.test_y)
+    study = small.with_({"data.npz": str(tmp_path / "own.npz"), "data.calibration": 64})
+    result = q.run(study, store=tmp_path / "out")
+    assert result.data.endswith("own.npz")
+    assert result.clean_accuracy > 0.9
+    assert result.maps == 2
+    assert any("Pelgrom" in source for source in result.sources)
