@@ -87,21 +87,3 @@ class FlipChannel:
         new01[list(planes)] = p01
         new10[list(planes)] = p10
         return FlipChannel(new01, new10, self.law, self.source)
-
-    def mean_gain(self) -> NDArray[np.float64]:
-        """Per plane ``1 - p01 - p10``: the factor that stays of a bit's deviation (docs/theory.md, mean drift)."""
-        return 1.0 - self.p01 - self.p10
-
-    def after_memoryless_intervals(self, intervals: float) -> FlipChannel:
-        """The channel after several independent passes of this one (two-state Markov chain, closed form).
-
-        With total rate s = p01 + p10 the chain relaxes to its stationary law as (1 - s)^intervals.
-        """
-        total = self.p01 + self.p10
-        if np.any(total > 1.0) and not float(intervals).is_integer():
-            raise ValueError("a channel with p01 + p10 > 1 alternates; the number of intervals must be whole")
-        left = -np.expm1(intervals * np.log1p(-total)) if np.all(total < 1.0) else 1.0 - (1.0 - total) ** intervals
-        share = np.divide(left, total, out=np.zeros_like(total), where=total > 0.0)
-        return FlipChannel(
-            np.clip(self.p01 * share, 0.0, 1.0), np.clip(self.p10 * share, 0.0, 1.0), self.law, self.source
-        )

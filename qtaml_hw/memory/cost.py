@@ -71,11 +71,6 @@ class ArrayCost:
         """Refresh power at CACTI's own retention interval, watt; 0 for SRAM."""
         return self.refresh_power_w(self.refresh_interval_s) if self.refresh_interval_s > 0.0 else 0.0
 
-    @property
-    def static_w(self) -> float:
-        """Leakage, gate leakage and refresh (at CACTI's interval) together, watt."""
-        return self.leakage_w + self.gate_leakage_w + self.refresh_w
-
     def refresh_power_w(self, interval_s: float) -> float:
         """Refresh power when the whole array is refreshed once per ``interval_s`` (seconds, > 0)."""
         if not interval_s > 0.0:

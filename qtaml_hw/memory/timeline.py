@@ -113,16 +113,6 @@ class Timeline:
         spent = [self.meter.spent(self.log, t) for t in edges.tolist()]
         return {a: np.diff([s[a] for s in spent]) / np.diff(edges) for a in spent[0]}
 
-    @property
-    def total_energy_j(self) -> float:
-        """Joules over the horizon, all actions."""
-        return sum(self.energy_j.values())
-
-    @property
-    def average_power_w(self) -> float:
-        """Energy over the horizon, watt."""
-        return self.total_energy_j / self.horizon_s
-
 
 def sample_arrays(samples: int, tensors: Sequence[Codes]) -> list[Codes]:
     """Writable copies [samples, weights] of every tensor's codes."""

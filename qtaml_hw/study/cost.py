@@ -41,14 +41,11 @@ def codecs(study: Study, chip: Memory) -> Codecs:
     geometry, rows = chip.geometry, int(chip.layout.rows_per_group.sum())
     rowwise = study.refresh.on and study.refresh.ecc_aware
     for region in chip.regions:
-        item = region.entry
-        if item.code is None:
-            continue
-        hardware = item.code.hardware(geometry.node_m)
+        hardware, name = region.code.hardware(geometry.node_m), region.entry.name
         per_bank = max(1, ceil(region.words / (geometry.banks * rows))) if rowwise else 1
         area += geometry.banks * per_bank * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
-        decode += region.words * chip.costs.decode_j[item.name]
-        correct += region.words * (chip.costs.decode_j[item.name] + chip.costs.encode_j[item.name])
+        decode += region.words * chip.costs.decode_j[name]
+        correct += region.words * (chip.costs.decode_j[name] + chip.costs.encode_j[name])
         latency = max(latency, hardware.decode_latency_s)
         total += region.words
     return Codecs(area, decode / chip.plan.weights, latency, correct, total)

@@ -277,3 +277,12 @@ def test_a_study_on_a_users_npz_file_is_stored(small: Study, tmp_path: Path) -> 
     assert result.clean_accuracy > 0.9
     assert result.maps == 2
     assert any("Pelgrom" in source for source in result.sources)
+
+
+def test_a_sweep_becomes_a_frame_with_one_row_per_point(small: Study) -> None:
+    study = small.with_({"sweep.grid": {"cell.t_ox": ["1.8 nm", "2.0 nm"]}})
+    result = q.sweep(study)
+    frame = result.to_pandas()
+    assert frame["t_ox_m"].tolist() == pytest.approx([1.8e-9, 2.0e-9])
+    assert frame["accuracy_mean"].tolist() == [r.accuracy.mean for r in result.results]
+    assert frame["accuracy_mean"][1] > frame["accuracy_mean"][0]
