@@ -12,26 +12,22 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
+from qtaml_hw.config.accelerator import AcceleratorSection
+from qtaml_hw.config.array import ArraySection, RefreshSection, ScrubSection
 from qtaml_hw.config.cell import CellSection
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.document import Change, Layer, Origin, locate, nest, written
+from qtaml_hw.config.evaluate import EvaluateSection
 from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.fields import FieldSpec, catalogue, models_in, suggest
+from qtaml_hw.config.flips import FlipsSection
 from qtaml_hw.config.layers import Document, change_path
 from qtaml_hw.config.problems import Problem, StudyError, choose
 from qtaml_hw.config.protection import ProtectionSection
 from qtaml_hw.config.quantities import Section
-from qtaml_hw.config.sections import (
-    AcceleratorSection,
-    ArraySection,
-    EvaluateSection,
-    FlipsSection,
-    RefreshSection,
-    ScrubSection,
-    WeightsSection,
-)
 from qtaml_hw.config.sources import DataSection, NetworkSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
+from qtaml_hw.config.weights import WeightsSection
 from qtaml_hw.config.yaml_strict import dotted
 from qtaml_hw.units import shorten, show
 

@@ -15,7 +15,7 @@ from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
-from qtaml_hw.config.sections import AcceleratorSection
+from qtaml_hw.config.accelerator import AcceleratorSection
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module

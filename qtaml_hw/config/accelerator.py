@@ -1,0 +1,22 @@
+"""The accelerator section: the systolic array that the memory serves; by default 128 x 128 at 500 MHz."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from qtaml_hw.config.kinds import Positive
+from qtaml_hw.config.quantities import Quantity, Section
+
+
+class AcceleratorSection(Section):
+    """The systolic array that the memory serves."""
+
+    rows: Positive = Field(128, le=65536, description="rows of the systolic array")
+    columns: Positive = Field(128, le=65536, description="columns of the systolic array")
+    dataflow: Literal["weight_stationary", "output_stationary", "input_stationary"] = Field(
+        "weight_stationary", description="what stays in the processing elements"
+    )
+    clock_hz: Annotated[float, Quantity("frequency", above=0.0)] = Field(500e6, alias="clock", description="clock")
+    inferences_per_second: Annotated[float, Field(gt=0.0, le=1e9)] = Field(1000.0, description="rate of use")
