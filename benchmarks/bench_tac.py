@@ -16,9 +16,9 @@ import torch
 
 from qtaml_hw import tac
 from qtaml_hw._threads import single_thread
-from qtaml_hw.reproduce.real_networks import CifarResNet
 from qtaml_hw.reproduce.theorems import Case, gaussian_codes, sample
 from qtaml_hw.weights.network import stored_names
+from qtaml_hw.workloads.published import CifarResNet
 
 
 def cpu_seconds(work: Callable[[], object], repeats: int) -> float:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from qtaml_hw.reproduce.real_networks import PUBLISHED
 from qtaml_hw.workloads import DataSet, load_weights
+from qtaml_hw.workloads.published import PUBLISHED
 
 CLEAN_PERCENT = {"resnet20": 80.4, "resnet56": 83.0, "resnet8": 75.1, "dscnn": 90.2, "lenet-cifar": 62.0}
 """Accuracy given with the files (for both ResNets it says 80-83)."""

@@ -11,8 +11,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtaml_hw.accelerator import layer_costs, network_cost, systolic_cost
-from qtaml_hw.reproduce.real_networks import CifarResNet, DsCnn, TinyResNet8
 from qtaml_hw.workloads import names, network
+from qtaml_hw.workloads.published import CifarResNet, DsCnn, TinyResNet8
 from qtaml_hw.workloads.training import build
 
 
