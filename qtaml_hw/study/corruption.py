@@ -11,9 +11,9 @@ from torch import nn
 from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.config import Study
 from qtaml_hw.study.cell import view_cell
+from qtaml_hw.study.chip import chip_of
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.planning import protect
-from qtaml_hw.study.point import chip_of
 from qtaml_hw.study.subject import CALIBRATION_INPUTS, Subject, image_of
 
 

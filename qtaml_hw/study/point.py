@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from qtaml_hw import memory
 from qtaml_hw.accelerator.interval import narrow_enough
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Point, Study
-from qtaml_hw.ecc import MenuEntry, ProtectionPlan
+from qtaml_hw.ecc import MenuEntry
 from qtaml_hw.study.axes import axes_shown, axes_si
-from qtaml_hw.study.cell import CellView, array_cell, cost_temperature_k, view_cell
+from qtaml_hw.study.cell import CellView, view_cell
+from qtaml_hw.study.chip import chip_of
 from qtaml_hw.study.cost import point_cost
 from qtaml_hw.study.doctor import versions
 from qtaml_hw.study.errors import InputError
@@ -22,7 +21,7 @@ from qtaml_hw.study.identity import identity_of
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
-from qtaml_hw.weights import Codes, StoredImage
+from qtaml_hw.weights import Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,38 +141,6 @@ def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) 
         if layer.weight in cycles:
             cycles[layer.weight] += layer.cycles
     return tuple(c / study.accelerator.clock_hz for c in cycles.values())
-
-
-def chip_of(
-    study: Study, image: StoredImage, plan: ProtectionPlan, layer_time_s: tuple[float, ...] = ()
-) -> memory.Memory:
-    """A study's array with an image in it, ready to live through any number of fault maps.
-
-    Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked of it.
-    """
-    array = study.array
-    geometry = memory.ArrayGeometry(
-        banks=array.banks,
-        row_bits=array.row_bits,
-        word_bits=array.word_bits,
-        node_m=array.node_m,
-        cell=array_cell(study),
-        periphery=array.periphery,
-        temperature_k=cost_temperature_k(study),
-        destructive_read=study.cell.kind == "edram1t1c",
-        capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
-    )
-    schedule = memory.Schedule(
-        horizon_s=max(study.evaluate.at_s[-1], 1e-12),
-        refresh_interval_s=study.refresh.interval_s,
-        ecc_aware_refresh=study.refresh.ecc_aware,
-        scrub_interval_s=study.scrub.interval_s,
-        sample_times_s=study.evaluate.at_s,
-        inferences_per_s=study.accelerator.inferences_per_second,
-        layer_time_s=layer_time_s,
-    )
-    zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
-    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry, schedule, zero)
 
 
 def _data_name(study: Study) -> str:
