@@ -39,6 +39,8 @@ class Aging:
             (4, self.samples), dtype=np.int64
         )
         self.counts = WordCounts()
+        self.corrections = np.zeros((self.samples, 4), dtype=np.int64)  # as WordCounts, up to each sample
+        self.sampled: dict[tuple[int, int, int], int] = {}  # samples seen so far by (region, tensor key, group)
         self.reloaded_bits = 0
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
 
@@ -92,6 +94,9 @@ class Aging:
                     self._scan(t, plane, seed, p_max, slots, thresholds, cells)
             self._parity(t, seed, self._word_p(worst_word, self.memory.planes - 1), cells)
         for region in self.memory.regions:
+            for unit, history in word_history[region.index].items():
+                seen = self.sampled.get((region.index, *unit), 0)
+                self.sampled[region.index, *unit] = seen + int(np.count_nonzero(history.sample >= 0))
             self._age_words(region, cells[region.index], word_history[region.index], seed)
 
     def _flip_dense(
@@ -195,16 +200,18 @@ class Aging:
         )
         word = cells.key // region.code.n
         unit = region.group[word] + self.book.tensor_key[region.tensor[word]] * self.memory.layout.groups
-        alike: dict[bytes, list[int]] = {}
+        alike: dict[tuple[bytes, int], list[int]] = {}
         for (t, g), history in histories.items():
-            alike.setdefault(history.key, []).append(g + t * self.memory.layout.groups)
+            later = self.sampled[region.index, t, g]
+            alike.setdefault((history.key, later), []).append(g + t * self.memory.layout.groups)
         by_unit = {g + t * self.memory.layout.groups: h for (t, g), h in histories.items()}
-        for units in alike.values():
+        for (_, later), units in alike.items():
             chosen = np.isin(unit, units)
             mine = cells if chosen.all() else cells.select(chosen)
             state = self._state(region, mine, seed)
             outcome = state.run(by_unit[units[0]])
             self.counts.add(outcome.counts.values())
+            self.corrections[later:] += outcome.counts.values()
             self.reloaded_bits += outcome.counts.reloaded * region.code.k
             for sample in outcome.samples:
                 self._apply(region, sample)
@@ -235,6 +242,7 @@ class Aging:
     def _apply(self, region: CodeRegion, sample: WordSample) -> None:
         """Put what decoding left into the read-out."""
         s = sample.sample
+        self.corrections[s] += sample.before
         self.flips_data[s] += sample.raw_data
         self.flips_parity[s] += sample.raw_parity
         self.corrected[s] += sample.corrected

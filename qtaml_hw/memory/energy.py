@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ from qtaml_hw.memory.commands import CommandLog
 from qtaml_hw.memory.geometry import ArrayLayout
 from qtaml_hw.memory.schedule import Schedule
 
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage")
+BEFORE_S = -1e-15  # a time at which only the first write has happened
 BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Computing's energy problem", ISSCC 2014, 10
 
 
@@ -75,6 +77,14 @@ class EnergyMeter:
     words: Mapping[str, Int64]
     costs: EnergyCosts
 
+    def between(self, log: CommandLog, edges_s: Sequence[float]) -> dict[str, Float64]:
+        """Joules by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
+
+        The first write belongs to the time before 0, what starts at 0 to the first interval.
+        """
+        spent = [self.spent(log, t if t > 0.0 else BEFORE_S) for t in edges_s]
+        return {a: np.diff([s[a] for s in spent]) for a in ACTIONS}
+
     def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
         """Joules by action of the commands that started up to a time, and leakage up to it."""
         layout, costs, log = self.layout, self.costs, log.until(until_s)
@@ -104,4 +114,4 @@ class EnergyMeter:
 
     def _powered_s(self, until_s: float) -> float:
         dark = sum(max(0.0, min(p.end_s, until_s) - p.start_s) for p in self.schedule.phases if not p.powered)
-        return until_s - dark
+        return max(until_s, 0.0) - dark

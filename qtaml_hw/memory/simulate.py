@@ -100,6 +100,7 @@ class Memory:
             flips_read=draft.flips_read(),
             words_corrected=draft.corrected,
             words_uncorrectable=draft.uncorrectable,
+            corrections=draft.corrections,
             scrub_corrected=draft.counts.scrub_corrected,
             refresh_corrected=draft.counts.refresh_corrected,
             corrections_uncorrectable=draft.counts.uncorrectable,

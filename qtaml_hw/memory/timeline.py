@@ -25,6 +25,8 @@ class Timeline:
     Per sample (int64 [samples], in order of ``sample_times_s``): ``flips_raw``, stored bits in error before decoding,
     check bits included; ``flips_data`` and ``flips_parity``, its parts; ``flips_read``, weight bits wrong as read after
     decoding; ``words_corrected`` and ``words_uncorrectable``, ECC words that this read-out changed or flagged.
+    ``corrections`` int64 [samples, 4]: what scrubs corrected, refreshes corrected, both found uncorrectable, and what
+    was reloaded, from the first write up to each sample.
 
     Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable
     (each time it was found), words reloaded from the backing store and their data bits.
@@ -37,6 +39,7 @@ class Timeline:
     flips_read: Int64
     words_corrected: Int64
     words_uncorrectable: Int64
+    corrections: Int64 = field(repr=False)
     scrub_corrected: int
     refresh_corrected: int
     corrections_uncorrectable: int
@@ -99,7 +102,7 @@ class Timeline:
     def power_w(self, edges_s: Sequence[float]) -> dict[str, Float64]:
         """Average watts by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
 
-        The first write belongs to the time before 0 and words reloaded by corrections are left out.
+        The first write belongs to the time before 0; words that corrections reload are in ``reloaded_j``.
         """
         edges = np.asarray(edges_s, dtype=np.float64)
         if (
@@ -110,8 +113,7 @@ class Timeline:
             or edges[-1] > self.horizon_s
         ):
             raise ValueError(f"edges must ascend within 0 to the horizon of {self.horizon_s:g} s; got {edges.tolist()}")
-        spent = [self.meter.spent(self.log, t) for t in edges.tolist()]
-        return {a: np.diff([s[a] for s in spent]) / np.diff(edges) for a in spent[0]}
+        return {a: joules / np.diff(edges) for a, joules in self.meter.between(self.log, edges.tolist()).items()}
 
 
 def sample_arrays(samples: int, tensors: Sequence[Codes]) -> list[Codes]:

@@ -63,7 +63,8 @@ class WordCounts:
 class WordSample:
     """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
 
-    ``left`` int64 keys of data bits still wrong in words that were not flagged or pass raw; ``flagged`` int64 word ids.
+    ``left`` int64 keys of data bits still wrong in words that were not flagged or pass raw; ``flagged`` int64 word ids;
+    ``before`` the values of ``WordCounts`` up to here.
     """
 
     sample: int
@@ -72,6 +73,7 @@ class WordSample:
     corrected: int
     left: Int64
     flagged: Int64
+    before: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,7 @@ class WordState:
                 continue
             self._age(level)
             if kind == Mark.SAMPLE:
-                samples.append(self._read(sample))
+                samples.append(self._read(sample, counts.values()))
             else:
                 self._rewrite()
         return WordOutcome(samples, counts)
@@ -196,7 +198,7 @@ class WordState:
 
     # ---- reading
 
-    def _read(self, sample: int) -> WordSample:
+    def _read(self, sample: int, before: tuple[int, int, int, int]) -> WordSample:
         """Decode without writing back."""
         keys = self._errors()
         n = self.code.n
@@ -208,7 +210,7 @@ class WordState:
             passed = ~np.isin(words, flagged)
             words, positions = words[passed], positions[passed]
         return WordSample(
-            sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged
+            sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged, before
         )
 
 

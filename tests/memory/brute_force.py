@@ -353,4 +353,5 @@ class BruteForce:
             codes[t][w] = codes[t][w] | mask if value else codes[t][w] & ~mask
         for t, w in zeroed:
             codes[t][w] = self.memory.zero_code
-        return {"codes": codes, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable}
+        return {"codes": codes, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable,
+                "so_far": list(self.counts.values())}  # fmt: skip
