@@ -53,15 +53,23 @@ SHORTHAND: Final[dict[Path, str]] = {
 }
 """Mappings that may be written as one value: ``refresh: off`` is ``refresh: {interval: off}``."""
 
-_BUDGET: Final = tuple(("protection", "budget", kind) for kind in ("bits", "parity", "area", "energy"))
+_BUDGET: Final = tuple(("protection", "budget", kind) for kind in ("bits", "parity", "area", "energy", "distortion"))
+_PAID_IN: Final = ("protection", "budget", "paid_in")
 _PLANES: Final = ("protection", "planes")
-_DATA: Final = tuple(("data", kind) for kind in ("name", "idx", "npz", "factory"))
+_PLAN: Final = ("protection", "plan")
+_DATA: Final = tuple(("data", kind) for kind in ("name", "idx", "npz", "texts", "factory"))
+_NETWORK: Final = tuple(("network", kind) for kind in ("name", "factory", "file", "encoder"))
+_OF_FACTORY: Final = tuple(("network", part) for part in ("weights", "arguments", "keys"))
 DISPLACES: Final[dict[Path, tuple[Path, ...]]] = {
-    **{path: (*(other for other in _BUDGET if other != path), _PLANES) for path in _BUDGET},
-    _PLANES: (("protection", "budget"),),
+    **{path: (*(other for other in (*_BUDGET, _PAID_IN) if other != path), _PLANES, _PLAN) for path in _BUDGET},
+    _PLANES: (("protection", "budget"), _PLAN),
+    _PLAN: (("protection", "budget"), _PLANES, ("protection", "policy")),
+    ("protection", "policy"): (_PLAN,),
     **{path: tuple(other for other in _DATA if other != path) for path in _DATA},
-    ("network", "name"): (("network", "factory"), ("network", "weights"), ("network", "arguments")),
-    ("network", "factory"): (("network", "name"),),
+    **{
+        path: (*(other for other in _NETWORK if other != path), *(_OF_FACTORY if path[1] != "factory" else ()))
+        for path in _NETWORK
+    },
 }
 """Alternatives: a value in one layer takes the place of its alternatives in the layers below."""
 

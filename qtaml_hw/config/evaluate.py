@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from qtaml_hw.config.kinds import Positive, ScalarAsList, Whole
+from qtaml_hw.config.kinds import OneOf, Positive, ScalarAsList, Whole, factory_name
 from qtaml_hw.config.quantities import Quantity, Section
 from qtaml_hw.units import show
 
@@ -35,6 +35,14 @@ def _increasing(times_s: tuple[float, ...]) -> tuple[float, ...]:
     return times_s
 
 
+METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
+"""What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
+
+
+def _metric(text: str) -> str:
+    return factory_name(text) if ":" in text else str(OneOf(METRICS, "metric").read(text))
+
+
 class EvaluateSection(Section):
     """What is measured: when, on how many images, over how many fault maps."""
 
@@ -44,6 +52,9 @@ class EvaluateSection(Section):
         ScalarAsList,
         AfterValidator(_increasing),
     ] = Field((1e-3,), alias="at", description="times after the weights were written")
+    metric: Annotated[str, AfterValidator(_metric)] = Field(
+        "top1", description=f"what is measured: {', '.join(METRICS)}, or your own 'package.module:function'"
+    )
     images: Positive = Field(
         360, le=10_000_000, description="test images per fault map (at most what the data set has)"
     )

@@ -37,6 +37,14 @@ class OneOf:
         return {"type": "string", "enum": list(self.names)}
 
 
+def factory_name(text: str) -> str:
+    """A text that names a function as 'package.module:function'. Raises ValueError when it does not."""
+    module, colon, function = text.partition(":")
+    if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(f"{text[:80]!r} is not a factory; write it as 'package.module:function'")
+    return text
+
+
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 

@@ -20,7 +20,7 @@ DEFAULT_REFRESH: Final = {"gain_cell": "10 us", "edram1t1c": "40 us", "sram6t": 
 """Refresh interval by kind of cell: 10 us for a gain cell of 1.8 nm at 85 degC (p = 0.1 at 9.2 us), 40 us for 1T1C
 (45 us without corruption at 105 degC in 65 nm eDRAM); a 6T cell is not refreshed."""
 
-_OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"))
+_OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
 """Mappings whose keys are the user's own."""
 _KIND: Final = ("cell", "kind")
 _PRESET: Final = ("cell", "preset")
@@ -114,8 +114,12 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
 
 
 _UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (
-    (("network", "name"), (("network", "factory"),), DEFAULT_NETWORK),
-    (("data", "name"), (("data", "idx"), ("data", "npz"), ("data", "factory")), DEFAULT_DATA),
-    (("protection", "budget", "bits"), (("protection", "planes"), ("protection", "budget")), "5 %"),
+    (("network", "name"), (("network", "factory"), ("network", "file"), ("network", "encoder")), DEFAULT_NETWORK),
+    (("data", "name"), (("data", "idx"), ("data", "npz"), ("data", "texts"), ("data", "factory")), DEFAULT_DATA),
+    (
+        ("protection", "budget", "bits"),
+        (("protection", "planes"), ("protection", "budget"), ("protection", "plan")),
+        "5 %",
+    ),
 )
 """(field, its alternatives, its default where none of them is given)."""

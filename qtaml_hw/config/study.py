@@ -27,6 +27,7 @@ from qtaml_hw.config.protection import ProtectionSection
 from qtaml_hw.config.quantities import Section
 from qtaml_hw.config.sources import DataSection, NetworkSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
+from qtaml_hw.config.timeline import TimelineSection
 from qtaml_hw.config.weights import WeightsSection
 from qtaml_hw.config.yaml_strict import dotted
 from qtaml_hw.units import shorten, show
@@ -46,6 +47,7 @@ class Study(Section):
     array: ArraySection = Field(default_factory=ArraySection, description="the memory array")
     refresh: RefreshSection = Field(default_factory=RefreshSection, description="periodic refresh, or off")
     scrub: ScrubSection = Field(default_factory=ScrubSection, description="periodic scrub, or off")
+    timeline: TimelineSection = Field(default_factory=TimelineSection, description="phases and weight updates")
     weights: WeightsSection = Field(default_factory=WeightsSection, description="number format of the weights")
     protection: ProtectionSection = Field(default_factory=ProtectionSection, description="which bits are guarded")
     network: NetworkSection = Field(default_factory=NetworkSection, description="the network")
@@ -131,10 +133,14 @@ class Study(Section):
         values that are not set, and what a policy or a law does not use.
         """
         left_out: dict[str, Any] = {"label": True, "sweep": True, "cell": {"preset"}, "evaluate": {"maps"}}
-        if self.protection.policy == "none":
-            left_out["protection"] = {"group", "budget", "planes", "menu"}
+        for name in ("array", "refresh", "timeline", "protection"):
+            left_out[name] = getattr(self, name).unused()
         if self.flips.law != "fixed":
             left_out["flips"] = {"p", "direction"}
+        if self.evaluate.metric == "top1":
+            left_out["evaluate"].add("metric")
+        if self.data.take == "first":
+            left_out["data"] = {"take"}
         plain: dict[str, Any] = _rounded(self.model_dump(mode="json", exclude=left_out, exclude_none=True))
         return plain
 
@@ -296,7 +302,8 @@ def _shown(value: Any, field: FieldSpec) -> str:
     if field.quantity is None:
         return written(value)
     if isinstance(value, tuple):
-        return written([show(one, field.quantity.dimension) for one in value])
+        off = field.quantity.off
+        return written([off if one is None else show(one, field.quantity.dimension) for one in value])
     return show(value, field.quantity.dimension)
 
 
