@@ -66,6 +66,12 @@ DIMENSIONS: Final[dict[str, Dimension]] = {
             {"bit": 1.0, "Kbit": 1024.0, "Mbit": 1024.0**2, "B": 8.0, "KB": 8192.0, "MB": 8.0 * 1024**2},
             "512 KB",
         ),
+        Dimension(
+            "bandwidth",
+            "bit/s",
+            _scaled("bit/s", "kMG") | {"B/s": 8.0, "kB/s": 8e3, "MB/s": 8e6, "GB/s": 8e9, "TB/s": 8e12},
+            "10 GB/s",
+        ),
     )
 }
 
