@@ -95,7 +95,7 @@ def _problem(error: ErrorDetails, section: str, raw: Any, context: Context) -> P
     if error["input"] is None and kind != "missing":
         return dataclasses.replace(locate(layer, path), message="has no value; give one, or remove the line")
     if kind in ("model_type", "model_attributes_type"):
-        keys = ", ".join(children(fields, dotted(path)))
+        keys = ", ".join(children(fields, dotted(tuple(step for step in path if isinstance(step, str)))))
         message = f"expected a mapping with the keys {keys}, got {shorten(error['input'])}"
         return dataclasses.replace(locate(layer, path), message=message)
     message = _MESSAGES[kind](error) if kind in _MESSAGES else error["msg"]
@@ -137,9 +137,9 @@ def _named_field(message: str, path: Path, layer: Layer, fields: dict[str, Field
 
 
 def _unknown_key(path: Path, context: Context) -> str:
-    key, prefix = str(path[-1]), dotted(path[:-1])
+    key, prefix = str(path[-1]), dotted(tuple(step for step in path[:-1] if isinstance(step, str)))
     allowed = children(context.fields, prefix)
     if path[0] == "cell" and dotted(path) in context.every_field:
         return f"{key!r} is a field of other kinds of cell; this kind has: {', '.join(allowed)}"
-    hint = nearest(key, allowed) or suggest(dotted(path), context.fields)
+    hint = nearest(key, allowed) or suggest(dotted((prefix, key)), context.fields)
     return f"unknown key {key[:60]!r}; allowed: {', '.join(allowed)}{hint}"

@@ -288,7 +288,7 @@ def _attribute(study: Study, path: str) -> Any:
     """The effective value of a dotted field of the file."""
     node: Any = study
     for key in path.split("."):
-        if node is None:
+        if node is None or isinstance(node, tuple):
             return None
         fields = type(node).model_fields
         attribute = next(name for name, info in fields.items() if (info.alias or name) == key)
