@@ -1,6 +1,6 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Knapsack, solve
+from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
 from qtaml_hw.tac.correction import (
     FOLDING_KINDS,
@@ -14,7 +14,7 @@ from qtaml_hw.tac.correction import (
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.difference import PlanDifference, load_plan, plan_difference, save_plan
-from qtaml_hw.tac.exact import solve_exactly
+from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.tac.policies import (
     Menu,
     Planned,
@@ -25,12 +25,14 @@ from qtaml_hw.tac.policies import (
     parity_prices,
     plan_by_damage,
     plan_uniform,
+    plan_uniform_reaching,
     predicted_distortion,
     random_importance,
 )
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
 from qtaml_hw.tac.scores import SCORES, Calibration, importance
+from qtaml_hw.tac.second_order import Draws, refine
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
@@ -43,9 +45,11 @@ __all__ = [
     "Allocation",
     "BudgetPath",
     "Calibration",
+    "Cheapest",
     "Correction",
     "CorrectionKind",
     "DamageModel",
+    "Draws",
     "ImageDecoder",
     "Knapsack",
     "Menu",
@@ -77,8 +81,11 @@ __all__ = [
     "plan_by_damage",
     "plan_difference",
     "plan_uniform",
+    "plan_uniform_reaching",
     "predicted_distortion",
     "random_importance",
+    "reach_exactly",
+    "refine",
     "refined_damage",
     "saturation_ratio",
     "saturation_ratio_at",

@@ -47,6 +47,24 @@ class Allocation:
 
 
 @dataclass(frozen=True, eq=False)
+class Cheapest:
+    """The chosen option of every item [N] that reaches a wanted damage, its cost, and the cost below which none does.
+
+    The same knapsack seen from the other side: the least cost for a damage in place of the least damage for a cost.
+    """
+
+    choice: NDArray[np.uint8]
+    predicted_distortion: float
+    spent: float
+    least_spent: float
+
+    @property
+    def gap(self) -> float:
+        """Relative distance of the cost to its lower bound, 0 when nothing has to be spent."""
+        return (self.spent - self.least_spent) / self.least_spent if self.least_spent > 0.0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class _Increments:
     """Hull steps in buying order: item, option reached, cost and damage saved by the step."""
 
@@ -108,6 +126,22 @@ def _buy(
     return budget - left
 
 
+@njit()
+def _undo(
+    item: NDArray[np.int64], saved: NDArray[np.float64], bought: NDArray[np.bool_], count: int, spare: float
+) -> None:
+    """Give back purchases, last first, while the damage that they save is to spare; an item's last step goes first."""
+    closed = np.zeros(count, dtype=np.bool_)
+    for j in range(item.size - 1, -1, -1):
+        if not bought[j] or closed[item[j]]:
+            continue
+        if saved[j] <= spare:
+            bought[j] = False
+            spare -= saved[j]
+        else:
+            closed[item[j]] = True
+
+
 @dataclass(frozen=True, eq=False)
 class BudgetPath:
     """One allocation problem for every budget: the hull is walked and sorted once, each budget only buys.
@@ -138,6 +172,39 @@ class BudgetPath:
         spent = _buy(steps.item, steps.option, steps.cost, budget * (1.0 + 1e-12), choice)
         left = float(self.damage[np.arange(choice.size), choice].sum())
         return Allocation(choice, left, min(self._lower_bound(budget), left), min(float(spent), budget))
+
+    def reach(self, distortion: float) -> Cheapest:
+        """The cheapest choice on the hull whose damage is at most ``distortion``, and the bound of the relaxation.
+
+        Steps are bought in order until the damage is reached; the last one is the cheapest that suffices, and earlier
+        ones that it makes needless are given back.  Raises ValueError when everything bought leaves more.
+        """
+        steps, count = self._steps, self.damage.shape[0]
+        total = float(self.damage[:, 0].sum())
+        need = total - distortion * (1.0 + 1e-12)
+        cumulative = np.concatenate([[0.0], np.cumsum(steps.saved)])
+        if cumulative[-1] < need:
+            left = max(total - float(cumulative[-1]), 0.0)
+            raise ValueError(f"the whole menu leaves a distortion of {left:.4g}, more than the {distortion:.4g} wanted")
+        whole = max(int(np.searchsorted(cumulative, need)) - 1, 0)
+        bought = np.arange(steps.item.size) < whole
+        rest = need - float(cumulative[whole])
+        bound = float(steps.cost[:whole].sum())
+        if rest > 0.0:
+            bound += float(steps.cost[whole]) * rest / float(steps.saved[whole])
+            bought[self._last_step(whole, rest)] = True
+        _undo(steps.item, steps.saved, bought, count, float(steps.saved[bought].sum()) - need)
+        choice = np.zeros(count, dtype=np.uint8)
+        choice[steps.item[bought]] = steps.option[bought]  # in buying order: an item's last step stays
+        spent = float(steps.cost[bought].sum())
+        return Cheapest(choice, float(self.damage[np.arange(count), choice].sum()), spent, min(bound, spent))
+
+    def _last_step(self, whole: int, rest: float) -> int:
+        """The cheapest step that saves ``rest`` among every item's first one after the first ``whole`` steps."""
+        steps = self._steps
+        _, first = np.unique(steps.item[whole:], return_index=True)
+        enough = whole + first[steps.saved[whole + first] >= rest]
+        return whole if enough.size == 0 else int(enough[np.argmin(steps.cost[enough])])
 
     def _lower_bound(self, budget: float) -> float:
         """Least damage of the relaxation: increments in order, the last one in part."""

@@ -6,20 +6,23 @@ be worth; Uniform-MSP protects the same number of top planes everywhere (arXiv:2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import MenuEntry, ProtectionPlan, entry
-from qtaml_hw.tac.allocation import Allocation, Knapsack, solve
+from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.damage import DamageModel
+from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.weights import GroupKind, StoredImage
 
 Array = NDArray[np.float64]
+Solver = Literal["greedy", "exact"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,25 @@ class Prices:
     """What protection is paid in.
 
     ``per_bit`` : cost of one protected bit under each menu option (0 for "none"); ``fixed`` : cost of having an option
-    at all (a decoder), once per option used; ``budget`` and both in ``unit`` (bits, parity bits, m2, J).
+    at all (a decoder), once per option used; ``budget`` and both in ``unit`` (bits, parity bits, m2, J).  ``target``:
+    the share of the unprotected predicted distortion that may be left, at the least cost; the budget then limits
+    nothing.
     """
 
     per_bit: tuple[float, ...]
     fixed: tuple[float, ...]
     budget: float
     unit: str
+    target: float | None = None
+
+    def to_reach(self, share: float) -> Prices:
+        """The same prices, to be spent on reaching a share of the unprotected distortion.
+
+        Raises ValueError outside [0, 1].
+        """
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"a wanted distortion is a share of the unprotected one in [0, 1]; got {share}")
+        return replace(self, budget=np.inf, target=share)
 
 
 @dataclass(frozen=True)
@@ -81,17 +96,23 @@ def parity_prices(menu: Menu, image: StoredImage, fraction: float) -> Prices:
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A plan with what its policy predicts: distortion left, the LP bound below it, and the money spent."""
+    """A plan with what its policy predicts: distortion left, the LP bound below it, and the money spent.
+
+    ``least_spent``: the cost below which no plan reaches the wanted distortion; None where a budget was spent.
+    """
 
     plan: ProtectionPlan
     predicted_distortion: float
     lower_bound: float
     spent: float
     unit: str
+    least_spent: float | None = None
 
     @property
     def gap(self) -> float:
-        """Relative distance of the prediction to the lower bound."""
+        """Relative distance to the lower bound: of the cost where a distortion was wanted, else of the prediction."""
+        if self.least_spent is not None:
+            return (self.spent - self.least_spent) / self.least_spent if self.least_spent > 0.0 else 0.0
         if self.lower_bound <= 0.0:
             return 0.0
         return (self.predicted_distortion - self.lower_bound) / self.lower_bound
@@ -106,25 +127,49 @@ def knapsack(damage: DamageModel, channel: FlipChannel, menu: Menu, prices: Pric
     return Knapsack(left.reshape(-1, options), np.ascontiguousarray(cost).reshape(-1, options), prices.budget)
 
 
-def solve_with_fixed_costs(problem: Knapsack, prices: Prices) -> Allocation:
-    """The best allocation over every set of options whose fixed costs (decoders) fit the budget."""
+def _decoder_sets(prices: Prices) -> Iterator[tuple[NDArray[np.intp], float]]:
+    """Every set of options with the fixed cost of having it (decoders); options without one are always there."""
     priced = [q for q in range(1, len(prices.fixed)) if prices.fixed[q] > 0.0]
     free = [q for q in range(len(prices.fixed)) if q not in priced]
-    best: Allocation | None = None
-    bound = np.inf
     for count in range(len(priced) + 1):
         for extra in combinations(priced, count):
-            fixed = sum(prices.fixed[q] for q in extra)
-            if fixed > problem.budget:
-                continue
-            columns = np.array(sorted([*free, *extra]))
-            found = solve(Knapsack(problem.damage[:, columns], problem.cost[:, columns], problem.budget - fixed))
-            bound = min(bound, found.lower_bound)
-            if best is None or found.predicted_distortion < best.predicted_distortion:
-                choice = columns[found.choice].astype(np.uint8)
-                best = Allocation(choice, found.predicted_distortion, found.lower_bound, found.spent + fixed)
+            yield np.array(sorted([*free, *extra])), sum(prices.fixed[q] for q in extra)
+
+
+def solve_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "greedy") -> Allocation:
+    """The best allocation over every set of options whose fixed costs (decoders) fit the budget."""
+    best: Allocation | None = None
+    bound = np.inf
+    for columns, fixed in _decoder_sets(prices):
+        if fixed > problem.budget:
+            continue
+        part = Knapsack(problem.damage[:, columns], problem.cost[:, columns], problem.budget - fixed)
+        found = solve(part) if solver == "greedy" else solve_exactly(part)
+        bound = min(bound, found.lower_bound)
+        if best is None or found.predicted_distortion < best.predicted_distortion:
+            choice = columns[found.choice].astype(np.uint8)
+            best = Allocation(choice, found.predicted_distortion, found.lower_bound, found.spent + fixed)
     assert best is not None  # the empty set of decoders always fits
     return Allocation(best.choice, best.predicted_distortion, bound, best.spent)
+
+
+def reach_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "greedy") -> Cheapest:
+    """The cheapest choice that leaves ``prices.target`` of the unprotected damage, over every set of decoders.
+
+    Raises ValueError when the whole menu leaves more.
+    """
+    assert prices.target is not None  # said by the prices that ask for it
+    wanted = prices.target * float(problem.damage[:, 0].sum())
+    found: list[Cheapest] = []
+    for columns, fixed in _decoder_sets(prices):
+        damage, cost = problem.damage[:, columns], problem.cost[:, columns]
+        if float(damage.min(axis=1).sum()) > wanted * (1.0 + 1e-12) and columns.size < len(prices.fixed):
+            continue  # too few decoders; the last set has them all, and says so when even they are too few
+        part = BudgetPath(damage, cost).reach(wanted) if solver == "greedy" else reach_exactly(damage, cost, wanted)
+        choice = columns[part.choice].astype(np.uint8)
+        found.append(Cheapest(choice, part.predicted_distortion, part.spent + fixed, part.least_spent + fixed))
+    best = min(found, key=lambda one: one.spent)
+    return replace(best, least_spent=min(one.least_spent for one in found))
 
 
 def plan_by_damage(
@@ -136,12 +181,26 @@ def plan_by_damage(
     image: StoredImage,
     kind: GroupKind,
     policy: str,
+    solver: Solver = "greedy",
 ) -> Planned:
-    """Spend the budget where the damage is largest (TAC when its importance is the Jacobian energy)."""
-    found = solve_with_fixed_costs(knapsack(damage, channel, menu, prices), prices)
+    """Spend the budget where the damage is largest (TAC when its importance is the Jacobian energy).
+
+    With ``prices.target`` the cheapest plan that reaches it; its ``lower_bound`` is that of any plan as cheap.
+
+    Raises ValueError when the menu cannot reach the target.
+    """
+    problem = knapsack(damage, channel, menu, prices)
+    least: float | None = None
+    if prices.target is not None:
+        cheapest = reach_with_fixed_costs(problem, prices, solver)
+        least, spent = cheapest.least_spent, cheapest.spent
+        bound = min(BudgetPath(problem.damage, problem.cost).at(spent).lower_bound, cheapest.predicted_distortion)
+        found = Allocation(cheapest.choice, cheapest.predicted_distortion, bound, spent)
+    else:
+        found = solve_with_fixed_costs(problem, prices, solver)
     choice = found.choice.reshape(-1, image.planes)
     plan = ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, choice)
-    return Planned(plan, found.predicted_distortion, found.lower_bound, found.spent, prices.unit)
+    return Planned(plan, found.predicted_distortion, found.lower_bound, found.spent, prices.unit, least)
 
 
 def plan_uniform(
@@ -160,6 +219,32 @@ def plan_uniform(
         left -= float((sizes[affordable] * unit).sum())
         if not affordable.all():
             break
+    return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
+
+
+def plan_uniform_reaching(
+    image: StoredImage, layers: DamageModel, channel: FlipChannel, menu: Menu, prices: Prices
+) -> ProtectionPlan:
+    """The first Uniform-MSP plan on its way from none to all planes that leaves ``prices.target`` of the distortion.
+
+    ``layers``: the damage model by layer that predicts it.  Raises ValueError when all planes leave more.
+    """
+    assert prices.target is not None
+    p01, p10 = menu.residuals(channel)
+    before = layers.distortion(p01[:, 0], p10[:, 0])
+    saved = before - layers.distortion(p01[:, 1], p10[:, 1])
+    in_order = np.flip(saved, axis=1).T.reshape(-1)  # plane by plane from the top, in network order within
+    left = before.sum() - np.concatenate([[0.0], np.cumsum(in_order)])
+    wanted = prices.target * float(before.sum()) * (1.0 + 1e-9)
+    if float(left.min()) > wanted:
+        raise ValueError(
+            f"uniform protection by {menu.names[1]} leaves {left.min() / before.sum():.3g} of the predicted "
+            f"distortion, more than the {prices.target:.3g} wanted"
+        )
+    steps = int(np.argmax(left <= wanted))
+    planes, layer = divmod(np.arange(steps), len(before))
+    choice = np.zeros((len(before), image.planes), dtype=np.uint8)
+    choice[layer, image.planes - 1 - planes] = 1
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
 
 
