@@ -17,7 +17,7 @@ from qtaml_hw.ecc.layout import WordLayout
 from qtaml_hw.ecc.menu import MenuEntry
 from qtaml_hw.ecc.menu import entry as menu_entry
 
-GroupKind = Literal["layer", "channel", "word"]
+GroupKind = Literal["layer", "channel", "word", "row"]
 Int64 = NDArray[np.int64]
 
 
@@ -35,7 +35,7 @@ class ProtectionPlan:
     ----------
     starts : int64 [G+1], group g = global weight indices starts[g] : starts[g+1]; contiguous, never across tensors.
     tensor_starts : int64 [T+1], global weight indices of the tensors; a subset of ``starts``.
-    group_kind : layer | channel | word.
+    group_kind : layer | channel | word | row (of the memory).
     policy : the policy that made the plan (a label).
     menu : names of menu entries; menu[0] is ``none``.
     choice : uint8 [G, B], index into ``menu``, plane 0 = LSB.
@@ -65,8 +65,8 @@ class ProtectionPlan:
             raise ValueError(
                 "groups must not straddle tensors: every tensor start must be a group start, with one common end"
             )
-        if self.group_kind not in ("layer", "channel", "word"):
-            raise ValueError(f"group kind {self.group_kind!r} is unknown; allowed: layer, channel, word")
+        if self.group_kind not in ("layer", "channel", "word", "row"):
+            raise ValueError(f"group kind {self.group_kind!r} is unknown; allowed: layer, channel, word, row")
         if not self.menu or self.menu[0] != "none":
             raise ValueError(f"menu[0] must be 'none', got {self.menu!r}")
         if choice.ndim != 2 or len(choice) != starts.size - 1 or not 1 <= choice.shape[1] <= 64:
