@@ -87,3 +87,8 @@ class FlipChannel:
         new01[list(planes)] = p01
         new10[list(planes)] = p10
         return FlipChannel(new01, new10, self.law, self.source)
+
+    def padded(self, planes: int) -> FlipChannel:
+        """The same channel on codes of at least as many planes; those added on top are not stored and never flip."""
+        above = np.zeros(planes - self.planes)
+        return FlipChannel(np.append(self.p01, above), np.append(self.p10, above), self.law, self.source)

@@ -20,7 +20,7 @@ from qtaml_hw.faults import flip_bits
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.tac import affine_drift, correction, symmetric_variance, value_statistics
-from qtaml_hw.weights import ENCODINGS, Encoding, WeightFormat
+from qtaml_hw.weights import LINEAR_ENCODINGS, Encoding, WeightFormat
 
 Array = NDArray[np.float64]
 DIRECTIONS: tuple[Direction, ...] = ("symmetric", "1to0", "0to1")
@@ -183,8 +183,8 @@ def reproduce_theorems(quick: bool, progress: Progress) -> ReproductionResult:
     """Closed forms against at least 10^7 corrupted weights per case."""
     weights = QUICK_WEIGHTS if quick else WEIGHTS
     rows: list[Row] = []
-    total = len(ENCODINGS) * len(DIRECTIONS) * len(PROTECTED)
-    for encoding in ENCODINGS:
+    total = len(LINEAR_ENCODINGS) * len(DIRECTIONS) * len(PROTECTED)
+    for encoding in LINEAR_ENCODINGS:
         codes = gaussian_codes(WeightFormat(8, encoding), weights, SEED)
         for direction, protected in product(DIRECTIONS, PROTECTED):
             case = Case(encoding, direction, FLIP_P, protected)

@@ -24,9 +24,10 @@ def measured_importance(subject: Subject, channel: FlipChannel, seed: int) -> ND
     importance = np.zeros(subject.image.weights)
     for i, t in enumerate(subject.image.tensors):
         distortion = energy = 0.0
+        cells = channel.padded(8 * t.codes.itemsize)
         for index in range(ORACLE_MAPS):
             codes = flip_bits(
-                t.codes, channel.p01, channel.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i
+                t.codes, cells.p01, cells.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i
             )
             faulty = t.decode(codes, subject.image.format.decode_table)
             change = subject.calibration_outputs({**clean, t.name: faulty}) - reference

@@ -35,7 +35,7 @@ def corrected_damage(
         worth = importance[begin:end] * tensor.weight_scale().astype(np.float64) ** 2
         histogram = np.bincount(tensor.codes, minlength=1 << planes).astype(np.float64)
         for k in range(planes):
-            guarded = channel.with_planes(range(planes - k, planes), 0.0, 0.0)
+            guarded = channel.with_planes(image.plane_order[:k].tolist(), 0.0, 0.0)
             table = correction(kind, image.format, guarded.p01, guarded.p10, histogram).table
             bias, variance = corrected_noise(image.format, guarded.p01, guarded.p10, table)
             moment = (bias**2 + variance)[tensor.codes]
@@ -53,5 +53,6 @@ def top_planes_plan(
     image: StoredImage, starts: NDArray[np.int64], planes: NDArray[np.uint8], kind: GroupKind, policy: str
 ) -> ProtectionPlan:
     """The plan that makes the given number of top planes [G] of every group error-free."""
-    choice = (np.arange(image.planes)[None, :] >= image.planes - planes[:, None].astype(np.int64)).astype(np.uint8)
+    rank = np.argsort(image.plane_order)
+    choice = (rank[None, :] < planes[:, None].astype(np.int64)).astype(np.uint8)
     return ProtectionPlan(starts, image.tensor_starts, kind, policy, ("none", "ideal"), choice)

@@ -1,6 +1,8 @@
 """Mean correction of drifted weights: what the accelerator decodes in place of the raw level.
 
-``unbias`` is the paper's closed form, plane by plane: b^ = (b~ - p01) / (1 - p01 - p10): zero drift, more variance.
+``unbias`` is the paper's closed form, plane by plane: b^ = (b~ - p01) / (1 - p01 - p10): zero drift, more variance;
+where planes have no constant significance the channel is inverted on the decode table instead, with the same effect
+(ours).
 ``offset`` subtracts the layer's mean drift only, ``shrink`` is the linear MMSE gain, ``table`` the conditional mean of
 the stored value given the code read, under the layer's own histogram, and ``steps`` that mean to the resolution of the
 four top bits: sixteen offsets (all ours, docs/tac.md).  Every
@@ -16,8 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.tac.statistics import value_statistics
-from qtaml_hw.weights import WeightFormat
+from qtaml_hw.tac.statistics import codes_read, read_moments, value_statistics
+from qtaml_hw.weights import NumberFormat
 
 Array = NDArray[np.float64]
 CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
@@ -36,7 +38,7 @@ class Correction:
     folds: bool
 
 
-def correction(kind: CorrectionKind, form: WeightFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
+def correction(kind: CorrectionKind, form: NumberFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
     """The correction of weights whose stored codes have this histogram [2^B], under residual flips per plane [B].
 
     Raises ValueError for an unknown kind.
@@ -50,8 +52,8 @@ def correction(kind: CorrectionKind, form: WeightFormat, p01: Array, p10: Array,
         return _unbias(form, p01, p10, histogram)
     share = histogram / histogram.sum()
     if kind in ("table", "steps"):
-        segments = 1 << form.bits if kind == "table" else STEPS
-        return Correction(kind, _conditional_mean(form, channel_matrix(p01, p10), share, segments), False)
+        segments = 1 << form.bits if kind == "table" else min(STEPS, 1 << form.bits)
+        return Correction(kind, _conditional_mean(form, (p01, p10), share, segments), False)
     statistics = value_statistics(form, p01, p10)
     drift = float(share @ (statistics.mean - plain))
     if kind == "offset":
@@ -63,41 +65,47 @@ def correction(kind: CorrectionKind, form: WeightFormat, p01: Array, p10: Array,
     return Correction(kind, centre + gain * (plain - centre - drift), True)
 
 
-def _unbias(form: WeightFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
+def _unbias(form: NumberFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
     bits = form.bit_table.astype(np.float64)
     gain = 1.0 - p01 - p10
     dead = gain < LEAST_GAIN
     density = (histogram / histogram.sum()) @ bits
-    estimate = np.where(dead, density, (bits - p01) / np.where(dead, 1.0, gain))
-    folds = bool(np.all(gain == gain[0]) and not dead.any())
-    return Correction("unbias", estimate @ form.significance + form.offset, folds)
+    if form.linear:
+        estimate = np.where(dead, density, (bits - p01) / np.where(dead, 1.0, gain))
+        folds = bool(np.all(gain == gain[0]) and not dead.any())
+        return Correction("unbias", estimate @ form.significance + form.offset, folds)
+    table = form.decode_table
+    for plane, (up, down, of_one) in enumerate(zip(p01, p10, density, strict=True)):
+        inverse = np.array([[1.0 - down, -up], [-down, 1.0 - up]]) / gain[plane] if not dead[plane] else None
+        rows = np.array([[1.0 - of_one, of_one]] * 2) if inverse is None else inverse
+        table = np.einsum("ij,hjl->hil", rows, table.reshape(-1, 2, 1 << plane)).reshape(-1)
+    return Correction("unbias", table, False)
 
 
-def _conditional_mean(form: WeightFormat, transition: Array, share: Array, segments: int) -> Array:
+def _conditional_mean(form: NumberFormat, channel: tuple[Array, Array], share: Array, segments: int) -> Array:
     """Plain value plus E[stored - plain | segment of the code read], ``segments`` runs of codes of equal top bits.
 
     With as many segments as codes this is E[stored value | code read], which no decode table beats in mean squared
     error.  Codes that are never read stay plain.
     """
     plain = form.decode_table
-    chance = (share @ transition).reshape(segments, -1).sum(axis=1)
-    error = ((share * plain) @ transition - plain * (share @ transition)).reshape(segments, -1).sum(axis=1)
+    read = codes_read(share, *channel)
+    chance = read.reshape(segments, -1).sum(axis=1)
+    error = (codes_read(share * plain, *channel) - plain * read).reshape(segments, -1).sum(axis=1)
     offset = np.divide(error, chance, out=np.zeros_like(error), where=chance > 0.0)
     corrected: Array = plain + np.repeat(offset, plain.size // segments)
     return corrected
 
 
 def channel_matrix(p01: Array, p10: Array) -> Array:
-    """P(code read | code stored) [2^B, 2^B] of independent flips per plane, LSB first: exact for any format."""
+    """P(code read | code stored) [2^B, 2^B] of independent flips per plane, LSB first: for codes of few bits."""
     transition = np.ones((1, 1))
     for up, down in zip(p01, p10, strict=True):
         transition = np.kron(np.array([[1.0 - up, up], [down, 1.0 - down]]), transition)
     return transition
 
 
-def corrected_noise(form: WeightFormat, p01: Array, p10: Array, table: Array) -> tuple[Array, Array]:
-    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact enumeration)."""
-    transition = channel_matrix(p01, p10)
-    mean = transition @ table
-    spread = (table[None, :] - mean[:, None]) ** 2
-    return mean - form.decode_table, np.sum(transition * spread, axis=1)
+def corrected_noise(form: NumberFormat, p01: Array, p10: Array, table: Array) -> tuple[Array, Array]:
+    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact)."""
+    found = read_moments(table, p01, p10)
+    return found.mean - form.decode_table, found.variance

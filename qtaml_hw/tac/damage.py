@@ -1,8 +1,9 @@
 """The damage that flips do, per group and plane: the objective of the allocation.
 
 First-order output distortion with independent errors (docs/theory.md, output distortion): a flip of plane i of
-weight j moves the output by importance_j * (scale_j * s_i)^2 on average, so a group's damage is linear in its flip
-probabilities.  The second moment p s_i^2 is used (noise p (1 - p) plus each weight's own drift p^2).
+weight j moves the output by importance_j * (scale_j * d)^2 on average, with d the change of the decoded value: the
+constant significance s_i of the plane in linear formats, a matter of the whole code in others.  A group's damage is
+linear in its flip probabilities.  The second moment p d^2 is used (noise p (1 - p) plus each weight's own drift p^2).
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ Array = NDArray[np.float64]
 class DamageModel:
     """Damage per unit flip probability: ``zeros`` and ``ones`` [G, B] sum over the weights that store 0 or 1 there.
 
-    ``starts`` int64 [G + 1] are the group boundaries in global weight order.
+    ``starts`` int64 [G + 1] are the group boundaries in global weight order.  ``order`` [B] are the planes from the
+    most significant down, in which Uniform-MSP buys them (None: from the top position).
     """
 
     starts: NDArray[np.int64]
     zeros: Array
     ones: Array
+    order: NDArray[np.int64] | None = None
+
+    @property
+    def plane_order(self) -> NDArray[np.int64]:
+        """Planes from the most significant down, int64 [B]."""
+        return np.arange(self.zeros.shape[1])[::-1] if self.order is None else self.order
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -40,7 +48,7 @@ class DamageModel:
 
 
 def damage_model(image: StoredImage, importance: Array, starts: NDArray[np.int64]) -> DamageModel:
-    """Sum importance x scale^2 x s_i^2 over each group's weights, split by the stored bit.
+    """Sum importance x scale^2 x flip damage over each group's weights, split by the stored bit.
 
     ``importance`` is [weights] in global order (Jacobian energy for TAC).  Raises ValueError when its length differs.
     """
@@ -51,10 +59,9 @@ def damage_model(image: StoredImage, importance: Array, starts: NDArray[np.int64
     codes = np.concatenate(image.codes())
     scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
     energy = importance * scale**2
-    total = np.add.reduceat(energy, starts[:-1])
-    for plane, significance in enumerate(image.format.significance):
-        stored_one = (codes >> plane) & 1
-        one = np.add.reduceat(energy * stored_one, starts[:-1])
-        ones[:, plane] = significance**2 * one
-        zeros[:, plane] = significance**2 * np.maximum(total - one, 0.0)
-    return DamageModel(starts, zeros, ones)
+    for plane, damage in enumerate(image.format.flip_damage.T):
+        hurt = energy * damage[codes]
+        one = np.add.reduceat(hurt * ((codes >> plane) & 1), starts[:-1])
+        ones[:, plane] = one
+        zeros[:, plane] = np.maximum(np.add.reduceat(hurt, starts[:-1]) - one, 0.0)
+    return DamageModel(starts, zeros, ones, image.plane_order)

@@ -114,7 +114,8 @@ class ProtectedImage:
         for i, t in enumerate(self.image.tensors):
             scale = t.weight_scale().astype(np.float64)
             worth = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]] * scale**2
-            candidates = [self.layer(i, kind) for kind in FOLDING_KINDS]
+            kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or self.image.format.linear]
+            candidates = [self.layer(i, kind) for kind in kinds]
             scores = []
             for candidate in candidates:
                 score = candidate.expected(candidate.variance, t.codes, worth)
@@ -122,6 +123,6 @@ class ProtectedImage:
                     shift = (candidate.of_weights(candidate.bias, t.codes) * scale).astype(np.float32)
                     change = forward({**clean, t.name: clean[t.name] + shift.reshape(t.shape)}) - reference
                     score += float(np.mean(np.sum(change**2, axis=-1)))
-                scores.append(score)
+                scores.append(score if np.isfinite(score) else np.inf)
             chosen.append(candidates[int(np.argmin(scores))])
         return ImageDecoder(self.image, tuple(chosen))

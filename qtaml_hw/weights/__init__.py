@@ -1,25 +1,34 @@
 """Weights as they are stored: formats, scales, bit planes, and a network as one image."""
 
-from qtaml_hw.weights.formats import ENCODINGS, Encoding, WeightFormat
-from qtaml_hw.weights.image import (
-    WORD_WEIGHTS,
-    Codes,
-    Granularity,
-    GroupKind,
-    StoredImage,
-    StoredTensor,
-    quantise,
-)
+from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
+from qtaml_hw.weights.floats import LAYOUTS, SPECIALS, FloatFormat, Specials
+from qtaml_hw.weights.formats import ENCODINGS, LINEAR_ENCODINGS, Encoding, NumberFormat, WeightFormat
+from qtaml_hw.weights.image import WORD_WEIGHTS, Codes, GroupKind, StoredImage, StoredTensor
+from qtaml_hw.weights.quantise import quantise
+from qtaml_hw.weights.registry import FORMATS, number_format
+from qtaml_hw.weights.scales import GRANULARITIES, Granularity, ScaleLayout
 
 __all__ = [
     "ENCODINGS",
+    "FORMATS",
+    "GRANULARITIES",
+    "LAYOUTS",
+    "LINEAR_ENCODINGS",
+    "SPECIALS",
     "WORD_WEIGHTS",
+    "BinaryFormat",
     "Codes",
     "Encoding",
+    "FloatFormat",
     "Granularity",
     "GroupKind",
+    "NumberFormat",
+    "PowerFormat",
+    "ScaleLayout",
+    "Specials",
     "StoredImage",
     "StoredTensor",
     "WeightFormat",
+    "number_format",
     "quantise",
 ]

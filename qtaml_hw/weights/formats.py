@@ -1,37 +1,175 @@
 """Number formats: how a quantised weight is written in bits.
 
-The decode table is the truth; for the linear encodings here it equals ``sum_i significance_i b_i + offset``
-(docs/theory.md, stored weight).  Values are in units of one scale step (LSB).
+The decode table is the truth: significance, damage of a flip and the nearest code all follow from it, so that integers,
+minifloats and any other code share one face (docs/formats.md).  Values are in units of one scale step (LSB).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Encoding = Literal["twos_complement", "offset_binary"]
-ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset_binary")
+Encoding = Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"]
+Scaling = Literal["peak", "mean", "none"]
+ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset_binary", "sign_magnitude", "gray")
+LINEAR_ENCODINGS: tuple[Encoding, ...] = ENCODINGS[:2]
+
+# Areas in gate equivalents (NAND2_X1 = 0.798 um2) of the Nangate 45 nm open cell library.
+INVERTER_GE: Final = 0.67
+XOR_GE: Final = 2.0
+MUX_GE: Final = 2.33
+HALF_ADDER_GE: Final = 3.33
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array
+
+
+class NumberFormat(ABC):
+    """A code of ``bits`` planes and the value of each of its codes."""
+
+    @property
+    @abstractmethod
+    def bits(self) -> int:
+        """Planes B of a code."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """``int8/twos_complement``, ``e4m3`` and the like."""
+
+    @abstractmethod
+    def _values(self) -> NDArray[np.float64]:
+        """Value of every code [2^B], finite."""
+
+    @property
+    @abstractmethod
+    def decode_ge(self) -> float:
+        """Gates that turn a code into what the multiplier takes, in gate equivalents (``decode_basis`` says how)."""
+
+    @property
+    def decode_basis(self) -> str:
+        """What ``decode_ge`` counts."""
+        return "modelled: cells of the Nangate 45 nm library, to two's complement of the format's own range"
+
+    @property
+    def scaling(self) -> Scaling:
+        """What sets the step: the largest magnitude, the mean magnitude, or nothing (the code has its own range)."""
+        return "peak"
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of a code."""
+        return self.bits
+
+    @property
+    def code_dtype(self) -> np.dtype[Any]:
+        """uint8 up to eight bits, uint16 above."""
+        return np.dtype(np.uint8 if self.bits <= 8 else np.uint16)
+
+    @cached_property
+    def bit_table(self) -> NDArray[np.uint8]:
+        """Bits of every code, shape [2^B, planes], LSB first."""
+        codes = np.arange(1 << self.bits, dtype=np.uint32)
+        return _frozen(((codes[:, None] >> np.arange(self.bits, dtype=np.uint32)) & 1).astype(np.uint8))
+
+    @cached_property
+    def decode_table(self) -> NDArray[np.float64]:
+        """Value in steps of every code, shape [2^B]."""
+        return _frozen(self._values())
+
+    @cached_property
+    def flip_damage(self) -> NDArray[np.float64]:
+        """Squared change of the value when plane i alone of code c flips, shape [2^B, planes], steps^2."""
+        codes = np.arange(1 << self.bits)
+        flipped = self.decode_table[codes[:, None] ^ (1 << np.arange(self.bits))]
+        return _frozen((flipped - self.decode_table[:, None]) ** 2)
+
+    @cached_property
+    def largest(self) -> float:
+        """Largest magnitude written: the range is symmetric."""
+        table = self.decode_table
+        return float(min(table.max(), -table.min()))
+
+    @cached_property
+    def _ladder(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """All values ascending, and for each the lowest code that has it."""
+        return np.unique(self.decode_table, return_index=True)
+
+    @cached_property
+    def zero_code(self) -> int:
+        """The code of zero, or the nearest to it (binary weights have no zero: +1)."""
+        return int(self.encode(np.zeros(1))[0])
+
+    def encode(self, values: ArrayLike) -> NDArray[Any]:
+        """Codes of the nearest values, in steps; a tie goes to the value an even number of codes from zero.
+
+        Raises ValueError when a value lies outside the range of the format.
+        """
+        x = np.asarray(values, dtype=np.float64)
+        ladder, codes = self._ladder
+        self._check_range(x, float(ladder[0]), float(ladder[-1]))
+        upper = np.clip(np.searchsorted(ladder, x), 1, ladder.size - 1)
+        above, below = ladder[upper] - x, x - ladder[upper - 1]
+        even = (upper - np.searchsorted(ladder, 0.0)) % 2 == 0
+        found = codes[np.where((above < below) | ((above == below) & even), upper, upper - 1)]
+        return found.astype(self.code_dtype)
+
+    def _check_range(self, x: NDArray[Any], low: float, high: float) -> None:
+        if x.size and (x.min() < low or x.max() > high):
+            raise ValueError(f"levels must lie in [{low:g}, {high:g}], got [{x.min():g}, {x.max():g}]")
+
+    @cached_property
+    def _constant_significance(self) -> NDArray[np.float64] | None:
+        table = self.decode_table
+        weights = table[1 << np.arange(self.bits)] - table[0]
+        return _frozen(weights) if np.array_equal(self.bit_table @ weights + table[0], table) else None
+
+    @property
+    def linear(self) -> bool:
+        """True when the value is a constant plus a constant significance for every plane that holds a one."""
+        return self._constant_significance is not None
+
+    @property
+    def offset(self) -> float:
+        """Value of the all-zero code."""
+        return float(self.decode_table[0])
+
+    @property
+    def significance(self) -> NDArray[np.float64]:
+        """``s_i`` [planes], LSB first: 2^i, and -2^(B-1) for the sign plane of two's complement.
+
+        Raises ValueError for a format that is not linear: there a plane's worth depends on the rest of the code.
+        """
+        if self._constant_significance is None:
+            raise ValueError(f"the planes of {self.name} have no constant significance; see decode_table, flip_damage")
+        return self._constant_significance
 
 
 @dataclass(frozen=True)
-class WeightFormat:
-    """A symmetric integer format of ``bits`` planes (2 to 8) in one encoding.
+class WeightFormat(NumberFormat):
+    """A symmetric integer format of ``bits`` planes (2 to 16) in one encoding.
+
+    ``gray`` is the reflected binary code of the level counted from the lowest one, so that neighbouring levels differ
+    in one plane; ``sign_magnitude`` has the sign on top and two codes for zero, of which +0 is written.
 
     Raises
     ------
-    ValueError : bits outside 2..8 or an unknown encoding.
+    ValueError : bits outside 2..16 or an unknown encoding.
     """
 
     bits: int = 8
     encoding: Encoding = "twos_complement"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"a stored weight has 2 to 8 bits, got {self.bits}")
+        if not 2 <= self.bits <= 16:
+            raise ValueError(f"a stored integer weight has 2 to 16 bits, got {self.bits}")
         if self.encoding not in ENCODINGS:
             raise ValueError(f"unknown encoding {self.encoding!r}; allowed: {', '.join(ENCODINGS)}")
 
@@ -40,48 +178,44 @@ class WeightFormat:
         """``int8/twos_complement`` and the like."""
         return f"int{self.bits}/{self.encoding}"
 
-    @property
-    def largest(self) -> int:
-        """Largest magnitude written: 2^(B-1) - 1, so that the range is symmetric."""
-        return (1 << (self.bits - 1)) - 1
-
-    @property
-    def offset(self) -> float:
-        """Value of the all-zero code: 0, or -2^(B-1) in offset binary."""
-        return -float(1 << (self.bits - 1)) if self.encoding == "offset_binary" else 0.0
-
     @cached_property
-    def significance(self) -> NDArray[np.float64]:
-        """``s_i`` [planes], LSB first: 2^i, and -2^(B-1) for the sign plane of two's complement."""
-        s = np.exp2(np.arange(self.bits, dtype=np.float64))
+    def levels(self) -> NDArray[np.int64]:
+        """Integer level of every code, [2^B]."""
+        codes, half = np.arange(1 << self.bits), 1 << (self.bits - 1)
+        if self.encoding == "sign_magnitude":
+            return _frozen(np.where(codes & half, -(codes & (half - 1)), codes))
         if self.encoding == "twos_complement":
-            s[-1] = -s[-1]
-        s.setflags(write=False)
-        return s
+            return _frozen(np.where(codes & half, codes - 2 * half, codes))
+        index = codes.copy()
+        if self.encoding == "gray":
+            for shift in (1, 2, 4, 8):
+                index ^= index >> shift
+        return _frozen(index - half)
+
+    def _values(self) -> NDArray[np.float64]:
+        return self.levels.astype(np.float64)
 
     @cached_property
-    def bit_table(self) -> NDArray[np.uint8]:
-        """Bits of every code, shape [2^B, planes], LSB first."""
-        codes = np.arange(1 << self.bits, dtype=np.uint16)
-        table = ((codes[:, None] >> np.arange(self.bits)) & 1).astype(np.uint8)
-        table.setflags(write=False)
-        return table
+    def _code_of_level(self) -> NDArray[Any]:
+        """Code of every level, ascending from the lowest."""
+        _, codes = np.unique(self.levels, return_index=True)
+        return _frozen(codes.astype(self.code_dtype))
 
-    @cached_property
-    def decode_table(self) -> NDArray[np.float64]:
-        """Value in LSB of every code, shape [2^B]."""
-        table: NDArray[np.float64] = self.bit_table @ self.significance + self.offset
-        table.setflags(write=False)
-        return table
+    def encode(self, values: ArrayLike) -> NDArray[Any]:
+        """Codes of the nearest levels, a tie to the even one; ValueError outside [lowest, highest] level."""
+        x = np.asarray(values)
+        low, high = int(self.levels.min()), int(self.levels.max())
+        self._check_range(x, low, high)
+        found: NDArray[Any] = self._code_of_level[np.rint(x).astype(np.int64) - low]
+        return found
 
-    def encode(self, levels: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Codes of integer levels in [-largest - 1, largest].
-
-        Raises ValueError when a level does not fit.
-        """
-        low, high = -self.largest - 1, self.largest
-        if levels.size and (int(levels.min()) < low or int(levels.max()) > high):
-            raise ValueError(f"levels must lie in [{low}, {high}], got [{int(levels.min())}, {int(levels.max())}]")
-        if self.encoding == "offset_binary":
-            return (levels - low).astype(np.uint8)
-        return (levels & ((1 << self.bits) - 1)).astype(np.uint8)
+    @property
+    def decode_ge(self) -> float:
+        """Gates to two's complement: none, one inverter, a conditional negation, or a chain of exclusive ors."""
+        low = self.bits - 1
+        return {
+            "twos_complement": 0.0,
+            "offset_binary": INVERTER_GE,
+            "sign_magnitude": low * (XOR_GE + HALF_ADDER_GE),
+            "gray": low * XOR_GE + INVERTER_GE,
+        }[self.encoding]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.weights.formats import WeightFormat
+from qtaml_hw.weights.formats import NumberFormat
+from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 
-Codes = NDArray[np.uint8]
-Granularity = Literal["per_tensor", "per_channel"]
-GroupKind = Literal["layer", "channel", "word"]
+Codes = NDArray[Any]  # uint8 up to eight planes, uint16 above
+GroupKind = Literal["layer", "channel", "word", "row"]
 WORD_WEIGHTS = 32  # weights per "word" group: one 256-bit row segment of int8 codes
 
 
@@ -23,20 +23,22 @@ WORD_WEIGHTS = 32  # weights per "word" group: one 256-bit row segment of int8 c
 class StoredTensor:
     """One weight tensor in the memory.
 
-    ``codes`` is flat in C order [weights]; ``scale`` is float32 [1] (per tensor) or [shape[0]] (per output channel),
-    the step of one level: weight = scale * level.
+    ``codes`` is flat in C order [weights]; ``scale`` is float32 [scales], the step of one level of the weights that
+    ``layout`` gives it: weight = scale * level.
     """
 
     name: str
     shape: tuple[int, ...]
     codes: Codes
     scale: NDArray[np.float32]
+    layout: ScaleLayout = PER_TENSOR
 
     def __post_init__(self) -> None:
         if self.codes.shape != (int(np.prod(self.shape)),):
             raise ValueError(f"{self.name}: {self.codes.shape} codes do not fill a tensor of shape {self.shape}")
-        if self.scale.shape not in ((1,), (self.shape[0],)):
-            raise ValueError(f"{self.name}: scale has shape {self.scale.shape}, expected (1,) or ({self.shape[0]},)")
+        if self.scale.shape != (self.layout.count(self.shape),):
+            expected = self.layout.count(self.shape)
+            raise ValueError(f"{self.name}: scale has shape {self.scale.shape}, {self.layout.kind} needs ({expected},)")
         for array in (self.codes, self.scale):
             array.setflags(write=False)
 
@@ -52,7 +54,10 @@ class StoredTensor:
 
     def weight_scale(self) -> NDArray[np.float32]:
         """The scale of every weight, broadcastable against flat codes: [1] or [weights]."""
-        return self.scale if self.scale.size == 1 else np.repeat(self.scale, self.channel_weights)
+        if self.scale.size == 1:
+            return self.scale
+        spread: NDArray[np.float32] = np.broadcast_to(self.layout.spread(self.scale, self.shape), self.shape)
+        return spread.reshape(-1)
 
     def decode(
         self, codes: Codes, tables: NDArray[np.float64], pattern: NDArray[np.uint16] | None = None
@@ -63,14 +68,15 @@ class StoredTensor:
         """
         table = tables.astype(np.float32)
         levels = table[codes] if pattern is None else table[pattern, codes]
-        return (levels.reshape(self.shape[0], -1) * self.scale[:, None]).reshape(self.shape)
+        weights: NDArray[np.float32] = levels.reshape(self.shape) * self.layout.spread(self.scale, self.shape)
+        return weights
 
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
     """All stored tensors of a network, in network order; weights have one global index, tensor after tensor."""
 
-    format: WeightFormat
+    format: NumberFormat
     tensors: tuple[StoredTensor, ...]
 
     def __post_init__(self) -> None:
@@ -97,6 +103,37 @@ class StoredImage:
         """Data bits in the memory, parity not counted."""
         return self.weights * self.planes
 
+    @property
+    def metadata_bits(self) -> int:
+        """Bits of all scales, which are kept beside the memory; none where the format has its own range."""
+        if self.format.scaling == "none":
+            return 0
+        return sum(t.scale.size * t.layout.scale_bits for t in self.tensors)
+
+    @property
+    def storage_bits_per_weight(self) -> float:
+        """Planes and each weight's share of the scales; parity not counted."""
+        return (self.stored_bits + self.metadata_bits) / self.weights
+
+    @cached_property
+    def plane_order(self) -> NDArray[np.int64]:
+        """Planes from the most to the least significant, int64 [planes].
+
+        By the mean squared change of a stored weight when that plane alone flips (docs/formats.md): positions from the
+        top where significance is constant, the exponent from its top bit down in floating-point codes.  Ties go to the
+        higher plane.
+        """
+        planes = np.arange(self.planes)
+        if self.format.linear:
+            damage = self.format.significance**2
+        else:
+            counts = np.zeros(1 << self.planes)
+            for t in self.tensors:
+                worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
+                counts += np.bincount(t.codes, weights=worth, minlength=counts.size)
+            damage = counts @ self.format.flip_damage
+        return np.lexsort((-planes, -damage))
+
     @cached_property
     def digest(self) -> str:
         """sha256 over format, names, shapes, codes and scales."""
@@ -121,37 +158,10 @@ class StoredImage:
         """First global weight index of every group, and the total: int64 [groups + 1].
 
         Groups are contiguous and never straddle tensors: whole layers, output channels (first axis), or runs of
-        ``word_weights`` neighbouring weights.
+        ``word_weights`` neighbouring weights ("row": as many as a row of the memory holds).
         """
         parts = []
         for start, t in zip(self.tensor_starts, self.tensors, strict=False):
-            step = {"layer": t.weights, "channel": t.channel_weights, "word": word_weights}[kind]
+            step = {"layer": t.weights, "channel": t.channel_weights}.get(kind, word_weights)
             parts.append(np.arange(start, start + t.weights, step, dtype=np.int64))
         return np.concatenate([*parts, self.tensor_starts[-1:]])
-
-
-def quantise(
-    tensors: Mapping[str, NDArray[np.float32]],
-    format: WeightFormat | None = None,
-    granularity: Granularity = "per_tensor",
-) -> StoredImage:
-    """Quantise weight tensors (each with at least two axes) to the nearest level, symmetric about zero.
-
-    The step is ||W||_inf / (2^(B-1) - 1) of the tensor or of the output channel (docs/theory.md, stored weight);
-    an all-zero tensor or channel gets step 1, so that it decodes to zero.
-
-    Raises ValueError for values that are not finite.
-    """
-    format = WeightFormat() if format is None else format
-    stored = []
-    for name, tensor in tensors.items():
-        w = np.asarray(tensor, dtype=np.float32)
-        if not np.all(np.isfinite(w)):
-            raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
-        rows = w.reshape(w.shape[0], -1)
-        peak = np.abs(rows).max(axis=1) if granularity == "per_channel" else np.abs(rows).max(keepdims=True).reshape(1)
-        scale = (peak / np.float32(format.largest)).astype(np.float32)
-        scale[scale == 0.0] = 1.0
-        levels = np.clip(np.rint(rows / scale[:, None]), -format.largest, format.largest).astype(np.int64)
-        stored.append(StoredTensor(name, tuple(w.shape), format.encode(levels).reshape(-1), scale))
-    return StoredImage(format, tuple(stored))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -11,37 +11,30 @@ from numpy.typing import NDArray
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from qtaml_hw.weights.inventory import StoreRule, inventory
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def stored_names(module: nn.Module) -> tuple[str, ...]:
-    """Names of the parameters that live in the weight memory, in network order.
+def stored_names(module: nn.Module, rule: StoreRule | None = None) -> tuple[str, ...]:
+    """Names of the parameters that live in the weight memory, in network order (see ``inventory``).
 
-    Weights of convolutions, linear layers and attention projections; biases, norms and embeddings stay in registers
-    or buffers of the accelerator and are not corrupted.
+    By default weights of convolutions, linear layers and attention projections; biases, norms and embeddings stay in
+    registers or buffers of the accelerator and are not corrupted.
     """
-    names: list[str] = []
-    for path, layer in module.named_modules():
-        prefix = f"{path}." if path else ""
-        if isinstance(layer, nn.MultiheadAttention):
-            own = (
-                ["in_proj_weight"]
-                if layer.in_proj_weight is not None
-                else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
-            )
-        elif isinstance(layer, (*_CONVOLUTIONS, nn.Linear)):
-            own = ["weight"]
-        else:
-            continue
-        names += [prefix + name for name in own]
-    return tuple(names)
+    return tuple(entry.name for entry in inventory(module, rule) if entry.stored)
 
 
-def weight_arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
+def weight_arrays(module: nn.Module, rule: StoreRule | None = None) -> dict[str, NDArray[np.float32]]:
     """The stored parameters as float32 arrays (copies), by name."""
+    return parameter_arrays(module, stored_names(module, rule))
+
+
+def parameter_arrays(module: nn.Module, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+    """The named parameters as float32 arrays (copies)."""
     parameters = dict(module.named_parameters(remove_duplicate=False))
-    return {name: parameters[name].detach().to("cpu", torch.float32).numpy().copy() for name in stored_names(module)}
+    return {name: parameters[name].detach().to("cpu", torch.float32).numpy().copy() for name in names}
 
 
 def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> None:

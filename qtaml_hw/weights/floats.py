@@ -1,0 +1,118 @@
+"""Floating-point codes from four to sixteen bits.
+
+Sources: OCP 8-bit Floating Point (OFP8) 1.0 for E4M3 and E5M2, OCP Microscaling Formats (MX) 1.0 for E2M1, E2M3 and
+E3M2, IEEE 754 for binary16; bfloat16 is the upper half of an IEEE binary32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.weights.formats import HALF_ADDER_GE, MUX_GE, XOR_GE, NumberFormat, Scaling
+
+Specials = Literal["saturate", "zero"]
+SPECIALS: tuple[Specials, ...] = ("saturate", "zero")
+Reserved = Literal["none", "last", "exponent"]
+
+
+@dataclass(frozen=True)
+class FloatLayout:
+    """Widths of exponent and mantissa, which codes are no numbers, and whether weights need a scale.
+
+    ``reserved`` : ``none``; ``last``, exponent and mantissa all ones (NaN); ``exponent``, the whole top exponent
+    (infinities and NaN, as in IEEE 754).
+    """
+
+    exponent: int
+    mantissa: int
+    reserved: Reserved
+    scaled: bool = True
+
+
+LAYOUTS: Final[dict[str, FloatLayout]] = {
+    "e2m1": FloatLayout(2, 1, "none"),
+    "e2m3": FloatLayout(2, 3, "none"),
+    "e3m2": FloatLayout(3, 2, "none"),
+    "e4m3": FloatLayout(4, 3, "last"),
+    "e4m3-ieee": FloatLayout(4, 3, "exponent"),
+    "e3m4": FloatLayout(3, 4, "exponent"),
+    "e5m2": FloatLayout(5, 2, "exponent"),
+    "float16": FloatLayout(5, 10, "exponent", scaled=False),
+    "bfloat16": FloatLayout(8, 7, "exponent", scaled=False),
+}
+
+
+@dataclass(frozen=True)
+class FloatFormat(NumberFormat):
+    """Sign, exponent, mantissa; bias 2^(E-1) - 1 and gradual underflow in every layout.
+
+    No encoder writes an infinity or a NaN, but a flip can make one.  ``specials`` says what the decoder then gives:
+    ``saturate`` the largest number of that sign, ``zero`` nothing (an impossible code is a detected error).
+
+    Raises ValueError for an unknown layout or rule.
+    """
+
+    layout: str = "e4m3"
+    specials: Specials = "saturate"
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"unknown floating-point format {self.layout!r}; allowed: {', '.join(LAYOUTS)}")
+        if self.specials not in SPECIALS:
+            raise ValueError(f"unknown rule for special codes {self.specials!r}; allowed: {', '.join(SPECIALS)}")
+
+    @property
+    def bits(self) -> int:
+        """Sign, exponent and mantissa."""
+        return 1 + self._shape.exponent + self._shape.mantissa
+
+    @property
+    def name(self) -> str:
+        """``e4m3``, ``bfloat16``; ``e4m3/zero`` where special codes read as zero."""
+        return self.layout if self.specials == "saturate" else f"{self.layout}/{self.specials}"
+
+    @property
+    def scaling(self) -> Scaling:
+        """Two-byte floats carry their own range; narrower ones are scaled to their largest number."""
+        return "peak" if self._shape.scaled else "none"
+
+    @property
+    def special_codes(self) -> NDArray[np.bool_]:
+        """Codes that are no numbers, bool [2^B]."""
+        magnitude = np.arange(1 << self.bits) & ((1 << (self.bits - 1)) - 1)
+        e, m = self._shape.exponent, self._shape.mantissa
+        first = {"none": 1 << (e + m), "last": (1 << (e + m)) - 1, "exponent": ((1 << e) - 1) << m}
+        special: NDArray[np.bool_] = magnitude >= first[self._shape.reserved]
+        return special
+
+    def _values(self) -> NDArray[np.float64]:
+        codes, m = np.arange(1 << self.bits), self._shape.mantissa
+        exponent = (codes >> m) & ((1 << self._shape.exponent) - 1)
+        fraction = (codes & ((1 << m) - 1)) / (1 << m) + (exponent > 0)
+        bias = (1 << (self._shape.exponent - 1)) - 1
+        magnitude = np.ldexp(fraction, np.maximum(exponent, 1) - bias)
+        special = self.special_codes
+        magnitude[special] = magnitude[~special].max() if self.specials == "saturate" else 0.0
+        values: NDArray[np.float64] = np.where(codes >> (self.bits - 1), -magnitude, magnitude)
+        return values
+
+    @property
+    def decode_ge(self) -> float:
+        """A shifter of E stages over the fixed-point width, and a conditional negation; two-byte floats: none."""
+        if not self._shape.scaled:
+            return 0.0
+        width = self._shape.mantissa + (1 << self._shape.exponent) - 1
+        return self._shape.exponent * width * MUX_GE + width * (XOR_GE + HALF_ADDER_GE)
+
+    @property
+    def decode_basis(self) -> str:
+        """What ``decode_ge`` counts."""
+        return super().decode_basis if self._shape.scaled else "a floating-point multiplier takes the code as it is"
+
+    @property
+    def _shape(self) -> FloatLayout:
+        return LAYOUTS[self.layout]

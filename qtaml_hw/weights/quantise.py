@@ -1,0 +1,87 @@
+"""From weights to codes: the step of every scale, and the nearest code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.weights.formats import NumberFormat, WeightFormat
+from qtaml_hw.weights.image import StoredImage, StoredTensor
+from qtaml_hw.weights.scales import PER_TENSOR, Granularity, ScaleLayout
+
+Clip = Literal["peak", "mse"]
+CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
+HOPELESS: Final = 4.0  # times the least error so far, in every scale: smaller steps only clip more
+
+Array = NDArray[np.float32]
+
+
+def quantise(
+    tensors: Mapping[str, Array],
+    format: NumberFormat | None = None,
+    granularity: Granularity | ScaleLayout = "per_tensor",
+    *,
+    clip: Clip = "peak",
+) -> StoredImage:
+    """Quantise weight tensors (each with at least two axes) to the nearest value of a format, int8 by default.
+
+    The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), or their mean magnitude
+    for binary weights; all-zero weights get step 1, so that they decode to zero.  ``clip="mse"`` searches each scale's
+    step of least squared error below that.
+
+    Raises ValueError for values that are not finite, and for scales of a format that has its own range.
+    """
+    format = WeightFormat() if format is None else format
+    layout = granularity if isinstance(granularity, ScaleLayout) else ScaleLayout.of(granularity)
+    if format.scaling == "none" and (layout != PER_TENSOR or clip != "peak"):
+        raise ValueError(f"{format.name} weights carry their own exponent: there is no scale to share or to clip")
+    stored = []
+    for name, tensor in tensors.items():
+        w = np.asarray(tensor, dtype=np.float32)
+        if not np.all(np.isfinite(w)):
+            raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
+        scale = layout.rounded(full_step(w, format, layout))
+        if clip == "mse":
+            scale = clipped_step(w, format, layout, scale)
+        codes = format.encode(in_steps(w, scale, format, layout)).reshape(-1)
+        stored.append(StoredTensor(name, tuple(w.shape), codes, scale, layout))
+    return StoredImage(format, tuple(stored))
+
+
+def in_steps(w: Array, scale: Array, form: NumberFormat, layout: ScaleLayout) -> Array:
+    """Weights in steps, clipped to the range of the format."""
+    steps: Array = np.clip(w / layout.spread(scale, w.shape), -form.largest, form.largest)
+    return steps
+
+
+def full_step(w: Array, form: NumberFormat, layout: ScaleLayout) -> Array:
+    """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude."""
+    if form.scaling == "none":
+        return np.ones(1, dtype=np.float32)
+    magnitude = np.abs(w)
+    if form.scaling == "mean":
+        step = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
+    else:
+        step = layout.reduce(np.maximum, magnitude) / np.float32(form.largest)
+    return np.where(step == 0.0, 1.0, step).astype(np.float32)
+
+
+def clipped_step(w: Array, form: NumberFormat, layout: ScaleLayout, full: Array) -> Array:
+    """The step of least squared error of every scale [scales], of those on a geometric grid below the full one."""
+    best, least = full, np.full(full.shape, np.inf)
+    for candidate in _candidates(full, layout):
+        steps = in_steps(w, candidate, form, layout)
+        decoded = form.decode_table[form.encode(steps)] * layout.spread(candidate, w.shape).astype(np.float64)
+        error = layout.reduce(np.add, (decoded - w) ** 2)
+        best, least = np.where(error < least, candidate, best), np.minimum(error, least)
+        if np.all(error > HOPELESS * least):
+            break
+    return best
+
+
+def _candidates(full: Array, layout: ScaleLayout) -> Iterator[Array]:
+    for ratio in CLIP_RATIOS:
+        yield layout.rounded(full * ratio)

@@ -1,0 +1,101 @@
+"""Which weights share a scale, and what those scales cost to store.
+
+Scales lie beside the weights in registers or a guarded memory and are taken to be error-free; their bits are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["per_tensor", "per_channel", "per_input_channel", "per_group"]
+KINDS: tuple[Kind, ...] = ("per_tensor", "per_channel", "per_input_channel", "per_group")
+Granularity = Literal["per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128"]
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+FLOAT32_BITS, BFLOAT16_BITS = 32, 16
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ScaleLayout:
+    """Scales of a tensor whose first axis is the output channel and whose second is the input channel.
+
+    ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
+    where it must be.  Raises ValueError for an unknown kind, or a group without the kind or the other way round.
+    """
+
+    kind: Kind = "per_tensor"
+    group: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown scale {self.kind!r}; allowed: {', '.join(KINDS)}")
+        if (self.kind == "per_group") != (self.group > 0):
+            raise ValueError(f"a group size goes with per_group and with nothing else; got {self.kind}, {self.group}")
+
+    @classmethod
+    def of(cls, name: Granularity) -> ScaleLayout:
+        """The layout of a name: ``per_channel``, ``group-64``.  Raises ValueError for one that is not there."""
+        if name not in GRANULARITIES:
+            raise ValueError(f"unknown scale {name!r}; allowed: {', '.join(GRANULARITIES)}")
+        if name in KINDS:
+            return cls(name)
+        return cls("per_group", int(name.removeprefix("group-")))
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of one scale: float32, or bfloat16 in groups, where their number counts."""
+        return BFLOAT16_BITS if self.kind == "per_group" else FLOAT32_BITS
+
+    def count(self, shape: Shape) -> int:
+        """How many scales a tensor has."""
+        columns = int(np.prod(shape[1:]))
+        groups = -(-columns // self.group) if self.group else 0
+        return {
+            "per_tensor": 1,
+            "per_channel": shape[0],
+            "per_input_channel": shape[1],
+            "per_group": shape[0] * groups,
+        }[self.kind]
+
+    def reduce(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+        """A reduction such as ``np.maximum`` over the weights of every scale: [scales] from a tensor of any shape."""
+        if self.kind == "per_group":
+            flat = values.reshape(-1)
+            result: NDArray[Any] = ufunc.reduceat(flat, self._starts(values.shape))
+            return result
+        axes = {"per_tensor": (0, 1, 2), "per_channel": (1, 2), "per_input_channel": (0, 2)}[self.kind]
+        reduced: NDArray[Any] = ufunc.reduce(values.reshape(values.shape[0], values.shape[1], -1), axis=axes)
+        return reduced.reshape(-1)
+
+    def spread(self, scale: NDArray[Any], shape: Shape) -> NDArray[Any]:
+        """Scales [scales] in a shape that broadcasts against the tensor."""
+        ones = (1,) * (len(shape) - 1)
+        if self.kind == "per_group":
+            return np.repeat(scale, self._lengths(shape)).reshape(shape)
+        if self.kind == "per_input_channel":
+            return scale.reshape(1, -1, *ones[1:])
+        return scale.reshape(-1, *ones)
+
+    def rounded(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scales as they are stored: bfloat16 rounded up, so that no weight leaves the range, or float32 as it is."""
+        if self.scale_bits == FLOAT32_BITS:
+            return scale
+        raised = scale.view(np.uint32).astype(np.uint64) + 0xFFFF
+        return (raised & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+    def _lengths(self, shape: Shape) -> NDArray[np.int64]:
+        columns = int(np.prod(shape[1:]))
+        edges = np.append(np.arange(0, columns, self.group), columns)
+        return np.tile(np.diff(edges), shape[0])
+
+    def _starts(self, shape: Shape) -> NDArray[np.int64]:
+        lengths = self._lengths(shape)
+        return np.cumsum(lengths) - lengths
+
+
+PER_TENSOR = ScaleLayout()
