@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
-from qtaml_hw.memory.schedule import Schedule
+from qtaml_hw.memory.schedule import Phase, Schedule
 
 Float64 = NDArray[np.float64]
 SIGNIFICANT_DIGITS = 9  # of a stretch of time: k T - (k - 1) T is T again for k up to about 10^6
@@ -33,20 +33,30 @@ def _rounded(seconds: Float64) -> Float64:
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """A cell model over the phases of a schedule."""
+    """A cell model over the phases of a schedule.
+
+    ``phase_cells``: the model in every phase (None: as outside) in place of the phases' own; () keeps those.
+    """
 
     cell: CellModel
     schedule: Schedule
+    phase_cells: tuple[CellModel | None, ...] = ()
 
     def __post_init__(self) -> None:
-        for phase in self.schedule.phases:
-            if phase.cell is not None and _law(phase.cell) != self.law:
+        if self.phase_cells and len(self.phase_cells) != len(self.schedule.phases):
+            raise ValueError(f"{len(self.phase_cells)} cells are given for {len(self.schedule.phases)} phases")
+        for phase, cell in self._in_phases():
+            if cell is not None and _law(cell) != self.law:
                 raise ValueError(
-                    f"phase {phase.label!r} has a {_law(phase.cell)} cell and the memory a {self.law} "
-                    f"cell; one run has one law"
+                    f"phase {phase.label!r} has a {_law(cell)} cell and the memory a {self.law} cell; one run has "
+                    f"one law"
                 )
-            if phase.cell is not None and self.law == "fixed":
+            if cell is not None and self.law == "fixed":
                 raise ValueError(f"phase {phase.label!r} changes a cell of fixed probabilities, which know no time")
+
+    def _in_phases(self) -> list[tuple[Phase, CellModel | None]]:
+        phases = self.schedule.phases
+        return list(zip(phases, self.phase_cells or [p.cell for p in phases], strict=True))
 
     @property
     def law(self) -> str:
@@ -61,13 +71,13 @@ class Exposure:
     def _spells(self) -> tuple[Float64, list[CellModel], NDArray[np.bool_]]:
         """(edges [n+1], cell of each spell [n], powered [n]) that tile the horizon."""
         edges, cells, powered = [0.0], [], []
-        for phase in self.schedule.phases:
+        for phase, cell in self._in_phases():
             if phase.start_s > edges[-1]:
                 edges.append(phase.start_s)
                 cells.append(self.cell)
                 powered.append(True)
             edges.append(phase.end_s)
-            cells.append(phase.cell or self.cell)
+            cells.append(self.cell if cell is None else cell)
             powered.append(phase.powered)
         edges.append(math.inf)
         cells.append(self.cell)

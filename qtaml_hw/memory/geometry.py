@@ -35,6 +35,7 @@ class ArrayGeometry:
     destructive_read : True for 1T1C (a read restores what it read), False for gain cells and SRAM.
     capacity_bits : built capacity; None builds exactly what the image and its parity need.
     backing_bits_per_s : bandwidth of a backing store that streams what does not fit; None: everything must fit.
+    backing_latency_s : its latency, once per streamed tensor or reloaded word.
     cycle_s : row cycle time; None takes the cost model's.
     """
 
@@ -53,6 +54,7 @@ class ArrayGeometry:
     capacity_bits: int | None = None
     cycle_s: float | None = None
     backing_bits_per_s: float | None = None
+    backing_latency_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("banks", "row_bits", "word_bits", "rows_refreshed_together"):
@@ -74,6 +76,8 @@ class ArrayGeometry:
             raise ValueError(f"cycle_s must be positive; got {self.cycle_s:g} s")
         if self.backing_bits_per_s is not None and not self.backing_bits_per_s > 0.0:
             raise ValueError(f"backing_bits_per_s must be positive or None; got {self.backing_bits_per_s:g}")
+        if not (math.isfinite(self.backing_latency_s) and self.backing_latency_s >= 0.0):
+            raise ValueError(f"backing_latency_s must not be negative; got {self.backing_latency_s:g} s")
         if self.capacity_bits is not None and self.capacity_bits < self.banks * self.row_bits:
             raise ValueError(
                 f"capacity_bits {self.capacity_bits} is less than one row of {self.row_bits} in each of "
@@ -221,7 +225,9 @@ class ArrayLayout:
         """Which tensors stay in the array; ValueError when the image does not fit and there is no backing store."""
         geometry = self.geometry
         bits = np.diff(self.tensor_starts) * self.planes + self.parity_bits
-        return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s)
+        return resident_tensors(
+            bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s
+        )
 
     @cached_property
     def rows_per_group(self) -> Int64:

@@ -25,8 +25,10 @@ class Residency:
     age_s: Float64
 
 
-def resident_tensors(bits: Int64, capacity_bits: int | None, backing_bits_per_s: float | None) -> Residency:
-    """Residency of tensors of ``bits`` int64 [T], parity included.
+def resident_tensors(
+    bits: Int64, capacity_bits: int | None, backing_bits_per_s: float | None, latency_s: float = 0.0
+) -> Residency:
+    """Residency of tensors of ``bits`` int64 [T], parity included; a streamed tensor waits ``latency_s`` once.
 
     ValueError with the bits when they do not fit and there is no backing store.
     """
@@ -44,4 +46,5 @@ def resident_tensors(bits: Int64, capacity_bits: int | None, backing_bits_per_s:
     resident = int(np.max(np.nonzero(before + largest_left <= capacity_bits)[0], initial=0))
     streamed = np.arange(len(bits)) >= resident
     tile = np.minimum(bits, capacity_bits - int(before[resident]))
-    return Residency(streamed, streamed * bits / backing_bits_per_s, streamed * tile / backing_bits_per_s)
+    load_s = streamed * (latency_s + bits / backing_bits_per_s)
+    return Residency(streamed, load_s, streamed * tile / backing_bits_per_s)

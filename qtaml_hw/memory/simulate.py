@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,12 +84,21 @@ class Memory:
         """Energy per action from the cost model."""
         return energy_costs(self.layout, self.plan)
 
-    def run(self, cell: CellModel, *, seed: int, map_index: int = 0, costs: EnergyCosts | None = None) -> Timeline:
+    def run(
+        self,
+        cell: CellModel,
+        *,
+        seed: int,
+        map_index: int = 0,
+        costs: EnergyCosts | None = None,
+        phase_cells: tuple[CellModel | None, ...] = (),
+    ) -> Timeline:
         """Age the fault map (seed, map_index) of these cells over the horizon.
 
-        ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`.
+        ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`; ``phase_cells`` are the models
+        in the schedule's phases where every chip has its own (None: as ``cell``), () takes the phases' cells.
         """
-        draft = Aging(self, self.book(cell), seed, map_index)
+        draft = Aging(self, self.book(cell, phase_cells), seed, map_index)
         draft.age()
         words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
         meter = EnergyMeter(self.layout, self.schedule, words, self.costs if costs is None else costs)
@@ -118,10 +128,16 @@ class Memory:
     def _last_book(self) -> list[HistoryBook]:
         return []
 
-    def book(self, cell: CellModel) -> HistoryBook:
+    def book(self, cell: CellModel, phase_cells: tuple[CellModel | None, ...] = ()) -> HistoryBook:
         """Histories under a cell model; kept until another model is asked for."""
-        if not self._last_book or self._last_book[0].exposure.cell is not cell:
-            self._last_book[:] = [HistoryBook(self.layout, self.log, Exposure(check_cell(cell), self.schedule))]
+        last = self._last_book[0].exposure if self._last_book else None
+        if (
+            last is None
+            or last.cell is not cell
+            or any(a is not b for a, b in zip_longest(last.phase_cells, phase_cells))
+        ):
+            exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
+            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure)]
         return self._last_book[0]
 
     @cached_property

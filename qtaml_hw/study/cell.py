@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,23 @@ import numpy as np
 from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.memory import CellModel, FixedCells, PoissonCells
+from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
 CELLS = {"gain_cell": "GainCell", "edram1t1c": "Edram1T1C", "sram6t": "Sram6T"}
 _ARRAY_CELL = {"gain_cell": "edram", "edram1t1c": "edram", "sram6t": "sram"}
 
 
+Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
+"""A cell model, and the one in every phase (None: the same)."""
+
+
 @dataclass(frozen=True, eq=False)
 class CellView:
-    """A study's cell, seen by the memory (``model``), by TAC (``channel``) and by tables (the rest)."""
+    """A study's cell, seen by the memory (``model``, ``phases``), by TAC (``channel``) and by tables (the rest).
+
+    ``phases``: the model in every phase of the study's timeline, None where it is the same.
+    """
 
     model: CellModel
     channel: FlipChannel
@@ -28,11 +35,17 @@ class CellView:
     gate_share: float | None
     direction: str
     warnings: tuple[str, ...]
-    dies: Callable[[int, int], CellModel] | None = None
+    phases: tuple[CellModel | None, ...] = ()
+    dies: Callable[[int, int], Conditions] | None = None
 
     def of_chip(self, seed: int, map_index: int) -> CellModel:
         """The cell model of one chip: the process centre, or its die where dies differ."""
-        return self.model if self.dies is None else self.dies(seed, map_index)
+        return self.model if self.dies is None else self.dies(seed, map_index)[0]
+
+    def live(self, chip: Memory, seed: int, map_index: int) -> Timeline:
+        """One fault map of a chip of this cell."""
+        model, phases = (self.model, self.phases) if self.dies is None else self.dies(seed, map_index)
+        return chip.run(model, seed=seed, map_index=map_index, phase_cells=phases)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -49,6 +62,33 @@ class CellView:
 def build_cell(study: Study) -> Any:
     """The device's cell of a study: a frozen value in SI."""
     return getattr(device, CELLS[study.cell.kind])(**study.cell.model_dump(exclude={"kind", "preset"}))
+
+
+def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
+    """The device's cell in every phase of the timeline; None where a phase leaves it as it is.
+
+    A cell is taken as written and held at the phase's temperature and level.
+    Raises ValueError with the phase and the physical reason.
+    """
+    found = []
+    for phase in study.timeline.phases:
+        changed = {name: value for name in ("temperature_k", "v_dd_v") if (value := getattr(phase, name)) is not None}
+        try:
+            found.append(replace(cell, **changed) if changed else None)
+        except ValueError as error:
+            raise ValueError(f"in the phase {phase.name}: {error}") from error
+    return tuple(found)
+
+
+def phase_cells(study: Study) -> tuple[CellModel | None, ...]:
+    """The cell model in every phase of the timeline, at the process centre; None where it is as usual.
+
+    Raises ValueError with the phase and the physical reason.
+    """
+    if not any(phase.changes_cell for phase in study.timeline.phases):
+        return (None,) * len(study.timeline.phases)
+    others = _phase_devices(study, build_cell(study))
+    return tuple(None if other is None else _law_model(study, device.population(other)) for other in others)
 
 
 def array_cell(study: Study) -> str:
@@ -104,13 +144,16 @@ def view_cell(study: Study, planes: int) -> CellView:
         return CellView(FixedCells(channel.p01, channel.p10), channel, None, gate, "symmetric", warnings)
     direction = {1: "1to0", 0: "0to1"}[population.leaky_state]
     model, dies = _law_model(study, population), None
+    phases = phase_cells(study)
     if cell.sigma_t_ox_die > 0.0 or cell.sigma_v_th_die_v > 0.0:
 
-        def dies(seed: int, map_index: int) -> CellModel:
+        def dies(seed: int, map_index: int) -> Conditions:
             die = device.draw_die(cell, seed=seed, map_index=map_index)
-            return _law_model(study, device.charge_population(cell, die))
+            others = _phase_devices(study, cell)
+            changed = (None if c is None else _law_model(study, device.charge_population(c, die)) for c in others)
+            return _law_model(study, device.charge_population(cell, die)), tuple(changed)
 
-    return CellView(model, channel, quantiles_s(population), gate, direction, warnings, dies)
+    return CellView(model, channel, quantiles_s(population), gate, direction, warnings, phases, dies)
 
 
 def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,16 +37,15 @@ class DesignPoint:
     chip: memory.Memory
     facts: dict[str, Any]
 
-    def correct_answers(self, codes: Sequence[Codes]) -> int:
-        """Right answers of the network with weights decoded from these codes."""
-        weights = self.protection.decoder.decode(codes)
-        return self.subject.served.correct(weights, self.subject.inputs, self.subject.labels)
+    def score(self, codes: Sequence[Codes]) -> float:
+        """The metric's score, 0..1, of the network with weights decoded from these codes."""
+        return self.subject.score(self.protection.decoder.decode(codes))
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
         seed = self.study.evaluate.seed
-        timeline = self.chip.run(self.cell.of_chip(seed, map_index), seed=seed, map_index=map_index)
-        accuracies = [self.correct_answers(codes) / self.subject.images for codes in timeline.read_out]
+        timeline = self.cell.live(self.chip, seed, map_index)
+        accuracies = [self.score(codes) for codes in timeline.read_out]
         found: Record = {
             "map_index": map_index,
             "correct": round(accuracies[-1] * self.subject.images),
@@ -57,7 +57,7 @@ class DesignPoint:
             "words_corrected": int(timeline.words_corrected[-1]),
             "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
         }
-        record = {**self.facts, **found}
+        record = {**self.facts, **found, **measured_facts(self.subject, accuracies[-1])}
         check(record)
         return record
 
@@ -109,9 +109,9 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **_protection_facts(study, subject, protection),
         **costs,
         "images": subject.images,
-        "clean_accuracy": subject.clean_correct / subject.images,
-        "quantised_accuracy": subject.quantised_correct / subject.images,
-        "warnings": [*cell.warnings, *_fewer_images(study, subject), *_quiet_warnings(study, protection, chip)],
+        "clean_accuracy": subject.clean_score,
+        "quantised_accuracy": subject.quantised_score,
+        "warnings": [*cell.warnings, *_few_images(study, subject), *_quiet_warnings(study, protection, chip)],
         "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
@@ -199,11 +199,29 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
     }
 
 
-def _fewer_images(study: Study, subject: Subject) -> list[str]:
-    """What the user asked for and the data set does not have."""
-    if study.evaluate.images <= subject.images:
-        return []
-    return [f"{study.evaluate.images} images are asked for, the test set has {subject.images}"]
+def measured_facts(subject: Subject, score: float) -> Record:
+    """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
+    measured = subject.metric
+    if measured.name == "top1":
+        return {}
+    value = measured.value(score)
+    return {
+        "metric": measured.name,
+        "metric_title": measured.title,
+        "metric_value": value if math.isfinite(value) else None,
+        "clean_metric_value": measured.value(subject.clean_score),
+    }
+
+
+def _few_images(study: Study, subject: Subject) -> list[str]:
+    """What the user asked for and the data set does not have, or what the images taken leave out."""
+    if study.evaluate.images > subject.images:
+        return [f"{study.evaluate.images} images are asked for, the test set has {subject.images}"]
+    seen = len(set(subject.labels.flatten().tolist()))
+    if study.data.take == "first" and 2 * seen <= subject.label_kinds:
+        shown = f"{seen} of {subject.label_kinds} classes"
+        return [f"the first {subject.images} images show {shown}; 'data.take: spread' spreads them"]
+    return []
 
 
 def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
