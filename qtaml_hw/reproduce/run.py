@@ -9,12 +9,13 @@ from qtaml_hw._threads import single_thread
 from qtaml_hw.reproduce.claims import paper_result
 from qtaml_hw.reproduce.compact import compact_result
 from qtaml_hw.reproduce.result import ReproductionResult
+from qtaml_hw.reproduce.t0_qat import t0_qat_result
 from qtaml_hw.reproduce.theorems import reproduce_theorems
 from qtaml_hw.reproduce.trial import open_ledger
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress, silent
 
-NAMES = ("theorems", "paper", "compact")
+NAMES = ("theorems", "paper", "compact", "t0-qat")
 
 
 def reproduce(
@@ -35,6 +36,8 @@ def reproduce(
     if name == "theorems":
         return reproduce_theorems(quick, progress)
     with single_thread(), open_ledger(store) as ledger:
+        if name == "t0-qat":
+            return t0_qat_result(quick, progress)
         if name == "compact":
             return compact_result(quick, data, ledger, progress)
         return paper_result(quick, ledger, progress)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,17 +37,42 @@ class LoadedNetwork:
     record: TrainingRecord | None
 
 
-def load_network(name: str, *, seed: int = DEFAULT_SEED, progress: training.Progress | None = None) -> LoadedNetwork:
+@dataclass(frozen=True)
+class Variant:
+    """Another way to train a network of the zoo.
+
+    tag: how its files in the cache are named; digest: sha256 (hex) of all that sets it apart; practice: makes the
+    training's steps anew for each training; epochs: instead of the recipe's.
+    """
+
+    tag: str
+    digest: str
+    practice: Callable[[], training.Practice]
+    epochs: int | None = None
+
+
+def load_network(
+    name: str,
+    *,
+    seed: int = DEFAULT_SEED,
+    progress: training.Progress | None = None,
+    variant: Variant | None = None,
+) -> LoadedNetwork:
     """The trained network of that name: read from the cache, or trained now and cached.
 
-    progress is called as progress(epochs done, epochs in all, message) while training. A cache file that is damaged
-    or belongs to something else is rebuilt; a cache that cannot be written costs a training each time. Both are
-    logged as warnings and said in ``record.notes``. Raises ValueError for an unknown name.
+    variant trains it another way. progress is called as progress(epochs done, epochs in all, message) while training.
+    A cache file that is damaged or belongs to something else is rebuilt; a cache that cannot be written costs a
+    training each time. Both are logged as warnings and said in ``record.notes``. Raises ValueError for an unknown name.
     """
     spec = network(name)
     data = load_data(spec.data)
     identity = f"{spec.digest(seed)}-{data.digest}"
-    path = cache.cache_folder() / "networks" / f"{name}-seed{seed}-{identity[:12]}.safetensors"
+    practice, file = training.PLAIN, f"{name}-seed{seed}-{identity[:12]}.safetensors"
+    if variant is not None:
+        spec = replace(spec, recipe=replace(spec.recipe, epochs=variant.epochs or spec.recipe.epochs))
+        identity, practice = f"{identity}-{variant.digest}", variant.practice()
+        file = f"{name}-{variant.tag}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.safetensors"
+    path = cache.cache_folder() / "networks" / file
     notes: tuple[str, ...] = ()
     try:
         state, record = cache.read(path, identity)
@@ -56,7 +82,7 @@ def load_network(name: str, *, seed: int = DEFAULT_SEED, progress: training.Prog
     except (cache.BrokenCacheError, OSError, RuntimeError) as error:  # RuntimeError: other keys than the network has
         notes = (_warn(f"the cached network {path} was not usable and is trained again: {error}"),)
     start = time.perf_counter()
-    module = training.train(spec, data, seed, progress)
+    module = training.train(spec, data, seed, progress, practice)
     seconds = time.perf_counter() - start
     clean = training.accuracy(module, data)
     record = TrainingRecord(seed, clean, seconds, data.digest, str(torch.__version__))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -18,6 +19,26 @@ Progress = Callable[[int, int, str], None]
 """Called as progress(epochs done, epochs in all, what is happening)."""
 
 
+def plain_loss(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of the network as it is."""
+    return functional.cross_entropy(module(images), labels)
+
+
+def unchanged(module: nn.Module) -> None:
+    """Leaves the weights as the optimiser made them."""
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What a training step minimises, and what is done to the weights after it."""
+
+    loss: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] = plain_loss
+    after_step: Callable[[nn.Module], None] = unchanged
+
+
+PLAIN = Practice()
+
+
 def build(spec: NetworkSpec) -> nn.Module:
     """An untrained network of the zoo, initialised from torch's current generator."""
     family = importlib.import_module(f"qtaml_hw.workloads.families.{spec.family}")
@@ -25,7 +46,9 @@ def build(spec: NetworkSpec) -> nn.Module:
     return module
 
 
-def train(spec: NetworkSpec, data: DataSet, seed: int, progress: Progress | None = None) -> nn.Module:
+def train(
+    spec: NetworkSpec, data: DataSet, seed: int, progress: Progress | None = None, practice: Practice = PLAIN
+) -> nn.Module:
     """A trained network in eval mode. The same seed gives the same weights on one machine and torch version.
 
     Runs on one thread, so that the summation order does not depend on the number of cores; the callers' thread
@@ -33,14 +56,19 @@ def train(spec: NetworkSpec, data: DataSet, seed: int, progress: Progress | None
     """
     with single_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = build(spec)
-        _fit(module, spec.recipe, data, torch.Generator().manual_seed(seed), progress)
-    return module.eval()
+        return fit(build(spec), spec.recipe, data, seed, progress, practice)
 
 
-def _fit(
-    module: nn.Module, recipe: Recipe, data: DataSet, generator: torch.Generator, progress: Progress | None
-) -> None:
+def fit(
+    module: nn.Module,
+    recipe: Recipe,
+    data: DataSet,
+    seed: int,
+    progress: Progress | None = None,
+    practice: Practice = PLAIN,
+) -> nn.Module:
+    """The module itself, trained further from the weights it has, in eval mode; torch's random state is used."""
+    generator = torch.Generator().manual_seed(seed)
     x, y = torch.from_numpy(data.train_x), torch.from_numpy(data.train_y)
     steps = -(-len(y) // recipe.batch)
     optimiser = torch.optim.AdamW(
@@ -54,15 +82,17 @@ def _fit(
         total = 0.0
         for batch in torch.split(order, recipe.batch):
             images = _shifted(x[batch], recipe.shift, generator)
-            loss = functional.cross_entropy(module(images), y[batch])
+            loss = practice.loss(module, images, y[batch])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            practice.after_step(module)
             schedule.step()
             total += loss.item() * len(batch)
         if progress is not None:
             message = f"loss {total / len(y):.4f}, {time.perf_counter() - start:.1f} s"
             progress(epoch + 1, recipe.epochs, message)
+    return module.eval()
 
 
 def _shifted(images: torch.Tensor, shift: int, generator: torch.Generator) -> torch.Tensor:

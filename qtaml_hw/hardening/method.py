@@ -1,0 +1,74 @@
+"""How a network is trained for faulty weights: five methods, each with the one number that sets its strength."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.channel import Direction
+from qtaml_hw.weights import StoredImage
+
+Method = Literal["none", "qat", "noise", "relative_noise", "bit_error"]
+METHODS: Final[tuple[Method, ...]] = ("none", "qat", "noise", "relative_noise", "bit_error")
+QUANTISED: Final[tuple[Method, ...]] = ("qat", "bit_error")
+"""Methods that train through the stored codes, so that the number format is part of what they are."""
+
+Store = Callable[[Mapping[str, NDArray[np.float32]]], StoredImage]
+"""Weights by name to their image in the memory."""
+
+HARDENING_VERSION: Final = 1
+"""Raised whenever a method's steps change: cached networks of the old ones are then not used."""
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """One way to train.
+
+    method: ``none`` plain training; ``qat`` weights as decoded from their codes, gradients straight through
+    (Jacob et al. 2018, arXiv:1712.05877); ``noise`` Gaussian noise of the standard deviation ``amplitude`` on every
+    stored weight (as T0-QAT does; amplitude in units of the weights); ``relative_noise`` the same with ``amplitude``
+    times the largest magnitude of the tensor; ``bit_error`` flips of probability ``p`` in the stored codes beside the
+    undisturbed ones (RandBET: Stutz et al. 2021, arXiv:2006.13977).
+    clip: largest magnitude of a stored weight, kept after every step (None: no limit); epochs: instead of the
+    recipe's (None); seed: of initialisation, order of the images, noise and flips.
+
+    Raises ValueError: a strength that the method does not have, lacks, or that is out of range.
+    """
+
+    method: Method = "none"
+    amplitude: float | None = None
+    p: float | None = None
+    direction: Direction = "symmetric"
+    clip: float | None = None
+    epochs: int | None = None
+    seed: int = 2026
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"unknown hardening {self.method!r}; allowed: {', '.join(METHODS)}")
+        for name, wanted in (("amplitude", ("noise", "relative_noise")), ("p", ("bit_error",))):
+            value = getattr(self, name)
+            if (value is not None) != (self.method in wanted):
+                raise ValueError(f"{name} is the strength of {' and '.join(wanted)}; method {self.method}, got {value}")
+            if value is not None and not value > 0.0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        if self.p is not None and self.p > 0.5:
+            raise ValueError(f"p is a flip probability of at most 0.5, got {self.p}")
+        if self.clip is not None and not self.clip > 0.0:
+            raise ValueError(f"clip must be positive, got {self.clip}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is set, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def digest(self, storage: str) -> str:
+        """sha256 (hex) of all that decides the training; ``storage`` names the number format where it matters."""
+        shown = storage if self.method in QUANTISED else ""
+        return hashlib.sha256(json.dumps([HARDENING_VERSION, self.facts, shown], sort_keys=True).encode()).hexdigest()

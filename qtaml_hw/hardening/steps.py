@@ -1,0 +1,117 @@
+"""What a network sees of its weights in a training step, and the gradient straight through it.
+
+Every method replaces the stored weights w by w + (seen - w) with the bracket held constant, so that the loss is that of
+the disturbed network and the gradient reaches the undisturbed weights (straight-through estimator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.faults import flip_bits
+from qtaml_hw.hardening.method import Hardening, Method, Store
+from qtaml_hw.weights.network import stored_names
+from qtaml_hw.workloads.training import PLAIN, Practice
+
+Seen = dict[str, torch.Tensor]
+TRAINING_MAP_OFFSET = 1 << 29  # fault maps that no evaluation uses
+LEARNT_LOSS = 1.75  # cross entropy below which RandBET starts to flip bits (Stutz et al. 2021, appendix)
+
+
+@dataclass(eq=False)
+class Disturbance:
+    """The stored weights of one training as its steps see them; counts the steps."""
+
+    hardening: Hardening
+    store: Store
+    noise: torch.Generator = field(init=False)
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        self.noise = torch.Generator().manual_seed(self.hardening.seed)
+
+    def noisy(self, weights: Seen) -> Seen:
+        """Gaussian noise of a fixed standard deviation."""
+        return {name: self._gaussian(w, float(self.hardening.amplitude or 0.0)) for name, w in weights.items()}
+
+    def relatively_noisy(self, weights: Seen) -> Seen:
+        """Gaussian noise whose standard deviation follows the tensor's largest magnitude."""
+        share = float(self.hardening.amplitude or 0.0)
+        return {name: self._gaussian(w, share * float(w.abs().max())) for name, w in weights.items()}
+
+    def stored(self, weights: Seen) -> Seen:
+        """Weights as decoded from their codes."""
+        return _tensors(self.store(_arrays(weights)).decode(), weights)
+
+    def flipped(self, weights: Seen) -> Seen:
+        """Weights as decoded from codes with this step's flips."""
+        image = self.store(_arrays(weights))
+        channel = FlipChannel.uniform(float(self.hardening.p or 0.0), image.planes, direction=self.hardening.direction)
+        seed, index = self.hardening.seed, TRAINING_MAP_OFFSET + self.step
+        read = [
+            flip_bits(t.codes, channel.p01, channel.p10, seed=seed, map_index=index, tensor=i)
+            for i, t in enumerate(image.tensors)
+        ]
+        return _tensors(image.decode(read), weights)
+
+    def _gaussian(self, weight: torch.Tensor, deviation: float) -> torch.Tensor:
+        return weight + deviation * torch.randn(weight.shape, generator=self.noise, dtype=weight.dtype)
+
+
+def _arrays(weights: Seen) -> dict[str, NDArray[np.float32]]:
+    return {name: w.numpy() for name, w in weights.items()}
+
+
+def _tensors(arrays: dict[str, NDArray[np.float32]], like: Seen) -> Seen:
+    return {name: torch.from_numpy(arrays[name]).to(w.dtype) for name, w in like.items()}
+
+
+def practice(hardening: Hardening, store: Store) -> Practice:
+    """The training steps of a method, with a noise stream of their own; ``store`` writes weights into the memory."""
+    if hardening.method == "none":
+        return PLAIN
+    disturbance = Disturbance(hardening, store)
+    views: dict[Method, tuple[Callable[[Seen], Seen], ...]] = {
+        "qat": (disturbance.stored,),
+        "noise": (disturbance.noisy,),
+        "relative_noise": (disturbance.relatively_noisy,),
+        "bit_error": (disturbance.stored, disturbance.flipped),
+    }
+
+    def loss(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        first, *later = views[hardening.method]
+        total = _loss_of(module, first, images, labels)
+        if later and total.item() < LEARNT_LOSS:
+            total = 0.5 * (total + _loss_of(module, later[0], images, labels))
+        disturbance.step += 1
+        return total
+
+    def clip(module: nn.Module) -> None:
+        if hardening.clip is not None:
+            parameters = dict(module.named_parameters(remove_duplicate=False))
+            with torch.no_grad():
+                for name in stored_names(module):
+                    parameters[name].clamp_(-hardening.clip, hardening.clip)
+
+    return Practice(loss, clip)
+
+
+def _loss_of(
+    module: nn.Module, view: Callable[[Seen], Seen], images: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """Cross entropy of the network with its stored weights as the view shows them."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    own = {name: parameters[name] for name in stored_names(module)}
+    seen = view({name: w.detach() for name, w in own.items()})
+    replaced = {name: w + (seen[name] - w).detach() for name, w in own.items()}
+    outputs: torch.Tensor = functional_call(module, replaced, (images,))
+    return functional.cross_entropy(outputs, labels)
