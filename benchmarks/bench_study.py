@@ -57,9 +57,9 @@ def _timed_parts(design: DesignPoint, inside: list[float]) -> DesignPoint:
     """The same point, whose simulation and forward passes report how long they took."""
 
     class Timed(DesignPoint):
-        def correct_answers(self, codes):  # type: ignore[no-untyped-def]
+        def score(self, codes):  # type: ignore[no-untyped-def]
             start = time.perf_counter()
-            found = super().correct_answers(codes)
+            found = super().score(codes)
             inside.append(time.perf_counter() - start)
             return found
 

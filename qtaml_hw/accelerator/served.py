@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.func import functional_call
 
-from qtaml_hw.weights.network import load_arrays, weight_arrays
+from qtaml_hw.weights.network import load_arrays, parameter_arrays
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -41,7 +41,7 @@ class ServedNetwork:
 @contextmanager
 def serving(module: nn.Module, weights: Weights) -> Iterator[nn.Module]:
     """The module with ``weights`` written into it; its own are back on exit, whatever happens inside."""
-    kept = {name: array for name, array in weight_arrays(module).items() if name in weights}
+    kept = parameter_arrays(module, weights)
     try:
         load_arrays(module, weights)
         yield module

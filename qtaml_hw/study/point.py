@@ -19,6 +19,7 @@ from qtaml_hw.study.cost import point_cost
 from qtaml_hw.study.doctor import versions
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.identity import identity_of
+from qtaml_hw.study.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
@@ -107,6 +108,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **_study_facts(study, subject),
         **cell.facts,
         **_protection_facts(study, subject, protection),
+        **plan_facts(study, subject, protection),
         **costs,
         "images": subject.images,
         "clean_accuracy": subject.clean_score,
@@ -183,7 +185,7 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
     return {
         "policy": study.protection.policy,
         "group": study.protection.group,
-        "menu": list(study.protection.menu) if study.protection.policy != "none" else [],
+        "menu": list(plan.menu[1:]),
         "correction": study.protection.correction,
         "corrections": list(decoder.kinds),
         "zero_overhead": decoder.zero_overhead,
@@ -227,9 +229,10 @@ def _few_images(study: Study, subject: Subject) -> list[str]:
 def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
     """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
     found = []
-    if study.protection.policy != "none" and protection.plan.protected_bits == 0:
+    if protection.budget is not None and protection.plan.protected_bits == 0:
         found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
-    if protection.plan.protected_bits and "ideal" in study.protection.menu:
+    found += plan_warnings(study, protection)
+    if protection.plan.bits_by_entry().get("ideal"):
         found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
     found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
     if study.scrub.on and not chip.regions:

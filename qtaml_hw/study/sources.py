@@ -52,6 +52,7 @@ def load_module(study: Study, data: DataSet, progress: Progress | None) -> Loade
                 input_shape=data.input_shape,
                 arguments=network.arguments,
                 folder=study.folder,
+                keys=network.keys,
             )
     except ValueError as error:
         raise InputError(f"network: {error}") from error

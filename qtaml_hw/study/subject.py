@@ -13,14 +13,17 @@ from torch import nn
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
+from qtaml_hw.accelerator.metric import METRICS, Metric, metric
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.config.accelerator import AcceleratorSection
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
-from qtaml_hw.weights import GroupKind, StoredImage, WeightFormat, quantise
+from qtaml_hw.weights import GroupKind, StoredImage, StoredTensor, WeightFormat, quantise
+from qtaml_hw.weights.inventory import StoreRule, TensorEntry, inventory
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
+from qtaml_hw.workloads.factory import user_function
 
 CALIBRATION_INPUTS = 128  # unlabelled inputs for the Jacobian energies: the relative error is reported with the result
 PROBES = 16
@@ -28,7 +31,10 @@ PROBES = 16
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A served network, its stored image, and the inputs it is judged and calibrated on."""
+    """A served network, its stored image, and the inputs it is judged and calibrated on.
+
+    ``inventory`` : every parameter and whether it lives in the memory.  ``label_kinds`` : labels of the whole test set.
+    """
 
     name: str
     served: ServedNetwork
@@ -39,13 +45,39 @@ class Subject:
     calibration: torch.Tensor | None
     classes: int
     digest: str
-    _damage: dict[GroupKind, tac.DamageModel] = field(default_factory=dict, init=False, repr=False)
+    metric: Metric = METRICS["top1"]
+    inventory: tuple[TensorEntry, ...] = ()
+    label_kinds: int = 0
+    _damage: dict[bytes, tac.DamageModel] = field(default_factory=dict, init=False, repr=False)
     _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def images(self) -> int:
-        """Test images per fault map."""
-        return int(self.labels.numel())
+        """Test inputs per fault map."""
+        return len(self.labels)
+
+    @cached_property
+    def _clean_outputs(self) -> NDArray[np.float64]:
+        return self.served.outputs(self.weights, self.inputs)
+
+    def score(self, weights: Mapping[str, NDArray[np.float32]]) -> float:
+        """The metric's score, 0..1, of the network with these weights.
+
+        Raises ValueError when a user's own metric returns anything else.
+        """
+        outputs = self.served.outputs(weights, self.inputs)
+        clean = self._clean_outputs if self.metric.needs_clean else outputs
+        return self.metric(outputs, clean, self.labels.numpy())
+
+    @cached_property
+    def clean_score(self) -> float:
+        """Score with the weights as trained, in floating point."""
+        return self.score(self.weights)
+
+    @cached_property
+    def quantised_score(self) -> float:
+        """Score with the stored image decoded without any flip."""
+        return self.score(self.image.decode())
 
     @cached_property
     def clean_correct(self) -> int:
@@ -76,16 +108,22 @@ class Subject:
         return self.sensitivity.values
 
     def damage(self, kind: GroupKind) -> tac.DamageModel:
-        """The first-order damage model by groups of a kind, summed once."""
-        if kind not in self._damage:
-            self._damage[kind] = tac.damage_model(self.image, self.importance, self.image.group_starts(kind))
-        return self._damage[kind]
+        """The first-order damage model by groups of a kind."""
+        return self.damage_at(self.image.group_starts(kind))
+
+    def damage_at(self, starts: NDArray[np.int64]) -> tac.DamageModel:
+        """The first-order damage model by groups that begin at ``starts`` [G + 1], summed once."""
+        key = starts.tobytes()
+        if key not in self._damage:
+            self._damage[key] = tac.damage_model(self.image, self.importance, starts)
+        return self._damage[key]
 
     def layers(self, accelerator: AcceleratorSection) -> tuple[LayerCost, ...]:
         """The GEMMs of one inference and what each costs on the array, counted once per array."""
         key = (accelerator.rows, accelerator.columns, accelerator.dataflow)
         if key not in self._layers:
-            self._layers[key] = layer_costs(self.served.module, tuple(self.inputs.shape[1:]), *key)
+            shape, example = tuple(self.inputs.shape[1:]), torch.zeros_like(self.inputs[:1])
+            self._layers[key] = layer_costs(self.served.module, shape, *key, example=example)
         return self._layers[key]
 
     def calibration_outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -99,9 +137,33 @@ class Subject:
 
 
 def image_of(module: nn.Module, study: Study) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
-    """A module's stored weights as trained, and their image in the study's format."""
-    weights = weight_arrays(module)
-    return weights, quantise(weights, WeightFormat(8, study.weights.encoding), study.weights.scale)
+    """A module's stored tensors as trained, and their image in the study's format."""
+    weights = weight_arrays(module, store_rule(study))
+    form = WeightFormat(8, study.weights.encoding)
+    matrices = {name: w for name, w in weights.items() if w.ndim > 1}
+    vectors = {name: w[None] for name, w in weights.items() if w.ndim == 1}  # biases, norms: one scale each
+    stored = {t.name: t for t in quantise(matrices, form, study.weights.scale).tensors} if matrices else {}
+    if vectors:
+        flat = quantise(vectors, form).tensors
+        stored |= {t.name: StoredTensor(t.name, (t.weights,), t.codes, t.scale) for t in flat}
+    return weights, StoredImage(form, tuple(stored[name] for name in weights))
+
+
+def store_rule(study: Study) -> StoreRule | None:
+    """Which tensors the study keeps in the memory; None is the default rule."""
+    store = study.network.store
+    return None if store is None else StoreRule(**{k: v for k, v in store.model_dump().items() if v is not None})
+
+
+def measure(study: Study) -> Metric:
+    """The study's metric, or a user's own function as one.
+
+    Raises ValueError when the function cannot be imported.
+    """
+    name = study.evaluate.metric
+    if ":" not in name:
+        return metric(name)
+    return Metric(name, name.partition(":")[2], user_function(name, study.folder), needs_clean=True)
 
 
 def load_subject(study: Study, progress: Progress | None = None) -> Subject:
@@ -114,23 +176,27 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
     try:
         module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
         weights, image = image_of(module, study)
+        measured, entries = measure(study), inventory(module, store_rule(study))
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
     if data.classes > loaded.classes:
         raise InputError(
             f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
         )
-    count = min(study.evaluate.images, len(data.test_y))
+    chosen = data.taken(study.evaluate.images, study.data.take)
     return Subject(
         name=loaded.name,
         served=ServedNetwork(module),
         image=image,
         weights=weights,
-        inputs=torch.from_numpy(data.test_x[:count]),
-        labels=torch.from_numpy(data.test_y[:count]),
+        inputs=torch.from_numpy(data.test_x[chosen]),
+        labels=torch.from_numpy(data.test_y[chosen]),
         calibration=torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]),
         classes=loaded.classes,
         digest=f"{loaded.digest}+{data.digest}",
+        metric=measured,
+        inventory=entries,
+        label_kinds=len(np.unique(data.test_y)),
     )
 
 
@@ -144,7 +210,8 @@ class Workshop:
     def subject(self, study: Study) -> Subject:
         """The study's network, loaded at most once."""
         sections = (study.network, study.data, study.weights)
-        key = "|".join([*(s.model_dump_json() for s in sections), str(study.evaluate.images), str(study.folder)])
+        judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
+        key = "|".join([*(s.model_dump_json() for s in sections), *judged])
         if key not in self._subjects:
             self._subjects[key] = load_subject(study, self.progress)
         return self._subjects[key]

@@ -20,6 +20,7 @@ MAP_FIELDS = (
     "words_corrected",
     "words_uncorrectable",
 )
+OTHER_METRIC = ("metric_value",)  # a map's own too, in records of other metrics than accuracy
 MEANS = ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable")
 
 
@@ -60,7 +61,7 @@ def summarise(records: Iterable[Record]) -> list[PointSummary]:
 
 
 def _one(identity: str, group: list[Record]) -> PointSummary:
-    facts = {k: v for k, v in group[0].items() if k not in MAP_FIELDS}
+    facts = {k: v for k, v in group[0].items() if k not in (*MAP_FIELDS, *OTHER_METRIC)}
     if "error" in group[0]:
         return PointSummary(identity, facts, (), (), {}, str(group[0]["error"]))
     series = []

@@ -40,10 +40,20 @@ class DataSet:
         """Shape of one sample, without the batch."""
         return tuple(self.test_x.shape[1:])
 
+    def taken(self, wanted: int, how: str = "first") -> npt.NDArray[np.int64]:
+        """Numbers of at most ``wanted`` test samples: the ``first`` ones, or ``spread`` evenly (for sorted files)."""
+        there = len(self.test_y)
+        return np.arange(min(wanted, there)) if how == "first" else spread(there, wanted)
+
     @property
     def classes(self) -> int:
         """Largest label + 1."""
         return 1 + int(max(self.test_y.max(initial=0), self.train_y.max(initial=0)))
+
+
+def spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Indices of ``wanted`` evenly spaced samples, all of them if there are fewer: sorted files stay representative."""
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
 
 
 def data_set(name: str, train: tuple[Images, Labels], test: tuple[Images, Labels], calibration_x: Images) -> DataSet:

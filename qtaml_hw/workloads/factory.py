@@ -29,19 +29,20 @@ def load_factory(
     input_shape: tuple[int, ...],
     arguments: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> LoadedNetwork:
     """The network that ``package.module:function`` builds, with the weights of a safetensors file.
 
     input_shape: of one sample, without batch; a sample of zeros is passed through as a check. arguments: keywords for
     the function. folder: searched first for the module (a study's own folder). Without weights the network is as the
-    function leaves it, under a fixed random state. Importing the module runs the user's code.
+    function leaves it, under a fixed random state. keys: see ``load_weights``. Importing runs the user's code.
     Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
     """
     module = _call(factory, arguments, folder)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{factory} must return a torch.nn.Module, it returned {type(module).__name__}")
     if weights is not None:
-        load_weights(module, weights)
+        load_weights(module, weights, keys)
     module.eval()
     classes = _classes(factory, module, input_shape)
     return LoadedNetwork(factory, module, state_digest(module.state_dict()), tuple(input_shape), classes, None)
@@ -63,8 +64,19 @@ def load_data_factory(
     raise ValueError(f"{factory} must return a DataSet or arrays (images, labels), it returned {type(found).__name__}")
 
 
-def load_weights(module: nn.Module, weights: str | Path) -> None:
+def user_function(name: str, folder: str | Path | None = None) -> Callable[..., Any]:
+    """The function ``package.module:function`` of a user; ``folder`` is searched first. Importing runs their code.
+
+    Raises ValueError when the module cannot be imported or has no such function.
+    """
+    return _function(name, folder)
+
+
+def load_weights(module: nn.Module, weights: str | Path, keys: Mapping[str, str] | None = None) -> None:
     """Put a safetensors file's tensors into the module, in the module's own types.
+
+    keys: how keys of the file begin -> how they begin in the network, such as {"module.": ""}; the longest beginning
+    that fits counts, keys that none fits stay.
 
     Raises ValueError if the file is missing or not safetensors, or lists every key that is missing, unexpected, of
     another shape or not finite. Batch-norm step counters may be missing: inference does not read them.
@@ -75,10 +87,36 @@ def load_weights(module: nn.Module, weights: str | Path) -> None:
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
     wanted = module.state_dict()
+    try:
+        found = renamed(found, keys or {})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     problems = _problems(found, wanted)
     if problems:
         raise ValueError(f"{path} does not fit the network: " + "; ".join(problems))
     module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
+
+
+def renamed(found: State, keys: Mapping[str, str]) -> State:
+    """The tensors with the beginnings of their names replaced (see ``load_weights``).
+
+    Raises ValueError for beginnings that no name has, and names that become one.
+    """
+    unused = [start for start in keys if not any(name.startswith(start) for name in found)]
+    if unused:
+        shown = ", ".join(list(found)[:5])
+        raise ValueError(f"no key begins with {', '.join(map(repr, unused))} (the first keys are: {shown})")
+    out: State = {}
+    clashes = []
+    for name, tensor in found.items():
+        start = max((k for k in keys if name.startswith(k)), key=len, default=None)
+        new = name if start is None else keys[start] + name[len(start) :]
+        if new in out:
+            clashes.append(new)
+        out[new] = tensor
+    if clashes:
+        raise ValueError(f"two keys become one under the mapping: {', '.join(clashes)}")
+    return out
 
 
 def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:

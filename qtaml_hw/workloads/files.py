@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, Labels, data_set
+from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, Labels, data_set, spread
 
 Raw = npt.NDArray[Any]
 
@@ -110,13 +110,13 @@ def from_arrays(
         _same_count(name, train_x, train_y)
         if train_x.shape[1:] != x.shape[1:]:
             raise ValueError(f"{name}: training images are {train_x.shape[1:]}, test images {x.shape[1:]}")
-        return data_set(name, (train_x, train_y), (x, y), train_x[_spread(len(train_x), calibration)])
+        return data_set(name, (train_x, train_y), (x, y), train_x[spread(len(train_x), calibration)])
     if len(x) <= calibration:
         raise ValueError(
             f"{name}: {len(x)} images are too few to set {calibration} aside for calibration; "
             "give a training set or a smaller calibration"
         )
-    aside = _spread(len(x), calibration)
+    aside = spread(len(x), calibration)
     rest = np.setdiff1d(np.arange(len(x)), aside)
     return data_set(name, (x[aside], y[aside]), (x[rest], y[rest]), x[aside])
 
@@ -203,8 +203,3 @@ def _labels(name: str, raw: Raw) -> Labels:
 def _same_count(name: str, x: Images, y: Labels) -> None:
     if len(x) != len(y):
         raise ValueError(f"{name}: {len(x)} images but {len(y)} labels")
-
-
-def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
-    """Indices of ``wanted`` evenly spaced samples, all of them if there are fewer: sorted files stay representative."""
-    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
