@@ -5,6 +5,7 @@ from qtaml_hw.memory.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.cost import ArrayCost, array_cost, leakage_factor
 from qtaml_hw.memory.energy import EnergyCosts, energy_costs
 from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
+from qtaml_hw.memory.outlook import planned_flip_probability
 from qtaml_hw.memory.schedule import Phase, Schedule
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
@@ -27,6 +28,7 @@ __all__ = [
     "array_cost",
     "energy_costs",
     "leakage_factor",
+    "planned_flip_probability",
     "refresh_pass",
     "simulate",
     "simulate_commands",

@@ -11,11 +11,11 @@ import numpy as np
 from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline
+from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
+from qtaml_hw.study.array import geometry_of, schedule_of
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
 CELLS = {"gain_cell": "GainCell", "edram1t1c": "Edram1T1C", "sram6t": "Sram6T"}
-_ARRAY_CELL = {"gain_cell": "edram", "edram1t1c": "edram", "sram6t": "sram"}
 
 
 Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
@@ -91,29 +91,34 @@ def phase_cells(study: Study) -> tuple[CellModel | None, ...]:
     return tuple(None if other is None else _law_model(study, device.population(other)) for other in others)
 
 
-def array_cell(study: Study) -> str:
-    """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
-    return _ARRAY_CELL[study.cell.kind]
-
-
-COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
-
-
-def cost_temperature_k(study: Study) -> float:
-    """The cell's temperature within the cost model's range."""
-    low, high = COST_TEMPERATURES_K
-    return float(min(max(study.cell.temperature_k, low), high))
-
-
 def exposure_s(study: Study) -> float:
     """Time over which a cell can lose its bit before the last read-out.
 
-    Retention: a refresh interval, or the time since the write without refresh.  Poisson: always the time since the
-    write, since a refresh restores what it reads and so keeps flips.
+    Retention: a refresh interval (the longest where row classes have their own), or the time since the write without
+    refresh.  Poisson: always the time since the write, since a refresh restores what it reads and so keeps flips.
     """
     last = study.evaluate.at_s[-1]
-    interval = study.refresh.interval_s
-    return min(interval, last) if study.flips.law == "retention" and interval is not None else last
+    if study.flips.law != "retention":
+        return last
+    return max(last if interval is None else min(interval, last) for interval in study.refresh.intervals_s)
+
+
+def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
+    """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
+    law, intervals = study.flips.law, study.refresh.intervals_s
+    plain = len(intervals) == 1 and not study.timeline.phases and not study.timeline.updates_s
+    channel = device.flip_channel(cell, exposure_s(study), planes, law)
+    population = device.population(cell)
+    if plain or population.symmetric:
+        return channel
+    p = planned_flip_probability(_law_model(study, population), schedule_of(study, phase_cells(study)))
+    if planes == 1:  # asked of the cell, not of a weight: its worst row class
+        of_plane = np.array([p.max()])
+    else:
+        of_plane = p[geometry_of(study).classes_of(planes)] if len(p) > 1 else np.full(planes, p[0])
+    never, source = np.zeros(planes), f"{channel.source}; refresh by row class, phases and updates as planned"
+    p01, p10 = (of_plane if population.leaky_state == state else never for state in (0, 1))
+    return FlipChannel(p01, p10, law, source)
 
 
 def view_cell(study: Study, planes: int) -> CellView:
@@ -129,8 +134,7 @@ def view_cell(study: Study, planes: int) -> CellView:
         return CellView(FixedCells(channel.p01, channel.p10), channel, None, None, flips.direction, ())
     cell = build_cell(study)
     population = device.population(cell)
-    time_s = exposure_s(study)
-    channel = device.flip_channel(cell, time_s, planes, flips.law)
+    channel = _channel(study, cell, planes)
     gate, warnings = population.gate_share, tuple(population.warnings)
     if population.symmetric:  # static cells: weak from the first moment on, in either state, whatever the interval
         if flips.law == "poisson":

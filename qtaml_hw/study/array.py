@@ -1,0 +1,66 @@
+"""What a study says of its array and of the work over time, as the simulated memory takes it."""
+
+from __future__ import annotations
+
+from qtaml_hw import memory
+from qtaml_hw.config import Study
+
+COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
+_ARRAY_CELL = {"gain_cell": "edram", "edram1t1c": "edram", "sram6t": "sram"}
+
+
+def array_cell(study: Study) -> str:
+    """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
+    return _ARRAY_CELL[study.cell.kind]
+
+
+def cost_temperature_k(study: Study) -> float:
+    """The cell's temperature within the cost model's range."""
+    low, high = COST_TEMPERATURES_K
+    return float(min(max(study.cell.temperature_k, low), high))
+
+
+def geometry_of(study: Study) -> memory.ArrayGeometry:
+    """Banks, rows, placement, technology and backing store."""
+    array = study.array
+    return memory.ArrayGeometry(
+        banks=array.banks,
+        row_bits=array.row_bits,
+        word_bits=array.word_bits,
+        node_m=array.node_m,
+        cell=array_cell(study),
+        periphery=array.periphery,
+        temperature_k=cost_temperature_k(study),
+        interleave=array.interleave,
+        placement=array.placement,
+        plane_class=array.plane_class or (),
+        rows_refreshed_together=array.rows_refreshed_together,
+        destructive_read=study.cell.kind == "edram1t1c",
+        capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
+        backing_bits_per_s=None if array.backing is None else array.backing.bandwidth_bits_per_s,
+        backing_latency_s=0.0 if array.backing is None else array.backing.latency_s,
+    )
+
+
+def schedule_of(
+    study: Study, phase_cells: tuple[memory.CellModel | None, ...], layer_time_s: tuple[float, ...] = ()
+) -> memory.Schedule:
+    """Refresh, scrub, inferences, updates and phases up to the last read-out; cells in the phases as given."""
+    refresh, timeline = study.refresh, study.timeline
+    phases = (
+        memory.Phase(p.start_s, p.end_s, p.label, cell, p.refresh, p.inferences, p.powered)
+        for p, cell in zip(timeline.phases, phase_cells, strict=True)
+    )
+    return memory.Schedule(
+        horizon_s=max(study.evaluate.at_s[-1], 1e-12),
+        refresh_interval_s=refresh.interval_s,
+        refresh_mode=refresh.mode,
+        ecc_aware_refresh=refresh.ecc_aware,
+        scrub_interval_s=study.scrub.interval_s,
+        sample_times_s=study.evaluate.at_s,
+        inferences_per_s=study.accelerator.inferences_per_second,
+        layer_time_s=layer_time_s,
+        reload_times_s=timeline.updates_s,
+        on_uncorrectable=study.array.on_uncorrectable,
+        phases=tuple(phases),
+    )
