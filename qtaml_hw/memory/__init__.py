@@ -9,15 +9,18 @@ from qtaml_hw.memory.outlook import planned_flip_probability
 from qtaml_hw.memory.schedule import Phase, Schedule
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
+from qtaml_hw.memory.usage import BankUse, LayerReads, bank_use, layer_reads
 
 __all__ = [
     "ArrayCost",
     "ArrayGeometry",
     "ArrayLayout",
+    "BankUse",
     "CellModel",
     "CommandLog",
     "EnergyCosts",
     "FixedCells",
+    "LayerReads",
     "Memory",
     "Phase",
     "PoissonCells",
@@ -26,7 +29,9 @@ __all__ = [
     "Schedule",
     "Timeline",
     "array_cost",
+    "bank_use",
     "energy_costs",
+    "layer_reads",
     "leakage_factor",
     "planned_flip_probability",
     "refresh_pass",

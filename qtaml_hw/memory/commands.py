@@ -144,7 +144,7 @@ class _Simulation:
         self.loads: list[tuple[float, int]] = []
         self.latencies: list[float] = []
         self.read_s = (layout.bank_words * layout.cycle_s).tolist()
-        self.scrub_s = 2.0 * -(-ecc_words // banks) * layout.cycle_s
+        self.scrub_s = scrub_pass_s(layout, ecc_words)
         resident = ~layout.residency.streamed
         self.write_s = (layout.bank_words[resident].sum(axis=0) * layout.cycle_s).tolist()
         self._start()
@@ -246,6 +246,11 @@ class _Simulation:
             yield self._wait(end_s)
 
 
+def scrub_pass_s(layout: ArrayLayout, ecc_words: int) -> float:
+    """Time in which a bank reads and writes back its share of the ECC words, seconds."""
+    return 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s
+
+
 def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
     """ValueError with the shares when refresh, scrub and inferences need more than banks or backing store give."""
     residency, rate = layout.residency, schedule.inferences_per_s
@@ -254,7 +259,7 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
     reads = float(accesses.sum(axis=0).max()) * layout.cycle_s * rate
     scrub = 0.0
     if schedule.scrub_interval_s is not None:
-        scrub = 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s / schedule.scrub_interval_s
+        scrub = scrub_pass_s(layout, ecc_words) / schedule.scrub_interval_s
     if refresh + reads + scrub > 1.0:
         raise ValueError(
             f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 
@@ -77,12 +77,23 @@ class Memory:
     @cached_property
     def log(self) -> CommandLog:
         """Bank commands over the horizon; the same for every fault map."""
-        return simulate_commands(self.layout, self.schedule, sum(r.words for r in self.regions))
+        return simulate_commands(self.layout, self.schedule, self.ecc_words)
 
     @cached_property
     def costs(self) -> EnergyCosts:
         """Energy per action from the cost model."""
         return energy_costs(self.layout, self.plan)
+
+    @cached_property
+    def meter(self) -> EnergyMeter:
+        """What the commands spend."""
+        words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
+        return EnergyMeter(self.layout, self.schedule, words, self.costs)
+
+    @property
+    def ecc_words(self) -> int:
+        """ECC words of all entries."""
+        return sum(r.words for r in self.regions)
 
     def run(
         self,
@@ -100,8 +111,7 @@ class Memory:
         """
         draft = Aging(self, self.book(cell, phase_cells), seed, map_index)
         draft.age()
-        words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
-        meter = EnergyMeter(self.layout, self.schedule, words, self.costs if costs is None else costs)
+        meter = self.meter if costs is None else replace(self.meter, costs=costs)
         return Timeline(
             sample_times_s=self.schedule.sample_times_s,
             read_out=tuple(tuple(reads[s] for reads in draft.reads) for s in range(draft.samples)),
