@@ -6,7 +6,6 @@ The scripting face.  Names are loaded on first use, so that importing the packag
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
     from qtaml_hw.study.run import run, sweep, what_if
     from qtaml_hw.study.tornado import tornado
 
-try:
-    __version__ = version("qtaml-hw")
-except PackageNotFoundError:  # used from a checkout that is not installed
-    __version__ = "0+unknown"
+    __version__: str
 
 _MODULES = (
     "accelerator",
@@ -103,7 +99,18 @@ __all__ = [
 ]
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("qtaml-hw")
+    except PackageNotFoundError:  # used from a checkout that is not installed
+        return "0+unknown"
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in _MODULES:
         return importlib.import_module(f"qtaml_hw.{name}")
     if name in _HOMES:

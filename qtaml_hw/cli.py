@@ -32,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="What a leaking weight memory does to a neural-network accelerator, and what protecting it costs.",
 )
 
@@ -270,7 +271,7 @@ def report(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper or compact")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper, compact or t0-qat")],
     quick: Annotated[bool, typer.Option("--quick", help="fewer images, maps and settings: minutes")] = False,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="folder of the real networks (compact)")

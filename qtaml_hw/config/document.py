@@ -142,9 +142,14 @@ def change_layer(changes: Iterable[Change]) -> tuple[Layer, tuple[Path, ...]]:
 
 def merge(below: Layer, above: Layer, removed: Iterable[Path] = ()) -> Layer:
     """``above`` over ``below``: equal paths, alternatives, and enclosing or enclosed values give way."""
-    gone = [*removed, *above, *_alternatives(above)]
-    merged = {path: leaf for path, leaf in below.items() if not any(_overlap(path, other) for other in gone)}
-    return merged | above
+    gone = {*removed, *above, *_alternatives(above)}
+    around = {path[:length] for path in gone for length in range(1, len(path))}
+    kept = {
+        path: leaf
+        for path, leaf in below.items()
+        if path not in around and gone.isdisjoint(path[:length] for length in range(1, len(path) + 1))
+    }
+    return kept | above
 
 
 def pinned(below: Layer, above: Layer) -> tuple[Path, ...]:

@@ -107,8 +107,8 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
     if isinstance(kind, str) and kind in DEFAULT_REFRESH and ("refresh",) not in layer:
         found.append((("refresh", "interval"), DEFAULT_REFRESH[kind]))
     for path, alternatives, value in _UNLESS:
-        given = [known[: len(other)] == other for known in layer for other in alternatives]
-        if not any(given) and path[:1] not in layer:
+        given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
+        if not given:
             found.append((path, value))
     return found
 

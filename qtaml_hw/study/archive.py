@@ -70,7 +70,7 @@ def store_status(folder: Path) -> StoreStatus:
         shards=len(files),
         bytes=sum(path.stat().st_size for path in files),
         repeated=sum(count - 1 for key, count in lines.items() if key[1] >= 0),
-        torn=sum(torn for _, torn in read),
+        torn=sum(len(dropped) for _, dropped in read),
         studies=tuple(sorted({str(r.get("study", "")) for r in records})),
         failures=tuple(f"{r.get('label', r['identity'])}: {r.get('error', '')}" for r in failed),
     )

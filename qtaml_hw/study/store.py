@@ -27,6 +27,8 @@ SCHEMA_VERSION = 1
 SYNC_SECONDS = 1.0
 Record = dict[str, Any]
 Key = tuple[str, int]
+_MAP, _MAP_START = b',"map_index":', b'{"map_index":'
+_MOST_HEADS = 64  # points whose facts are kept while a file is read: as many as one writer works on at a time
 
 
 class StoreError(InputError):
@@ -38,29 +40,76 @@ def record_key(record: Record) -> Key:
     return str(record["identity"]), int(record["map_index"])
 
 
-def read_shard(path: Path) -> tuple[list[Record], int]:
-    """The whole records of one file, and how many of its lines are none (torn, foreign, of another version)."""
+@dataclass(frozen=True)
+class Dropped:
+    """A line that is no whole record of this version: where it is, and why it does not count."""
+
+    path: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name}:{self.line}: {self.reason}"
+
+
+def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
+    """The whole records of one file, and the lines of it that are none (torn, foreign, of another version).
+
+    Records of one point share their facts: what is the same for all maps of a point is read once.
+    """
+    found, dropped, heads = list[Record](), list[Dropped](), dict[bytes, Any]()
     *lines, rest = path.read_bytes().split(b"\n")  # what follows the last newline is empty or torn
-    found, dropped = [], int(bool(rest))
-    for line in lines:
-        record = _record(line)
-        if record is None:
-            dropped += bool(line.strip())
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _record(_read_line(line, heads))
+        if isinstance(record, str):
+            dropped.append(Dropped(path, number, record))
         else:
             found.append(record)
+    if rest:
+        dropped.append(Dropped(path, len(lines) + 1, "the line was never finished"))
     return found, dropped
 
 
-def _record(line: bytes) -> Record | None:
+def _read_line(line: bytes, heads: dict[bytes, Any]) -> Any:
+    """The JSON value of a line; None where it is none.
+
+    A writer puts what differs between the maps of a point last, from ``map_index`` on.  Where both parts of a line are
+    objects of their own, together they are what the whole line is, and the first part is parsed once for all maps.
+    """
+    head, mark, tail = line.rpartition(_MAP)
     try:
-        record = json.loads(line)
+        if mark:
+            if head not in heads:
+                if len(heads) >= _MOST_HEADS:
+                    heads.clear()
+                heads[head] = _parsed(head + b"}")
+            facts, found = heads[head], _parsed(_MAP_START + tail)
+            if facts and isinstance(facts, dict) and isinstance(found, dict):
+                return {**facts, **found}
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return None  # torn by a crash and closed later by a newline: its map is simply not finished
-    if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA_VERSION:
         return None
-    index = record.get("map_index")
-    known = isinstance(record.get("identity"), str) and isinstance(index, int) and not isinstance(index, bool)
-    return record if known else None
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # the line was not split at its top level
+        return None
+
+
+def _record(value: Any) -> Record | str:
+    """The record behind a value, or why it is none."""
+    if not isinstance(value, dict):
+        return "no whole record: torn by a crash, or damaged" if value is None else "not a record"
+    version = value.pop("schema", None)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        return f"schema version {str(version)[:20]}, not {SCHEMA_VERSION}"
+    index = value.get("map_index")
+    known = isinstance(value.get("identity"), str) and isinstance(index, int) and not isinstance(index, bool)
+    return value if known else "without identity or map_index"
 
 
 def shards(folder: Path) -> list[Path]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from qtaml_hw.study.store import ShardWriter, StoreError, read_records
+from qtaml_hw.study.store import ShardWriter, StoreError, read_records, read_shard
 
 
 def line(identity: str, index: int, **more: object) -> dict[str, object]:
@@ -88,3 +92,46 @@ def test_a_full_disk_keeps_what_was_finished(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(os, "write", real)
         writer.append(line("a", 2))
     assert [r["map_index"] for r in read_records(tmp_path)] == [0, 2]
+
+
+def test_what_is_dropped_is_said_with_its_place(tmp_path: Path) -> None:
+    good = json.dumps({"schema": 1, "identity": "a", "map_index": 0})
+    lines = (good, "{torn", "[1]", "", '{"schema": 2, "identity": "a", "map_index": 1}', '{"schema": 1}', good[:9])
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    records, dropped = read_shard(path)
+    assert [r["map_index"] for r in records] == [0]
+    assert [str(one) for one in dropped] == [
+        "a.jsonl:2: no whole record: torn by a crash, or damaged",
+        "a.jsonl:3: not a record",
+        "a.jsonl:5: schema version 2, not 1",
+        "a.jsonl:6: without identity or map_index",
+        "a.jsonl:7: the line was never finished",
+    ]
+
+
+LEAF = st.none() | st.integers(0, 2) | st.sampled_from(['x,"map_index":1', "}", '"', "map_index"])
+KEYS = st.sampled_from(["map_index", "identity", "schema", "a", 'q,"map_index":'])
+VALUE = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3))
+PAIRS = st.lists(st.tuples(KEYS, VALUE), max_size=6)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(objects=st.lists(PAIRS, min_size=1, max_size=4), cut=st.integers(0, 3))
+def test_reading_facts_once_is_reading_every_line_whole(
+    tmp_path: Path, objects: list[list[tuple[str, Any]]], cut: int
+) -> None:
+    """Whatever is nested in a line, and whatever is written twice in it, it means what JSON says it means."""
+    bodies = [",".join(f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in pairs) for pairs in objects]
+    lines = [f'{{"schema":1,"identity":"i{body and ","}{body},"map_index":{n}}}'[cut:] for n, body in enumerate(bodies)]
+    lines += [f'{{"schema":1,"identity":"i"{body and ","}{body},"map_index":{n}}}' for n, body in enumerate(bodies * 2)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    whole = []
+    for line in lines:
+        try:
+            whole.append(json.loads(line))
+        except ValueError:
+            continue
+    expected = [{k: v for k, v in w.items() if k != "schema"} for w in whole if w["schema"] == 1]
+    expected = [w for w in expected if isinstance(w["identity"], str) and isinstance(w["map_index"], int)]
+    assert read_shard(tmp_path / "a.jsonl")[0] == expected
