@@ -26,7 +26,7 @@ def quantise(
     *,
     clip: Clip = "peak",
 ) -> StoredImage:
-    """Quantise weight tensors (each with at least two axes) to the nearest value of a format, int8 by default.
+    """Quantise weight tensors to the nearest value of a format, int8 by default; vectors get one scale each.
 
     The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), or their mean magnitude
     for binary weights; all-zero weights get step 1, so that they decode to zero.  ``clip="mse"`` searches each scale's
@@ -43,11 +43,12 @@ def quantise(
         w = np.asarray(tensor, dtype=np.float32)
         if not np.all(np.isfinite(w)):
             raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
-        scale = layout.rounded(full_step(w, format, layout))
+        own = layout if w.ndim > 1 else PER_TENSOR
+        scale = own.rounded(full_step(w, format, own))
         if clip == "mse":
-            scale = clipped_step(w, format, layout, scale)
-        codes = format.encode(in_steps(w, scale, format, layout)).reshape(-1)
-        stored.append(StoredTensor(name, tuple(w.shape), codes, scale, layout))
+            scale = clipped_step(w, format, own, scale)
+        codes = format.encode(in_steps(w, scale, format, own)).reshape(-1)
+        stored.append(StoredTensor(name, tuple(w.shape), codes, scale, own))
     return StoredImage(format, tuple(stored))
 
 

@@ -25,7 +25,8 @@ class ScaleLayout:
     """Scales of a tensor whose first axis is the output channel and whose second is the input channel.
 
     ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
-    where it must be.  Raises ValueError for an unknown kind, or a group without the kind or the other way round.
+    where it must be.  Vectors (biases, norms) have one scale.  Raises ValueError for an unknown kind, or a group
+    without the kind or the other way round.
     """
 
     kind: Kind = "per_tensor"
@@ -53,14 +54,9 @@ class ScaleLayout:
 
     def count(self, shape: Shape) -> int:
         """How many scales a tensor has."""
-        columns = int(np.prod(shape[1:]))
-        groups = -(-columns // self.group) if self.group else 0
-        return {
-            "per_tensor": 1,
-            "per_channel": shape[0],
-            "per_input_channel": shape[1],
-            "per_group": shape[0] * groups,
-        }[self.kind]
+        if self.kind == "per_group":
+            return shape[0] * -(-int(np.prod(shape[1:])) // self.group)
+        return {"per_tensor": 1, "per_channel": shape[0], "per_input_channel": shape[min(1, len(shape) - 1)]}[self.kind]
 
     def reduce(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
         """A reduction such as ``np.maximum`` over the weights of every scale: [scales] from a tensor of any shape."""
@@ -68,8 +64,9 @@ class ScaleLayout:
             flat = values.reshape(-1)
             result: NDArray[Any] = ufunc.reduceat(flat, self._starts(values.shape))
             return result
-        axes = {"per_tensor": (0, 1, 2), "per_channel": (1, 2), "per_input_channel": (0, 2)}[self.kind]
-        reduced: NDArray[Any] = ufunc.reduce(values.reshape(values.shape[0], values.shape[1], -1), axis=axes)
+        kept = {"per_tensor": (), "per_channel": (0,), "per_input_channel": (1,)}[self.kind]
+        axes = tuple(axis for axis in range(values.ndim) if axis not in kept)
+        reduced: NDArray[Any] = np.asarray(ufunc.reduce(values, axis=axes))
         return reduced.reshape(-1)
 
     def spread(self, scale: NDArray[Any], shape: Shape) -> NDArray[Any]:
