@@ -26,8 +26,16 @@ _PACKAGES = ("torch", "numpy", "scikit-learn")
 
 
 def identity_of(study: Study, digest: str) -> str:
-    """The result's identity: resolved values, results version, and digests of the weights and the data."""
-    return hashlib.sha256(f"{study.identity()}+{digest}".encode()).hexdigest()[:32]
+    """The result's identity: resolved values, results version, digests of the weights, the data and a plan's file."""
+    return hashlib.sha256(f"{study.identity()}+{digest}{_plan_digest(study)}".encode()).hexdigest()[:32]
+
+
+def _plan_digest(study: Study) -> str:
+    """What the content of a plan's file adds; one that is absent is reported with its reason when it is read."""
+    if study.protection.plan is None:
+        return ""
+    path = study.folder / study.protection.plan
+    return f"+{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else "+absent"
 
 
 def subject_key(study: Study) -> str:

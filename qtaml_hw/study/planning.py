@@ -11,19 +11,21 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.memory import array_cost
-from qtaml_hw.study.cell import array_cell, cost_temperature_k
+from qtaml_hw.study.groups import group_starts
 from qtaml_hw.study.oracle import measured_importance
+from qtaml_hw.study.plan_files import study_plan
+from qtaml_hw.study.prices import prices_of
+from qtaml_hw.study.scoring import first_order, scored_damage
 from qtaml_hw.study.subject import Subject
-
-DEFAULT_BITS_BUDGET = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Protection:
     """What a policy decided and what it predicts.
 
-    Predictions are None without calibration inputs; ``rho_star`` is None too where nothing is protected.
+    Predictions are None without calibration inputs; ``rho_star`` is None too where nothing is protected.  Distortions
+    are squared changes of the logits to first order, whatever the score; ``planned`` is what the policy optimised, in
+    the units of its own score (None for policies that optimise nothing).
     """
 
     plan: ProtectionPlan
@@ -34,44 +36,51 @@ class Protection:
     predicted_distortion: float | None
     lower_bound: float | None
     rho_star: float | None
+    planned: tac.Planned | None = None
 
     @property
     def gap(self) -> float:
-        """Relative distance of the prediction to the LP bound; 0 for policies that do not optimise it."""
-        if not self.lower_bound or self.predicted_distortion is None:
-            return 0.0
-        return (self.predicted_distortion - self.lower_bound) / self.lower_bound
+        """Relative distance of what the policy optimised to its bound; 0 for policies that optimise nothing."""
+        return 0.0 if self.planned is None else self.planned.gap
 
 
 def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
     """Plan and decoder of a study on its network.
 
-    Raises ValueError when the budget cannot price the menu.
+    Raises ValueError when the budget cannot price the menu, the menu cannot reach a wanted distortion, or a plan's
+    file does not fit the network.
     """
     image, protection = subject.image, study.protection
-    menu = tac.Menu.of(protection.menu)
-    _check_law(channel, menu)
-    kind, value, prices = _prices(study, subject, menu)
-    plan, lower = _plan(study, subject, channel, menu, prices)
+    if protection.plan is not None:
+        plan, kind, value, planned = study_plan(study, image), "plan", None, None
+        menu = tac.Menu.of(plan.menu[1:])
+        _check_law(channel, menu)
+    else:
+        menu = tac.Menu.of(protection.menu)
+        _check_law(channel, menu)
+        kind, value, prices = prices_of(study, image, menu)
+        plan, planned = _plan(study, subject, channel, menu, prices)
     protected = tac.ProtectedImage(image, plan, channel, menu)
     if protection.correction == "auto":
         decoder = protected.automatic(subject.importance, subject.calibration_outputs)
     else:
         decoder = protected.decoder(protection.correction)
-    predicted = rho = None
+    predicted = lower = rho = None
     if subject.calibration is not None:
-        predicted = tac.predicted_distortion(subject.damage(plan.group_kind), channel, plan, menu)
-        rho = _rho_star(study, subject, plan, channel, menu, predicted)
-    return Protection(plan, channel, decoder, kind, value, predicted, predicted if lower is None else lower, rho)
+        predicted = tac.predicted_distortion(subject.damage_at(plan.starts), channel, plan, menu)
+        bounded = planned is not None and protection.policy == "tac" and first_order(study)
+        lower = planned.lower_bound if planned is not None and bounded else predicted
+        rho = _rho_star(subject, plan, channel, menu, predicted)
+    return Protection(plan, channel, decoder, kind, value, predicted, lower, rho, planned)
 
 
 def _rho_star(
-    study: Study, subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu, predicted: float
+    subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu, predicted: float
 ) -> float | None:
     """Predicted overhead of Uniform-MSP over that of TAC, at the distortion that this plan leaves."""
     if plan.protected_bits == 0:
         return None
-    allocated, layers = subject.damage(study.protection.group), subject.damage("layer")
+    allocated, layers = subject.damage_at(plan.starts), subject.damage("layer")
     found = tac.saturation_ratio_at(allocated, layers, channel, menu, predicted)
     return None if found is None else found.rho_star
 
@@ -90,69 +99,38 @@ def _check_law(channel: FlipChannel, menu: tac.Menu) -> None:
             )
 
 
-def _prices(study: Study, subject: Subject, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:
-    protection, image = study.protection, subject.image
-    if protection.policy == "none":
-        return "none", None, tac.bit_prices(menu, image, 0.0)
-    if protection.planes is not None:
-        share = min(protection.planes, image.planes) / image.planes
-        return "planes", float(protection.planes), tac.bit_prices(menu, image, share)
-    budget = protection.budget
-    if budget is None:
-        return "bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET)
-    if budget.kind == "bits":
-        return "bits", budget.value, tac.bit_prices(menu, image, budget.value)
-    if budget.kind == "parity":
-        return "parity", budget.value, tac.parity_prices(menu, image, budget.value)
-    return budget.kind, budget.value, _hardware_prices(study, subject, menu, budget.kind, budget.value)
-
-
-def _hardware_prices(study: Study, subject: Subject, menu: tac.Menu, kind: str, value: float) -> tac.Prices:
-    """Area (m2) or energy per inference (J) of one protected bit, and of having a decoder in every bank."""
-    free = [e.name for e in menu.entries[1:] if e.code is None]
-    if free:
-        raise ValueError(
-            f"an {kind} budget cannot price {', '.join(free)}: no hardware figures; use budget: {{bits: ..}}"
-        )
-    array, bits = study.array, subject.image.stored_bits
-    bank = array_cost(
-        max(bits / array.banks, float(array.word_bits)),
-        array.word_bits,
-        array.node_m,
-        array_cell(study),
-        array.periphery,
-        cost_temperature_k(study),
-    )
-    per_bit, fixed = [0.0], [0.0]
-    for item in menu.entries[1:]:
-        assert item.code is not None  # entries without a code were refused above
-        hardware = item.code.hardware(array.node_m)
-        if kind == "area":
-            per_bit.append(item.parity_per_bit * array.banks * bank.area_m2 / bits)
-            fixed.append(array.banks * (hardware.encoder_area_m2 + hardware.decoder_area_m2))
-        else:
-            read_j = item.parity_per_bit * bank.read_energy_j / array.word_bits
-            per_bit.append(read_j + hardware.decode_energy_j / item.code.k)
-            fixed.append(0.0)
-    return tac.Prices(tuple(per_bit), tuple(fixed), value, {"area": "m2", "energy": "J"}[kind])
-
-
 def _plan(
     study: Study, subject: Subject, channel: FlipChannel, menu: tac.Menu, prices: tac.Prices
-) -> tuple[ProtectionPlan, float | None]:
-    """The plan, and the LP bound where the policy optimises the predicted distortion itself."""
+) -> tuple[ProtectionPlan, tac.Planned | None]:
+    """The plan, and what was optimised where the policy optimises anything."""
     image, protection = subject.image, study.protection
     if protection.policy == "none":
         return ProtectionPlan.unprotected(image.tensor_starts, image.planes), None
     if protection.policy == "uniform":
+        if prices.target is not None:
+            return tac.plan_uniform_reaching(image, subject.damage("layer"), channel, menu, prices), None
         return tac.plan_uniform(image, channel, menu, prices), None
-    kind = protection.group
-    if protection.policy == "tac":
-        damage = subject.damage(kind)
+    kind, starts = protection.group, group_starts(study, image)
+
+    def spend(damage: tac.DamageModel) -> tac.Planned:
+        return tac.plan_by_damage(
+            damage,
+            channel,
+            menu,
+            prices,
+            image=image,
+            kind=kind,
+            policy=protection.policy,
+            solver=protection.solver,
+        )
+
+    if protection.policy == "tac" and first_order(study):
+        planned = spend(subject.damage_at(starts))
+    elif protection.policy == "tac":
+        planned = spend(scored_damage(study, subject, channel, starts, lambda damage: spend(damage).plan))
     else:
-        damage = tac.damage_model(image, _importance(study, subject, channel), image.group_starts(kind))
-    planned = tac.plan_by_damage(damage, channel, menu, prices, image=image, kind=kind, policy=protection.policy)
-    return planned.plan, planned.lower_bound if protection.policy == "tac" else None
+        planned = spend(tac.damage_model(image, _importance(study, subject, channel), starts))
+    return planned.plan, planned
 
 
 def _importance(study: Study, subject: Subject, channel: FlipChannel) -> NDArray[np.float64]:
@@ -161,5 +139,5 @@ def _importance(study: Study, subject: Subject, channel: FlipChannel) -> NDArray
     if policy == "magnitude":
         return tac.magnitude_importance(subject.image)
     if policy == "random":
-        return tac.random_importance(subject.image, study.protection.group, study.evaluate.seed)
+        return tac.random_importance(subject.image, group_starts(study, subject.image), study.evaluate.seed)
     return measured_importance(subject, channel, study.evaluate.seed)

@@ -263,9 +263,9 @@ def magnitude_importance(image: StoredImage) -> Array:
     )
 
 
-def random_importance(image: StoredImage, kind: GroupKind, seed: int) -> Array:
-    """The random baseline: groups in random worth, independent of everything, [weights]."""
-    starts = image.group_starts(kind)
+def random_importance(image: StoredImage, groups: GroupKind | NDArray[np.int64], seed: int) -> Array:
+    """The random baseline: groups (of a kind, or from starts [G + 1]) in random worth, [weights]."""
+    starts = image.group_starts(groups) if isinstance(groups, str) else groups
     worth = np.random.default_rng([seed, 0x5EED]).permutation(starts.size - 1) + 1.0
     scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
     return np.repeat(worth, np.diff(starts)) / scale**2
