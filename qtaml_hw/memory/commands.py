@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import repeat
+from itertools import count, repeat
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import simpy
 from numpy.typing import NDArray
 
 from qtaml_hw.memory.geometry import ArrayLayout
+from qtaml_hw.memory.rows import RowBins
 from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
@@ -33,7 +35,8 @@ class CommandLog:
     """What the banks did.
 
     ``refresh_s`` per refresh group (bank x class), ``scrub_s`` and ``write_s`` per bank: start times, float64,
-    ascending.
+    ascending; ``refresh_tick`` and ``refresh_rows`` per refresh group: number of the tick (1, 2, ...) that each pass
+    belongs to and rows that it refreshed, int64.
     ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
     ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
     ``inference_s``: latency of every finished inference; ``load_s``, ``load_tensor``: start and tensor of every load
@@ -41,6 +44,8 @@ class CommandLog:
     """
 
     refresh_s: tuple[Float64, ...]
+    refresh_tick: tuple[Int64, ...]
+    refresh_rows: tuple[Int64, ...]
     scrub_s: tuple[Float64, ...]
     write_s: tuple[Float64, ...]
     read_s: Float64
@@ -71,6 +76,8 @@ class CommandLog:
         return replace(
             self,
             refresh_s=tuple(t[t <= time_s] for t in self.refresh_s),
+            refresh_tick=tuple(n[t <= time_s] for n, t in zip(self.refresh_tick, self.refresh_s, strict=True)),
+            refresh_rows=tuple(n[t <= time_s] for n, t in zip(self.refresh_rows, self.refresh_s, strict=True)),
             scrub_s=tuple(t[t <= time_s] for t in self.scrub_s),
             write_s=tuple(t[t <= time_s] for t in self.write_s),
             read_s=self.read_s[early],
@@ -132,16 +139,18 @@ class _Bank:
 class _Simulation:
     """The processes that share the banks."""
 
-    def __init__(self, layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
+    def __init__(self, layout: ArrayLayout, schedule: Schedule, ecc_words: int, bins: RowBins) -> None:
         banks = layout.geometry.banks
-        self.layout, self.schedule = layout, schedule
+        self.layout, self.schedule, self.bins = layout, schedule, bins
         self.env = simpy.Environment()
         self.banks = [_Bank() for _ in range(banks)]
-        self.refresh_log: list[list[float]] = [[] for _ in range(layout.groups)]
+        self.refresh_log: list[list[tuple[float, int, int]]] = [[] for _ in range(layout.groups)]
         self.scrub_log: list[list[float]] = [[] for _ in range(banks)]
         self.write_log: list[list[float]] = [[] for _ in range(banks)]
         self.reads: list[tuple[float, int, int]] = []
         self.loads: list[tuple[float, int]] = []
+        self.period = lcm(*bins.multiples)
+        self.passes: dict[int, list[tuple[int, float]]] = {}
         self.latencies: list[float] = []
         self.read_s = (layout.bank_words * layout.cycle_s).tolist()
         self.scrub_s = scrub_pass_s(layout, ecc_words)
@@ -178,16 +187,30 @@ class _Simulation:
 
     def _refresh(self, banks: list[int], first: float) -> Process:
         """Passes of some banks, the first after ``first`` intervals; the class with the shorter interval goes first."""
-        layout, classes = self.layout, self.layout.classes
+        classes = self.layout.classes
         intervals = self.schedule.refresh_intervals(classes)
-        ticks = [zip(self._ticks(first * s, s), repeat(s), repeat(c)) for c, s in enumerate(intervals) if s is not None]
-        for time_s, _, row_class in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
+        ticks = [
+            zip(self._ticks(first * s, s), repeat(s), repeat(c), count(1))
+            for c, s in enumerate(intervals)
+            if s is not None
+        ]
+        for time_s, _, row_class, tick in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
             yield self._wait(time_s)
             phase = self.schedule.phase_at(time_s)
             if phase is None or (phase.refresh and phase.powered):
-                pass_s = layout.pass_s(row_class)
-                for b in banks:
-                    self.refresh_log[b * classes + row_class].append(self.banks[b].refresh(time_s, pass_s))
+                due = self._due(tick)
+                for group in (b * classes + row_class for b in banks):
+                    rows, pass_s = due[group]
+                    if rows:
+                        start_s = self.banks[group // classes].refresh(time_s, pass_s)
+                        self.refresh_log[group].append((start_s, tick, rows))
+
+    def _due(self, tick: int) -> list[tuple[int, float]]:
+        """(rows, seconds) of every group at a tick."""
+        if tick % self.period not in self.passes:
+            rows = self.bins.due(tick).tolist()
+            self.passes[tick % self.period] = [(n, self.layout.rows_s(n)) for n in rows]
+        return self.passes[tick % self.period]
 
     def _scrub(self, interval_s: float) -> Process:
         for time_s in self._ticks(interval_s, interval_s):
@@ -274,20 +297,25 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
         )
 
 
-def simulate_commands(layout: ArrayLayout, schedule: Schedule, ecc_words: int = 0) -> CommandLog:
+def simulate_commands(
+    layout: ArrayLayout, schedule: Schedule, ecc_words: int = 0, bins: RowBins | None = None
+) -> CommandLog:
     """Run the bank commands of a schedule; ``ecc_words`` code words are scrubbed, evenly spread over the banks.
 
+    ``bins``: rows that are not refreshed at every tick; None refreshes all alike.
     ValueError when refresh, scrub and reads together exceed the bandwidth, or layer times do not fit the tensors.
     """
     tensors = len(layout.tensor_starts) - 1
     if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
         raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
     _check_bandwidth(layout, schedule, ecc_words)
-    simulation = _Simulation(layout, schedule, ecc_words)
+    simulation = _Simulation(layout, schedule, ecc_words, RowBins.alike(layout) if bins is None else bins)
     simulation.run()
     reads = sorted(simulation.reads)
     return CommandLog(
-        refresh_s=tuple(np.array(t) for t in simulation.refresh_log),
+        refresh_s=tuple(np.array([start_s for start_s, _, _ in passes]) for passes in simulation.refresh_log),
+        refresh_tick=tuple(np.array([n for _, n, _ in passes], dtype=np.int64) for passes in simulation.refresh_log),
+        refresh_rows=tuple(np.array([n for _, _, n in passes], dtype=np.int64) for passes in simulation.refresh_log),
         scrub_s=tuple(np.array(t) for t in simulation.scrub_log),
         write_s=tuple(np.array(t) for t in simulation.write_log),
         read_s=np.array([r[0] for r in reads]),

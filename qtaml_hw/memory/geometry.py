@@ -245,8 +245,11 @@ class ArrayLayout:
 
     @cached_property
     def _pass_s(self) -> list[float]:
-        together = self.geometry.rows_refreshed_together
-        return [math.ceil(rows / together) * self.cycle_s for rows in self.rows_per_group.tolist()]
+        return [self.rows_s(rows) for rows in self.rows_per_group.tolist()]
+
+    def rows_s(self, rows: int) -> float:
+        """Duration of refreshing some rows of one bank, seconds."""
+        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
 
     def pass_s(self, row_class: int) -> float:
         """Duration of refreshing one class in one bank, seconds."""

@@ -13,6 +13,26 @@ FlaggedPolicy = Literal["raw", "zero", "reload"]
 
 
 @dataclass(frozen=True, eq=False)
+class RetentionAware:
+    """Rows binned by their weakest cell, so that strong rows are refreshed less often (RAIDR: Liu et al., ISCA 2012).
+
+    A row is refreshed at every k-th tick for the largest k of ``multiples`` (ascending, from 2 on) such that all its
+    cells, in the leaky state, outlive k intervals times ``margin``.  ``cell``: the model that plans take for the
+    profiled one (None: they count every row at every tick); every fault map is profiled by the cells it is run with.
+    """
+
+    multiples: tuple[int, ...] = (2, 4)
+    margin: float = 1.0
+    cell: CellModel | None = None
+
+    def __post_init__(self) -> None:
+        if not self.multiples or list(self.multiples) != sorted(set(self.multiples)) or self.multiples[0] < 2:
+            raise ValueError(f"multiples must ascend from 2 on; got {self.multiples}")
+        if not (math.isfinite(self.margin) and self.margin >= 1.0):
+            raise ValueError(f"the margin of a retention profile is at least 1; got {self.margin:g}")
+
+
+@dataclass(frozen=True, eq=False)
 class Phase:
     """A stretch [start_s, end_s) of simulated time under other conditions.
 
@@ -47,6 +67,7 @@ class Schedule:
     refresh_interval_s : None (no refresh), one interval, or one per row class (None inside: that class is not
         refreshed).
     refresh_mode : ``burst``, all banks at every multiple of the interval; ``staggered``, banks spread evenly over it.
+    retention_aware : None (all rows alike), or how rows are binned by their weakest cell.
     ecc_aware_refresh : True when a refresh corrects ECC words before it restores them.
     scrub_interval_s : None, or how often every ECC word is read, decoded and written back.
     sample_times_s : ascending times at which the weights are read out; a sample precedes commands of the same instant.
@@ -69,6 +90,7 @@ class Schedule:
     reload_times_s: tuple[float, ...] = ()
     on_uncorrectable: FlaggedPolicy | None = None
     phases: tuple[Phase, ...] = ()
+    retention_aware: RetentionAware | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.horizon_s) and self.horizon_s > 0.0):
