@@ -174,7 +174,7 @@ class Aging:
         """History of every (tensor key, refresh group) that holds words, by region."""
         key = self.book.tensor_key.tolist()
         return {
-            region.index: {(key[t], g): self.book.history(t, g, epoch, words=True) for t, g in region.units}
+            region.index: {(key[t], g): self.book.history(t, g, epoch, words=True) for t, g in region.units(region.group)}
             for region in self.memory.regions
         }
 

@@ -27,7 +27,8 @@ class CodeRegion:
     cells
     of the tensor; ``checks`` uint64 [words, limbs], written check bits; ``word_bits`` int64 [words], data bits of
     each word
-    (the last of a tensor may be short); ``group`` and ``tensor`` int64 [words]: refresh group and tensor of each word.
+    (the last of a tensor may be short); ``home``, ``group`` and ``tensor`` int64 [words]: global weight of each word's
+    first data bit, its refresh group and its tensor.
     """
 
     index: int
@@ -38,14 +39,14 @@ class CodeRegion:
     parity_starts: Int64
     checks: NDArray[np.uint64]
     word_bits: Int64
+    home: Int64
     group: Int64
     tensor: Int64
 
-    @cached_property
-    def units(self) -> list[tuple[int, int]]:
-        """(tensor, refresh group) pairs that hold words."""
-        groups = int(self.group.max()) + 1
-        return [divmod(u, groups) for u in np.unique(self.tensor * groups + self.group).tolist()]
+    def units(self, unit: Int64) -> list[tuple[int, int]]:
+        """(tensor, unit) pairs that hold words; ``unit`` int64 [words]: what words of one history share."""
+        units = int(unit.max()) + 1
+        return [divmod(u, units) for u in np.unique(self.tensor * units + unit).tolist()]
 
     @property
     def words(self) -> int:
@@ -119,7 +120,7 @@ def _region(
     starts = np.concatenate([[0], np.cumsum(words)]).astype(np.int64)
     limbs = -(-code.parity // 64)
     checks = np.zeros((int(starts[-1]), limbs), dtype=np.uint64)
-    group = np.zeros(int(starts[-1]), dtype=np.int64)
+    home, group = np.zeros((2, int(starts[-1])), dtype=np.int64)
     bits = np.full(int(starts[-1]), code.k, dtype=np.int64)
     for t, layout in enumerate(layouts):
         if not layout.n_words:
@@ -137,7 +138,8 @@ def _region(
         checks[span] = code.encode_packed(packed).astype(np.uint64).reshape(layout.n_words, limbs)
         local = np.arange(layout.n_words, dtype=np.int64)
         weight, plane = layout.address(local, np.zeros_like(local))
-        group[span] = array.group_of(weight + plan.tensor_starts[t], plane)
+        home[span] = weight + plan.tensor_starts[t]
+        group[span] = array.group_of(home[span], plane)
         bits[span.stop - 1] = layout.data_bits - (layout.n_words - 1) * code.k
     tensor = np.repeat(np.arange(len(layouts), dtype=np.int64), words)
-    return CodeRegion(index, item, code, layouts, starts, parity_starts, checks, bits, group, tensor)
+    return CodeRegion(index, item, code, layouts, starts, parity_starts, checks, bits, home, group, tensor)
