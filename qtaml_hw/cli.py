@@ -23,6 +23,7 @@ from qtaml_hw.cli_options import (
     print_json,
     say,
 )
+from qtaml_hw.cli_plans import add_plan_commands
 from qtaml_hw.cli_studies import UncertaintyOption, add_commands, show_tornado
 from qtaml_hw.config import StudyError
 
@@ -203,24 +204,6 @@ def ecc_table(
         show(table([row.as_dict() for row in rows]))
 
 
-@app.command()
-def allocate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
-    import qtaml_hw as q
-    from qtaml_hw.study.progress import terminal_progress
-
-    with terminal_progress(quiet) as progress:
-        found = q.allocate(q.load(file, overrides), progress=progress)
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        from qtaml_hw.report import allocation_table
-        from qtaml_hw.report.console import show
-
-        plan = found.as_dict()
-        show(allocation_table(plan["groups"], plan))
-
-
 @app.command(name="what-if")
 def what_if(
     file: FileArgument,
@@ -260,8 +243,11 @@ def report(
 ) -> None:
     """HTML report and every figure as PNG, SVG and CSV."""
     import qtaml_hw as q
+    from qtaml_hw.study.store import read_store
 
     files = q.write_report(folder)
+    if broken := read_store(folder).complaint:
+        say(f"warning: {broken}")
     if as_json:
         print_json({"files": [str(f) for f in files]})
     else:
@@ -332,6 +318,7 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
 
 
+add_plan_commands(app)
 add_commands(app)
 
 if __name__ == "__main__":

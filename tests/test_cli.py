@@ -71,6 +71,12 @@ def test_run_gives_every_promised_key_and_a_report(
     assert call(monkeypatch, "report", out, "--json") == 0
     files = json.loads(capsys.readouterr().out)["files"]
     assert {Path(f).suffix for f in files} >= {".html", ".png", ".svg", ".csv"}
+    (out / "torn.jsonl").write_text('{"schema": 1}\n{"identity')
+    assert call(monkeypatch, "report", out) == 0
+    assert "2 broken lines skipped: torn.jsonl:1: without identity" in capsys.readouterr().err
+    assert "2 broken lines skipped: torn.jsonl:1" in (out / "report.html").read_text(encoding="utf-8")
+    assert call(monkeypatch, "store", "status", out) == 0
+    assert "torn.jsonl:2: the line was never finished" in capsys.readouterr().out
 
 
 def test_closed_form_answers(study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from qtaml_hw.accelerator.interval import Interval, t_interval
 from qtaml_hw.report.checks import check_beside, check_records
 from qtaml_hw.report.text import plain
-from qtaml_hw.study.store import Record, StoreError, read_records
+from qtaml_hw.study.store import Record, StoreError, read_store
 from qtaml_hw.study.summary import PointSummary, summarise
 
 Row = Mapping[str, Any]
@@ -19,7 +19,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """``points`` finished, ``failed`` not; ``maps`` : identity -> fault map -> accuracy, for comparisons in pairs."""
+    """``points`` finished, ``failed`` not; ``maps`` : identity -> fault map -> accuracy, for comparisons in pairs.
+
+    ``broken`` : what the reader must know of lines that were skipped; None when there were none.
+    """
 
     points: tuple[PointSummary, ...]
     failed: tuple[PointSummary, ...]
@@ -27,6 +30,7 @@ class Material:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     study_text: str = ""
     ecc_rows: tuple[Row, ...] = ()
+    broken: str | None = None
 
     @property
     def study(self) -> str:
@@ -73,7 +77,8 @@ def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Materi
 
     Raises StoreError when it holds no record, cannot be read, or a record or a file beside them is broken.
     """
-    records = read_records(folder)
+    store = read_store(folder)
+    records = store.records
     if not records:
         raise StoreError(f"{folder} holds no finished record (*.jsonl): run or sweep a study with --out {folder} first")
     check_records(records)
@@ -82,7 +87,7 @@ def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Materi
     rows = ecc_rows if ecc_rows is not None else table.get("rows", []) if isinstance(table, dict) else table
     check_beside(parameters, rows)
     text = _text(folder / "study.yaml")
-    return material(records, parameters=parameters, study_text=text, ecc_rows=tuple(rows))
+    return material(records, parameters=parameters, study_text=text, ecc_rows=tuple(rows), broken=store.complaint)
 
 
 def _text(path: Path) -> str:

@@ -120,6 +120,8 @@ def warnings(found: Material) -> list[str]:
         )
         if n
     ]
+    if found.broken:
+        said.append(plain(found.broken, 600))
     if len(names) > 1:
         said.append(f"The folder holds records of several studies: {', '.join(names)}.")
     menu = {entry for s in found.points for entry in s.facts.get("menu", ())}

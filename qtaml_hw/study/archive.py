@@ -6,7 +6,6 @@ import csv
 import importlib
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,16 +13,17 @@ from typing import Any, Literal
 
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.store import (
+    Content,
     Record,
     ShardWriter,
     StoreError,
     read_records,
-    read_shard,
+    read_store,
     record_key,
     shards,
     write_atomically,
 )
-from qtaml_hw.study.summary import MAP_FIELDS
+from qtaml_hw.study.summary import OF_A_MAP
 
 Format = Literal["csv", "parquet"]
 
@@ -32,7 +32,8 @@ Format = Literal["csv", "parquet"]
 class StoreStatus:
     """Counts of a store: points and maps that are finished, points that failed, and what was dropped.
 
-    ``repeated`` lines are finished a second time by another writer and count once; ``torn`` lines are no whole record.
+    ``repeated`` lines are finished a second time by another writer and count once; ``torn`` lines are no whole record:
+    ``dropped`` says where each stands and why it does not count.
     """
 
     folder: str
@@ -43,12 +44,13 @@ class StoreStatus:
     bytes: int
     repeated: int
     torn: int
+    dropped: tuple[str, ...]
     studies: tuple[str, ...]
     failures: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "studies": list(self.studies), "failures": list(self.failures)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def store_status(folder: Path) -> StoreStatus:
@@ -56,12 +58,10 @@ def store_status(folder: Path) -> StoreStatus:
 
     Raises StoreError when there is no store.
     """
-    records = existing_records(folder)
-    finished = [r for r in records if int(r["map_index"]) >= 0]
-    failed = [r for r in records if int(r["map_index"]) < 0]
+    content = existing_store(folder)
+    finished = [r for r in content.records if int(r["map_index"]) >= 0]
+    failed = [r for r in content.records if int(r["map_index"]) < 0]
     files = shards(folder)
-    read = [read_shard(path) for path in files]
-    lines = Counter(record_key(r) for found, _ in read for r in found)
     return StoreStatus(
         folder=str(folder),
         points=len({r["identity"] for r in finished}),
@@ -69,9 +69,10 @@ def store_status(folder: Path) -> StoreStatus:
         maps=len(finished),
         shards=len(files),
         bytes=sum(path.stat().st_size for path in files),
-        repeated=sum(count - 1 for key, count in lines.items() if key[1] >= 0),
-        torn=sum(len(dropped) for _, dropped in read),
-        studies=tuple(sorted({str(r.get("study", "")) for r in records})),
+        repeated=content.repeated,
+        torn=len(content.dropped),
+        dropped=tuple(map(str, content.dropped)),
+        studies=tuple(sorted({str(r.get("study", "")) for r in content.records})),
         failures=tuple(f"{r.get('label', r['identity'])}: {r.get('error', '')}" for r in failed),
     )
 
@@ -81,11 +82,19 @@ def existing_records(folder: Path) -> list[Record]:
 
     Raises StoreError when it is not.
     """
+    return existing_store(folder).records
+
+
+def existing_store(folder: Path) -> Content:
+    """A store that must be there, as it was read.
+
+    Raises StoreError when it is not.
+    """
     if not folder.is_dir():
         raise StoreError(f"there is no store at {folder}")
     if not shards(folder):
         raise StoreError(f"{folder} holds no records (*.jsonl); give the folder that run or sweep wrote to")
-    return read_records(folder)
+    return read_store(folder)
 
 
 def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def export_store(folder: Path, out: Path | None = None, form: Format = "csv") ->
     records, target = existing_records(folder), out or folder
     facts: dict[str, Record] = {}
     for record in records:
-        facts.setdefault(record["identity"], {k: v for k, v in record.items() if k not in MAP_FIELDS})
+        facts.setdefault(record["identity"], {k: v for k, v in record.items() if k not in OF_A_MAP})
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:

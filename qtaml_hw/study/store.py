@@ -25,6 +25,7 @@ from qtaml_hw.study.errors import InputError
 
 SCHEMA_VERSION = 1
 SYNC_SECONDS = 1.0
+_MOST_NAMED = 5
 Record = dict[str, Any]
 Key = tuple[str, int]
 _MAP, _MAP_START = b',"map_index":', b'{"map_index":'
@@ -129,23 +130,57 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def read_records(folder: Path) -> list[Record]:
-    """All finished records of a store, merged by key, sorted by key; order of shards and writers does not matter.
+@dataclass(frozen=True)
+class Content:
+    """A store as it was read: finished records merged by key and sorted by it, and what did not count.
 
-    A failed point (map_index -1) is dropped once any map of it is finished.
+    ``repeated`` : lines that another line had finished before.  A failed point (map_index -1) is dropped from the
+    records once any map of it is finished.
+    """
+
+    records: list[Record]
+    dropped: list[Dropped]
+    repeated: int
+
+    @property
+    def complaint(self) -> str | None:
+        """The broken lines in one sentence for whoever reads the store; None when every line is whole."""
+        if not self.dropped:
+            return None
+        count, listed = len(self.dropped), "; ".join(map(str, self.dropped[:_MOST_NAMED]))
+        more = f"; and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""
+        lines = f"{count} broken line{'s' * (count != 1)} skipped"
+        return f"{lines}: {listed}{more} (a map that stands nowhere else counts as not done)"
+
+
+def read_store(folder: Path) -> Content:
+    """Everything in a store; the order of shards and writers does not matter.
 
     Raises StoreError when the folder cannot be read.
     """
-    found: dict[Key, Record] = {}
+    found, dropped, repeated = dict[Key, Record](), list[Dropped](), 0
     try:
         with _no_collection():
             for path in shards(folder):
-                for record in read_shard(path)[0]:
-                    found.setdefault(record_key(record), record)
+                records, lost = read_shard(path)
+                dropped += lost
+                for record in records:
+                    key = record_key(record)
+                    repeated += key in found and key[1] >= 0
+                    found.setdefault(key, record)
     except OSError as error:
         raise StoreError(f"cannot read the store {folder}: {error.strerror}") from error
     finished = {identity for identity, index in found if index >= 0}
-    return [found[key] for key in sorted(found) if key[1] >= 0 or key[0] not in finished]
+    kept = [found[key] for key in sorted(found) if key[1] >= 0 or key[0] not in finished]
+    return Content(kept, dropped, repeated)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The finished records of a store, sorted by identity and map.
+
+    Raises StoreError when the folder cannot be read.
+    """
+    return read_store(folder).records
 
 
 @dataclass

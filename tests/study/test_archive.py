@@ -37,6 +37,7 @@ def test_status_counts_once_what_is_there_twice(tmp_path: Path) -> None:
     found = store_status(tmp_path)
     assert (found.points, found.failed, found.maps, found.shards, found.repeated, found.torn) == (2, 1, 3, 3, 1, 1)
     assert found.failures == ("hot: too hot",)
+    assert found.dropped == ("x.jsonl:1: the line was never finished",)
     assert json.loads(json.dumps(found.as_dict()))["studies"] == ["s"]
 
 

@@ -122,7 +122,9 @@ def test_reading_facts_once_is_reading_every_line_whole(
     tmp_path: Path, objects: list[list[tuple[str, Any]]], cut: int
 ) -> None:
     """Whatever is nested in a line, and whatever is written twice in it, it means what JSON says it means."""
-    bodies = [",".join(f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in pairs) for pairs in objects]
+    bodies = [
+        ",".join(f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in pairs) for pairs in objects
+    ]
     lines = [f'{{"schema":1,"identity":"i{body and ","}{body},"map_index":{n}}}'[cut:] for n, body in enumerate(bodies)]
     lines += [f'{{"schema":1,"identity":"i"{body and ","}{body},"map_index":{n}}}' for n, body in enumerate(bodies * 2)]
     (tmp_path / "a.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
