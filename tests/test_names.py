@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtaml_hw import device, ecc, workloads
+from qtaml_hw import device, ecc, weights, workloads
 from qtaml_hw.config import names
 from qtaml_hw.config.cell import DEFAULT_PRESET
 from qtaml_hw.config.presets import cell_preset, cell_presets
@@ -29,3 +29,13 @@ def test_cells_and_presets() -> None:
     for kind, name in DEFAULT_PRESET.items():
         assert cell_preset(name).name == name
         assert hasattr(device, CELLS[kind])
+
+
+def test_number_formats_and_scales() -> None:
+    assert set(names.FORMATS) == set(weights.FORMATS)
+    assert names.SCALES == weights.GRANULARITIES
+    assert set(names.FLOAT_FORMATS) == set(weights.LAYOUTS)
+    built = {name: weights.number_format(name) for name in names.FORMATS}
+    assert {name for name, form in built.items() if form.scaling == "none"} == set(names.UNSCALED_FORMATS)
+    assert {name for name, form in built.items() if hasattr(form, "encoding")} == set(names.CODED_FORMATS)
+    assert {name for name, form in built.items() if hasattr(form, "power")} == set(names.POWER_FORMATS)

@@ -41,6 +41,27 @@ CODES: Final = (
 MENU: Final = ("ideal", *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 """What can protect a bit plane, as in ``ecc.entry(name)``; leaving it unprotected is always possible."""
 
+FLOAT_FORMATS: Final = (
+    "e2m1",
+    "e2m3",
+    "e3m2",
+    "e4m3",
+    "e4m3-ieee",
+    "e3m4",
+    "e5m2",
+    "float16",
+    "bfloat16",
+)
+POWER_FORMATS: Final = ("power4", "power5", "power6", "power7", "power8")
+CODED_FORMATS: Final = ("int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16", *POWER_FORMATS)
+UNSCALED_FORMATS: Final = ("float16", "bfloat16")
+FORMATS: Final = (*CODED_FORMATS, *FLOAT_FORMATS, "binary")
+"""Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
+those of two bytes have no scale."""
+
+SCALES: Final = ("per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128")
+"""Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
+
 NETWORKS: Final = (
     "digits-lenet",
     "digits-vgg",

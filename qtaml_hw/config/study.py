@@ -133,7 +133,7 @@ class Study(Section):
         values that are not set, and what a policy or a law does not use.
         """
         left_out: dict[str, Any] = {"label": True, "sweep": True, "cell": {"preset"}, "evaluate": {"maps"}}
-        for name in ("array", "refresh", "timeline", "protection"):
+        for name in ("array", "refresh", "timeline", "weights", "protection"):
             left_out[name] = getattr(self, name).unused()
         if self.flips.law != "fixed":
             left_out["flips"] = {"p", "direction"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from qtaml_hw import memory
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
@@ -20,5 +18,4 @@ def chip_of(
     Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked of it.
     """
     schedule = schedule_of(study, phase_cells(study), layer_time_s)
-    zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
-    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry_of(study), schedule, zero)
+    return memory.Memory(tuple(image.codes()), image.planes, plan, geometry_of(study), schedule, image.format.zero_code)

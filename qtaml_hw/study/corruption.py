@@ -25,10 +25,10 @@ def corrupted(
 
     Weights of convolutions, linear and attention layers are quantised, stored, aged, corrected and decoded; biases and
     norms stay.  The model's own weights are back on exit.  ``calibration`` are unlabelled inputs [N, ...]: the policies
-    tac and oracle need them; without them the correction ``auto`` is ``none``.  The study's network section, and
-    ``weights.fold_batch_norm``, do not apply to a model that is already built.
+    tac and oracle and the rounding learned need them; without them the correction ``auto`` is ``none``.  The study's
+    network section, and ``weights.fold_batch_norm``, do not apply to a model that is already built.
 
-    Raises InputError when the policy needs calibration inputs and there are none.
+    Raises InputError when the policy or the rounding needs calibration inputs and there are none.
     """
     if calibration is None:
         if study.protection.policy in ("tac", "oracle"):
@@ -38,7 +38,7 @@ def corrupted(
     was_training = model.training
     model.eval()
     try:
-        weights, image = image_of(model, study)
+        weights, image = image_of(model, study, calibration)
         subject = Subject(
             name=type(model).__name__,
             served=ServedNetwork(model),

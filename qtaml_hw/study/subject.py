@@ -20,8 +20,9 @@ from qtaml_hw.config.accelerator import AcceleratorSection
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
-from qtaml_hw.weights import GroupKind, StoredImage, StoredTensor, WeightFormat, quantise
+from qtaml_hw.weights import Clip, GroupKind, ScaleLayout, StoredImage, number_format, quantise
 from qtaml_hw.weights.inventory import StoreRule, TensorEntry, inventory
+from qtaml_hw.weights.learned import learned_rounding
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.workloads.factory import user_function
 
@@ -136,17 +137,22 @@ class Subject:
         return self.served.outputs(weights, self.calibration)
 
 
-def image_of(module: nn.Module, study: Study) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
-    """A module's stored tensors as trained, and their image in the study's format."""
-    weights = weight_arrays(module, store_rule(study))
-    form = WeightFormat(8, study.weights.encoding)
-    matrices = {name: w for name, w in weights.items() if w.ndim > 1}
-    vectors = {name: w[None] for name, w in weights.items() if w.ndim == 1}  # biases, norms: one scale each
-    stored = {t.name: t for t in quantise(matrices, form, study.weights.scale).tensors} if matrices else {}
-    if vectors:
-        flat = quantise(vectors, form).tensors
-        stored |= {t.name: StoredTensor(t.name, (t.weights,), t.codes, t.scale) for t in flat}
-    return weights, StoredImage(form, tuple(stored[name] for name in weights))
+def image_of(
+    module: nn.Module, study: Study, calibration: torch.Tensor | None = None
+) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
+    """A module's stored tensors as trained, and their image in the study's format.
+
+    Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
+    """
+    weights, asked = weight_arrays(module, store_rule(study)), study.weights
+    form = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
+    clip: Clip = "peak" if asked.rounding == "nearest" or form.scaling == "none" else "mse"
+    image = quantise(weights, form, ScaleLayout.of(asked.scale), clip=clip)
+    if asked.rounding != "learned":
+        return weights, image
+    if calibration is None:
+        raise InputError("learned rounding needs unlabelled inputs: pass calibration=...")
+    return weights, learned_rounding(image, weights, module, calibration[:CALIBRATION_INPUTS])
 
 
 def store_rule(study: Study) -> StoreRule | None:
@@ -175,7 +181,7 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
     loaded = load_module(study, data, progress)
     try:
         module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
-        weights, image = image_of(module, study)
+        weights, image = image_of(module, study, torch.from_numpy(data.calibration_x))
         measured, entries = measure(study), inventory(module, store_rule(study))
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error

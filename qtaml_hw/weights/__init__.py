@@ -4,7 +4,7 @@ from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
 from qtaml_hw.weights.floats import LAYOUTS, SPECIALS, FloatFormat, Specials
 from qtaml_hw.weights.formats import ENCODINGS, LINEAR_ENCODINGS, Encoding, NumberFormat, WeightFormat
 from qtaml_hw.weights.image import WORD_WEIGHTS, Codes, GroupKind, StoredImage, StoredTensor
-from qtaml_hw.weights.quantise import quantise
+from qtaml_hw.weights.quantise import Clip, quantise
 from qtaml_hw.weights.registry import FORMATS, number_format
 from qtaml_hw.weights.scales import GRANULARITIES, Granularity, ScaleLayout
 
@@ -17,6 +17,7 @@ __all__ = [
     "SPECIALS",
     "WORD_WEIGHTS",
     "BinaryFormat",
+    "Clip",
     "Codes",
     "Encoding",
     "FloatFormat",

@@ -6,7 +6,7 @@ Scales lie beside the weights in registers or a guarded memory and are taken to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,12 @@ class ScaleLayout:
             raise ValueError(f"a group size goes with per_group and with nothing else; got {self.kind}, {self.group}")
 
     @classmethod
-    def of(cls, name: Granularity) -> ScaleLayout:
+    def of(cls, name: str) -> ScaleLayout:
         """The layout of a name: ``per_channel``, ``group-64``.  Raises ValueError for one that is not there."""
         if name not in GRANULARITIES:
             raise ValueError(f"unknown scale {name!r}; allowed: {', '.join(GRANULARITIES)}")
-        if name in KINDS:
-            return cls(name)
-        return cls("per_group", int(name.removeprefix("group-")))
+        size = name.removeprefix("group-")
+        return cls("per_group", int(size)) if size != name else cls(cast(Kind, name))
 
     @property
     def scale_bits(self) -> int:
