@@ -68,12 +68,15 @@ def children(fields: dict[str, FieldSpec], prefix: str) -> list[str]:
     return [path[len(start) :] for path in fields if path.startswith(start) and "." not in path[len(start) :]]
 
 
+_FEW = 3  # fields of one key in different sections, all of them worth naming
+
+
 def suggest(path: str, fields: dict[str, FieldSpec]) -> str:
     """``; did you mean 'cell.t_ox'?`` for a path that is no field: same key elsewhere, else the closest spelling."""
     key = path.rpartition(".")[2].lower()
     same = [known for known in fields if known.rpartition(".")[2] == key]
-    if len(same) == 1:
-        return f"; did you mean {same[0]!r}?"
+    if 1 <= len(same) <= _FEW:
+        return f"; did you mean {' or '.join(repr(known) for known in same)}?"
     near = nearest(path, fields, 0.7)
     if near:
         return near

@@ -21,6 +21,7 @@ from qtaml_hw.config.evaluate import EvaluateSection
 from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.fields import FieldSpec, catalogue, models_in, suggest
 from qtaml_hw.config.flips import FlipsSection
+from qtaml_hw.config.hardening import HardeningSection
 from qtaml_hw.config.layers import Document, change_path
 from qtaml_hw.config.problems import Problem, StudyError, choose
 from qtaml_hw.config.protection import ProtectionSection
@@ -50,6 +51,9 @@ class Study(Section):
     timeline: TimelineSection = Field(default_factory=TimelineSection, description="phases and weight updates")
     weights: WeightsSection = Field(default_factory=WeightsSection, description="number format of the weights")
     protection: ProtectionSection = Field(default_factory=ProtectionSection, description="which bits are guarded")
+    hardening: HardeningSection = Field(
+        default_factory=HardeningSection, description="whether the network was trained to expect faulty weights"
+    )
     network: NetworkSection = Field(default_factory=NetworkSection, description="the network")
     data: DataSection = Field(default_factory=DataSection, description="the labelled images")
     accelerator: AcceleratorSection = Field(default_factory=AcceleratorSection, description="the systolic array")
@@ -135,6 +139,7 @@ class Study(Section):
         left_out: dict[str, Any] = {"label": True, "sweep": True, "cell": {"preset"}, "evaluate": {"maps"}}
         for name in ("array", "refresh", "timeline", "weights", "protection"):
             left_out[name] = getattr(self, name).unused()
+        left_out["hardening"] = self.hardening.unused()
         if self.flips.law != "fixed":
             left_out["flips"] = {"p", "direction"}
         if self.evaluate.metric == "top1":

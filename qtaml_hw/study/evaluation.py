@@ -9,11 +9,11 @@ from pathlib import Path
 from qtaml_hw.config import Point, Study
 from qtaml_hw.study.axes import axes_shown
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.hardened import trained_files
 from qtaml_hw.study.identity import DigestBook, identity_of
 from qtaml_hw.study.point import prepare, run_maps
 from qtaml_hw.study.store import Record, StoreError
 from qtaml_hw.study.subject import Workshop
-from qtaml_hw.workloads.cache import cache_folder
 
 FAILED_MAP = -1
 Emit = Callable[[Record], None]
@@ -82,7 +82,7 @@ def _files(study: Study) -> list[Path] | None:
     network, data = study.network, study.data
     if network.factory is not None or data.factory is not None:
         return None
-    trained = sorted((cache_folder() / "networks").glob(f"{network.name}-seed*.safetensors"))
+    trained = trained_files(study)
     if not trained:
         return None  # a cache that cannot be written: the network is trained again each time
     given = [] if data.idx is None else data.idx.model_dump(exclude_none=True).values()

@@ -20,7 +20,8 @@ from qtaml_hw.config import Study
 from qtaml_hw.study.store import write_atomically
 
 DIGESTS = "digests.json"
-_CODE = ("workloads", "weights")  # the packages that make networks and data
+_CODE = ("workloads", "weights", "hardening")  # the packages that make networks and data
+_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
 _PACKAGES = ("torch", "numpy", "scikit-learn")
 
@@ -40,7 +41,16 @@ def _plan_digest(study: Study) -> str:
 
 def subject_key(study: Study) -> str:
     """What a network and its data are made of, as the study names them."""
-    return "|".join([study.network.model_dump_json(), study.data.model_dump_json(), str(study.folder.absolute())])
+    named = "|".join([study.network.model_dump_json(), study.data.model_dump_json(), str(study.folder.absolute())])
+    hardening = study.hardening
+    if not hardening.trained:
+        return named
+    return f"{named}|{hardening.model_dump_json(exclude_none=True)}{storage_key(study) if hardening.sees_codes else ''}"
+
+
+def storage_key(study: Study) -> str:
+    """The format that weights are written in, folding and transformations aside."""
+    return study.weights.model_dump_json(include=set(_FORMAT_FIELDS))
 
 
 @dataclass(eq=False)

@@ -18,6 +18,7 @@ from qtaml_hw.study.chip import chip_of
 from qtaml_hw.study.cost import point_cost
 from qtaml_hw.study.doctor import versions
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.identity import identity_of
 from qtaml_hw.study.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.planning import Protection, protect
@@ -113,7 +114,12 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "images": subject.images,
         "clean_accuracy": subject.clean_score,
         "quantised_accuracy": subject.quantised_score,
-        "warnings": [*cell.warnings, *_few_images(study, subject), *_quiet_warnings(study, protection, chip)],
+        "warnings": [
+            *cell.warnings,
+            *hardening_warnings(study),
+            *_few_images(study, subject),
+            *_quiet_warnings(study, protection, chip),
+        ],
         "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
@@ -164,6 +170,7 @@ def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
         "metadata_bits_fraction": subject.image.metadata_bits / subject.image.stored_bits,
         "decode_ge": subject.image.format.decode_ge,
         "fold_batch_norm": study.weights.fold_batch_norm,
+        **hardening_facts(study),
         "cell_kind": study.cell.kind,
         "cell_preset": study.cell.preset,
         "t_ox_m": study.cell.t_ox_m,

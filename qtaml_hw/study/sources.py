@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from qtaml_hw.config import Study
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.hardened import own_network, zoo_network
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.workloads.data import DataSet, load_data
 from qtaml_hw.workloads.factory import load_data_factory, load_factory
 from qtaml_hw.workloads.files import Preprocessing, load_idx, load_npz
-from qtaml_hw.workloads.load import LoadedNetwork, load_network
+from qtaml_hw.workloads.load import LoadedNetwork
 
 
 def load_dataset(study: Study) -> DataSet:
@@ -43,7 +44,7 @@ def load_module(study: Study, data: DataSet, progress: Progress | None) -> Loade
     network = study.network
     try:
         if network.factory is None:
-            loaded = load_network(str(network.name), progress=progress)
+            loaded = zoo_network(study, progress)
         else:
             weights = None if network.weights is None else study.folder / network.weights
             loaded = load_factory(
@@ -54,6 +55,7 @@ def load_module(study: Study, data: DataSet, progress: Progress | None) -> Loade
                 folder=study.folder,
                 keys=network.keys,
             )
+            loaded = own_network(study, loaded, data, progress)
     except ValueError as error:
         raise InputError(f"network: {error}") from error
     if tuple(loaded.input_shape) != data.input_shape:

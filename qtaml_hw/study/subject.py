@@ -215,7 +215,7 @@ class Workshop:
 
     def subject(self, study: Study) -> Subject:
         """The study's network, loaded at most once."""
-        sections = (study.network, study.data, study.weights)
+        sections = (study.network, study.data, study.weights, study.hardening)
         judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
         key = "|".join([*(s.model_dump_json() for s in sections), *judged])
         if key not in self._subjects:

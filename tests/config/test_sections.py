@@ -11,7 +11,7 @@ MISTAKES = {
     "field outside its section": ("t_ox: 1 nm", "1:1 t_ox: unknown section", "did you mean 'cell.t_ox'"),
     "unknown key": ("cell:\n  t_oxx: 1 nm", "2:3 cell.t_oxx: unknown key 't_oxx'", "did you mean 't_ox'"),
     "unknown nested key": ("evaluate: {maps: {mni: 3}}", "1:19 evaluate.maps.mni: unknown key", "did you mean 'min'"),
-    "key of another section": ("refresh: {seed: 3}", "1:11 refresh.seed: unknown key", "did you mean 'evaluate.seed'"),
+    "key of another section": ("refresh: {seed: 3}", "1:11 refresh.seed: unknown key", "or 'evaluate.seed'"),
     "missing unit": ("cell: {t_ox: 1.8}", "1:14 cell.t_ox: 1.8 has no unit", "1.2 nm"),
     "wrong unit": ("cell: {t_ox: 1.8 V}", "1:14 cell.t_ox: 'V' is not a unit of length", "nm"),
     "too thick": ("cell: {t_ox: 1.8 m}", "1:14 cell.t_ox: 1.8 m is outside", "10 nm"),
