@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from qtaml_hw.device.transmission import barrier_of, stack_transmission
 from qtaml_hw.ecc.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.study.cell import QUANTILES, build_cell, exposure_s, view_cell
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.plan_facts import plan_facts
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.progress import Progress
+from qtaml_hw.study.store import write_atomically
 from qtaml_hw.study.subject import Subject, Workshop
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
@@ -134,6 +137,7 @@ class AllocationResult:
     subject: Subject
     node_m: float
     clock_hz: float
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def _code_row(self, row: ecc.PlanRow) -> dict[str, Any]:
         """One entry in one layer; variance saved per check bit is None where no check bit is paid."""
@@ -146,8 +150,15 @@ class AllocationResult:
         """The plan itself."""
         return self.protection.plan
 
+    def save(self, path: Path) -> None:
+        """Write the plan as JSON, for ``protection: {plan: ..}``.
+
+        Raises StoreError when the file cannot be written.
+        """
+        write_atomically(path, self.plan.to_json())
+
     def as_dict(self) -> dict[str, Any]:
-        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*."""
+        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
         plan, found = self.plan, self.protection
         names = group_names(plan, [t.name for t in self.subject.image.tensors])
         sizes, planes = np.diff(plan.starts), plan.planes_protected()
@@ -166,12 +177,13 @@ class AllocationResult:
             "lower_bound": found.lower_bound,
             "gap": found.gap,
             "rho_star": found.rho_star,
+            **self.facts,
         }
 
 
 def group_names(plan: ecc.ProtectionPlan, tensors: Sequence[str]) -> list[str]:
-    """``conv.weight``, ``conv.weight[3]`` (channel), ``conv.weight[word 12]``."""
-    prefix = {"layer": None, "channel": "", "word": "word "}[plan.group_kind]
+    """``conv.weight``, ``conv.weight[3]`` (channel), ``conv.weight[word 12]``, ``conv.weight[row 3]``."""
+    prefix = {"layer": None, "channel": "", "word": "word ", "row": "row "}[plan.group_kind]
     names = []
     for tensor, name in enumerate(tensors):
         first, last = plan.tensor_groups(tensor)
@@ -188,6 +200,7 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
     try:
         channel = view_cell(study, subject.image.planes).channel
         protection = protect(study, subject, channel)
-        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz)
+        facts = plan_facts(study, subject, protection)
+        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz, facts)
     except ValueError as error:
         raise InputError(str(error)) from error
