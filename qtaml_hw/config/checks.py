@@ -42,9 +42,22 @@ def _array_holds_no_row(sections: Mapping[str, Any]) -> Finding | None:
     return path, path, f"capacity is less than one row in each bank ({smallest} bit = banks x row_bits)"
 
 
+def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
+    network, data = sections["network"], sections["data"]
+    if data.texts is not None and network.encoder is None:
+        path = ("data", "texts")
+        return path, path, "texts are for an encoder, whose tokenizer reads them: give network.encoder"
+    if network.encoder is not None and data.texts is None and data.factory is None:
+        path = ("network", "encoder")
+        message = "an encoder reads texts: write 'data: {texts: sentences}', a .txt file, or a factory of token numbers"
+        return path, path, message
+    return None
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
     (("array",), _array_holds_no_row),
+    (("network", "data"), _texts_and_encoders),
 )
 """(sections that must be valid, check)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from qtaml_hw.workloads.catalogue import known
 
-Images = npt.NDArray[np.float32]
+Images = npt.NDArray[Any]  # float32, or int64 token numbers
 Labels = npt.NDArray[np.int64]
 
 CALIBRATION_IMAGES: Final = 256
@@ -22,7 +22,8 @@ CALIBRATION_IMAGES: Final = 256
 class DataSet:
     """Images and labels, split once and for all.
 
-    train_x, test_x, calibration_x: float32 [N, channels, height, width]; train_y, test_y: int64 [N].
+    train_x, test_x, calibration_x: float32 [N, channels, height, width], or int64 [N, tokens] for texts; train_y,
+    test_y: int64 [N], or [N, tokens] where every token has a label.
     calibration_x: inputs without labels for sensitivities; disjoint from the test images.
     digest: sha256 (hex) of all arrays, part of a result's identity.
     """

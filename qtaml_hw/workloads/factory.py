@@ -30,12 +30,14 @@ def load_factory(
     arguments: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
     keys: Mapping[str, str] | None = None,
+    tokens: bool = False,
 ) -> LoadedNetwork:
     """The network that ``package.module:function`` builds, with the weights of a safetensors file.
 
     input_shape: of one sample, without batch; a sample of zeros is passed through as a check. arguments: keywords for
     the function. folder: searched first for the module (a study's own folder). Without weights the network is as the
-    function leaves it, under a fixed random state. keys: see ``load_weights``. Importing runs the user's code.
+    function leaves it, under a fixed random state. keys: see ``load_weights``. tokens: inputs are
+    token numbers (int64), not float32. Importing runs the user's code.
     Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
     """
     module = _call(factory, arguments, folder)
@@ -44,7 +46,7 @@ def load_factory(
     if weights is not None:
         load_weights(module, weights, keys)
     module.eval()
-    classes = _classes(factory, module, input_shape)
+    classes = output_width(factory, module, input_shape, torch.int64 if tokens else torch.float32)
     return LoadedNetwork(factory, module, state_digest(module.state_dict()), tuple(input_shape), classes, None)
 
 
@@ -86,14 +88,22 @@ def load_weights(module: nn.Module, weights: str | Path, keys: Mapping[str, str]
         found: State = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
-    wanted = module.state_dict()
     try:
         found = renamed(found, keys or {})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    fill(module, found, str(path))
+
+
+def fill(module: nn.Module, found: State, origin: str) -> None:
+    """Put tensors into the module, in the module's own types; ``origin`` names where they come from in messages.
+
+    Raises ValueError as ``load_weights`` does.
+    """
+    wanted = module.state_dict()
     problems = _problems(found, wanted)
     if problems:
-        raise ValueError(f"{path} does not fit the network: " + "; ".join(problems))
+        raise ValueError(f"{origin} does not fit the network: " + "; ".join(problems))
     module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
 
 
@@ -169,21 +179,26 @@ def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:
     return function
 
 
-def _classes(factory: str, module: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Number of logits, from one sample of zeros."""
+def output_width(
+    name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32
+) -> int:
+    """Number of logits (or of values in an embedding), from one sample of zeros.
+
+    Raises ValueError when the module does not take the sample or returns anything but a tensor [batch, ..., width].
+    """
     try:
         with torch.inference_mode():
-            out = module(torch.zeros(1, *input_shape))
+            out = module(torch.zeros(1, *input_shape, dtype=dtype))
     except Exception as error:
         raise ValueError(
-            f"{factory}: the network does not take an input of shape {(1, *input_shape)} ({error})"
+            f"{name}: the network does not take an input of shape {(1, *input_shape)} ({error})"
         ) from error
-    if not isinstance(out, torch.Tensor) or out.ndim != 2 or out.shape[0] != 1:
+    if not isinstance(out, torch.Tensor) or out.ndim < 2 or out.shape[0] != 1:
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise ValueError(
-            f"{factory}: the network must return logits [batch, classes], for one sample it returned {shape}"
+            f"{name}: the network must return logits [batch, classes], for one sample it returned {shape}"
         )
-    return int(out.shape[1])
+    return int(out.shape[-1])
 
 
 @contextmanager

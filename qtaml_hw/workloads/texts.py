@@ -1,0 +1,61 @@
+"""Texts as token numbers for an encoder: a user's file with one text per line, or a short list that comes with this."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from qtaml_hw.workloads.data import DataSet, data_set
+
+BUILT_IN: Final = "sentences"
+CALIBRATION_EVERY: Final = 4  # every fourth text is set aside for sensitivities
+
+
+def load_texts(texts: str | Path, tokenizer: str | Path, *, tokens: int = 64, calibration: int = 256) -> DataSet:
+    """Texts [N, tokens], int64, cut or padded, and labels that are all 0: there are none.
+
+    texts: a UTF-8 file with one text per line, or ``sentences``, 120 of the product's own. tokenizer: the encoder's
+    folder, with its tokenizer.json. Every fourth text, at most ``calibration``, is set aside for sensitivities.
+    Raises ValueError for files that cannot be read, fewer than two texts, or without the package ``tokenizers``.
+    """
+    lines = _lines(texts)
+    found = _encoded(lines, Path(tokenizer) / "tokenizer.json", tokens)
+    aside = np.arange(0, len(lines), CALIBRATION_EVERY)[:calibration]
+    rest = np.setdiff1d(np.arange(len(lines)), aside)
+    none = np.zeros(len(lines), dtype=np.int64)
+    return data_set(str(texts), (found[aside], none[aside]), (found[rest], none[rest]), found[aside])
+
+
+def _lines(texts: str | Path) -> list[str]:
+    try:
+        if texts == BUILT_IN:
+            content = resources.files("qtaml_hw.workloads").joinpath("sentences.txt").read_text(encoding="utf-8")
+        else:
+            content = Path(texts).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{texts}: cannot be read as UTF-8 text ({error})") from error
+    lines = [line.strip() for line in content.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise ValueError(f"{texts}: at least two texts, one per line, are needed; there are {len(lines)}")
+    return lines
+
+
+def _encoded(lines: list[str], path: Path, tokens: int) -> npt.NDArray[Any]:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ValueError("texts need the package tokenizers: pip install 'qtaml-hw[text]'") from error
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises bare Exception for a file that it cannot read
+        raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
+    tokenizer.enable_truncation(tokens)
+    padding = tokenizer.padding or {}
+    tokenizer.enable_padding(
+        pad_id=int(padding.get("pad_id", 0)), pad_token=str(padding.get("pad_token", "[PAD]")), length=tokens
+    )
+    return np.array([one.ids for one in tokenizer.encode_batch(lines)], dtype=np.int64)
