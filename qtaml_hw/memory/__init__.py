@@ -6,7 +6,7 @@ from qtaml_hw.memory.cost import ArrayCost, array_cost, leakage_factor
 from qtaml_hw.memory.energy import EnergyCosts, energy_costs
 from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
 from qtaml_hw.memory.outlook import planned_flip_probability
-from qtaml_hw.memory.schedule import Phase, Schedule
+from qtaml_hw.memory.schedule import Phase, RetentionAware, Schedule
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.usage import BankUse, LayerReads, bank_use, layer_reads
@@ -25,6 +25,7 @@ __all__ = [
     "Phase",
     "PoissonCells",
     "RefreshPass",
+    "RetentionAware",
     "RetentionLaw",
     "Schedule",
     "Timeline",

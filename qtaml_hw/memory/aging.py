@@ -14,8 +14,9 @@ from qtaml_hw.memory.cells import FixedCells
 from qtaml_hw.memory.history import History
 from qtaml_hw.memory.kernels import WORD, count_differences, scan_plane
 from qtaml_hw.memory.memoryless import MemorylessWords, lifetime_key
+from qtaml_hw.memory.profile import unit_of_words
 from qtaml_hw.memory.regions import PARITY_TENSOR, CodeRegion
-from qtaml_hw.memory.timeline import sample_arrays
+from qtaml_hw.memory.timeline import Codes, sample_arrays
 from qtaml_hw.memory.words import FixedWords, WordCells, WordCounts, WordSample, WordState
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Aging:
         self.memory, self.book, self.exposure, self.seed, self.map_index = memory, book, book.exposure, seed, map_index
         self.law = book.law
         self.samples = len(memory.schedule.sample_times_s)
-        self.reads = sample_arrays(self.samples, memory.codes)
+        self.written = self._written()
+        self.reads = (
+            sample_arrays(self.samples, memory.codes) if self.written is None else [w.copy() for w in self.written]
+        )
         self.flips_data, self.flips_parity, self.corrected, self.uncorrectable = np.zeros(
             (4, self.samples), dtype=np.int64
         )
@@ -43,11 +47,12 @@ class Aging:
         self.sampled: dict[tuple[int, int, int], int] = {}  # samples seen so far by (region, tensor key, group)
         self.reloaded_bits = 0
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
+        self.word_unit = {r.index: unit_of_words(r, memory.layout, book.bins) for r in memory.regions}
 
     def age(self) -> None:
         """Everything: bits that nothing corrects, ECC words, zeroed words."""
         for epoch in range(self.book.epochs):
-            seed = (self.seed + epoch * EPOCH_SEED) % 2**63 if epoch else self.seed
+            seed = (self.seed + epoch * EPOCH_SEED) % 2**63 if epoch and self.law == "poisson" else self.seed
             self._age_epoch(epoch, seed)
         for sample, region, words in self.zeroed:
             for t, weight, plane in region.data_addresses(words):
@@ -60,10 +65,28 @@ class Aging:
 
     def flips_read(self) -> Int64:
         """Weight bits wrong as read, per sample."""
-        pairs = list(zip(self.reads, self.memory.codes, strict=True))
+        right = self.memory.codes if self.written is None else self.written
+        pairs = list(zip(self.reads, right, strict=True))
         return np.array(
-            [sum(count_differences(r[s], c) for r, c in pairs) for s in range(self.samples)], dtype=np.int64
+            [sum(count_differences(r[s], c if c.ndim == 1 else c[s]) for r, c in pairs) for s in range(self.samples)],
+            dtype=np.int64,
         )
+
+    def _written(self) -> list[Codes] | None:
+        """[samples, weights] of every tensor: the codes that the memory should hold; None where they never change."""
+        images, layout, log = self.book.images, self.memory.layout, self.book.log
+        if not images.change:
+            return None
+        out = sample_arrays(self.samples, self.memory.codes)
+        for t, first in enumerate(layout.tensor_starts[:-1].tolist()):
+            bank = layout.bank_of(first + np.arange(self.memory.codes[t].size))
+            for s, sample_s in enumerate(self.memory.schedule.sample_times_s):
+                rewrites = [images.rewrites_before(sample_s, w) for w in log.write_s]
+                held = [self.book.image(t, s + 1 if self.book.streamed[t] else n) for n in rewrites]
+                for number in sorted(set(held) - {0}):
+                    mine = np.isin(bank, [b for b, h in enumerate(held) if h == number])
+                    out[t][s, mine] = images.codes[number][t][mine]
+        return out
 
     def _worst(self, histories: Sequence[History]) -> float:
         """Largest probability that any of these histories reaches."""
@@ -91,8 +114,8 @@ class Aging:
                 if len(loose) < len(used):
                     p_max = max(p_max, self._word_p(worst_word, plane))
                 if p_max > 0.0:
-                    self._scan(t, plane, seed, p_max, slots, thresholds, cells)
-            self._parity(t, seed, self._word_p(worst_word, self.memory.planes - 1), cells)
+                    self._scan(t, plane, epoch, seed, p_max, slots, thresholds, cells)
+            self._parity(t, epoch, seed, self._word_p(worst_word, self.memory.planes - 1), cells)
         for region in self.memory.regions:
             for unit, history in word_history[region.index].items():
                 seen = self.sampled.get((region.index, *unit), 0)
@@ -132,13 +155,15 @@ class Aging:
         self,
         tensor: int,
         plane: int,
+        epoch: int,
         seed: int,
         p_max: float,
         slots: Int64,
         thresholds: Float64,
         cells: dict[int, list[WordCells]],
     ) -> None:
-        plan, layout, codes = self.memory.plan, self.memory.layout, self.memory.codes[tensor]
+        plan, layout = self.memory.plan, self.memory.layout
+        codes = self.book.images.codes[self.book.image(tensor, epoch)][tensor]
         weak = weak_cells(codes.size, plane, p_max, seed=seed, map_index=self.map_index, tensor=tensor)
         first, last = plan.tensor_groups(tensor)
         start = int(plan.tensor_starts[tensor])
@@ -149,6 +174,7 @@ class Aging:
             weak.u,
             codes,
             (plane, start, layout.stride, layout.geometry.banks),
+            self.book.rows_of_class(int(layout.class_of_plane[plane])),
             (plan.starts[first : last + 1] - start, np.ascontiguousarray(plan.choice[first:last, plane])),
             slots,
             thresholds,
@@ -171,20 +197,23 @@ class Aging:
     # ---- ECC words
 
     def _word_histories(self, epoch: int) -> dict[int, dict[tuple[int, int], History]]:
-        """History of every (tensor key, refresh group) that holds words, by region."""
+        """History of every (tensor key, unit) that holds words, by region."""
         key = self.book.tensor_key.tolist()
         return {
-            region.index: {(key[t], g): self.book.history(t, g, epoch, words=True) for t, g in region.units(region.group)}
+            region.index: {
+                (key[t], u): self.book.history(t, u, epoch, words=True)
+                for t, u in region.units(self.word_unit[region.index])
+            }
             for region in self.memory.regions
         }
 
-    def _parity(self, tensor: int, seed: int, p_max: float, cells: dict[int, list[WordCells]]) -> None:
+    def _parity(self, tensor: int, epoch: int, seed: int, p_max: float, cells: dict[int, list[WordCells]]) -> None:
         """Weak check cells of a tensor."""
         total = int(self.memory.layout.parity_bits[tensor])
         if not total or not p_max > 0.0:
             return
         weak = weak_cells(total, 0, p_max, seed=seed, map_index=self.map_index, tensor=PARITY_TENSOR + tensor)
-        for region in self.memory.regions:
+        for region in self.memory.regions_of(self.book.image(tensor, epoch)):
             mine, keys, written = region.parity_cells(tensor, weak.position)
             cells[region.index].append(WordCells(keys, weak.u[mine], written))
 
@@ -199,12 +228,13 @@ class Aging:
             key[order], np.concatenate([p.u for p in parts])[order], np.concatenate([p.written for p in parts])[order]
         )
         word = cells.key // region.code.n
-        unit = region.group[word] + self.book.tensor_key[region.tensor[word]] * self.memory.layout.groups
+        units_each = self.book.units
+        unit = self.word_unit[region.index][word] + self.book.tensor_key[region.tensor[word]] * units_each
         alike: dict[tuple[bytes, int], list[int]] = {}
-        for (t, g), history in histories.items():
-            later = self.sampled[region.index, t, g]
-            alike.setdefault((history.key, later), []).append(g + t * self.memory.layout.groups)
-        by_unit = {g + t * self.memory.layout.groups: h for (t, g), h in histories.items()}
+        for (t, u), history in histories.items():
+            later = self.sampled[region.index, t, u]
+            alike.setdefault((history.key, later), []).append(u + t * units_each)
+        by_unit = {u + t * units_each: h for (t, u), h in histories.items()}
         for (_, later), units in alike.items():
             chosen = np.isin(unit, units)
             mine = cells if chosen.all() else cells.select(chosen)

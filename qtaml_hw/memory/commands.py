@@ -169,8 +169,7 @@ class _Simulation:
             self.env.process(self._scrub(schedule.scrub_interval_s))
         if schedule.inferences_per_s > 0.0:
             self.env.process(self._infer(1.0 / schedule.inferences_per_s))
-        lost = [p.end_s for p in schedule.phases if not p.powered]
-        for time_s in sorted({*schedule.reload_times_s, *lost}):
+        for time_s in schedule.rewrites_s:
             self.env.process(self._reload(time_s))
 
     def run(self) -> None:

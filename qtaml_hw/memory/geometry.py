@@ -225,9 +225,7 @@ class ArrayLayout:
         """Which tensors stay in the array; ValueError when the image does not fit and there is no backing store."""
         geometry = self.geometry
         bits = np.diff(self.tensor_starts) * self.planes + self.parity_bits
-        return resident_tensors(
-            bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s
-        )
+        return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s)
 
     @cached_property
     def rows_per_group(self) -> Int64:

@@ -57,11 +57,11 @@ class History:
             self.kind[chosen], self.level[chosen] - base, self.repeat[chosen], self.scrub[chosen], self.sample[chosen]
         )
 
-    def epochs(self) -> list[History]:
-        """The marks between rewrites, levels counted from the rewrite: a poisson memory starts afresh at each."""
+    def epochs(self, *, cumulative: bool) -> list[History]:
+        """The marks between rewrites; levels that are ``cumulative`` (poisson) are counted from the rewrite."""
         writes = np.nonzero(self.kind == Mark.WRITE)[0]
         starts = [0, *(writes + 1).tolist()]
-        bases = [0.0, *self.level[writes].tolist()]
+        bases = [0.0, *(self.level[writes] * cumulative).tolist()]
         ends = [*writes.tolist(), len(self.kind)]
         return [self.select(slice(a, b), base) for a, b, base in zip(starts, ends, bases, strict=True)]
 

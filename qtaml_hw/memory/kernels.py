@@ -10,16 +10,18 @@ WORD = 255  # kind code of entries whose bits belong to ECC words; other entries
 
 
 @njit(nogil=True)
-def scan_plane(position, u, codes, place, groups, slots, thresholds, reads, flips, kept):  # type: ignore[no-untyped-def]
+def scan_plane(position, u, codes, place, rows, groups, slots, thresholds, reads, flips, kept):  # type: ignore[no-untyped-def]
     """Age the weak cells of one plane of one tensor that nothing corrects; list those in ECC words.
 
-    position, u [m]: weak cells, positions ascending; codes [n].  place = (plane, first global weight, stride, banks).
+    position, u [m]: weak cells, positions ascending; codes [n].  place = (plane, first global weight, stride, banks);
+    rows = (bin of every row of the plane's class [banks, rows], rows in use, weights of a full bank, bins).
     groups = (starts [G+1] within the tensor, entry [G] of this plane); slots [entries]: row of ``thresholds``, or WORD.
-    thresholds [samples, slots, banks, 2]: flips when u < thresholds[s, slot, bank, written].  Flips reads [samples,
-    n] and
-    counts them in flips [samples].  kept = (position, u, entry) arrays that receive cells of words; returns how many.
+    thresholds [samples, slots, banks * bins, 2]: flips when u < thresholds[s, slot, bank * bins + bin, written].  Flips
+    reads [samples, n] and counts them in flips [samples].  kept = (position, u, entry) arrays that receive cells of
+    words; returns how many.
     """
     plane, first, stride, banks = place
+    bin_of, used, per_bank, bins = rows
     starts, entries = groups
     kept_position, kept_u, kept_entry = kept
     mask = codes.dtype.type(1 << plane)
@@ -36,9 +38,12 @@ def scan_plane(position, u, codes, place, groups, slots, thresholds, reads, flip
             count += 1
             continue
         bit = (codes[w] >> plane) & 1
-        bank = ((w + first) // stride) % banks
+        unit = ((w + first) // stride) % banks
+        if bins > 1:
+            local = ((w + first) // (stride * banks)) * stride + (w + first) % stride
+            unit = unit * bins + bin_of[unit, local * used // per_bank]
         for s in range(thresholds.shape[0]):
-            if u[i] < thresholds[s, slot, bank, bit]:
+            if u[i] < thresholds[s, slot, unit, bit]:
                 reads[s, w] ^= mask
                 flips[s] += 1
     return count

@@ -25,14 +25,13 @@ def planned_flip_probability(cell: CellModel, schedule: Schedule) -> Float64:
     given = schedule.refresh_interval_s
     intervals = given if isinstance(given, tuple) else (given,)
     exposure, last = Exposure(cell, schedule), np.array(schedule.sample_times_s[-1:])
-    lost = [p.end_s for p in schedule.phases if not p.powered]
-    writes = np.array(sorted({*schedule.reload_times_s, *lost}), dtype=np.float64)
+    writes = np.array(schedule.rewrites_s, dtype=np.float64)
     out = np.empty(len(intervals))
     for row_class, interval_s in enumerate(intervals):
         visits = Visits(_refreshes(schedule, interval_s), NONE, NONE, writes[writes < last[0]], last)
         history = build_history(visits, exposure)
         if exposure.law == "poisson":
-            history = history.epochs()[-1]
+            history = history.epochs(cumulative=True)[-1]
         out[row_class] = sample_thresholds(history, exposure, 1)[0]
     return out
 
@@ -41,7 +40,7 @@ def _refreshes(schedule: Schedule, interval_s: float | None) -> Float64:
     """Multiples of an interval outside the phases that stop them."""
     if interval_s is None:
         return NONE
-    times = interval_s * np.arange(1, int(schedule.horizon_s / interval_s * (1.0 + 1e-12)) + 1)
+    times: Float64 = interval_s * np.arange(1, int(schedule.horizon_s / interval_s * (1.0 + 1e-12)) + 1)
     for phase in schedule.phases:
         if not (phase.refresh and phase.powered):
             times = times[(times < phase.start_s) | (times >= phase.end_s)]

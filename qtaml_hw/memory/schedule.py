@@ -134,6 +134,11 @@ class Schedule:
                     f"the sample at {t:g} s lies in phase {phase.label!r}, in which the memory has no power"
                 )
 
+    @property
+    def rewrites_s(self) -> tuple[float, ...]:
+        """When all weights are planned to be written anew: reloads, and ends of phases without power; ascending."""
+        return tuple(sorted({*self.reload_times_s, *(p.end_s for p in self.phases if not p.powered)}))
+
     def phase_at(self, time_s: float) -> Phase | None:
         """The phase that holds a time, if any."""
         return next((p for p in self.phases if p.start_s <= time_s < p.end_s), None)

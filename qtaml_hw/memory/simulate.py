@@ -18,7 +18,10 @@ from qtaml_hw.memory.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.energy import EnergyCosts, EnergyMeter, energy_costs
 from qtaml_hw.memory.exposure import Exposure
 from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout
+from qtaml_hw.memory.images import Images, Update, check_updates
+from qtaml_hw.memory.profile import Profiler, check_profile
 from qtaml_hw.memory.regions import CodeRegion, code_regions
+from qtaml_hw.memory.rows import RowBins, expected_bins
 from qtaml_hw.memory.schedule import Schedule
 from qtaml_hw.memory.timeline import Codes, Timeline
 
@@ -37,6 +40,8 @@ class Memory:
     plan : protection of every group and plane; its tensors are those of ``codes``.
     geometry, schedule : the array and its work.
     zero_code : the code that stands for weight zero (128 in offset binary); what detection entries read as.
+    updates : (time in seconds, new codes of every tensor), at some of the schedule's ``reload_times_s``; other reloads
+        write the newest codes again.
 
     Raises ValueError when plan, codes and geometry do not fit, or the banks cannot do the work.
     """
@@ -47,6 +52,7 @@ class Memory:
     geometry: ArrayGeometry
     schedule: Schedule
     zero_code: int = 0
+    updates: tuple[Update, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = np.array([c.size for c in self.codes], dtype=np.int64)
@@ -59,6 +65,7 @@ class Memory:
         for c in self.codes:
             if c.dtype not in (np.uint8, np.uint16) or c.ndim != 1:
                 raise ValueError(f"codes must be flat uint8 or uint16 arrays; got {c.dtype} of shape {c.shape}")
+        check_updates(self.updates, self.codes, self.schedule)
 
     @cached_property
     def layout(self) -> ArrayLayout:
@@ -71,13 +78,36 @@ class Memory:
 
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
-        """ECC words of every entry with a code."""
-        return code_regions(self.codes, self.plan, self.layout, self.schedule.on_uncorrectable)
+        """ECC words of every entry with a code, with the check bits of the first codes."""
+        return self.regions_of(0)
+
+    @cached_property
+    def images(self) -> Images:
+        """The codes that are stored over time."""
+        return Images.of(self.codes, self.updates, self.schedule)
+
+    def regions_of(self, image: int) -> tuple[CodeRegion, ...]:
+        """ECC words of every entry with a code, with the check bits of one image."""
+        if image not in self._regions:
+            codes, policy = self.images.codes[image], self.schedule.on_uncorrectable
+            self._regions[image] = code_regions(codes, self.plan, self.layout, policy)
+        return self._regions[image]
+
+    @cached_property
+    def _regions(self) -> dict[int, tuple[CodeRegion, ...]]:
+        return {}
 
     @cached_property
     def log(self) -> CommandLog:
-        """Bank commands over the horizon; the same for every fault map."""
-        return simulate_commands(self.layout, self.schedule, self.ecc_words)
+        """Bank commands over the horizon; the same for every fault map unless its weak cells decide on refresh.
+
+        With retention-aware refresh these are the commands of an array with as many rows in every bin as are expected
+        (of the cells named in the schedule; without, every row at every tick).
+        """
+        aware, bins = self.schedule.retention_aware, None
+        if aware is not None and aware.cell is not None:
+            bins = expected_bins(self.layout, self.plan, self.schedule, check_profile(aware.cell))
+        return simulate_commands(self.layout, self.schedule, self.ecc_words, bins)
 
     @cached_property
     def costs(self) -> EnergyCosts:
@@ -109,7 +139,10 @@ class Memory:
         ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`; ``phase_cells`` are the models
         in the schedule's phases where every chip has its own (None: as ``cell``), () takes the phases' cells.
         """
-        draft = Aging(self, self.book(cell, phase_cells), seed, map_index)
+        book = self.book(cell, phase_cells)
+        if self.schedule.retention_aware is not None:
+            book = self._profiled(book, seed, map_index)
+        draft = Aging(self, book, seed, map_index)
         draft.age()
         meter = self.meter if costs is None else replace(self.meter, costs=costs)
         return Timeline(
@@ -125,7 +158,7 @@ class Memory:
             refresh_corrected=draft.counts.refresh_corrected,
             corrections_uncorrectable=draft.counts.uncorrectable,
             words_reloaded=draft.counts.reloaded,
-            log=self.log,
+            log=book.log,
             horizon_s=self.schedule.horizon_s,
             reloaded_bits=draft.reloaded_bits,
             meter=meter,
@@ -147,8 +180,17 @@ class Memory:
             or any(a is not b for a, b in zip_longest(last.phase_cells, phase_cells))
         ):
             exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
-            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure)]
+            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure, RowBins.alike(self.layout), self.images)]
         return self._last_book[0]
+
+    def _profiled(self, book: HistoryBook, seed: int, map_index: int) -> HistoryBook:
+        """Histories of one fault map whose rows are refreshed by their weakest cell."""
+        aware = self.schedule.retention_aware
+        assert aware is not None
+        profiler = Profiler(self.layout, self.plan, self.regions, self.schedule, aware)
+        bins = profiler.bins(check_profile(book.exposure.cell), seed, map_index)
+        log = simulate_commands(self.layout, self.schedule, self.ecc_words, bins)
+        return HistoryBook(self.layout, log, book.exposure, bins, self.images)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

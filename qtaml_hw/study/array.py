@@ -43,10 +43,14 @@ def geometry_of(study: Study) -> memory.ArrayGeometry:
 
 
 def schedule_of(
-    study: Study, phase_cells: tuple[memory.CellModel | None, ...], layer_time_s: tuple[float, ...] = ()
+    study: Study,
+    cell: memory.CellModel | None,
+    phase_cells: tuple[memory.CellModel | None, ...],
+    layer_time_s: tuple[float, ...] = (),
 ) -> memory.Schedule:
-    """Refresh, scrub, inferences, updates and phases up to the last read-out; cells in the phases as given."""
+    """Refresh, scrub, inferences, updates and phases up to the last read-out, for cells as given."""
     refresh, timeline = study.refresh, study.timeline
+    aware = refresh.retention_aware
     phases = (
         memory.Phase(p.start_s, p.end_s, p.label, cell, p.refresh, p.inferences, p.powered)
         for p, cell in zip(timeline.phases, phase_cells, strict=True)
@@ -63,4 +67,5 @@ def schedule_of(
         reload_times_s=timeline.updates_s,
         on_uncorrectable=study.array.on_uncorrectable,
         phases=tuple(phases),
+        retention_aware=None if aware is None else memory.RetentionAware(aware.multiples, aware.margin, cell),
     )

@@ -80,6 +80,11 @@ def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def centre_cell(study: Study) -> CellModel:
+    """The charge cell's model at the process centre."""
+    return _law_model(study, device.population(build_cell(study)))
+
+
 def phase_cells(study: Study) -> tuple[CellModel | None, ...]:
     """The cell model in every phase of the timeline, at the process centre; None where it is as usual.
 
@@ -111,7 +116,7 @@ def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
     population = device.population(cell)
     if plain or population.symmetric:
         return channel
-    p = planned_flip_probability(_law_model(study, population), schedule_of(study, phase_cells(study)))
+    p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phase_cells(study)))
     if planes == 1:  # asked of the cell, not of a weight: its worst row class
         of_plane = np.array([p.max()])
     else:
