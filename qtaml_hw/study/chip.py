@@ -6,7 +6,7 @@ from qtaml_hw import memory
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.study.array import geometry_of, schedule_of
-from qtaml_hw.study.cell import phase_cells
+from qtaml_hw.study.cell import centre_cell, phase_cells
 from qtaml_hw.weights import StoredImage
 
 
@@ -17,5 +17,6 @@ def chip_of(
 
     Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked of it.
     """
-    schedule = schedule_of(study, phase_cells(study), layer_time_s)
+    profiled = centre_cell(study) if study.refresh.retention_aware is not None else None
+    schedule = schedule_of(study, profiled, phase_cells(study), layer_time_s)
     return memory.Memory(tuple(image.codes()), image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
