@@ -9,13 +9,13 @@ from qtaml_hw.config import Study
 from qtaml_hw.ecc import MenuEntry
 from qtaml_hw.memory import ArrayCost, ArrayGeometry
 from qtaml_hw.study.array import geometry_of
-from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights.sizes import StoredSizes
 
 DEFAULT_BITS_BUDGET = 0.05
 _UNITS: Final = {"area": "m2", "energy": "J"}
 
 
-def prices_of(study: Study, image: StoredImage, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:
+def prices_of(study: Study, image: StoredSizes, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:
     """The kind of the budget, its value as stated, and what it buys.
 
     Raises ValueError when an entry has no price in the currency.
@@ -36,7 +36,7 @@ def prices_of(study: Study, image: StoredImage, menu: tac.Menu) -> tuple[str, fl
     return budget.kind, budget.value, _in_currency(study, image, menu, currency, 0.0).to_reach(budget.value)
 
 
-def _in_currency(study: Study, image: StoredImage, menu: tac.Menu, kind: str, value: float) -> tac.Prices:
+def _in_currency(study: Study, image: StoredSizes, menu: tac.Menu, kind: str, value: float) -> tac.Prices:
     if kind == "bits":
         return tac.bit_prices(menu, image, value)
     if kind == "parity":

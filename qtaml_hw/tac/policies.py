@@ -20,6 +20,7 @@ from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, 
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.weights import GroupKind, StoredImage
+from qtaml_hw.weights.sizes import StoredSizes
 
 Array = NDArray[np.float64]
 Solver = Literal["greedy", "exact"]
@@ -76,13 +77,13 @@ class Menu:
         return table[..., 0], table[..., 1]
 
 
-def bit_prices(menu: Menu, image: StoredImage, fraction: float) -> Prices:
+def bit_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
     """The paper's accounting: every protected bit costs one, the budget is a share of the stored bits."""
     options = len(menu.entries)
     return Prices((0.0, *[1.0] * (options - 1)), (0.0,) * options, fraction * image.stored_bits, "protected bits")
 
 
-def parity_prices(menu: Menu, image: StoredImage, fraction: float) -> Prices:
+def parity_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
     """Parity bits per protected bit; the budget is a share of the stored data bits.
 
     Raises ValueError for an option without parity (``ideal`` would be free, and is not buildable).
@@ -178,7 +179,7 @@ def plan_by_damage(
     menu: Menu,
     prices: Prices,
     *,
-    image: StoredImage,
+    image: StoredSizes,
     kind: GroupKind,
     policy: str,
     solver: Solver = "greedy",
@@ -204,16 +205,16 @@ def plan_by_damage(
 
 
 def plan_uniform(
-    image: StoredImage, channel: FlipChannel, menu: Menu, prices: Prices, *, option: int = 1
+    image: StoredSizes, channel: FlipChannel, menu: Menu, prices: Prices, *, option: int = 1
 ) -> ProtectionPlan:
     """Uniform-MSP: k top planes of every layer; what is left protects plane k + 1 of layers in network order.
 
-    The remainder goes layer by layer from the input and stops at the first layer that it cannot pay whole.
+    Top planes are the most significant ones of the image (``StoredImage.plane_order``).  The remainder goes layer by layer from the input and stops at the first layer that it cannot pay whole.
     """
     sizes = np.diff(image.tensor_starts)
     choice = np.zeros((sizes.size, image.planes), dtype=np.uint8)
     unit, left = prices.per_bit[option], prices.budget * (1.0 + 1e-12) - prices.fixed[option]
-    for plane in reversed(range(image.planes)):
+    for plane in image.plane_order.tolist():
         affordable = np.cumsum(sizes * unit) <= left
         choice[affordable, plane] = option
         left -= float((sizes[affordable] * unit).sum())
@@ -233,7 +234,7 @@ def plan_uniform_reaching(
     p01, p10 = menu.residuals(channel)
     before = layers.distortion(p01[:, 0], p10[:, 0])
     saved = before - layers.distortion(p01[:, 1], p10[:, 1])
-    in_order = np.flip(saved, axis=1).T.reshape(-1)  # plane by plane from the top, in network order within
+    in_order = saved[:, layers.plane_order].T.reshape(-1)  # plane by plane from the top, in network order within
     left = before.sum() - np.concatenate([[0.0], np.cumsum(in_order)])
     wanted = prices.target * float(before.sum()) * (1.0 + 1e-9)
     if float(left.min()) > wanted:
@@ -244,7 +245,7 @@ def plan_uniform_reaching(
     steps = int(np.argmax(left <= wanted))
     planes, layer = divmod(np.arange(steps), len(before))
     choice = np.zeros((len(before), image.planes), dtype=np.uint8)
-    choice[layer, image.planes - 1 - planes] = 1
+    choice[layer, layers.plane_order[planes]] = 1
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
 
 

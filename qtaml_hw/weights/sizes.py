@@ -1,0 +1,24 @@
+"""What planning needs to know of stored weights: how many there are, in which tensors, of how many bits."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class StoredSizes(Protocol):
+    """A stored image, or the sizes of one that is never whole in memory."""
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of a weight."""
+
+    @property
+    def tensor_starts(self) -> NDArray[np.int64]:
+        """Global index of every tensor's first weight, and the total: int64 [tensors + 1]."""
+
+    @property
+    def stored_bits(self) -> int:
+        """Data bits in the memory, parity not counted."""
