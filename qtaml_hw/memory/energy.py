@@ -94,16 +94,17 @@ class EnergyMeter:
         written = rewrites * (~layout.residency.streamed)[:, None]  # [tensors, banks]
         written += np.bincount(log.load_tensor, minlength=len(written))[:, None]
         image_writes = written.mean(axis=1)
-        passes = np.array([len(times) for times in log.refresh_s]).reshape(-1, layout.classes)
+        refreshed = sum(int(rows.sum()) for rows in log.refresh_rows)
         energy = dict.fromkeys(ACTIONS, 0.0)
         energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
         energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
-        energy["refresh"] = float((passes * layout.rows_per_group).sum()) * costs.refresh_row_j
+        energy["refresh"] = refreshed * costs.refresh_row_j
         data_bits = np.diff(layout.tensor_starts) * layout.planes
         energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
         energy["leakage"] = costs.leakage_w * self._powered_s(until_s)
         scrubs = log.scrubs / layout.geometry.banks
-        corrections = scrubs + (float(passes.mean()) if self.schedule.ecc_aware_refresh else 0.0)
+        rows = layout.geometry.banks * int(layout.rows_per_group.sum())
+        corrections = scrubs + (refreshed / rows if self.schedule.ecc_aware_refresh else 0.0)
         images_read = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
         for name, per_tensor in self.words.items():
             total = float(per_tensor.sum())

@@ -249,6 +249,10 @@ class ArrayLayout:
         """Duration of refreshing some rows of one bank, seconds."""
         return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
 
+    def passes_s(self, rows: Int64) -> NDArray[np.float64]:
+        """Durations of passes that refresh so many rows of one bank each, seconds: float64, shape of ``rows``."""
+        return np.asarray(-(-rows // self.geometry.rows_refreshed_together) * self.cycle_s, dtype=np.float64)
+
     def pass_s(self, row_class: int) -> float:
         """Duration of refreshing one class in one bank, seconds."""
         return self._pass_s[row_class]

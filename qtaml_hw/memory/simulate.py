@@ -101,13 +101,28 @@ class Memory:
     def log(self) -> CommandLog:
         """Bank commands over the horizon; the same for every fault map unless its weak cells decide on refresh.
 
-        With retention-aware refresh these are the commands of an array with as many rows in every bin as are expected
-        (of the cells named in the schedule; without, every row at every tick).
+        With retention-aware refresh these are the commands of an array with the expected rows in every bin.
         """
-        aware, bins = self.schedule.retention_aware, None
-        if aware is not None and aware.cell is not None:
-            bins = expected_bins(self.layout, self.plan, self.schedule, check_profile(aware.cell))
-        return simulate_commands(self.layout, self.schedule, self.ecc_words, bins)
+        return simulate_commands(self.layout, self.schedule, self.ecc_words, self.bins)
+
+    @cached_property
+    def bins(self) -> RowBins:
+        """How often rows are refreshed: all alike, or as many rows in every bin as are expected over fault maps.
+
+        Expected of the cells that the schedule's retention-aware refresh names; without, every row at every tick.
+        """
+        aware = self.schedule.retention_aware
+        if aware is None or aware.cell is None:
+            return RowBins.alike(self.layout)
+        return expected_bins(self.layout, self.plan, self.schedule, check_profile(aware.cell))
+
+    @cached_property
+    def row_refresh_hz(self) -> Float64:
+        """Refreshes per second of a row of every class, the mean over its rows: float64 [classes]."""
+        intervals = self.schedule.refresh_intervals(self.layout.classes)
+        shares = (self.bins.rows / np.array(self.bins.multiples)).sum(axis=1) / self.bins.rows.sum(axis=1)
+        mean = shares.reshape(-1, self.layout.classes).mean(axis=0)
+        return np.array([0.0 if s is None else share / s for s, share in zip(intervals, mean.tolist(), strict=True)])
 
     @cached_property
     def costs(self) -> EnergyCosts:
@@ -180,7 +195,7 @@ class Memory:
             or any(a is not b for a, b in zip_longest(last.phase_cells, phase_cells))
         ):
             exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
-            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure, RowBins.alike(self.layout), self.images)]
+            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure, self.bins, self.images)]
         return self._last_book[0]
 
     def _profiled(self, book: HistoryBook, seed: int, map_index: int) -> HistoryBook:

@@ -63,7 +63,7 @@ def bank_use(
     whole = np.diff(edges)
     refresh, scrub, write = (np.zeros(len(whole)) for _ in range(3))
     for group, times in enumerate(log.refresh_s):
-        refresh += _taken(times, layout.pass_s(group % layout.classes), edges)
+        refresh += _taken(times, layout.passes_s(log.refresh_rows[group]), edges)
     resident_s = layout.bank_words[~layout.residency.streamed].sum(axis=0) * layout.cycle_s
     for bank in range(banks):
         scrub += _taken(log.scrub_s[bank], scrub_pass_s(layout, ecc_words), edges)
@@ -106,7 +106,7 @@ def _passes(layout: ArrayLayout, log: CommandLog, bank: int) -> tuple[Float64, F
     """Starts of a bank's refresh passes in order, and their durations summed up to each: [n], [n+1]."""
     mine = range(bank * layout.classes, (bank + 1) * layout.classes)
     start = np.concatenate([log.refresh_s[g] for g in mine])
-    lasts = np.concatenate([np.full(len(log.refresh_s[g]), layout.pass_s(g % layout.classes)) for g in mine])
+    lasts = np.concatenate([layout.passes_s(log.refresh_rows[g]) for g in mine])
     order = np.argsort(start, kind="stable")
     return start[order], np.concatenate([[0.0], np.cumsum(lasts[order])])
 
