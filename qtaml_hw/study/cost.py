@@ -11,17 +11,21 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qtaml_hw.accelerator.energy import EnergySplit, WeightMemory, energy_per_inference
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayCost, Memory
+from qtaml_hw.study.timeline import array_facts, slack_facts
+
+Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Codecs:
-    """The encoders and decoders of a plan, and what correcting every word once costs.
+    """The encoders and decoders of a plan, what correcting every word once costs, and what refreshes spend on it.
 
     A bank has one encoder and one decoder of every code in use; with ECC-aware refresh as many as a row has words of
     it, so that a row is corrected while it is open.
@@ -31,13 +35,15 @@ class Codecs:
     decode_energy_per_weight_j: float
     decode_latency_s: float
     correct_all_j: float
+    refresh_correct_w: float
     words: int
 
 
 def codecs(study: Study, chip: Memory) -> Codecs:
     """Hardware of the plan's codes; the decode energy is per weight read, averaged over the image."""
-    area = latency = decode = correct = 0.0
+    area = latency = decode = correct = refresh_w = 0.0
     total = 0
+    rates = _refresh_rates(chip)
     geometry, rows = chip.geometry, int(chip.layout.rows_per_group.sum())
     rowwise = study.refresh.on and study.refresh.ecc_aware
     for region in chip.regions:
@@ -45,10 +51,19 @@ def codecs(study: Study, chip: Memory) -> Codecs:
         per_bank = max(1, ceil(region.words / (geometry.banks * rows))) if rowwise else 1
         area += geometry.banks * per_bank * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
         decode += region.words * chip.costs.decode_j[name]
-        correct += region.words * (chip.costs.decode_j[name] + chip.costs.encode_j[name])
+        both_j = chip.costs.decode_j[name] + chip.costs.encode_j[name]
+        correct += region.words * both_j
+        if rowwise:
+            refresh_w += float(rates[region.group % chip.layout.classes].sum()) * both_j
         latency = max(latency, hardware.decode_latency_s)
         total += region.words
-    return Codecs(area, decode / chip.plan.weights, latency, correct, total)
+    return Codecs(area, decode / chip.plan.weights, latency, correct, refresh_w, total)
+
+
+def _refresh_rates(chip: Memory) -> Float64:
+    """Refresh passes per second of every row class: float64 [classes]."""
+    intervals = chip.schedule.refresh_intervals(chip.layout.classes)
+    return np.array([0.0 if s is None else 1.0 / s for s in intervals])
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,9 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
     plan, geometry, accelerator = chip.plan, chip.geometry, study.accelerator
     data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(chip.layout.stored_bits)
     codec, extra = codecs(study, chip), cell_extras(plan)
-    refresh_rate = 0.0 if study.refresh.interval_s is None else 1.0 / study.refresh.interval_s
     scrub_rate = 0.0 if study.scrub.interval_s is None else 1.0 / study.scrub.interval_s
-    refresh_w = geometry.banks * whole.refresh_energy_j * refresh_rate * (1.0 + extra.refresh)
+    rows_per_s = geometry.banks * float(chip.layout.rows_per_group @ _refresh_rates(chip))
+    refresh_w = rows_per_s * chip.costs.refresh_row_j * (1.0 + extra.refresh)
     memory = WeightMemory(
         word_bits=geometry.word_bits,
         read_energy_j=whole.read_energy_j,
@@ -92,10 +107,10 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         layers, memory, clock_hz=accelerator.clock_hz, inferences_per_second=accelerator.inferences_per_second
     )
     scrub_j = codec.words * (chip.costs.read_j + chip.costs.write_j) * scrub_rate * energy.seconds
-    corrections = scrub_rate + (refresh_rate if study.refresh.ecc_aware else 0.0)
-    codec_j = energy.codec_j + codec.correct_all_j * corrections * energy.seconds
+    codec_j = energy.codec_j + (codec.correct_all_j * scrub_rate + codec.refresh_correct_w) * energy.seconds
     total_j = energy.total_j - energy.codec_j + codec_j + scrub_j
     compute_s = network_cost(layers).latency_s(accelerator.clock_hz)
+    read_latency_s = whole.access_s + codec.decode_latency_s
     return {
         **_areas(geometry.banks, data, whole, codec, extra),
         "energy_per_inference_j": total_j,
@@ -106,7 +121,7 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         "scrub_energy_j": scrub_j,
         "leakage_energy_j": energy.leakage_j,
         **_energy_band(total_j, energy, whole),
-        "read_latency_s": whole.access_s + codec.decode_latency_s,
+        "read_latency_s": read_latency_s,
         "decode_latency_s": codec.decode_latency_s,
         "compute_latency_s": compute_s,
         "inference_latency_s": max(compute_s, float(np.mean(chip.log.inference_s)))
@@ -115,6 +130,8 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         "cycles_per_inference": network_cost(layers).cycles,
         "clock_hz": accelerator.clock_hz,
         "bank_busy_fraction": _busy(study, chip, extra),
+        **array_facts(chip, extra.refresh),
+        **slack_facts(study, chip, compute_s, read_latency_s),
     }
 
 

@@ -24,6 +24,7 @@ from qtaml_hw.study.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
+from qtaml_hw.study.timeline import map_fields
 from qtaml_hw.weights import Codes
 
 
@@ -58,6 +59,7 @@ class DesignPoint:
             "flips_residual": int(timeline.flips_read[-1]),
             "words_corrected": int(timeline.words_corrected[-1]),
             "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
+            **map_fields(timeline),
         }
         record = {**self.facts, **found, **measured_facts(self.subject, accuracies[-1])}
         check(record)

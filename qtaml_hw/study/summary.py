@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from qtaml_hw.accelerator.interval import Interval, t_interval
@@ -21,6 +22,18 @@ MAP_FIELDS = (
     "words_uncorrectable",
 )
 OTHER_METRIC = ("metric_value",)  # a map's own too, in records of other metrics than accuracy
+MAP_SERIES = (
+    "flips_raw_series",
+    "flips_parity_series",
+    "flips_residual_series",
+    "words_corrected_series",
+    "words_uncorrectable_series",
+    "scrub_corrected_series",
+    "refresh_corrected_series",
+    "corrections_uncorrectable_series",
+    "words_reloaded_series",
+)  # counts at every time; records of older versions have none
+OF_A_MAP = frozenset((*MAP_FIELDS, *OTHER_METRIC, *MAP_SERIES))
 MEANS = ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable")
 
 
@@ -29,8 +42,9 @@ class PointSummary:
     """One design point: what is the same for all its maps, and the statistics over them.
 
     ``facts`` : the point's fields, units in their names.  ``accuracies`` : one per fault map, in map order.
-    ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``error`` : why the
-    point failed, None when it did not.
+    ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``counts`` :
+    by name of ``MAP_SERIES``, the counts of every map at every time.  ``accuracies_at`` : accuracies of the maps at
+    every time.  ``error`` : why the point failed, None when it did not.
     """
 
     identity: str
@@ -39,6 +53,8 @@ class PointSummary:
     series: tuple[tuple[float, Interval], ...]
     means: dict[str, float]
     error: str | None = None
+    counts: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    accuracies_at: tuple[tuple[float, ...], ...] = ()
 
     @property
     def accuracy(self) -> Interval:
@@ -47,8 +63,19 @@ class PointSummary:
 
     def yield_at(self, share_of_clean: float) -> float:
         """Share of fault maps (chips) that keep at least this share of the clean accuracy."""
+        return self._kept(self.accuracies, share_of_clean)
+
+    def yield_series(self, share_of_clean: float) -> tuple[float, ...]:
+        """The same at every time asked for."""
+        return tuple(self._kept(values, share_of_clean) for values in self.accuracies_at)
+
+    def count_series(self, name: str) -> tuple[Interval, ...]:
+        """A count of ``MAP_SERIES`` at every time, over the maps; () where the records have none."""
+        return tuple(t_interval(v, (0.0, math.inf)) for v in zip(*self.counts.get(name, ()), strict=True))
+
+    def _kept(self, accuracies: Sequence[float], share_of_clean: float) -> float:
         target = share_of_clean * float(self.facts["clean_accuracy"])
-        return sum(a >= target for a in self.accuracies) / len(self.accuracies)
+        return sum(a >= target for a in accuracies) / len(accuracies)
 
 
 def summarise(records: Iterable[Record]) -> list[PointSummary]:
@@ -61,17 +88,17 @@ def summarise(records: Iterable[Record]) -> list[PointSummary]:
 
 
 def _one(identity: str, group: list[Record]) -> PointSummary:
-    facts = {k: v for k, v in group[0].items() if k not in (*MAP_FIELDS, *OTHER_METRIC)}
+    facts = {k: v for k, v in group[0].items() if k not in OF_A_MAP}
     if "error" in group[0]:
         return PointSummary(identity, facts, (), (), {}, str(group[0]["error"]))
-    series = []
-    for i, (time_s, _) in enumerate(group[0]["accuracy_series"]):
-        values = [float(r["accuracy_series"][i][1]) for r in group]
-        series.append((float(time_s), t_interval(values, (0.0, 1.0))))
+    times = [float(t) for t, _ in group[0]["accuracy_series"]]
+    at = tuple(tuple(float(r["accuracy_series"][i][1]) for r in group) for i in range(len(times)))
     return PointSummary(
         identity,
         facts,
         tuple(float(r["accuracy"]) for r in group),
-        tuple(series),
+        tuple((t, t_interval(values, (0.0, 1.0))) for t, values in zip(times, at, strict=True)),
         {n: sum(float(r[n]) for r in group) / len(group) for n in MEANS if all(n in r for r in group)},
+        counts={n: tuple(tuple(r[n]) for r in group) for n in MAP_SERIES if all(n in r for r in group)},
+        accuracies_at=at,
     )
