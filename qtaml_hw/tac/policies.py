@@ -209,7 +209,8 @@ def plan_uniform(
 ) -> ProtectionPlan:
     """Uniform-MSP: k top planes of every layer; what is left protects plane k + 1 of layers in network order.
 
-    Top planes are the most significant ones of the image (``StoredImage.plane_order``).  The remainder goes layer by layer from the input and stops at the first layer that it cannot pay whole.
+    Top planes are the most significant ones of the image (``StoredImage.plane_order``).  The remainder goes layer by
+    layer from the input and stops at the first layer that it cannot pay whole.
     """
     sizes = np.diff(image.tensor_starts)
     choice = np.zeros((sizes.size, image.planes), dtype=np.uint8)

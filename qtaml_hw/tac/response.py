@@ -55,13 +55,14 @@ MEASURES: dict[MeasureName, Callable[[Array, Array], float]] = {
 class Response:
     """Distortion [T, B + 1] of tensor t corrupted alone with k top planes protected, and its standard error over maps.
 
-    Column B is 0: everything protected.
+    Column B is 0: everything protected.  ``order`` [B]: the planes from the most significant down.
     """
 
     values: Array
     error: Array
     measure: MeasureName
     maps: int
+    order: NDArray[np.int64]
 
     def marginals(self) -> Array:
         """Worth of every plane [T, B], LSB first: what protecting it saves once all planes above it are protected.
@@ -69,9 +70,9 @@ class Response:
         Made monotone (a plane is worth at most what the one above it is) by pooling adjacent planes, so that planes are
         bought from the top.
         """
-        drops = -np.diff(self.values, axis=1)  # column k: protecting plane B - 1 - k
+        drops = -np.diff(self.values, axis=1)  # column k: protecting plane order[k]
         worth = np.stack([_decreasing(row, LEAST_SHARE * max(float(row.sum()), 1e-300)) for row in drops])
-        from_lsb: Array = worth[:, ::-1]
+        from_lsb: Array = worth[:, np.argsort(self.order)]
         return from_lsb
 
 
@@ -109,24 +110,25 @@ def measured_response(image: StoredImage, forward: Forward, channel: FlipChannel
     reference = forward(clean)
     values = np.zeros((probe.maps, len(image.tensors), image.planes + 1))
     for i, tensor in enumerate(image.tensors):
+        cells = channel.padded(8 * tensor.codes.itemsize)
         for draw in range(probe.maps):
             flipped = flip_bits(
                 tensor.codes,
-                channel.p01,
-                channel.p10,
+                cells.p01,
+                cells.p10,
                 seed=probe.seed,
                 map_index=RESPONSE_MAP_OFFSET + draw,
                 tensor=i,
             )
             for k in range(min(probe.deepest, image.planes - 1) + 1):
-                low = np.uint8((1 << (image.planes - k)) - 1)
+                low = tensor.codes.dtype.type(sum(1 << plane for plane in image.plane_order[k:].tolist()))
                 codes = tensor.codes ^ ((flipped ^ tensor.codes) & low)
                 weights = {**clean, tensor.name: tensor.decode(codes, image.format.decode_table)}
                 values[draw, i, k] = compare(reference, np.nan_to_num(forward(weights)))
             for k in range(probe.deepest + 1, image.planes):
                 values[draw, i, k] = values[draw, i, k - 1] / 4.0
     spread = values.std(axis=0, ddof=1) if probe.maps > 1 else np.full(values.shape[1:], np.inf)
-    return Response(values.mean(axis=0), spread / np.sqrt(probe.maps), probe.measure, probe.maps)
+    return Response(values.mean(axis=0), spread / np.sqrt(probe.maps), probe.measure, probe.maps, image.plane_order)
 
 
 def refined_damage(
@@ -147,4 +149,4 @@ def refined_damage(
     )
     target = share * worth[owner]
     factor = np.divide(target, predicted, out=np.zeros_like(predicted), where=predicted > 0.0)
-    return DamageModel(damage.starts, damage.zeros * factor, damage.ones * factor)
+    return DamageModel(damage.starts, damage.zeros * factor, damage.ones * factor, damage.order)

@@ -88,7 +88,7 @@ def _saving(damage: DamageModel, channel: FlipChannel, menu: Menu, option: int) 
 def _uniform_curve(damage: DamageModel, channel: FlipChannel, menu: Menu, option: int) -> tuple[np.ndarray, np.ndarray]:
     """Distortion against overhead as planes are protected from the top, layers in network order within a plane."""
     before, saved = _saving(damage, channel, menu, option)
-    order = np.flip(saved, axis=1).T.reshape(-1)
+    order = saved[:, damage.plane_order].T.reshape(-1)
     bits = np.tile(damage.sizes, before.shape[1]) / (damage.sizes.sum() * before.shape[1])
     share = np.concatenate([[0.0], np.cumsum(bits)])
     return share, before.sum() - np.concatenate([[0.0], np.cumsum(order)])

@@ -22,3 +22,11 @@ class StoredSizes(Protocol):
     @property
     def stored_bits(self) -> int:
         """Data bits in the memory, parity not counted."""
+
+    @property
+    def plane_order(self) -> NDArray[np.int64]:
+        """Planes from the most to the least significant, int64 [planes]."""
+
+    @property
+    def plane_order(self) -> NDArray[np.int64]:
+        """Planes from the most to the least significant, int64 [planes]."""
