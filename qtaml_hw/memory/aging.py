@@ -86,7 +86,21 @@ class Aging:
                 for number in sorted(set(held) - {0}):
                     mine = np.isin(bank, [b for b, h in enumerate(held) if h == number])
                     out[t][s, mine] = images.codes[number][t][mine]
+                if len(set(held)) > 1:
+                    self._written_words(out[t][s], t, held)
         return out
+
+    def _written_words(self, codes: Codes, tensor: int, held: Sequence[int]) -> None:
+        """Bits of words that lie in another bank than their weight follow the words' bank; images by bank."""
+        layout = self.memory.layout
+        for region in self.memory.regions:
+            home = np.where(region.tensor == tensor, region.group // layout.classes, -1)
+            for bank in np.unique(home[home >= 0]).tolist():
+                new = self.book.images.codes[held[bank]][tensor]
+                for _, weight, plane in region.data_addresses(np.nonzero(home == bank)[0]):
+                    for p in np.unique(plane).tolist():
+                        mine, mask = weight[plane == p], codes.dtype.type(1 << p)
+                        codes[mine] = (codes[mine] & ~mask) | (new[mine] & mask)
 
     def _worst(self, histories: Sequence[History]) -> float:
         """Largest probability that any of these histories reaches."""

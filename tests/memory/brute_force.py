@@ -14,7 +14,7 @@ import numpy as np
 
 from qtaml_hw.ecc import entry as menu_entry
 from qtaml_hw.faults import weak_cells
-from qtaml_hw.memory import FixedCells, Memory, PoissonCells
+from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
 from qtaml_hw.memory.aging import EPOCH_SEED
 from qtaml_hw.memory.memoryless import fresh_uniform, lifetime_key
 
@@ -39,7 +39,7 @@ class Bit:
 
     written: int
     uniforms: list[float]  # of every epoch
-    place: tuple[int, int, int]  # tensor, bank, class
+    place: tuple[int, int, int, int]  # tensor, bank, class, row
     p: tuple[float, float] = (0.0, 0.0)
     gain: float = 1.0
     value: int = 0
@@ -58,7 +58,7 @@ class Word:
     entry: int
     data: list[Bit | None]
     checks: list[Bit]
-    home: tuple[int, int, int]
+    home: tuple[int, int, int, int]
     weights: list[tuple[int, int, int] | None] = field(default_factory=list)  # tensor, weight, plane
 
     @property
@@ -69,18 +69,78 @@ class Word:
 class BruteForce:
     """Ages every bit of a tiny memory at every event of a command log."""
 
-    def __init__(self, memory: Memory, cell, seed: int, map_index: int = 0) -> None:
+    def __init__(self, memory: Memory, cell, seed: int, map_index: int = 0, log: CommandLog | None = None) -> None:
         self.memory, self.cell, self.seed, self.map_index = memory, cell, seed, map_index
+        self.log = memory.log if log is None else log
         self.streamed = memory.layout.residency.streamed
-        self.epochs = 1 + max([len(w) for w in memory.log.write_s] + [len(memory.schedule.sample_times_s)])
+        self.epochs = 1 + max([len(w) for w in self.log.write_s] + [len(memory.schedule.sample_times_s)])
         self.seeds = [(seed + e * EPOCH_SEED) % 2**63 if e else seed for e in range(self.epochs)]
         if not isinstance(cell, PoissonCells):
             self.seeds = [seed] * self.epochs
+        schedule = memory.schedule
+        dark = [p.end_s for p in schedule.phases if not p.powered]
+        self.rewrites = sorted({*schedule.reload_times_s, *dark})
+        self.stored = [c.copy() for c in memory.codes]
         self.loose: dict[tuple[int, int, int], Bit] = {}
         self.words: list[Word] = []
         self.ideal: set[tuple[int, int, int]] = set()
         self.counts = {"scrub": 0, "refresh": 0, "uncorrectable": 0, "reloaded": 0}
         self._place()
+        self.bins = self._bins()
+
+    # ---- rows
+
+    def _row(self, weight: int, row_class: int) -> int:
+        """Weights of a bank, counted in order, share the rows that their class needs evenly."""
+        if self.memory.schedule.retention_aware is None:
+            return 0
+        total, bank = int(self.memory.plan.tensor_starts[-1]), self._bank(weight)
+        before = sum(self._bank(w) == bank for w in range(weight))
+        fullest = max(sum(self._bank(w) == b for w in range(total)) for b in range(self.memory.geometry.banks))
+        return before * self._rows_in_use(row_class) // fullest
+
+    def _rows_in_use(self, row_class: int) -> int:
+        planes, g = self.memory.planes, self.memory.geometry
+        bits = sum(self._class(b) == row_class for b in range(planes)) * int(self.memory.plan.tensor_starts[-1])
+        bits += self.memory.plan.parity_bits * (self._class(planes - 1) == row_class)
+        return math.ceil(math.ceil(bits / g.banks) / g.row_bits)
+
+    def _bins(self) -> dict[tuple[int, int, int], int]:
+        """(bank, class, row) -> every how many ticks it is refreshed: what its weakest cell can wait."""
+        aware, schedule = self.memory.schedule.retention_aware, self.memory.schedule
+        if aware is None:
+            return {}
+        classes = 1 + max(self._class(b) for b in range(self.memory.planes))
+        given = schedule.refresh_interval_s
+        intervals = given if isinstance(given, tuple) else (given,) * classes
+        out = {}
+        for bank, c in itertools.product(range(self.memory.geometry.banks), range(classes)):
+            for row in range(self._rows_in_use(c)):
+                lives = [
+                    float(self.cell.retention_quantile(b.uniforms[0])) * b.gain
+                    for b in self._all() if b.place[1:] == (bank, c, row)
+                ]  # fmt: skip
+                waits = [
+                    m for m in aware.multiples
+                    if intervals[c] is None or all(life >= m * intervals[c] * aware.margin for life in lives)
+                ]  # fmt: skip
+                out[bank, c, row] = max(waits, default=1)
+        return out
+
+    def check_passes(self) -> None:
+        """Every pass of the log refreshed the rows that were due, and no tick with rows due is missing."""
+        schedule, classes = self.memory.schedule, self.memory.layout.classes
+        if schedule.retention_aware is None:
+            return
+        longest = schedule.retention_aware.multiples[-1]
+        for g, (ticks, rows) in enumerate(zip(self.log.refresh_tick, self.log.refresh_rows, strict=True)):
+            bank, c = divmod(g, classes)
+            mine = [self.bins[bank, c, r] for r in range(self._rows_in_use(c))]
+            mine += [longest] * (int(self.memory.layout.rows_per_group[c]) - len(mine))
+            for n, refreshed in zip(ticks.tolist(), rows.tolist(), strict=True):
+                assert refreshed == sum(n % every == 0 for every in mine) > 0
+            if len(ticks) and not schedule.phases:
+                assert set(ticks.tolist()) == {n for n in range(1, ticks[-1] + 1) if any(n % m == 0 for m in mine)}
 
     # ---- building
 
@@ -130,7 +190,7 @@ class BruteForce:
                     elif item.kind == "ideal":
                         self.ideal.add((t, w, b))
                     else:
-                        place = (t, self._bank(start + w), self._class(b))
+                        place = (t, self._bank(start + w), self._class(b), self._row(start + w, self._class(b)))
                         p = self._p(b) if item.kind == "none" else item.residual_channel(*self._p(b))
                         gain = (
                             1.0
@@ -155,7 +215,7 @@ class BruteForce:
             for first in range(0, len(stream), code.k):
                 part = stream[first : first + code.k]
                 w0, b0 = part[0]
-                home = (t, self._bank(start + w0), self._class(b0))
+                home = (t, self._bank(start + w0), self._class(b0), self._row(start + w0, self._class(b0)))
                 data = np.zeros(code.k, dtype=np.uint8)
                 bits: list[Bit | None] = [None] * code.k
                 for j, (w, b) in enumerate(part):
@@ -174,6 +234,31 @@ class BruteForce:
 
     def _all(self) -> list[Bit]:
         return list(self.loose.values()) + [b for w in self.words for b in w.bits]
+
+    def _load(self, image: int, here) -> None:
+        """From now on these places are meant to hold another image."""
+        codes = self.memory.codes if image == 0 else self.memory.updates[image - 1][1]
+        for (t, w, b), bit in self.loose.items():
+            if here(bit.place):
+                bit.written = int(codes[t][w] >> b) & 1
+        for word in self.words:
+            if not here(word.home):
+                continue
+            code = menu_entry(self.memory.plan.menu[word.entry]).code
+            data = [0 if a is None else int(codes[a[0]][a[1]] >> a[2]) & 1 for a in word.weights]
+            for bit, value in zip(word.data, data, strict=True):
+                if bit is not None:
+                    bit.written = value
+            for bit, value in zip(word.checks, code.encode(np.array(data, dtype=np.uint8))[code.k :], strict=True):
+                bit.written = int(value)
+        for t, stored in enumerate(self.stored):
+            start = int(self.memory.plan.tensor_starts[t])
+            for w in range(len(stored)):
+                if here((t, self._bank(start + w))):
+                    stored[w] = codes[t][w]
+
+    def _image(self, time_s: float) -> int:
+        return sum(u <= time_s for u, _ in self.memory.updates)
 
     # ---- one bit
 
@@ -268,11 +353,12 @@ class BruteForce:
     # ---- events
 
     def events(self) -> list[tuple[float, int, str, tuple]]:
-        log, schedule, classes = self.memory.log, self.memory.schedule, self.memory.layout.classes
+        log, schedule, classes = self.log, self.memory.schedule, self.memory.layout.classes
         out = [(t * (1 - 1e-9), 0, "sample", (i,)) for i, t in enumerate(schedule.sample_times_s)]
         kind = (2, "correct") if schedule.ecc_aware_refresh else (1, "refresh")
         for g, times in enumerate(log.refresh_s):
-            out += [(t, *kind, (g // classes, g % classes)) for t in times.tolist()]
+            ticks = log.refresh_tick[g].tolist()
+            out += [(t, *kind, (g // classes, g % classes, n)) for t, n in zip(times.tolist(), ticks, strict=True)]
         if self.memory.geometry.destructive_read:
             reads = zip(log.read_s.tolist(), log.read_tensor.tolist(), log.read_bank.tolist(), strict=True)
             out += [(s, 1, "read", (t, b)) for s, t, b in reads]
@@ -302,10 +388,13 @@ class BruteForce:
                     if word.home[1] == where[0] and not self.streamed[word.home[0]]:
                         self._correct(word, "scrub", time_s)
             elif kind == "load":
+                self._load(self._image(time_s), lambda place, t=where[0]: place[0] == t)
                 for bit in self._all():
                     if bit.place[0] == where[0]:
                         self._write(bit, time_s, where[1])
             else:
+                image = self._image(self.rewrites[where[1] - 1])
+                self._load(image, lambda p, b=where[0]: p[1] == b and not self.streamed[p[0]])
                 for bit in self._all():
                     if bit.place[1] == where[0] and not self.streamed[bit.place[0]]:
                         self._write(bit, time_s, where[1])
@@ -313,7 +402,9 @@ class BruteForce:
 
     def _refresh(self, kind: str, where: tuple, time_s: float) -> None:
         def here(place):
-            return place[1:] == where if kind != "read" else place[:2] == where and not self.streamed[place[0]]
+            if kind == "read":
+                return place[:2] == where and not self.streamed[place[0]]
+            return place[1:3] == where[:2] and where[2] % self.bins.get(place[1:], 1) == 0
 
         for bit in self._all():
             if here(bit.place):
@@ -324,7 +415,7 @@ class BruteForce:
                     self._correct(word, "refresh", time_s)
 
     def _sample(self) -> dict:
-        codes = [c.copy() for c in self.memory.codes]
+        codes = [c.copy() for c in self.stored]
         bits = dict(self.loose.items())
         values = {k: b.value for k, b in bits.items()}
         data = sum(b.value != b.written for b in bits.values())
@@ -353,5 +444,6 @@ class BruteForce:
             codes[t][w] = codes[t][w] | mask if value else codes[t][w] & ~mask
         for t, w in zeroed:
             codes[t][w] = self.memory.zero_code
-        return {"codes": codes, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable,
+        wrong = sum(int(np.unpackbits(c ^ s).sum()) for c, s in zip(codes, self.stored, strict=True))
+        return {"codes": codes, "read": wrong, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable,
                 "so_far": list(self.counts.values())}  # fmt: skip

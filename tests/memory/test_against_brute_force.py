@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, Schedule
+from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, RetentionAware, Schedule
 from tests.memory.brute_force import BruteForce, UniformLife
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
@@ -65,7 +65,19 @@ def random_schedule(rng: np.random.Generator, classes: int, cell) -> Schedule:
         on_uncorrectable=(None, "raw", "zero", "reload")[rng.integers(4)],
         inferences_per_s=float(rng.choice([0.0, 2e5])),
         reload_times_s=tuple(sorted(rng.uniform(0, horizon, rng.integers(0, 3)).tolist())) if rng.integers(2) else (),
+        retention_aware=random_bins(rng) if isinstance(cell, UniformLife) and refresh is not None else None,
     )  # fmt: skip
+
+
+def random_bins(rng: np.random.Generator) -> RetentionAware | None:
+    multiples = ((2,), (2, 4), (3, 5), (2, 3, 6))[rng.integers(4)]
+    return RetentionAware(multiples, float(rng.choice([1.0, 1.3]))) if rng.integers(2) else None
+
+
+def random_updates(rng: np.random.Generator, schedule: Schedule, codes, planes: int):
+    """New weights at some of the rewrites."""
+    times = [t for t in schedule.reload_times_s if rng.random() < 0.7]
+    return tuple((t, tuple(rng.integers(0, 2**planes, c.size).astype(c.dtype) for c in codes)) for t in times)
 
 
 def random_cell(rng: np.random.Generator, planes: int):
@@ -89,17 +101,21 @@ def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
     cell = random_cell(rng, planes)
     schedule = random_schedule(rng, int(geometry.classes_of(planes).max()) + 1, cell)
     bits = planes * sum(sizes) + plan.parity_bits
-    if rng.random() < 0.3 and bits > geometry.banks * geometry.row_bits:
+    if schedule.retention_aware is None and rng.random() < 0.3 and bits > geometry.banks * geometry.row_bits:
         capacity = int(rng.integers(geometry.banks * geometry.row_bits, bits))
-        geometry = replace(geometry, capacity_bits=capacity, backing_bits_per_s=float(10 ** rng.uniform(8.3, 9.5)))
-    memory = Memory(codes, planes, plan, geometry, schedule, zero_code=int(rng.choice([0, 2 ** (planes - 1)])))
+        geometry = replace(geometry, capacity_bits=capacity, backing_bits_per_s=float(10 ** rng.uniform(8.3, 9.5)),
+                           backing_latency_s=float(rng.choice([0.0, 20e-9])))  # fmt: skip
+    zero, updates = int(rng.choice([0, 2 ** (planes - 1)])), random_updates(rng, schedule, codes, planes)
+    memory = Memory(codes, planes, plan, geometry, schedule, zero_code=zero, updates=updates)
     map_index = int(rng.integers(4))
     timeline = memory.run(cell, seed=seed, map_index=map_index)
-    brute = BruteForce(memory, cell, seed, map_index)
+    brute = BruteForce(memory, cell, seed, map_index, timeline.log)
+    brute.check_passes()
     for s, expected in enumerate(brute.run()):
         for got, want in zip(timeline.read_out[s], expected["codes"], strict=True):
             np.testing.assert_array_equal(got, want)
         found = {
+            "read": timeline.flips_read[s],
             "data": timeline.flips_data[s],
             "parity": timeline.flips_parity[s],
             "corrected": timeline.words_corrected[s],
