@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qtaml_hw.config.yaml_strict import Path
+from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
 """The field that is wrong, where that is shown, and what is wrong."""
@@ -42,6 +43,62 @@ def _array_holds_no_row(sections: Mapping[str, Any]) -> Finding | None:
     return path, path, f"capacity is less than one row in each bank ({smallest} bit = banks x row_bits)"
 
 
+def _classes_of_refresh(sections: Mapping[str, Any]) -> Finding | None:
+    interval_s, classes = sections["refresh"].interval_s, sections["array"].classes
+    if not isinstance(interval_s, tuple) or classes is None or len(interval_s) == classes:
+        return None
+    given = len(interval_s)
+    path = ("refresh", "interval")
+    message = f"{given} intervals are given, one per row class; array has {classes}: "
+    if classes == 1:
+        return path, path, f"{message}write 'placement: plane_separated' and plane_class, or one interval"
+    return path, path, f"{message}plane_class names classes 0 to {classes - 1}"
+
+
+def _binned_without_weak_cells(sections: Mapping[str, Any]) -> Finding | None:
+    law = sections["flips"].law
+    if sections["refresh"].retention_aware is None or law == "retention":
+        return None
+    path = ("refresh", "retention_aware")
+    return path, path, f"rows are binned by their weakest cell, and under the law {law} no cell is weaker than another"
+
+
+def _phases_after_the_last_reading(sections: Mapping[str, Any]) -> Finding | None:
+    last_s, timeline = sections["evaluate"].at_s[-1], sections["timeline"]
+    for index, phase in enumerate(timeline.phases):
+        if phase.end_s > last_s:
+            message = (
+                f"the phase {phase.name} ends at {show(phase.end_s, 'time', 6)}, after the last read-out of "
+                f"evaluate.at at {show(last_s, 'time', 6)}, where the simulated time ends"
+            )
+            return ("timeline", "phases", index, "to"), ("timeline", "phases", index, "to"), message
+    late = next((t for t in timeline.updates_s if t > last_s), None)
+    if late is None:
+        return None
+    path = ("timeline", "updates")
+    message = f"{show(late, 'time', 6)} is after the last read-out of evaluate.at at {show(last_s, 'time', 6)}"
+    return path, path, message
+
+
+def _read_without_power(sections: Mapping[str, Any]) -> Finding | None:
+    for phase in sections["timeline"].phases:
+        dark = [t for t in sections["evaluate"].at_s if phase.start_s <= t < phase.end_s and not phase.powered]
+        if dark:
+            path = ("evaluate", "at")
+            return path, path, f"at {show(dark[0], 'time', 6)} the memory has no power (phase {phase.name})"
+    return None
+
+
+def _conditions_of_timeless_cells(sections: Mapping[str, Any]) -> Finding | None:
+    cell, flips = sections["cell"], sections["flips"]
+    changed = [i for i, phase in enumerate(sections["timeline"].phases) if phase.changes_cell]
+    if not changed or (cell.kind not in STATIC_KINDS and flips.law != "fixed"):
+        return None
+    path = ("timeline", "phases", changed[0])
+    what = "flips.law is fixed" if flips.law == "fixed" else f"a {cell.kind} cell is weak from the start, or never"
+    return path, path, f"temperature and v_dd of a phase change retention times, and there are none: {what}"
+
+
 def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
     network, data = sections["network"], sections["data"]
     if data.texts is not None and network.encoder is None:
@@ -58,6 +115,11 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
     (("array",), _array_holds_no_row),
+    (("array", "refresh"), _classes_of_refresh),
+    (("refresh", "flips"), _binned_without_weak_cells),
+    (("timeline", "evaluate"), _phases_after_the_last_reading),
+    (("timeline", "evaluate"), _read_without_power),
+    (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
 )
 """(sections that must be valid, check)."""
