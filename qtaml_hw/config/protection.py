@@ -108,7 +108,7 @@ class ProtectionSection(Section):
     def _one_limit(self) -> Self:
         if self.planes is not None and self.budget is not None:
             raise ValueError("planes and budget are two ways to say the same; keep one")
-        if self.planes is not None and self.policy not in ("none", "uniform"):
+        if self.planes is not None and self.policy not in ("none", "uniform", "plan"):
             raise ValueError(f"planes is for the policy uniform; {self.policy} needs a budget such as 'bits: 5 %'")
         return self
 
