@@ -109,7 +109,7 @@ _USUAL_ARRAY: Final = {"placement": "row_major", "interleave": "block", "rows_re
 
 
 class RetentionAwareSection(Section):
-    """Rows binned by their weakest cell, as RAIDR does (Liu et al., ISCA 2012): strong rows are refreshed less often."""
+    """Rows binned by their weakest cell, strong ones refreshed less often (RAIDR: Liu et al., ISCA 2012)."""
 
     multiples: Annotated[tuple[Annotated[Whole, Field(ge=2, le=65536)], ...], Field(min_length=1, max_length=16)] = (
         Field((2, 4), description="a row of bin k is refreshed at every k-th refresh; ascending")

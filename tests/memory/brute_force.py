@@ -445,5 +445,12 @@ class BruteForce:
         for t, w in zeroed:
             codes[t][w] = self.memory.zero_code
         wrong = sum(int(np.unpackbits(c ^ s).sum()) for c, s in zip(codes, self.stored, strict=True))
-        return {"codes": codes, "read": wrong, "data": data, "parity": parity, "corrected": corrected, "uncorrectable": uncorrectable,
-                "so_far": list(self.counts.values())}  # fmt: skip
+        return {
+            "codes": codes,
+            "read": wrong,
+            "data": data,
+            "parity": parity,
+            "corrected": corrected,
+            "uncorrectable": uncorrectable,
+            "so_far": list(self.counts.values()),
+        }
