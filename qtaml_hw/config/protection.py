@@ -80,7 +80,7 @@ class ProtectionSection(Section):
         "layer", description="smallest unit that is decided alone; a row is one of the memory's"
     )
     budget: BudgetSection | None = Field(None, description="what protection may cost; the default is bits: 5 %")
-    planes: Annotated[Whole, Field(ge=0, le=8)] | None = Field(
+    planes: Annotated[Whole, Field(ge=0, le=16)] | None = Field(
         None, description="uniform: this many top planes everywhere, in place of a budget"
     )
     menu: Annotated[tuple[MenuEntry, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
