@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from qtaml_hw.study.questions import allocate, ecc_table, gate_current, retention
     from qtaml_hw.study.results import Result, SweepResult, WhatIf
     from qtaml_hw.study.run import run, sweep, what_if
+    from qtaml_hw.study.streamed import stream
+    from qtaml_hw.study.tensors import tensors
     from qtaml_hw.study.tornado import tornado
 
     __version__: str
@@ -56,6 +58,8 @@ _HOMES = {
     "WhatIf": "study.results.WhatIf",
     "run": "study.run.run",
     "sweep": "study.run.sweep",
+    "stream": "study.streamed.stream",
+    "tensors": "study.tensors.tensors",
     "what_if": "study.run.what_if",
     "write_report": "report.write_report",
     "ReproductionResult": "reproduce.ReproductionResult",
@@ -88,8 +92,10 @@ __all__ = [
     "reproduce",
     "retention",
     "run",
+    "stream",
     "sweep",
     "tac",
+    "tensors",
     "tornado",
     "units",
     "weights",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from qtaml_hw.cli_models import add_model_commands
 from qtaml_hw.cli_options import (
     FileArgument,
     JsonOption,
@@ -319,6 +320,7 @@ def main() -> None:
 
 
 add_plan_commands(app)
+add_model_commands(app)
 add_commands(app)
 
 if __name__ == "__main__":

@@ -114,6 +114,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **plan_facts(study, subject, protection),
         **costs,
         "images": subject.images,
+        "exact_parameters": exact_parameters(subject),
         "clean_accuracy": subject.clean_score,
         "quantised_accuracy": subject.quantised_score,
         "warnings": [
@@ -212,6 +213,12 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
         "lower_bound": protection.lower_bound,
         "rho_star": protection.rho_star,
     }
+
+
+def exact_parameters(subject: Subject) -> dict[str, int]:
+    """Parameters beside the memory, which no flip reaches, counted by kind."""
+    kinds = sorted({e.kind for e in subject.inventory if not e.stored})
+    return {kind: sum(e.values for e in subject.inventory if e.kind == kind and not e.stored) for kind in kinds}
 
 
 def measured_facts(subject: Subject, score: float) -> Record:

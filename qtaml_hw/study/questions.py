@@ -21,6 +21,7 @@ from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.store import write_atomically
 from qtaml_hw.study.subject import Subject, Workshop
+from qtaml_hw.study.tensors import tensor_rows
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
 
@@ -165,6 +166,7 @@ class AllocationResult:
         return {
             "policy": plan.policy,
             "menu": list(plan.menu),
+            "tensors": tensor_rows(self.subject),
             "groups": [
                 {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
                 for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)

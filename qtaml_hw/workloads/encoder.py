@@ -1,4 +1,4 @@
-"""Text encoders from a local Hugging Face folder, in plain PyTorch: no network access, nothing executed from the folder.
+"""Text encoders from a local Hugging Face folder in plain PyTorch: no network access, nothing executed from it.
 
 BERT (Devlin et al. 2018, arXiv:1810.04805), post-norm, learned absolute positions; pooled to one embedding per text and
 normalised, as sentence-transformers does (Reimers and Gurevych 2019, arXiv:1908.10084).  Parameters have the names of

@@ -1,7 +1,7 @@
 """Weights on disk read piece by piece: safetensors files and folders of shards, never more in memory than asked for.
 
 Format: 8 bytes of header length (little endian), a JSON header with type, shape and offsets of every tensor, then the
-bytes (huggingface/safetensors, README).  Headers are data of strangers: every number in them is checked against the file.
+bytes (huggingface/safetensors, README).  Every number of a header is checked against the file.
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ def _shard(file: Path) -> Shard:
         told = json.loads(text)
         if not isinstance(told, dict):
             raise ValueError("its header is no mapping")
-        slots = [
-            _slot(file, name, entry, 8 + length, size) for name, entry in told.items() if name != "__metadata__"
-        ]
+        slots = [_slot(file, name, entry, 8 + length, size) for name, entry in told.items() if name != "__metadata__"]
     except (OSError, ValueError, RecursionError, struct.error) as error:
         raise ValueError(f"{file}: not a readable safetensors file ({error})") from error
     slots.sort(key=lambda slot: slot.start)

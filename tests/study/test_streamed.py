@@ -1,0 +1,148 @@
+"""A model streamed through the memory: the same codes, flips and weights as the whole image, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from qtaml_hw import tac
+from qtaml_hw.config import Study, parse_study
+from qtaml_hw.faults import flip_bits
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.streamed import stream
+from qtaml_hw.weights import quantise
+from qtaml_hw.workloads.shards import open_shards
+
+
+def study(**changes: object) -> Study:
+    base = parse_study("study: s\ncell: {preset: gain-cell-65nm}\nflips: {law: fixed, p: 0.02}\nrefresh: off\n")
+    return base.with_({key.replace("__", "."): value for key, value in changes.items()}) if changes else base
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(3)
+    place = tmp_path / "model"
+    place.mkdir()
+    first = {"embed.weight": torch.randn(50, 16), "a.weight": 3.0 * torch.randn(40, 16), "a.bias": torch.randn(40)}
+    second = {"b.weight": torch.randn(8, 40).to(torch.bfloat16), "c.weight": torch.randn(24, 8, 3, 3).half()}
+    save_file(first, place / "model-1.safetensors")
+    save_file({**second, "steps": torch.arange(5)}, place / "model-2.safetensors")
+    return place
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The stored tensors in file order, float32."""
+    found = {n: t for f in sorted(folder.glob("*.safetensors")) for n, t in load_file(f).items()}
+    order = [slot.name for shard in open_shards(folder) for slot in shard.slots]
+    return {n: found[n].float().numpy() for n in order if found[n].ndim > 1 and n != "embed.weight"}
+
+
+@pytest.mark.parametrize("scale", ["per_tensor", "per_channel"])
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_stream_is_the_whole_image_bit_for_bit(folder: Path, scale: str, device: str | None) -> None:
+    seen: dict[str, np.ndarray] = {}
+    given = study(weights__scale=scale)
+    found = stream(given, folder, each=lambda name, w: seen.update({name: w}), map_index=2, device=device)
+    image = quantise(arrays(folder), None, scale)  # type: ignore[arg-type]
+    assert list(seen) == [t.name for t in image.tensors]
+    flips = 0
+    for i, t in enumerate(image.tensors):
+        codes = flip_bits(t.codes, [0.02] * 8, [0.02] * 8, seed=given.evaluate.seed, map_index=2, tensor=i)
+        flips += int(np.unpackbits(codes ^ t.codes).sum())
+        np.testing.assert_array_equal(seen[t.name], t.decode(codes, image.format.decode_table))
+    assert found.flips == flips
+    assert abs(flips - 0.02 * image.stored_bits) < 5.0 * np.sqrt(0.02 * 0.98 * image.stored_bits)
+
+
+@pytest.mark.parametrize("policy", ["uniform", "magnitude"])
+def test_a_streamed_plan_is_the_plan_of_the_whole_image(folder: Path, policy: str) -> None:
+    given = study(
+        weights__scale="per_channel",
+        protection={"policy": policy, "budget": {"bits": "12 %"}, "menu": ["ideal"]},
+    )
+    found = stream(given, folder)
+    image = quantise(arrays(folder), None, "per_channel")
+    menu = tac.Menu.of(["ideal"])
+    prices = tac.bit_prices(menu, image, 0.12)
+    from qtaml_hw.channel import FlipChannel
+
+    channel = FlipChannel.uniform(0.02, 8)
+    damage = tac.damage_model(image, tac.magnitude_importance(image), image.tensor_starts)
+    np.testing.assert_allclose(found.image.damage().ones, damage.ones, rtol=1e-5)
+    if policy == "uniform":
+        expected = tac.plan_uniform(image, channel, menu, prices)
+    else:
+        expected = tac.plan_by_damage(damage, channel, menu, prices, image=image, kind="layer", policy="magnitude").plan
+    np.testing.assert_array_equal(found.plan.choice, expected.choice)
+    assert 0.0 < found.plan.protected_bits_fraction <= 0.12
+
+
+def test_written_shards_keep_types_names_and_what_is_not_stored(folder: Path, tmp_path: Path) -> None:
+    found = stream(study(), folder, out=tmp_path / "out")
+    assert [f.name for f in found.files] == ["model-1.safetensors", "model-2.safetensors"]
+    for file in found.files:
+        before, after = load_file(folder / file.name), load_file(file)
+        assert {n: (t.dtype, t.shape) for n, t in before.items()} == {n: (t.dtype, t.shape) for n, t in after.items()}
+        for name in ("embed.weight", "a.bias", "steps"):
+            if name in before:
+                assert torch.equal(before[name], after[name])
+    assert set(found.passed_through) == {"embed.weight", "a.bias", "steps"}
+    assert not torch.equal(load_file(found.files[1])["b.weight"], load_file(folder / "model-2.safetensors")["b.weight"])
+    seen: dict[str, np.ndarray] = {}
+    stream(study(), folder, each=lambda name, w: seen.update({name: w}))
+    written = load_file(found.files[1])["b.weight"]
+    assert torch.equal(written, torch.from_numpy(seen["b.weight"]).to(torch.bfloat16))
+
+
+def test_store_rule_and_refusals(folder: Path, tmp_path: Path) -> None:
+    only = stream(
+        study(network={"name": "digits-lenet", "store": {"include": ["a.*", "embed*"], "embeddings": True}}), folder
+    )
+    assert [t.slot.name for t in only.image.tensors] == ["a.weight", "embed.weight"]
+    for text, change in {
+        "needs the network": {"protection": {"policy": "tac", "budget": {"bits": "5 %"}}},
+        "no tensor matches 'z\\*'": {"network": {"name": "digits-lenet", "store": {"exclude": ["z*"]}}},
+    }.items():
+        with pytest.raises(InputError, match=text):
+            stream(study(**change), folder)
+    with pytest.raises(InputError, match="write to another folder"):
+        stream(study(), folder, out=folder)
+    with pytest.raises(InputError, match=r"no .safetensors file"):
+        stream(study(), tmp_path)
+
+
+def header(folder: Path, entry: dict[str, object], data: bytes = bytes(16)) -> Path:
+    text = json.dumps({"w": entry}).encode()
+    path = folder / "bad.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"dtype": "F32", "shape": [4], "data_offsets": [0, 64]}, "outside the file"),
+        ({"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}, "16 bytes, not those of"),
+        ({"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}, "needs a dtype"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "leave gaps"),
+        ({"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}, "needs a dtype"),
+    ],
+)
+def test_damaged_headers_are_refused(tmp_path: Path, entry: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_shards(header(tmp_path, entry))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 7, struct.pack("<Q", 1 << 60), struct.pack("<Q", 2) + b"[]"])
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "no.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
+        open_shards(path)
