@@ -91,7 +91,7 @@ def run_points(
 
     ``workshop`` : networks that are loaded already.
 
-    Raises StoreError when the folder cannot be used, InputError when a worker process dies or a cluster cannot be used.
+    Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
     finished = finished_maps(read_records(folder)) if folder is not None and folder.exists() else {}
     book, results = DigestBook(folder), Results()

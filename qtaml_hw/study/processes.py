@@ -1,7 +1,9 @@
 """Points on several processes of this machine, each with a shard of its own.
 
 While the workers start, this process takes the first map of one point of every kind itself: that compiles every numba
-kernel of the sweep once, into the cache on disk, where the workers find it.
+kernel of the sweep once, into the cache on disk, where the workers find it.  Every worker has a pipe of its own, so
+that one that dies, whatever it was at, costs nobody else anything: its point is given to another, and a point under
+which two workers die is recorded as failed.
 """
 
 from __future__ import annotations
@@ -9,23 +11,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import replace
-from multiprocessing.queues import Queue
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from queue import Empty
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Study
+from qtaml_hw.study.engine import finished_maps
 from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.evaluation import Task, evaluate
+from qtaml_hw.study.evaluation import Task, evaluate, failure
 from qtaml_hw.study.point import prepare
 from qtaml_hw.study.progress import Progress
-from qtaml_hw.study.store import Record, ShardWriter, StoreError
+from qtaml_hw.study.store import Record, ShardWriter, StoreError, read_records
 from qtaml_hw.study.subject import Workshop
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
-Answer = tuple[int, list[Record]] | str
+MOST_DEATHS = 2  # workers that a point may cost before it is given up
+STARTING = -1
+Answer = list[Record] | str | None
+"""The records of a task; why the store cannot be written; None from a worker that is ready."""
 
 
 def in_processes(
@@ -33,48 +41,120 @@ def in_processes(
 ) -> dict[int, list[Record]]:
     """Records of every task by its number.
 
-    Raises StoreError when a worker cannot write, InputError when one dies.
+    Raises StoreError when a worker cannot write, InputError when workers cannot even start.
     """
-    context = multiprocessing.get_context("spawn")
-    queue: Queue[Task | None] = context.Queue()
-    answers: Queue[Answer] = context.Queue()
-    jobs = min(jobs, len(tasks))
-    workers = [context.Process(target=_worker, args=(sink.folder, queue, answers), daemon=True) for _ in range(jobs)]
-    results: dict[int, list[Record]] = {}
+    crew = _Crew(jobs, len(tasks), sink, progress)
     try:
-        for worker in workers:
-            worker.start()
+        crew.serve(0.0)
         with single_thread():
-            for task in [*_begun(tasks, sink, workshop), *[None] * jobs]:
-                queue.put(task)
-        labels = {task.number: task.point.label for task in tasks}
-        for number, records in _collect(answers, workers, len(tasks)):
-            results[number] = records
-            progress(len(results), len(tasks), labels[number])
-        for worker in workers:
-            worker.join()
+            for task in _begun(tasks, sink, workshop):
+                crew.pending.append(task)
+                crew.serve(0.0)
+        while len(crew.results) < len(tasks):
+            crew.serve(None)
     finally:
-        for worker in workers:
-            worker.terminate()
-    return results
+        crew.dismiss()
+    return crew.results
 
 
-def _collect(
-    answers: Queue[Answer], workers: list[multiprocessing.context.SpawnProcess], count: int
-) -> Iterator[tuple[int, list[Record]]]:
-    while count:
-        try:
-            answer = answers.get(timeout=1.0)
-        except Empty:
-            if any(w.exitcode not in (None, 0) for w in workers):
-                raise InputError(
-                    "a worker process died; finished maps are kept, run the same command again to continue"
-                ) from None
-            continue
+@dataclass(eq=False)
+class _Worker:
+    """A process, the pipe to it, what it is at, and whether it has ever answered."""
+
+    process: SpawnProcess
+    pipe: Connection[Task, Answer]
+    task: Task | None = None
+    ready: bool = False
+
+
+@dataclass(eq=False)
+class _Crew:
+    """The workers of one sweep, the tasks that wait for them, and what they have brought."""
+
+    jobs: int
+    total: int
+    sink: ShardWriter
+    progress: Progress
+    pending: deque[Task] = field(default_factory=deque)
+    results: dict[int, list[Record]] = field(default_factory=dict)
+    workers: list[_Worker] = field(default_factory=list)
+    deaths: Counter[int] = field(default_factory=Counter)
+    context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
+
+    def serve(self, patience_s: float | None) -> None:
+        """Hear the workers who have something to say (None: wait for one), and hand out what is pending."""
+        for _ in range(min(self.jobs, self.total - len(self.results)) - len(self.workers)):
+            self._hire()
+        heard = wait([worker.pipe for worker in self.workers], patience_s)
+        for worker in [worker for worker in self.workers if worker.pipe in heard]:
+            try:
+                self._take(worker, worker.pipe.recv())
+            except (EOFError, OSError):  # the pipe ends with the process
+                self._bury(worker)
+        for worker in self.workers:
+            if worker.ready and worker.task is None and self.pending:
+                worker.task = self.pending.popleft()
+                with suppress(BrokenPipeError):  # it has died just now, which the next round hears
+                    worker.pipe.send(worker.task)
+
+    def _hire(self) -> None:
+        mine, its = self.context.Pipe()
+        process = self.context.Process(target=_worker, args=(self.sink.folder, its), daemon=True)
+        process.start()
+        its.close()  # so that the worker alone keeps its end open
+        self.workers.append(_Worker(process, mine))
+
+    def _take(self, worker: _Worker, answer: Answer) -> None:
         if isinstance(answer, str):
             raise StoreError(answer)
-        count -= 1
-        yield answer
+        if answer is not None and worker.task is not None:
+            self._finish(worker.task, answer)
+        worker.ready, worker.task = True, None
+
+    def _finish(self, task: Task, records: list[Record]) -> None:
+        self.results[task.number] = records
+        self.progress(len(self.results), self.total, task.point.label)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Forget a worker that is gone; its task waits again, from where the worker was, or is given up.
+
+        Raises InputError when workers cannot even start.
+        """
+        worker.process.join()
+        worker.pipe.close()
+        self.workers.remove(worker)
+        code, task = worker.process.exitcode or 0, worker.task
+        number = STARTING if task is None else task.number
+        self.deaths[number] += 1
+        if task is not None and self.deaths[number] < MOST_DEATHS:
+            kept = finished_maps(read_records(self.sink.folder)).get(task.identity, {})
+            self.pending.appendleft(replace(task, done=kept))
+        elif task is not None:
+            record = failure(task, InputError(f"{MOST_DEATHS} worker processes died at this point; one {_end(code)}"))
+            self.sink.append(record)
+            self._finish(task, [record])
+        elif code > 0 or self.deaths[number] > MOST_DEATHS * self.jobs:
+            raise InputError(
+                f"a worker process {_end(code)} before it had begun; finished maps are kept. A script that sweeps with "
+                "several jobs keeps what it runs under: if __name__ == '__main__'"
+            )
+
+    def dismiss(self) -> None:
+        """Let idle workers close their shards, end the others; finished maps are on disk already."""
+        for worker in self.workers:
+            worker.pipe.close()
+            if worker.task is not None or not worker.ready:
+                worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join()
+
+
+def _end(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    memory = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{memory}"
 
 
 def _begun(tasks: list[Task], sink: ShardWriter, workshop: Workshop) -> Iterator[Task]:
@@ -103,19 +183,21 @@ def kernel_kind(study: Study) -> str:
     return repr((*parts, study.refresh.on, study.weights.encoding, study.weights.scale))
 
 
-def _worker(folder: Path, queue: Queue[Task | None], answers: Queue[Answer]) -> None:
-    """Take tasks until there are none; stop when the parent is gone, so that nothing runs on unseen."""
+def _worker(folder: Path, pipe: Connection[Answer, Task]) -> None:
+    """Take tasks until the pipe ends; stop when the parent is gone, so that nothing runs on unseen."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it ends its workers
     parent, workshop = os.getppid(), Workshop()
-    try:
-        with single_thread(), ShardWriter(folder) as sink:
-            while os.getppid() == parent:
-                try:
-                    task = queue.get(timeout=1.0)
-                except Empty:
-                    continue
-                if task is None:
-                    return
-                answers.put((task.number, evaluate(task, workshop, sink.append)))
-    except StoreError as error:
-        answers.put(str(error))
+
+    def emit(record: Record) -> None:
+        sink.append(record)
+        if os.getppid() != parent:
+            raise SystemExit
+
+    with suppress(EOFError, BrokenPipeError):  # the parent has nothing more to give, or is gone
+        pipe.send(None)
+        try:
+            with single_thread(), ShardWriter(folder) as sink:
+                while True:
+                    pipe.send(evaluate(pipe.recv(), workshop, emit))
+        except StoreError as error:
+            pipe.send(str(error))

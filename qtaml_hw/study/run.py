@@ -48,7 +48,7 @@ def sweep(
     ``lsf``, ``sge``, ``pbs``; or a running Dask scheduler's address (``tcp://host:8786``) with the workers it has.
     The records are the same, bit for bit.
 
-    Raises StoreError when the folder cannot be used, InputError when workers die or a cluster cannot be used.
+    Raises StoreError when the folder cannot be used, InputError when workers or a cluster cannot be started.
     """
     folder = None if store is None else Path(store)
     points = list(study.points())
