@@ -45,7 +45,8 @@ class Aging:
         self.counts = WordCounts()
         self.corrections = np.zeros((self.samples, 4), dtype=np.int64)  # as WordCounts, up to each sample
         self.sampled: dict[tuple[int, int, int], int] = {}  # samples seen so far by (region, tensor key, group)
-        self.reloaded_bits = 0
+        self.reloaded_bits, self.reload_s = 0, 0.0
+        self.reload_wait_s = np.zeros(self.samples)
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
         self.word_unit = {r.index: unit_of_words(r, memory.layout, book.bins) for r in memory.regions}
 
@@ -257,6 +258,7 @@ class Aging:
             self.counts.add(outcome.counts.values())
             self.corrections[later:] += outcome.counts.values()
             self.reloaded_bits += outcome.counts.reloaded * region.code.k
+            self.reload_s += outcome.counts.reloaded * self.memory.reload_word_s(region)
             for sample in outcome.samples:
                 self._apply(region, sample)
 
@@ -296,5 +298,7 @@ class Aging:
             np.bitwise_xor.at(
                 self.reads[t][s], weight, np.left_shift(np.ones(len(plane), dtype=dtype), plane.astype(dtype))
             )
+        if region.code.policy == "reload":
+            self.reload_wait_s[s] += len(sample.flagged) * self.memory.reload_word_s(region)
         if region.code.policy == "zero" and len(sample.flagged):
             self.zeroed.append((s, region, sample.flagged))

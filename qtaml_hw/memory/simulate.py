@@ -135,6 +135,16 @@ class Memory:
         words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
         return EnergyMeter(self.layout, self.schedule, words, self.costs)
 
+    def reload_word_s(self, region: CodeRegion) -> float:
+        """Time to fetch one flagged word from the backing store and write it, check bits included, into its bank.
+
+        Latency, data bits over the bandwidth (none where no backing store is described) and the accesses of the write;
+        the bank and the store are taken meanwhile.
+        """
+        geometry, rate = self.geometry, self.geometry.backing_bits_per_s
+        transfer_s = 0.0 if rate is None else geometry.backing_latency_s + region.code.k / rate
+        return transfer_s + -(-region.code.n // geometry.word_bits) * self.layout.cycle_s
+
     @property
     def ecc_words(self) -> int:
         """ECC words of all entries."""
@@ -173,14 +183,27 @@ class Memory:
             refresh_corrected=draft.counts.refresh_corrected,
             corrections_uncorrectable=draft.counts.uncorrectable,
             words_reloaded=draft.counts.reloaded,
+            reload_s=draft.reload_s,
+            reload_wait_s=draft.reload_wait_s,
             log=book.log,
             horizon_s=self.schedule.horizon_s,
             reloaded_bits=draft.reloaded_bits,
             meter=meter,
             law=draft.law,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *self._swamped(draft.reload_s, book.log)),
             source=meter.costs.source,
         )
+
+    def _swamped(self, reload_s: float, log: CommandLog) -> list[str]:
+        """What to say when words are lost faster than they can be fetched."""
+        idle_s = float(self.schedule.horizon_s * self.geometry.banks - log.bank_busy_s.sum())
+        store_s = self.schedule.horizon_s
+        if reload_s <= min(idle_s, store_s):
+            return []
+        return [
+            f"reloads of uncorrectable words take {reload_s:.3g} s of the one backing store and of banks that are idle "
+            f"for {max(idle_s, 0.0):.3g} s within {store_s:.3g} s: words are lost faster than they can be fetched"
+        ]
 
     @cached_property
     def _last_book(self) -> list[HistoryBook]:

@@ -29,7 +29,9 @@ class Timeline:
     was reloaded, from the first write up to each sample.
 
     Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable
-    (each time it was found), words reloaded from the backing store and their data bits.
+    (each time it was found), words reloaded from the backing store, their data bits, and ``reload_s``, the time that
+    fetching and writing them took, one after another.  ``reload_wait_s`` float64 [samples]: what an inference at each
+    sample waits for the words that it finds uncorrectable and fetches (a read stores nothing, so each one does).
     """
 
     sample_times_s: tuple[float, ...]
@@ -44,6 +46,8 @@ class Timeline:
     refresh_corrected: int
     corrections_uncorrectable: int
     words_reloaded: int
+    reload_s: float
+    reload_wait_s: Float64 = field(repr=False)
     log: CommandLog = field(repr=False)
     horizon_s: float
     reloaded_bits: int
@@ -84,8 +88,9 @@ class Timeline:
 
     @property
     def bank_busy_fraction(self) -> Float64:
-        """Share of the horizon in which each bank was occupied: float64 [banks]."""
-        return self.log.bank_busy_s / self.horizon_s
+        """Share of the horizon in which each bank was occupied: float64 [banks]; reloads are spread evenly."""
+        banks = len(self.log.bank_busy_s)
+        return (self.log.bank_busy_s + self.reload_s / banks) / self.horizon_s
 
     @property
     def events(self) -> list[tuple[float, str, int, int]]:
