@@ -6,6 +6,7 @@ import difflib
 import gzip
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ Raw = npt.NDArray[Any]
 
 _IDX_TYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _LAYOUTS: Final = ("nchw", "nhwc")
+_DAMAGED: Final = (
+    *(OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError, TypeError),  # numpy parses the header of an array as a Python literal
+    *(MemoryError, OverflowError, RuntimeError),  # sizes nobody has; nesting; encrypted or unknown compression
+)
+"""What zipfile and numpy raise for archives that are none, as found by damaging them."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ def _npz_arrays(path: Path, wanted: list[str]) -> dict[str, Raw]:
                 if missing:
                     raise ValueError(_no_such_array(missing[0], archive.files))
                 return {key: np.asarray(archive[key]) for key in wanted}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: cannot be read ({error})") from error
 
 
