@@ -37,7 +37,7 @@ def reproduce(
         return reproduce_theorems(quick, progress)
     with single_thread(), open_ledger(store) as ledger:
         if name == "t0-qat":
-            return t0_qat_result(quick, progress)
+            return t0_qat_result(quick, ledger, progress)
         if name == "compact":
             return compact_result(quick, data, ledger, progress)
         return paper_result(quick, ledger, progress)

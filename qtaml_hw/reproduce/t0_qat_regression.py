@@ -52,7 +52,8 @@ class Regressions:
     def loss(self, weights: torch.Tensor) -> torch.Tensor:
         """Mean squared error [S] of weights [S, F + 1]; the bias comes last."""
         square = torch.einsum("sf,sfg,sg->s", weights, self.hessian, weights)
-        return square - 2.0 * (weights * self.linear).sum(1) + self.constant
+        error: torch.Tensor = square - 2.0 * (weights * self.linear).sum(1) + self.constant
+        return error
 
     def expected_drop(self, deviation: float) -> torch.Tensor:
         """Expected rise of the loss [S] under weight noise: deviation^2 tr H, whatever the weights are."""
