@@ -67,6 +67,34 @@ COLUMNS: Final = (
     ),
     Column("read_latency_s", "Read latency", "s", "modelled", "array access and decode of one word"),
     Column(
+        "availability",
+        "Availability",
+        "%",
+        "modelled",
+        "share of simulated time that refresh, scrub, rewriting and power-down leave to reads, mean over the banks",
+    ),
+    Column(
+        "refresh_bandwidth_share", "Refresh bandwidth", "%", "modelled", "share of the banks' time in refresh passes"
+    ),
+    Column("scrub_bandwidth_share", "Scrub bandwidth", "%", "modelled", "share of the banks' time in scrubs"),
+    Column("stalls", "Stalled reads", "", "modelled", "read bursts of a bank that a refresh pass held up"),
+    Column("stall_s", "Stall time", "s", "modelled", "time by which refresh passes moved read bursts, over all banks"),
+    Column("throughput_per_s", "Throughput", "per s", "modelled", "inferences back to back, stalls included"),
+    Column(
+        "clock_slack_s",
+        "Clock slack",
+        "s",
+        "modelled",
+        "clock period less read latency; below zero a read takes several cycles",
+    ),
+    Column(
+        "layer_slack_s",
+        "Layer slack",
+        "s",
+        "modelled",
+        "least compute time less reading time of a layer; below zero the array waits for weights",
+    ),
+    Column(
         "predicted_distortion",
         "Predicted distortion",
         "",
@@ -109,7 +137,7 @@ def show(summaries: Sequence[PointSummary], key: str) -> Shown:
     values = [value(s, key) for s in summaries]
     if column.unit == "%":
         return Shown(column, "%", tuple(percent(v) for v in values))
-    if column.unit in ("", "per map"):
+    if column.unit in ("", "per map", "per s"):
         return Shown(column, column.unit, tuple(number(v) for v in values))
     chosen = scale(values, column.unit)
     return Shown(column, chosen.unit, tuple(chosen.show(v) for v in values))

@@ -75,7 +75,7 @@ def _accuracy_cells(s: PointSummary) -> tuple[str, str, str]:
 
 
 def results_grids(found: Material) -> list[tuple[str, Grid]]:
-    """All points, in two tables that fit a page: what was measured, and what it costs."""
+    """All points, in tables that fit a page: what was measured, what it costs, how the banks keep up."""
     points = found.points[:MOST_POINT_ROWS]
     if not points:
         return []
@@ -88,8 +88,10 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
         places = [(plain(s.facts.get("label") or found.study, 80),) for s in points]
     more = len(found.points) - len(points)
     grids = []
-    for name, keys, accuracy in (("Accuracy and errors", _ERRORS, True), ("Protection and cost", _COSTS, False)):
+    for name, keys, accuracy in _GRIDS:
         shown = [s for key in keys if tells(s := show(points, key)) and not (key in _WORDS and set(s.cells) == {"0"})]
+        if not shown:
+            continue
         columns = (*(_ACCURACY if accuracy else ()), *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
         rows = tuple(
             (*place, *(_accuracy_cells(p) if accuracy else ()), *(s.cells[i] for s in shown))
@@ -109,7 +111,24 @@ _COSTS: Final = (
     "predicted_distortion",
     "rho_star",
 )
-_ERRORS: Final = tuple(c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in _COSTS)
+_BANKS: Final = (
+    "clock_slack_s",
+    "layer_slack_s",
+    "throughput_per_s",
+    "stalls",
+    "stall_s",
+    "availability",
+    "refresh_bandwidth_share",
+    "scrub_bandwidth_share",
+)
+_ERRORS: Final = tuple(
+    c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in (*_COSTS, *_BANKS)
+)
+_GRIDS: Final = (
+    ("Accuracy and errors", _ERRORS, True),
+    ("Protection and cost", _COSTS, False),
+    ("Banks and time", _BANKS, False),
+)
 
 _CODE: Final = (
     ("n", "n", "", "", 1.0),

@@ -11,16 +11,13 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw.accelerator.energy import EnergySplit, WeightMemory, energy_per_inference
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayCost, Memory
-from qtaml_hw.study.timeline import array_facts, slack_facts
-
-Float64 = NDArray[np.float64]
+from qtaml_hw.study.timeline import array_facts, phase_facts, slack_facts
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ def codecs(study: Study, chip: Memory) -> Codecs:
     """Hardware of the plan's codes; the decode energy is per weight read, averaged over the image."""
     area = latency = decode = correct = refresh_w = 0.0
     total = 0
-    rates = _refresh_rates(chip)
+    rates = chip.row_refresh_hz
     geometry, rows = chip.geometry, int(chip.layout.rows_per_group.sum())
     rowwise = study.refresh.on and study.refresh.ecc_aware
     for region in chip.regions:
@@ -58,12 +55,6 @@ def codecs(study: Study, chip: Memory) -> Codecs:
         latency = max(latency, hardware.decode_latency_s)
         total += region.words
     return Codecs(area, decode / chip.plan.weights, latency, correct, refresh_w, total)
-
-
-def _refresh_rates(chip: Memory) -> Float64:
-    """Refresh passes per second of every row class: float64 [classes]."""
-    intervals = chip.schedule.refresh_intervals(chip.layout.classes)
-    return np.array([0.0 if s is None else 1.0 / s for s in intervals])
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
     data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(chip.layout.stored_bits)
     codec, extra = codecs(study, chip), cell_extras(plan)
     scrub_rate = 0.0 if study.scrub.interval_s is None else 1.0 / study.scrub.interval_s
-    rows_per_s = geometry.banks * float(chip.layout.rows_per_group @ _refresh_rates(chip))
+    rows_per_s = geometry.banks * float(chip.layout.rows_per_group @ chip.row_refresh_hz)
     refresh_w = rows_per_s * chip.costs.refresh_row_j * (1.0 + extra.refresh)
     memory = WeightMemory(
         word_bits=geometry.word_bits,
@@ -131,6 +122,7 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         "clock_hz": accelerator.clock_hz,
         "bank_busy_fraction": _busy(study, chip, extra),
         **array_facts(chip, extra.refresh),
+        **phase_facts(study),
         **slack_facts(study, chip, compute_s, read_latency_s),
     }
 

@@ -30,7 +30,7 @@ def array_facts(chip: Memory, extra_refresh: float) -> dict[str, Any]:
     """
     edges = _edges(chip)
     spent = chip.meter.between(chip.log, edges)
-    energy = {part: sum(spent[action] for action in actions) for part, actions in ENERGY_PARTS.items()}
+    energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
     energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
     whole = bank_use(chip.layout, chip.schedule, chip.log, chip.ecc_words, (0.0, chip.schedule.horizon_s))
     refresh = float(whole.refresh[0]) * (1.0 + extra_refresh)
@@ -43,6 +43,12 @@ def array_facts(chip: Memory, extra_refresh: float) -> dict[str, Any]:
         "stalls": int(chip.log.stalls),
         "stall_s": float(chip.log.stall_s),
     }
+
+
+def phase_facts(study: Study) -> dict[str, Any]:
+    """The phases of the study's timeline, for plots; nothing without one."""
+    phases = study.timeline.phases
+    return {"phases": [{"label": p.label, "start_s": p.start_s, "end_s": p.end_s} for p in phases]} if phases else {}
 
 
 def _edges(chip: Memory) -> tuple[float, ...]:

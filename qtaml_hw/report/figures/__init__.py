@@ -14,6 +14,7 @@ from qtaml_hw.report.figures.cost import area, energy
 from qtaml_hw.report.figures.ecc import ecc_residual
 from qtaml_hw.report.figures.protection import distortion, overhead, protected_planes
 from qtaml_hw.report.figures.retention import flip_probability, retention
+from qtaml_hw.report.figures.timeline import timeline
 from qtaml_hw.report.material import Material
 
 FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
@@ -21,6 +22,7 @@ FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
     "accuracy_by_point": accuracy_by_point,
     "accuracy_map": accuracy_map,
     "accuracy_time": accuracy_time,
+    "timeline": timeline,
     "chip_yield": chip_yield,
     "retention": retention,
     "flip_probability": flip_probability,

@@ -246,6 +246,8 @@ def accuracy_time(material: Material) -> Drawing | None:
     layout = lay_out(points)
     where, pairs = focus(layout, layout.panels[0])
     pairs = pairs[:MOST_LINES]
+    if len(pairs) == 1 and pairs[0][1].counts:  # the timeline shows it, and more
+        return None
     unit = scale([t for _, s in pairs for t, _ in s.series], "s")
     figure, (ax,) = style.canvas(3.4)
     looks = style.looks([name for name, _ in pairs])
