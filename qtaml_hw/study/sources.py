@@ -13,6 +13,7 @@ from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.factory import load_data_factory, load_factory
 from qtaml_hw.workloads.files import Preprocessing, load_idx, load_npz
 from qtaml_hw.workloads.load import LoadedNetwork
+from qtaml_hw.workloads.model_files import load_model_file
 from qtaml_hw.workloads.texts import BUILT_IN, load_texts
 
 
@@ -51,6 +52,8 @@ def _users_network(study: Study, data: DataSet) -> LoadedNetwork:
     if network.encoder is not None:
         how = network.encoder
         return load_encoder(study.folder / how.folder, tokens=how.tokens, pooling=how.pooling)
+    if network.file is not None:
+        return load_model_file(study.folder / network.file)
     return load_factory(
         str(network.factory),
         None if network.weights is None else study.folder / network.weights,

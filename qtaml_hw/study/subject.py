@@ -18,6 +18,7 @@ from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.config.accelerator import AcceleratorSection
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.file_codes import as_in_file
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
 from qtaml_hw.weights import Clip, GroupKind, ScaleLayout, StoredImage, number_format, quantise
@@ -182,6 +183,7 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
     try:
         module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
         weights, image = image_of(module, study, torch.from_numpy(data.calibration_x))
+        image = as_in_file(image, weights, loaded.codes, study)
         measured, entries = measure(study), inventory(module, store_rule(study))
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error

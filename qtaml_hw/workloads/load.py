@@ -6,8 +6,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -21,12 +23,30 @@ _LOG = logging.getLogger(__name__)
 DEFAULT_SEED = 2026
 
 
+@dataclass(frozen=True, eq=False)
+class FileCodes:
+    """A weight as its file stores it.
+
+    levels: int8, flat in the order of the parameter; scale: float32, one, or one per index of the parameter's ``axis``
+    (0 or 1). Weight = scale x level.
+    """
+
+    levels: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+    axis: int
+
+    def tensor(self) -> torch.Tensor:
+        """The levels, for a digest."""
+        return torch.from_numpy(self.levels.copy())
+
+
 @dataclass(frozen=True)
 class LoadedNetwork:
     """A network ready to be evaluated.
 
     module: in eval mode, a new one at each load; digest: sha256 (hex) of its state; input_shape: of one sample,
-    without batch; classes: number of logits; record: how the weights came to be (None for a user's own network).
+    without batch; classes: number of logits; record: how the weights came to be (None for a user's own network);
+    codes: by parameter, int8 codes and scales that the network's file brings.
     """
 
     name: str
@@ -35,6 +55,7 @@ class LoadedNetwork:
     input_shape: tuple[int, ...]
     classes: int
     record: TrainingRecord | None
+    codes: Mapping[str, FileCodes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""TensorFlow Lite files read as data: shapes, codes, scales and options of a graph of one input (extra ``tflite``).
+
+Format: tensorflow/lite/schema/schema.fbs; quantisation: ai.google.dev/edge/litert (int8 weights are symmetric, a scale
+per tensor or per output channel).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TYPES: Final = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1"}
+"""TensorType of the schema -> NumPy type."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileTensor:
+    """A tensor: its name, shape, stored values (None: computed by an operator), scales, zero points and their axis."""
+
+    name: str
+    shape: tuple[int, ...]
+    values: NDArray[Any] | None
+    scale: NDArray[np.float32]
+    zero: NDArray[np.int64]
+    axis: int
+
+    def real(self) -> NDArray[np.float32]:
+        """Stored values as real numbers: scale x (code - zero point), or the floats themselves.
+
+        Raises ValueError when there are none.
+        """
+        if self.values is None:
+            raise ValueError(f"tensor {self.name!r} must be a constant of the file")
+        if self.values.dtype.kind == "f" or not self.scale.size:
+            return self.values.astype(np.float32)
+        ones = [1] * len(self.shape)
+        if self.scale.size > 1:
+            ones[self.axis] = self.scale.size
+        levels = self.values.astype(np.float64) - self.zero.reshape(ones if self.zero.size > 1 else -1)
+        return (levels * self.scale.reshape(ones).astype(np.float64)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FileOp:
+    """An operator by its name in the schema, its tensors by number (-1: absent), and the schema's table of options."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+
+
+@dataclass(frozen=True, eq=False)
+class FileGraph:
+    """The main subgraph of a file."""
+
+    tensors: tuple[FileTensor, ...]
+    ops: tuple[FileOp, ...]
+    input: int
+    output: int
+
+
+def read_tflite(path: Path) -> FileGraph:
+    """The graph of a .tflite file.
+
+    Raises ValueError for a file that cannot be read or is damaged, more than one input or output, or without the
+    package ``tflite``.
+    """
+    try:
+        import tflite
+    except ImportError as error:
+        raise ValueError("a .tflite file needs the package tflite: pip install 'qtaml-hw[tflite]'") from error
+    try:
+        content = path.read_bytes()
+        if content[4:8] != b"TFL3":
+            raise ValueError("it does not begin as one")
+        return _graph(tflite, tflite.Model.GetRootAsModel(content, 0))
+    except (OSError, ValueError, IndexError, TypeError, AttributeError, struct.error, OverflowError) as error:
+        raise ValueError(f"{path}: not a readable .tflite file ({error})") from error  # offsets of a damaged buffer
+
+
+def _graph(tflite: ModuleType, model: Any) -> FileGraph:
+    graph = model.Subgraphs(0)
+    if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
+        raise ValueError(f"it has {graph.InputsLength()} inputs and {graph.OutputsLength()} outputs, one each is read")
+    names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
+    tensors = tuple(_tensor(model, graph.Tensors(i)) for i in range(graph.TensorsLength()))
+    ops = tuple(_op(tflite, model, graph.Operators(i), names) for i in range(graph.OperatorsLength()))
+    found = FileGraph(tensors, ops, int(graph.Inputs(0)), int(graph.Outputs(0)))
+    used = {i for op in ops for i in (*op.inputs, *op.outputs)} | {found.input, found.output}
+    if used - set(range(-1, len(tensors))):
+        raise ValueError("an operator names a tensor that is not there")
+    return found
+
+
+def _tensor(model: Any, tensor: Any) -> FileTensor:
+    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+    name = (tensor.Name() or b"").decode("utf-8", "replace")
+    raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
+    values = None
+    if isinstance(raw, np.ndarray) and raw.size:
+        if tensor.Type() not in TYPES:
+            raise ValueError(f"tensor {name!r} is of type number {tensor.Type()}, which is not read")
+        values = raw.view(TYPES[tensor.Type()]).reshape(shape)
+    told = tensor.Quantization()
+    scale, zero, axis = np.empty(0, np.float32), np.zeros(1, np.int64), 0
+    if told is not None and told.ScaleLength():
+        scale = np.array([told.Scale(i) for i in range(told.ScaleLength())], dtype=np.float32)
+        zero = np.array([told.ZeroPoint(i) for i in range(told.ZeroPointLength())] or [0], dtype=np.int64)
+        axis = int(told.QuantizedDimension())
+        if scale.size > 1 and (axis >= len(shape) or shape[axis] != scale.size):
+            raise ValueError(f"tensor {name!r} of shape {shape} has {scale.size} scales along axis {axis}")
+    return FileTensor(name, shape, values, scale, zero, axis)
+
+
+def _op(tflite: ModuleType, model: Any, op: Any, names: dict[int, str]) -> FileOp:
+    code = model.OperatorCodes(op.OpcodeIndex())
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # files before schema 3a have only the latter
+    kind = next(
+        (n for n, value in vars(tflite.BuiltinOptions).items() if value == op.BuiltinOptionsType() and value), None
+    )
+    options = None
+    if kind is not None and op.BuiltinOptions() is not None:
+        options = getattr(tflite, kind)()
+        options.Init(op.BuiltinOptions().Bytes, op.BuiltinOptions().Pos)
+    inputs = tuple(int(op.Inputs(i)) for i in range(op.InputsLength()))
+    outputs = tuple(int(op.Outputs(i)) for i in range(op.OutputsLength()))
+    return FileOp(names.get(number, f"operator {number}"), inputs, outputs, options)

@@ -1,0 +1,262 @@
+"""TensorFlow Lite networks as the memory holds them: the file's own int8 codes and scales, run in float.
+
+Weights of convolutions, depthwise convolutions and fully connected layers keep the file's codes in the file's order;
+they are dequantised to run; activations and biases stay in float (their quantisation is not modelled).  Inputs are NCHW
+and real numbers, not codes, whatever the file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from qtaml_hw.workloads.cache import state_digest
+from qtaml_hw.workloads.factory import output_width
+from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError
+from qtaml_hw.workloads.load import FileCodes, LoadedNetwork
+from qtaml_hw.workloads.tflite_file import FileGraph, FileOp, FileTensor, read_tflite
+
+NHWC_AXIS: Final = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of a stored image -> axis of ours
+FUSED: Final = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH")  # ActivationFunctionType of the schema
+SAME: Final = 0  # Padding of the schema; 1 is VALID
+
+
+def load_tflite(path: str | Path) -> LoadedNetwork:
+    """The network of a .tflite file, with its codes.
+
+    Raises ValueError for a file that cannot be read, all operators that are not read at once, and weights that are
+    neither float nor symmetric int8.
+    """
+    place = Path(path)
+    graph = read_tflite(place)
+    missing = [op.name for op in graph.ops if op.name not in OPS]
+    if missing:
+        raise UnknownOpsError(missing, OPS)
+    importer = _Importer(graph)
+    try:
+        module = importer.network()
+    except (ValueError, KeyError, IndexError, TypeError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"{place}: the graph does not fit together ({error})") from error
+    shape = _ours(graph.tensors[graph.input].shape)[1:]
+    width = output_width(place.name, module, shape)
+    digest = state_digest({**module.state_dict(), **{f"{n} codes": c.tensor() for n, c in importer.codes.items()}})
+    return LoadedNetwork(place.name, module, digest, shape, width, None, importer.codes)
+
+
+def _ours(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+
+
+class _Importer:
+    """Walks the operators in file order; one method of each kind of operator."""
+
+    def __init__(self, graph: FileGraph) -> None:
+        self.file, self.builder = graph, Builder()
+        self.codes: dict[str, FileCodes] = {}
+
+    def network(self) -> nn.Module:
+        values = self.builder.values
+        self.builder.input(self.file.input)
+        for op in self.file.ops:
+            values[op.outputs[0]] = OPS[op.name](self, op)
+        return self.builder.finish(values[self.file.output])
+
+    def tensor(self, op: FileOp, number: int) -> FileTensor | None:
+        """An input's entry in the file; None where it is left out."""
+        there = number < len(op.inputs) and op.inputs[number] >= 0
+        return self.file.tensors[op.inputs[number]] if there else None
+
+    def constant(self, op: FileOp, number: int) -> FileTensor:
+        found = self.tensor(op, number)
+        if found is None or found.values is None:
+            raise ValueError(f"{op.name} needs input {number} as a constant of the file")
+        return found
+
+    def node(self, op: FileOp, number: int) -> fx.Node:
+        """An input as a node: computed before, or a constant put in our order of axes."""
+        index = op.inputs[number]
+        if index not in self.builder.values:
+            value = torch.from_numpy(self.file.tensors[index].real().copy())
+            value = value.permute(0, 3, 1, 2).contiguous() if value.ndim == 4 else value
+            self.builder.values[index] = self.builder.constant(self.file.tensors[index].name, value)
+        return self.builder.values[index]
+
+    def rank(self, op: FileOp) -> int:
+        return len(self.file.tensors[op.inputs[0]].shape)
+
+    def activated(self, node: fx.Node, number: int) -> fx.Node:
+        if not 0 <= number < len(FUSED):
+            raise ValueError(f"fused activation number {number} is not read")
+        return node if number == 0 else self.builder.call(ACTIVATIONS[FUSED[number]], node)
+
+    def store(self, path: str, tensor: FileTensor, axis: int) -> None:
+        """Remember the codes of a weight that is now the parameter ``path.weight``."""
+        values = tensor.values
+        assert values is not None  # weights are constants: checked before
+        if values.dtype.kind == "f":
+            return
+        if values.dtype != np.int8 or not tensor.scale.size or np.any(tensor.zero):
+            raise ValueError(
+                f"the weight {tensor.name!r} is {values.dtype} with zero point {int(tensor.zero.max())}; "
+                "read are float weights and symmetric int8"
+            )
+        self.codes[f"{path}.weight"] = FileCodes(np.ascontiguousarray(values).reshape(-1), tensor.scale, axis)
+
+    def bias(self, op: FileOp) -> torch.Tensor | None:
+        found = self.tensor(op, 2)
+        return None if found is None else torch.from_numpy(found.real().copy())
+
+    def same(self, op: FileOp, kernel: tuple[int, int], stride: tuple[int, int], how: int) -> tuple[int, int, int, int]:
+        """Rows above and below, columns left and right; TensorFlow puts the odd one below and right."""
+        if how != SAME:
+            return (0, 0, 0, 0)
+        sides = self.file.tensors[op.inputs[0]].shape[1:3]
+        padding = []
+        for side, reach, step in zip(sides, kernel, stride, strict=True):
+            total = max((-(-side // step) - 1) * step + reach - side, 0)
+            padding += [total // 2, total - total // 2]
+        return (padding[0], padding[1], padding[2], padding[3])
+
+
+def _conv(at: _Importer, op: FileOp) -> fx.Node:
+    weight, o = at.constant(op, 1), op.options
+    real = torch.from_numpy(weight.real().copy())
+    stride, dilation = (o.StrideH(), o.StrideW()), (o.DilationHFactor(), o.DilationWFactor())
+    height, width = ((side - 1) * step + 1 for side, step in zip(weight.shape[1:3], dilation, strict=True))
+    how = {"stride": stride, "dilation": dilation, "padding": at.same(op, (height, width), stride, o.Padding())}
+    channels = at.file.tensors[op.inputs[0]].shape[3]
+    module: StoredConv
+    if op.name == "CONV_2D":
+        module, axis = StoredConv(real, at.bias(op), groups=channels // weight.shape[3], **how), 0
+    else:
+        flat = real.reshape(-1, weight.shape[3])
+        module, axis = StoredDepthwise(flat, at.bias(op), weight.shape[1:3], groups=channels, **how), 1
+    if weight.scale.size > 1 and weight.axis != (0 if axis == 0 else 3):
+        raise ValueError(f"the weight {weight.name!r} has its scales along axis {weight.axis}")
+    node, path = at.builder.layer(weight.name, module, at.node(op, 0))
+    at.store(path, weight, axis)
+    return at.activated(node, o.FusedActivationFunction())
+
+
+def _fully_connected(at: _Importer, op: FileOp) -> fx.Node:
+    weight, bias = at.constant(op, 1), at.bias(op)
+    if op.options.WeightsFormat() != 0 or len(weight.shape) != 2:
+        raise ValueError(f"the weight {weight.name!r} is not stored as [out, in]")
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight = nn.Parameter(torch.from_numpy(weight.real().copy()), requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+    x = at.node(op, 0)
+    if not op.options.KeepNumDims():
+        x = _as_stored(at, x, at.rank(op))
+        x = at.builder.call(torch.reshape, x, (-1, weight.shape[1]))
+    node, path = at.builder.layer(weight.name, layer, x)
+    at.store(path, weight, 0)
+    return at.activated(node, op.options.FusedActivationFunction())
+
+
+def _as_stored(at: _Importer, x: fx.Node, rank: int) -> fx.Node:
+    """Images in the order of axes that the file counts in."""
+    return at.builder.call(torch.permute, x, (0, 2, 3, 1)) if rank == 4 else x
+
+
+def _pool(at: _Importer, op: FileOp) -> fx.Node:
+    o = op.options
+    kernel, stride = (o.FilterHeight(), o.FilterWidth()), (o.StrideH(), o.StrideW())
+    top, bottom, left, right = at.same(op, kernel, stride, o.Padding())
+    maximum = op.name == "MAX_POOL_2D"
+    pooled = at.builder.call(_pooled, at.node(op, 0), kernel, stride, (left, right, top, bottom), maximum)
+    return at.activated(pooled, o.FusedActivationFunction())
+
+
+def _pooled(
+    x: torch.Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...], maximum: bool
+) -> torch.Tensor:
+    """Pooling as TensorFlow pads: what is outside never counts."""
+    if maximum:
+        return functional.max_pool2d(functional.pad(x, padding, value=float("-inf")), kernel, stride)
+    inside = functional.pad(torch.ones_like(x[:1, :1]), padding)
+    share = functional.avg_pool2d(inside, kernel, stride)
+    return functional.avg_pool2d(functional.pad(x, padding), kernel, stride) / share
+
+
+def _mean(at: _Importer, op: FileOp) -> fx.Node:
+    rank = at.rank(op)
+    axes = [int(a) % rank for a in np.atleast_1d(np.asarray(at.constant(op, 1).values)).reshape(-1)]
+    keep = bool(op.options.KeepDims())
+    if rank == 4 and not keep and sorted(axes) != [1, 2]:
+        raise ValueError(f"MEAN over axes {axes} of images is not read; over height and width it is")
+    ours = [NHWC_AXIS[a] if rank == 4 else a for a in axes]
+    return at.builder.call(torch.mean, at.node(op, 0), dim=ours, keepdim=keep)
+
+
+def _two(function: Callable[..., torch.Tensor]) -> Callable[[_Importer, FileOp], fx.Node]:
+    def build(at: _Importer, op: FileOp) -> fx.Node:
+        found = at.builder.call(function, at.node(op, 0), at.node(op, 1))
+        return at.activated(found, op.options.FusedActivationFunction() if op.options is not None else 0)
+
+    return build
+
+
+def _one(function: Callable[..., torch.Tensor], **named: Any) -> Callable[[_Importer, FileOp], fx.Node]:
+    return lambda at, op: at.builder.call(function, at.node(op, 0), **named)
+
+
+def _same(at: _Importer, op: FileOp) -> fx.Node:
+    return at.node(op, 0)
+
+
+def _reshape(at: _Importer, op: FileOp) -> fx.Node:
+    """The batch stays first; what images become is counted in the file's order of axes."""
+    shape = at.file.tensors[op.outputs[0]].shape
+    x = at.builder.call(torch.reshape, _as_stored(at, at.node(op, 0), at.rank(op)), (-1, *shape[1:]))
+    return at.builder.call(torch.permute, x, (0, 3, 1, 2)) if len(shape) == 4 else x
+
+
+def _softmax(at: _Importer, op: FileOp) -> fx.Node:
+    scaled = at.builder.call(torch.mul, at.node(op, 0), float(op.options.Beta()))
+    return at.builder.call(torch.softmax, scaled, dim=1 if at.rank(op) == 4 else -1)
+
+
+def _pad(at: _Importer, op: FileOp) -> fx.Node:
+    rows = np.asarray(at.constant(op, 1).values).reshape(-1, 2).tolist()
+    rows = [rows[0], rows[3], rows[1], rows[2]] if len(rows) == 4 else rows
+    return at.builder.call(functional.pad, at.node(op, 0), [int(n) for row in reversed(rows) for n in row])
+
+
+def _concatenation(at: _Importer, op: FileOp) -> fx.Node:
+    rank = at.rank(op)
+    axis = op.options.Axis() % rank
+    nodes = [at.node(op, i) for i in range(len(op.inputs))]
+    joined = at.builder.call(torch.cat, nodes, dim=NHWC_AXIS[axis] if rank == 4 else axis)
+    return at.activated(joined, op.options.FusedActivationFunction())
+
+
+OPS: Final[dict[str, Callable[[_Importer, FileOp], fx.Node]]] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _conv,
+    "FULLY_CONNECTED": _fully_connected,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "MEAN": _mean,
+    "ADD": _two(torch.add),
+    "SUB": _two(torch.sub),
+    "MUL": _two(torch.mul),
+    "RESHAPE": _reshape,
+    "SOFTMAX": _softmax,
+    "PAD": _pad,
+    "CONCATENATION": _concatenation,
+    "RELU": _one(torch.relu),
+    "RELU6": _one(functional.relu6),
+    "LOGISTIC": _one(torch.sigmoid),
+    "TANH": _one(torch.tanh),
+    "QUANTIZE": _same,
+    "DEQUANTIZE": _same,
+}
+"""Operators of MLPerf Tiny and their kin, by their names in the schema."""
