@@ -1,0 +1,191 @@
+"""What a study file says of the array, refresh, phases and updates, seen in the numbers of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qtaml_hw as q
+from qtaml_hw.config import Point, Study
+from qtaml_hw.memory import layer_reads
+from qtaml_hw.study.point import DesignPoint, prepare
+from qtaml_hw.study.subject import Workshop
+
+THICK = {"cell.t_ox": "2.2 nm"}  # p10 = 7e-4 after 10 us
+WIDE = {"array.placement": "plane_separated", "array.plane_class": [0, 0, 0, 0, 0, 0, 1, 1]}
+SECDED = {"protection.policy": "uniform", "protection.planes": 2, "protection.menu": ["secded-72-64"]}
+
+
+def point(study: Study, workshop: Workshop, *changes: dict[str, Any]) -> DesignPoint:
+    merged = {path: value for change in (THICK, *changes) for path, value in change.items()}
+    return prepare(Point("point", {}, study.with_(merged)), 0, workshop)
+
+
+def plane_errors(design: DesignPoint, planes: slice) -> tuple[int, int]:
+    """(ones lost, ones) of some planes in fault map 0."""
+    timeline = design.cell.live(design.chip, 7, 0)
+    lost = ones = 0
+    for read, codes in zip(timeline.read_out[-1], design.subject.image.codes(), strict=True):
+        for plane in range(8)[planes]:
+            ones += int(np.count_nonzero(codes >> plane & 1))
+            lost += int(np.count_nonzero((read ^ codes) >> plane & 1))
+    return lost, ones
+
+
+def close(found: tuple[int, int], p: float) -> bool:
+    lost, ones = found
+    return abs(lost - ones * p) < 4 * np.sqrt(ones * p * (1 - p)) + 1
+
+
+def test_top_planes_in_rows_of_their_own_are_refreshed_more_often(small: Study, workshop: Workshop) -> None:
+    plain = point(small, workshop)
+    classes = point(small, workshop, WIDE, {"refresh.interval": ["40 us", "10 us"]})
+    p = classes.protection.channel.p10
+    assert p[7] == p[6] == plain.protection.channel.p10[0]
+    assert p[0] > 50 * p[7]
+    assert close(plane_errors(classes, slice(0, 6)), p[0])
+    assert close(plane_errors(classes, slice(6, 8)), p[7])
+    saved = classes.facts["refresh_energy_j"] / plain.facts["refresh_energy_j"]
+    assert saved == pytest.approx(6 / 8 / 4 + 2 / 8, rel=0.03)  # whole rows of each class
+    never = point(small, workshop, WIDE, {"refresh.interval": ["off", "10 us"]})
+    assert close(plane_errors(never, slice(0, 6)), never.protection.channel.p10[0])
+    assert never.protection.channel.p10[0] > 0.99
+
+
+def test_words_in_neighbouring_banks_are_read_in_parallel(small: Study, workshop: Workshop) -> None:
+    chips = [point(small, workshop, {"array.interleave": i}).chip for i in ("block", "word")]
+    block, word = (layer_reads(chip.layout, chip.log).read_s for chip in chips)
+    assert block.sum() > 2 * word.sum()
+    largest, cycle_s = int(np.argmax(chips[1].layout.bank_words.sum(axis=1))), chips[1].layout.cycle_s
+    accesses = -(-chips[1].codes[largest].size // 8)  # eight weights of a word
+    assert word[largest] == pytest.approx(-(-accesses // 8) * cycle_s, rel=0.02)  # over eight banks
+
+
+def test_rows_refreshed_together_shorten_the_pass(small: Study, workshop: Workshop) -> None:
+    one, four = (point(small, workshop, {"array.rows_refreshed_together": n}).chip for n in (1, 4))
+    share = [float(c.log.bank_busy_s.sum()) for c in (one, four)]
+    rows = int(one.layout.rows_per_group[0])
+    passes = one.log.refreshes
+    assert share[0] - share[1] == pytest.approx(passes * (rows - -(-rows // 4)) * one.layout.cycle_s)
+
+
+def test_staggered_banks_are_refreshed_one_after_another(small: Study, workshop: Workshop) -> None:
+    log = point(small, workshop, {"refresh.mode": "staggered"}).chip.log
+    firsts = [float(times[0]) for times in log.refresh_s]
+    np.testing.assert_allclose(firsts, 10e-6 * np.arange(1, 9) / 8, rtol=1e-9)
+
+
+def test_a_network_larger_than_the_array_is_streamed(small: Study, workshop: Workshop) -> None:
+    store = {"bandwidth": "8 Gbit/s", "latency": "1 us"}
+    whole, tiled = point(small, workshop), point(small, workshop, {"array.capacity": "16 KB", "array.backing": store})
+    streamed = tiled.chip.layout.residency.streamed
+    bits = 8 * np.array([codes.size for codes in tiled.subject.image.codes()])[streamed]
+    assert streamed.any()
+    load_s = len(bits) * 1e-6 + bits.sum() / 8e9
+    longer = tiled.chip.log.inference_s[0] - whole.chip.log.inference_s[0]
+    assert longer == pytest.approx(load_s, rel=0.05)
+    assert tiled.record(0)["accuracy"] > 0.9
+
+
+def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, workshop: Workshop) -> None:
+    store = {"array.backing": {"bandwidth": "10 GB/s", "latency": "100 ns"}}
+    heavy = {"cell.t_ox": "1.85 nm", "refresh.ecc_aware": False}
+    left, runs = {}, {}
+    for policy in ("raw", "zero", "reload"):
+        design = point(small, workshop, SECDED, store, heavy, {"array.on_uncorrectable": policy})
+        runs[policy] = design.cell.live(design.chip, 7, 0)
+        left[policy] = int(runs[policy].flips_read[-1])
+    assert int(runs["raw"].words_uncorrectable[-1]) > 20
+    assert left["reload"] < left["raw"] < left["zero"]
+    flagged, cycle_s = int(runs["reload"].words_uncorrectable[-1]), design.chip.layout.cycle_s
+    assert runs["reload"].reload_wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
+
+
+def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: Study, workshop: Workshop) -> None:
+    fast = {"refresh.interval": "4 us"}
+    plain = point(small, workshop, fast)
+    aware = point(small, workshop, fast, {"refresh.retention_aware": {"multiples": [2]}})
+    records = [d.record(0) for d in (plain, aware)]
+    assert records[0]["flips_raw"] == records[1]["flips_raw"]
+    p = float(plain.cell.model.flip_probability(8e-6))
+    bits, rows = aware.facts["stored_bits"], 8 * int(aware.chip.layout.rows_per_group[0])
+    strong = (1 - p) ** (bits / rows)
+    saved = aware.facts["refresh_energy_j"] / plain.facts["refresh_energy_j"]
+    assert 0.5 < saved < 0.95
+    assert saved == pytest.approx(1 - strong / 2, abs=8 / rows)
+    energy = [d.cell.live(d.chip, 7, 0).energy_j["refresh"] for d in (plain, aware)]
+    assert energy[1] / energy[0] == pytest.approx(saved, abs=4 * 0.25 / np.sqrt(rows))
+
+
+def test_phases_change_retention_and_stop_refresh(small: Study, workshop: Workshop) -> None:
+    def flips(*phases: dict[str, str], at: list[str]) -> tuple[list[int], float]:
+        design = point(small, workshop, {"timeline.phases": list(phases), "evaluate.at": at})
+        return design.cell.live(design.chip, 7, 0).flips_data.tolist(), float(design.cell.channel.p10[0])
+
+    hot = {"label": "hot", "from": "200 us", "to": "600 us", "temperature": "105 degC"}
+    cold = {"label": "cold", "from": "200 us", "to": "600 us", "temperature": "25 degC"}
+    low = {"label": "low", "from": "200 us", "to": "600 us", "v_dd": "0.9 V"}
+    idle = {"label": "idle", "from": "200 us", "to": "280 us", "refresh": "off"}
+    at = ["150 us", "500 us", "1 ms"]
+    ones = sum(int(np.unpackbits(c).sum()) for c in point(small, workshop).subject.image.codes())
+    usual, p = flips(at=at)
+    assert usual[0] == usual[1] == usual[2]
+    heated, p_hot = flips(hot, at=at)
+    assert heated[0] == usual[0] < heated[1] == heated[2]  # a refresh keeps what was lost in the heat
+    assert p_hot > 5 * p
+    assert close((heated[2], ones), p_hot)
+    assert flips(cold, at=at)[0] == usual
+    assert flips(low, at=at)[0][2] > usual[2]
+    slept, p_slept = flips(idle, at=at)
+    assert close((slept[1], ones), p_slept)
+    hotter = point(small, workshop, {"cell.temperature": "105 degC"})
+    assert p_hot == pytest.approx(float(hotter.cell.channel.p10[0]), rel=1e-6)
+
+
+def test_an_update_writes_what_was_lost_anew(small: Study, workshop: Workshop) -> None:
+    idle = {"from": "200 us", "to": "300 us", "refresh": "off", "inferences": "off"}
+    study = {"timeline.phases": [idle], "evaluate.at": ["150 us", "400 us", "1 ms"], "timeline.updates": "500 us"}
+    design = point(small, workshop, study)
+    flips = design.cell.live(design.chip, 7, 0).flips_data.tolist()
+    assert flips[0] == flips[2] < flips[1] / 100
+    assert [len(times) for times in design.chip.log.write_s] == [1] * 8
+
+
+def test_lost_power_is_reloaded(small: Study, workshop: Workshop) -> None:
+    dark = {"label": "off", "from": "200 us", "to": "300 us", "powered": "off"}
+    design = point(small, workshop, {"timeline.phases": [dark], "evaluate.at": ["150 us", "1 ms"]})
+    flips = design.cell.live(design.chip, 7, 0).flips_data.tolist()
+    assert flips[0] == flips[1]
+    assert all(times.tolist() == [300e-6] for times in design.chip.log.write_s)
+
+
+def test_every_die_has_its_own_cells_in_every_phase(small: Study, workshop: Workshop) -> None:
+    hot = {"label": "hot", "from": "200 us", "to": "600 us", "temperature": "105 degC"}
+    design = point(small, workshop, {"timeline.phases": [hot], "cell.sigma_v_th_die": "20 mV"})
+    flips = [int(design.cell.live(design.chip, 7, i).flips_data[-1]) for i in range(4)]
+    assert max(flips) > 1.3 * min(flips)
+    usual = point(small, workshop, {"cell.sigma_v_th_die": "20 mV"})
+    assert flips[2] > 1.3 * int(usual.cell.live(usual.chip, 7, 2).flips_data[-1])
+    assert flips[2] == int(design.cell.live(design.chip, 7, 2).flips_data[-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"refresh.interval": "40 ns"}, r"refresh takes \d+% of every bank's time .*at least \d+ banks \(now 8\)"),
+        (
+            {"array.banks": 1, "array.word_bits": 8, "accelerator.inferences_per_second": 50_000},
+            r"would be used 145% of the time \(refresh 2\.2%, inference reads 142\.4%",
+        ),
+        ({"array.capacity": "16 KB"}, r"the image needs 248256 bits.*the array has 131072.*backing"),
+        ({"array.capacity": "16 KB", "array.backing": {"bandwidth": "1 MB/s"}}, r"streaming takes 0\.0\d+ s per inf"),
+        ({"array.placement": "plane_separated", "array.plane_class": [0, 1]}, "plane_class names 2 planes.*have 8"),
+    ],
+)
+def test_what_needs_the_network_is_refused_before_the_first_map(
+    small: Study, workshop: Workshop, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(q.InputError, match=words):
+        point(small, workshop, change)
