@@ -47,6 +47,10 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     try:
         study = config.load_study(file, overrides)
         points = study.points()
+        if any(point.study.array.capacity_bits is not None for point in points):
+            from qtaml_hw.study.early import check_arrays
+
+            check_arrays(points)
     except StudyError as error:
         if not as_json:
             raise
@@ -221,7 +225,7 @@ def what_if(
     from qtaml_hw.study.progress import terminal_progress
 
     if tornado:
-        show_tornado(q.load(file, overrides), uncertainty or [], measure, as_json, quiet)
+        show_tornado(q.load(file, overrides), uncertainty or [], measure, out, as_json, quiet)
         return
     if not overrides:
         raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")

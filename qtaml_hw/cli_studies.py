@@ -13,6 +13,7 @@ from qtaml_hw.cli_options import (
     OutOption,
     QuietOption,
     SetOption,
+    default_folder,
     print_json,
     say,
 )
@@ -25,7 +26,7 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="a store mad
 FoldersArgument = Annotated[list[Path], typer.Argument(metavar="DIR...", help="stores made by run or sweep")]
 UncertaintyOption = Annotated[
     list[str] | None,
-    typer.Option("--uncertainty", metavar="PATH=VALUE", help="tornado: +-VALUE for an input, e.g. cell.t_ox=0.05nm"),
+    typer.Option("--uncertainty", metavar="PATH=VALUE", help="tornado: +-VALUE for an input, e.g. cell.t_ox=3%"),
 ]
 
 
@@ -161,7 +162,6 @@ def search(
 ) -> None:
     """The points of a sweep that nothing beats: screened in closed form, measured near the front."""
     import qtaml_hw as q
-    from qtaml_hw.cli_options import default_folder
     from qtaml_hw.study.progress import terminal_progress
     from qtaml_hw.study.search import search as ask
 
@@ -196,16 +196,22 @@ def _front(found: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
     return heads, rows, caption
 
 
-def show_tornado(study: Study, uncertainties: list[str], measure: bool, as_json: bool, quiet: bool) -> None:
-    """``what-if --tornado``."""
+def show_tornado(
+    study: Study, uncertainties: list[str], measure: bool, out: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """``what-if --tornado``: the table, and its figure in a folder."""
+    from qtaml_hw.report.tornado import write_tornado
     from qtaml_hw.study.progress import terminal_progress
-    from qtaml_hw.study.tornado import stated, tornado
+    from qtaml_hw.study.tornado import tornado
+    from qtaml_hw.study.uncertainty import stated
 
     steps = stated(study, uncertainties)
     with terminal_progress(quiet) as progress:
         found = tornado(study, uncertainties=steps, measure=measure, progress=progress)
+    files = [str(path) for path in write_tornado(out or default_folder(f"{study.label}-what-if"), found)]
+    say(f"written: {', '.join(files)}")
     if as_json:
-        print_json(found)
+        print_json({**found, "files": files})
         return
     from qtaml_hw.report.text import number, percent
 
@@ -215,7 +221,7 @@ def show_tornado(study: Study, uncertainties: list[str], measure: bool, as_json:
             end = row[side]
             figures = [number(end.get(key)) for key in ("p10", "p01", "predicted_distortion")]
             change = f"{percent(end['difference'])}" if "difference" in end else end.get("error", "")[:40]
-            rows.append([row["path"], end["value"], *figures, change])
+            rows.append([row["path"].removeprefix("cell.") if side == "low" else "", end["value"], *figures, change])
     base = found["base"]
     caption = f"base: p10 {number(base['p10'])}, predicted distortion {number(base['predicted_distortion'])}"
     _table(["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", "Accuracy change (%)"], rows, caption)

@@ -1,7 +1,8 @@
 """Cell presets: one YAML file per source under ``presets/cells``, laid under the user's own values.
 
 A file holds ``name``, ``kind``, ``source`` and ``values``; each value with the source that it has:
-``t_ox: {value: 1.8 nm, source: "..."}``.
+``t_ox: {value: 1.8 nm, source: "..."}``; and, where it is known, how far off it may be:
+``uncertainty: {value: 4 %, source: "..."}``, in the field's own unit or as a share of the value.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ class Preset:
     def source(self) -> str:
         """What the values as a whole were taken from."""
         return str(self.tree.data["source"])
+
+    @functools.cached_property
+    def uncertainties(self) -> dict[str, tuple[str, str]]:
+        """Dotted field -> (how far off its value may be, as written; why that far)."""
+        found = {}
+        for name, entry in self.tree.data["values"].items():
+            stated = entry.get("uncertainty")
+            if stated is not None:
+                found[f"cell.{name}"] = (str(stated["value"]), str(stated["source"]))
+        return found
 
     @functools.cached_property
     def layer(self) -> Layer:

@@ -123,3 +123,23 @@ def check_beside(parameters: Any, ecc_rows: Any) -> None:
         raise StoreError("parameters.json should hold its citations as a list")
     if not isinstance(ecc_rows, list | tuple) or not all(isinstance(r, Mapping) and "code" in r for r in ecc_rows):
         raise StoreError("ecc_table.json should hold rows, each with a code")
+
+
+def check_tornado(found: Any) -> None:
+    """Raises StoreError when tornado.json is not of the shape that ``what-if --tornado`` writes."""
+    rows = found.get("rows", []) if isinstance(found, dict) and isinstance(found.get("base", {}), dict) else None
+    if not isinstance(rows, list) or not all(_is_move(row) for row in rows):
+        raise StoreError("tornado.json should hold a base and rows, each an input at both ends; ask what-if again")
+
+
+def _is_move(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("path"), str):
+        return False
+    ends = [row.get(side) for side in ("low", "high")]
+    return (
+        all(is_number(row.get(name)) for name in ("value_si", "uncertainty_si"))
+        and row["value_si"] != 0
+        and "uncertainty_source" in row
+        and all(isinstance(end, dict) and is_number(end.get("value_si")) for end in ends)
+        and all(isinstance(ci := end.get("ci95", [0, 0]), list) and len(ci) == 2 for end in ends)
+    )

@@ -6,22 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from qtaml_hw.accelerator.interval import Interval, t_interval
-from qtaml_hw.report.checks import check_beside, check_records
+from qtaml_hw.report.checks import check_beside, check_records, check_tornado
 from qtaml_hw.report.text import plain
 from qtaml_hw.study.store import Record, StoreError, read_store
 from qtaml_hw.study.summary import PointSummary, summarise
 
 Row = Mapping[str, Any]
+TORNADO: Final = "tornado.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """``points`` finished, ``failed`` not; ``maps`` : identity -> fault map -> accuracy, for comparisons in pairs.
 
-    ``broken`` : what the reader must know of lines that were skipped; None when there were none.
+    ``broken`` : what the reader must know of lines that were skipped; None when there were none.  ``tornado`` : the
+    answer of ``what-if --tornado``, where it was asked for.
     """
 
     points: tuple[PointSummary, ...]
@@ -31,6 +33,7 @@ class Material:
     study_text: str = ""
     ecc_rows: tuple[Row, ...] = ()
     broken: str | None = None
+    tornado: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def study(self) -> str:
@@ -86,8 +89,11 @@ def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Materi
     table = _json(folder / "ecc_table.json", [])
     rows = ecc_rows if ecc_rows is not None else table.get("rows", []) if isinstance(table, dict) else table
     check_beside(parameters, rows)
+    moves = _json(folder / TORNADO, {})
+    check_tornado(moves)
     text = _text(folder / "study.yaml")
-    return material(records, parameters=parameters, study_text=text, ecc_rows=tuple(rows), broken=store.complaint)
+    beside = {"parameters": parameters, "study_text": text, "ecc_rows": tuple(rows), "tornado": moves}
+    return material(records, broken=store.complaint, **beside)
 
 
 def _text(path: Path) -> str:

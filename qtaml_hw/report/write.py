@@ -35,14 +35,15 @@ def write_report(
     try:
         figures = folder / "figures"
         figures.mkdir(exist_ok=True)
-        written = [path for d in drawings for path in _write_figure(figures, d, svgs[d.name])]
+        written = [path for d in drawings for path in write_figure(figures, d, svgs[d.name])]
         _remove_stale(figures, {d.name for d in drawings})
         return _replace(folder / "report.html", page.encode()), *written
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}; the records are untouched") from error
 
 
-def _write_figure(folder: Path, drawing: Drawing, svg: bytes) -> list[Path]:
+def write_figure(folder: Path, drawing: Drawing, svg: bytes) -> list[Path]:
+    """A figure's three files, each replaced whole or not at all."""
     contents = (drawing.png_bytes(), svg, drawing.csv_bytes())
     return [_replace(folder / f"{drawing.name}.{kind}", data) for kind, data in zip(_KINDS, contents, strict=True)]
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qtaml_hw.config import Point, Study, StudyError
-from qtaml_hw.config.fields import catalogue
-from qtaml_hw.study.axes import attribute
 from qtaml_hw.study.engine import run_points
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.outlook import Outlook, in_si, outlook
@@ -18,11 +16,9 @@ from qtaml_hw.study.progress import Progress, silent
 from qtaml_hw.study.results import paired_difference
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Workshop
-from qtaml_hw.units import parse, show, split
+from qtaml_hw.study.uncertainty import Input, inputs
+from qtaml_hw.units import show
 
-SHARE: Final = 0.10
-STEPS: Final = {"temperature": 10.0}  # K: a tenth of an absolute temperature is no tolerance anybody has
-SECTIONS: Final = ("cell.", "refresh.", "scrub.", "flips.")
 FIGURES: Final = ("p01", "p10", "predicted_distortion", "area_m2", "energy_per_inference_j")
 
 
@@ -36,27 +32,6 @@ class Move:
     study: Study
 
 
-def inputs(study: Study, steps: dict[str, float]) -> list[tuple[str, float, float, str]]:
-    """(path, value, step, dimension) of every numeric physical input that is not zero, in SI.
-
-    ``steps`` : stated uncertainties in SI by path, in place of 10 % (temperatures: 10 K).
-    Raises InputError for an uncertainty of something that is no such input.
-    """
-    found = []
-    for path, spec in catalogue(type(study), study.cell.kind).items():
-        if not path.startswith(SECTIONS) or spec.quantity is None:
-            continue
-        value = attribute(study, path)
-        if isinstance(value, int | float) and value != 0.0:
-            dimension = spec.quantity.dimension
-            step = steps.get(path, STEPS.get(dimension, SHARE * abs(value)))
-            found.append((path, float(value), step, dimension))
-    unknown = sorted(set(steps) - {path for path, *_ in found})
-    if unknown:
-        raise InputError(f"{unknown[0]} is no numeric input of this study; there are {', '.join(p for p, *_ in found)}")
-    return found
-
-
 def tornado(
     study: Study,
     *,
@@ -66,8 +41,10 @@ def tornado(
 ) -> dict[str, Any]:
     """Rows by input, the one that moves the prediction most first; JSON-able.
 
-    Every row: path, value, low and high as written, and for both ends the closed-form figures, or ``error`` where the
-    study does not allow the value.  ``measure`` adds accuracies and their differences to the base, paired over maps.
+    Every row: path, value, how far it is moved and who says so, and for both ends (``low``, ``high``) the closed-form
+    figures, or ``error`` where the study does not allow the value.  ``uncertainties`` : moves in SI by path, before
+    those of the preset (see ``study.uncertainty``).  ``measure`` adds accuracies and their differences to the base,
+    paired over maps.
     """
     workshop = Workshop(progress)
     base = outlook(study, study.label, workshop)
@@ -75,18 +52,18 @@ def tornado(
         raise InputError(base.error)
     listed = inputs(study, uncertainties or {})
     rows, moves = list[dict[str, Any]](), list[tuple[dict[str, Any], Move]]()
-    for number, (path, value, step, dimension) in enumerate(listed):
-        progress(number, len(listed), path)
-        row: dict[str, Any] = {"path": path, "value": show(value, dimension, 4), "value_si": value}
+    for number, one in enumerate(listed):
+        progress(number, len(listed), one.path)
+        row = _row(one)
         for side, sign in (("low", -1.0), ("high", 1.0)):
-            moved = value + sign * step
-            row[side] = {"value": show(moved, dimension, 4), "value_si": moved}
+            moved = one.value + sign * one.step
+            row[side] = {"value": show(moved, one.dimension, 4), "value_si": moved}
             try:
-                move = Move(path, side, row[side]["value"], study.with_({path: in_si(moved, dimension)}))
+                move = Move(one.path, side, row[side]["value"], study.with_({one.path: in_si(moved, one.dimension)}))
             except StudyError as error:
                 row[side]["error"] = error.errors[0].message
                 continue
-            row[side] |= _figures(outlook(move.study, f"{path}={move.shown}", workshop))
+            row[side] |= _figures(outlook(move.study, f"{one.path}={move.shown}", workshop))
             moves.append((row[side], move))
         row["swing"] = _swing(row, base)
         rows.append(row)
@@ -95,6 +72,17 @@ def tornado(
     if measure:
         _measure(study, found, [m for m in moves if "error" not in m[0]], workshop)
     return found
+
+
+def _row(one: Input) -> dict[str, Any]:
+    """What is known of an input before it is moved."""
+    return {
+        "path": one.path,
+        "value": show(one.value, one.dimension, 4),
+        "value_si": one.value,
+        "uncertainty_si": one.step,
+        "uncertainty_source": one.source,
+    }
 
 
 def _figures(found: Outlook) -> dict[str, Any]:
@@ -130,29 +118,3 @@ def _mean(records: list[Record]) -> float:
     if "error" in records[0]:
         raise InputError(str(records[0]["error"]))
     return float(sum(r["accuracy"] for r in records)) / len(records)
-
-
-def stated(study: Study, texts: list[str]) -> dict[str, float]:
-    """Uncertainties in SI by path, from ``cell.t_ox=0.05 nm``.
-
-    Raises InputError for a path without a unit of its own, or a value without one.
-    """
-    fields, found = catalogue(type(study), study.cell.kind), dict[str, float]()
-    for text in texts:
-        path, _, value = (part.strip() for part in text.partition("="))
-        spec = fields.get(path)
-        if spec is None or spec.quantity is None:
-            raise InputError(f"{text[:80]!r} states no uncertainty; write PATH=VALUE, such as cell.t_ox=0.05nm")
-        try:
-            step = parse(value, spec.quantity.dimension) if spec.quantity.dimension != "temperature" else _kelvin(value)
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from error
-        if not step > 0.0:
-            raise InputError(f"{path}: an uncertainty is above 0, got {value}")
-        found[path] = step
-    return found
-
-
-def _kelvin(text: str) -> float:
-    """A difference of temperatures: one degC of it is one K."""
-    return float(split(text, "temperature")[0])

@@ -15,6 +15,7 @@ from qtaml_hw.report.figures.ecc import ecc_residual
 from qtaml_hw.report.figures.protection import distortion, overhead, protected_planes
 from qtaml_hw.report.figures.retention import flip_probability, retention
 from qtaml_hw.report.figures.timeline import timeline
+from qtaml_hw.report.figures.tornado import tornado
 from qtaml_hw.report.material import Material
 
 FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
@@ -31,6 +32,7 @@ FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
     "distortion": distortion,
     "energy": energy,
     "area": area,
+    "tornado": tornado,
     "ecc_residual": ecc_residual,
 }
 """In the order of the page."""

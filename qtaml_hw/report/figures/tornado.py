@@ -45,7 +45,7 @@ def tornado(material: Material) -> Drawing | None:
     ax.set_yticks(range(len(bars)), [f"{style.words(_short(row))} ± {_moved(row)}" for row in bars])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel(f"{_NAMES[key]}, times that of the base")
+    ax.set_xlabel(f"{_NAMES[key]} (base = 1)")
     style.legend(figure, ax, 2)
     left = len(rows) - len(bars)
     more = f"{left} inputs move it by less than 0.1 %, or are not shown" if left else ""
@@ -69,7 +69,9 @@ def _short(row: Mapping[str, Any]) -> str:
 def _moved(row: Mapping[str, Any]) -> str:
     """The uncertainty as a share of the value, as far as it is one."""
     share = abs(row["uncertainty_si"] / row["value_si"])
-    return f"{number(100.0 * share, 2)} %" if "temperature" not in row["path"] else f"{number(row['uncertainty_si'], 3)} K"
+    return (
+        f"{number(100.0 * share, 2)} %" if "temperature" not in row["path"] else f"{number(row['uncertainty_si'], 3)} K"
+    )
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
