@@ -6,16 +6,17 @@ The paper's networks are over-parameterised; these are not.  Every combination i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qtaml_hw.channel import Direction, FlipChannel
 from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
-from qtaml_hw.reproduce.networks import Specimen, Storage
+from qtaml_hw.reproduce.networks import Specimen
 from qtaml_hw.reproduce.paper import FULL, QUICK, SEED, Effort, Measured, measure, overhead_rows, rho_rows, search_on
 from qtaml_hw.reproduce.paths import POLICIES, TAC_CHANNEL, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.result import ReproductionResult, Row
+from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.reproduce.trial import Ledger, Trial
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress
@@ -28,8 +29,18 @@ MAIN_P = 0.10
 OTHER_P = (0.05, 0.01)
 SETTINGS: tuple[tuple[float, Direction], ...] = ((0.10, "symmetric"), (0.10, "1to0"), (0.01, "symmetric"))
 TWICE = 2.0  # what the best combination should gain over the paper's TAC by layer
-CODES = {0.10: ("repeat-5", "repeat-3"), 0.01: ("bch-63-45", "dected-45-32", "secded-39-32")}
+ENTRIES = {
+    0.10: ("repeat-5", "repeat-3"),
+    0.01: ("bch-63-45", "dected-45-32", "secded-39-32"),
+}
+"""Codes that help at a flip probability, the one of Uniform-MSP first."""
+STRONGER = ("robust-cell",)
 CHANNELS = Storage(scale="per_channel")
+SIGN = Storage("sign_magnitude")
+SHIFTS = Storage("sign_magnitude", "channel_shift")
+AWARE_LAYER = Policy("aware", "layer", "aware TAC by layer", "steps")
+AWARE_CHANNEL = Policy("aware", "channel", "aware TAC by channel", "steps")
+SECOND = Policy("second", "channel", "second-order TAC by channel")
 
 
 @dataclass(frozen=True)
@@ -43,22 +54,34 @@ class Combination:
     def title(self) -> str:
         """For tables."""
         correction = "" if self.policy.correction == "none" else f", {self.policy.correction}"
-        return f"{self.policy.title}, {self.storage.scale}{correction}"
+        sign = "" if self.storage.encoding == "twos_complement" else f", {self.storage.encoding}"
+        return f"{self.policy.title}, {self.storage.scale}{sign}{correction}"
 
 
 PAPER = Combination(Storage(), TAC_LAYER)
-COMBINATIONS = (
+SHORT = (
     PAPER,
-    Combination(CHANNELS, TAC_LAYER),
     Combination(CHANNELS, TAC_CHANNEL),
-    Combination(CHANNELS, TAC_WORD),
-    Combination(CHANNELS, Policy("tac", "word", "TAC by 32-weight word", "shrink")),
-    Combination(Storage(), Policy("aware", "layer", "aware TAC by layer", "steps")),
-    Combination(Storage(), Policy("aware", "channel", "aware TAC by channel", "steps")),
-    Combination(CHANNELS, Policy("aware", "layer", "aware TAC by layer", "steps")),
-    Combination(CHANNELS, Policy("aware", "channel", "aware TAC by channel", "steps")),
-    Combination(CHANNELS, Policy("aware", "word", "aware TAC by 32-weight word", "steps")),
+    Combination(SIGN, TAC_LAYER),
+    Combination(SIGN, AWARE_CHANNEL),
+    Combination(SHIFTS, TAC_CHANNEL),
+    Combination(SHIFTS, AWARE_CHANNEL),
 )
+"""For networks of many layers, whose evaluation takes long."""
+COMBINATIONS = (
+    *SHORT,
+    Combination(CHANNELS, TAC_LAYER),
+    Combination(CHANNELS, TAC_WORD),
+    Combination(CHANNELS, AWARE_LAYER),
+    Combination(CHANNELS, AWARE_CHANNEL),
+    Combination(SIGN, TAC_CHANNEL),
+    Combination(SHIFTS, TAC_LAYER),
+    Combination(SHIFTS, TAC_WORD),
+    Combination(SHIFTS, AWARE_LAYER),
+    Combination(SHIFTS, SECOND),
+)
+DEEP: dict[str, tuple[int, int]] = {"resnet20": (100, 8), "resnet56": (64, 3)}
+"""Networks of many layers: test images and fault maps at most."""
 
 
 def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: Progress) -> ReproductionResult:
@@ -71,11 +94,13 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
     effort = QUICK if quick else FULL
     names = QUICK_NETWORKS if quick else NETWORKS
     specimens = [published(name, folder, MAIN_P) for name in names]
+    whole = effort
     found: list[Measured] = []
     rows: list[Row] = []
     summary: list[Row] = []
     steps = 5 * len(specimens)
     for number, specimen in enumerate(specimens):
+        effort = effort_for(specimen.name, whole)
         subject = specimen.subject(effort.images, Storage())
         progress(5 * number, steps, f"{specimen.name}: policies")
         for flip_p in (MAIN_P, *(() if quick else OTHER_P)):
@@ -96,15 +121,23 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
     progress(steps, steps, "done")
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         summary += rho_rows(found, policy, "(network, p) pairs")
-    return ReproductionResult("compact", (*summary, *rows), notes(effort))
+    return ReproductionResult("compact", (*summary, *rows), notes(whole))
+
+
+def effort_for(name: str, whole: Effort) -> Effort:
+    """Fewer images and maps where one evaluation takes long."""
+    images, maps = DEEP.get(name, (whole.images, whole.maps))
+    return replace(whole, images=min(images, whole.images), maps=min(maps, whole.maps))
 
 
 def notes(effort: Effort) -> tuple[str, ...]:
     """What holds for every row."""
     return (
         f"{effort.maps} fault maps, at most {effort.images} test images; CIFAR-10 images are a JPEG copy",
+        *(f"{name}: at most {images} test images and {maps} maps" for name, (images, maps) in DEEP.items()),
         "the best combination is the best of those shown, chosen on the same fault maps that measure it",
-        "side information: pattern index per group, numbers of the correction per layer and pattern; stored reliably",
+        "side information, stored reliably: pattern index per group, numbers of the correction per layer and pattern, "
+        "scales beyond one per tensor (32 bits each per channel, 4 bits for a channel's shift)",
     )
 
 
@@ -112,14 +145,15 @@ def past_rows(specimen: Specimen, flip_p: float, direction: Direction, effort: E
     """The best combination first, then every combination against the paper's TAC by layer."""
     measured: dict[str, Overheads | None] = {}
     subjects: dict[Storage, Subject] = {}
-    for combination in COMBINATIONS:
+    for combination in SHORT if specimen.name in DEEP else COMBINATIONS:
         storage, policy = combination.storage, combination.policy
         if storage not in subjects:
             subjects[storage] = specimen.subject(effort.images, storage)
         subject = subjects[storage]
         channel = FlipChannel.uniform(flip_p, subject.image.planes, direction=direction)
         facts = {"network": subject.name, "flip_p": flip_p, "combination": combination.title}
-        trial = Trial(subject, channel, SEED, ledger, policy.correction, facts)
+        scales = storage.scale_fraction(subject.image)
+        trial = Trial(subject, channel, SEED, ledger, policy.correction, facts, scales)
         search = Search(trial, Ladder(effort.per_octave), effort.maps)
         measured[combination.title] = search.overheads(PlanPath(subject, channel, policy))
     where = f"{specimen.name}, p={flip_p:g} {direction}"
@@ -145,20 +179,22 @@ def _past_row(title: str, overheads: Overheads | None, base: Overheads, where: s
 
 
 def code_rows(subject: Subject, effort: Effort, ledger: Ledger) -> list[Row]:
-    """Real codes that help at a flip probability: parity overhead of Uniform-MSP (with the first) and of TAC."""
+    """What can be built: codes by their check bits, stronger cells by their area; Uniform-MSP has the first entry."""
     rows: list[Row] = []
-    for flip_p, codes in CODES.items():
-        rows += _code_rows(search_on(subject, flip_p, effort, ledger), flip_p, codes)
+    for flip_p, codes in ENTRIES.items():
+        search = search_on(subject, flip_p, effort, ledger)
+        rows += _built_rows(search, flip_p, codes, "parity bits / stored bits")
+        rows += _built_rows(search, flip_p, STRONGER, "added cell area / cell area")
     return rows
 
 
-def _code_rows(search: Search, flip_p: float, codes: tuple[str, ...]) -> list[Row]:
+def _built_rows(search: Search, flip_p: float, entries: tuple[str, ...], cost: str) -> list[Row]:
     subject, channel = search.trial.subject, search.trial.channel
-    rows, base, menu = [], None, Menu.of(codes)
+    rows, base, menu = [], None, Menu.of(entries)
     for policy in (UNIFORM, TAC_LAYER, TAC_WORD):
         path = PlanPath(subject, channel, policy, menu)
         overheads = search.overheads(path)
-        what = f"parity bits / stored bits, {policy.title}, {codes[0]} first: {subject.name}, p={flip_p:g}"
+        what = f"{cost}, {policy.title}, {entries[0]} first: {subject.name}, p={flip_p:g}"
         if overheads is None:
             rows.append(Row(what, None, "never", None, "no budget keeps 95 % of clean accuracy"))
             continue

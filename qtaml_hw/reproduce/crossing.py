@@ -125,7 +125,7 @@ class Search:
             return None
         found = [smallest(row) for row in resamples(self.maps)]
         resampled = [cost(0) if rung is None else cost(rung) for rung in found]  # what nothing saves costs everything
-        side = side_information(at(best)[0], self.trial.correction).fraction
+        side = self.trial.scale_fraction + side_information(at(best)[0], self.trial.correction).fraction
         return Overheads(cost(best), np.array(resampled), self.maps, side)
 
     def accuracies(self, path: PlanPath, share: float) -> Array:

@@ -10,25 +10,12 @@ import torch
 from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.study.subject import CALIBRATION_INPUTS, Subject
-from qtaml_hw.weights import Encoding, Granularity, WeightFormat, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.workloads import DataSet, load_data, load_network, network, state_digest
 
-
-@dataclass(frozen=True)
-class Storage:
-    """How the weights lie in the memory; the defaults are the source paper's setting."""
-
-    encoding: Encoding = "twos_complement"
-    scale: Granularity = "per_tensor"
-    fold_batch_norm: bool = False
-
-    @property
-    def title(self) -> str:
-        """For tables."""
-        folded = ", batch norm folded" if self.fold_batch_norm else ""
-        return f"{self.scale}, {self.encoding}{folded}"
+__all__ = ["Specimen", "Storage", "zoo"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class Specimen:
         return Subject(
             name=self.name,
             served=ServedNetwork(module, batch=256),
-            image=quantise(weights, WeightFormat(8, storage.encoding), storage.scale),
+            image=storage.image(weights),
             weights=weights,
             inputs=torch.from_numpy(data.test_x[chosen]),
             labels=torch.from_numpy(data.test_y[chosen]),

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.study.cost import cell_extras
+from qtaml_hw.study.scoring import DRAWS, noisy_energy
 from qtaml_hw.study.subject import Subject
 from qtaml_hw.weights import GroupKind
 
@@ -24,7 +27,8 @@ IDEAL = tac.Menu.of(["ideal"])
 class Policy:
     """How a budget is spent; ``title`` is what tables call it, ``correction`` how weights are decoded.
 
-    The policy ``aware`` is TAC whose damage is what the correction leaves (:func:`qtaml_hw.tac.corrected_damage`).
+    The policy ``aware`` is TAC whose damage is what the correction leaves (:func:`qtaml_hw.tac.corrected_damage`),
+    ``second`` TAC whose importance is to second order at the noise of its own plan (:func:`qtaml_hw.tac.refine`).
     """
 
     name: str
@@ -46,7 +50,7 @@ POLICIES = (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_CHANNEL, TAC_WORD)
 class PlanPath:
     """The plans of one policy on one stored network under one channel, by budget.
 
-    ``menu``: ideal protection, or real codes, of which the uniform policies use the first.
+    ``menu``: ideal protection, real codes or stronger cells, of which the uniform policies use the first.
     """
 
     subject: Subject
@@ -62,7 +66,9 @@ class PlanPath:
 
     def overhead(self, plan: ProtectionPlan) -> float:
         """What a plan costs, over the stored data bits."""
-        return plan.protected_bits_fraction if self.menu is IDEAL else plan.parity_bits_fraction
+        if self.menu is IDEAL:
+            return plan.protected_bits_fraction
+        return plan.parity_bits_fraction + cell_extras(plan).area
 
     @property
     def most(self) -> float:
@@ -70,8 +76,10 @@ class PlanPath:
         return max(1.0, *self._prices(1.0).per_bit)
 
     def _prices(self, share: float) -> tac.Prices:
-        price = tac.bit_prices if self.menu is IDEAL else tac.parity_prices
-        return price(self.menu, self.subject.image, share)
+        if self.menu is IDEAL:
+            return tac.bit_prices(self.menu, self.subject.image, share)
+        per_bit = tuple(e.parity_per_bit + e.extra_area_per_bit for e in self.menu.entries)
+        return tac.Prices(per_bit, (0.0,) * len(per_bit), share * self.subject.image.stored_bits, "cells")
 
     @cached_property
     def damage(self) -> tac.DamageModel:
@@ -83,8 +91,29 @@ class PlanPath:
 
     @cached_property
     def _budgets(self) -> tac.BudgetPath:
-        problem = tac.knapsack(self.damage, self.channel, self.menu, self._prices(1.0))
+        return self._path(self.damage)
+
+    def _path(self, damage: tac.DamageModel) -> tac.BudgetPath:
+        problem = tac.knapsack(damage, self.channel, self.menu, self._prices(1.0))
         return tac.BudgetPath(problem.damage, problem.cost)
+
+    def _bought(self, path: tac.BudgetPath, budget: float) -> ProtectionPlan:
+        image, policy = self.subject.image, self.policy
+        choice = path.at(budget).choice.reshape(-1, image.planes)
+        starts = image.group_starts(policy.group)
+        return ProtectionPlan(starts, image.tensor_starts, policy.group, policy.name, self.menu.names, choice)
+
+    def _second_order(self, budget: float) -> ProtectionPlan:
+        """The plan at the importance that its own noise leads to."""
+        subject, image = self.subject, self.subject.image
+        starts = image.group_starts(self.policy.group)
+
+        def plan_of(worth: NDArray[np.float64]) -> ProtectionPlan:
+            return self._bought(self._path(tac.damage_model(image, worth, starts)), budget)
+
+        return plan_of(
+            tac.refine(image, subject.importance, noisy_energy(subject, "logits"), plan_of, self.channel, DRAWS)
+        )
 
     @cached_property
     def _aware(self) -> tac.BudgetPath:
@@ -105,5 +134,4 @@ class PlanPath:
         starts, budget = image.group_starts(policy.group), share * image.stored_bits
         if policy.name == "aware":
             return tac.top_planes_plan(image, starts, self._aware.at(budget).choice, policy.group, policy.name)
-        choice = self._budgets.at(budget).choice.reshape(-1, image.planes)
-        return ProtectionPlan(starts, image.tensor_starts, policy.group, policy.name, self.menu.names, choice)
+        return self._second_order(budget) if policy.name == "second" else self._bought(self._budgets, budget)

@@ -58,7 +58,10 @@ def open_ledger(store: Path | None) -> Iterator[Ledger]:
 
 @dataclass(eq=False)
 class Trial:
-    """A stored network under a channel: accuracy of any plan on any fault map."""
+    """A stored network under a channel: accuracy of any plan on any fault map.
+
+    ``scale_fraction``: bits of scales beyond one per tensor, over the stored bits.
+    """
 
     subject: Subject
     channel: FlipChannel
@@ -66,6 +69,7 @@ class Trial:
     ledger: Ledger
     correction: CorrectionKind = "none"
     facts: dict[str, Any] = field(default_factory=dict)
+    scale_fraction: float = 0.0
 
     @cached_property
     def _flips(self) -> FixedFlips:

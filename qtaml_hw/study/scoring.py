@@ -57,7 +57,7 @@ def scored_damage(
         worth = tac.refine(
             image,
             worth,
-            _noisy_energy(subject, protection.output),
+            noisy_energy(subject, protection.output),
             lambda found: plan_of(tac.damage_model(image, found, starts)),
             channel,
             tac.Draws(DRAWS.draws, DRAWS.rounds, study.evaluate.seed),
@@ -77,7 +77,7 @@ def _importance(study: Study, subject: Subject) -> Array:
     return tac.importance("softmax" if name == "jacobian" else name, seen)
 
 
-def _noisy_energy(subject: Subject, output: tac.OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
+def noisy_energy(subject: Subject, output: tac.OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
     """Jacobian energies with given weights in the network; every call draws probes of its own."""
     names, inputs, calls = [t.name for t in subject.image.tensors], subject.calibration, iter(range(1, 1 << 30))
     if inputs is None:
