@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import qtaml_hw as q
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point, Study, StudyError, parse_study
 from qtaml_hw.memory import layer_reads
+from qtaml_hw.study.early import check_arrays
 from qtaml_hw.study.point import DesignPoint, prepare
 from qtaml_hw.study.subject import Workshop
 
@@ -189,3 +190,17 @@ def test_what_needs_the_network_is_refused_before_the_first_map(
 ) -> None:
     with pytest.raises(q.InputError, match=words):
         point(small, workshop, change)
+
+
+def test_validate_finds_a_refresh_pass_that_is_too_long_without_the_network() -> None:
+    sweep = "sweep: {grid: {refresh.interval: [100 us, 40 us, 20 us]}}"
+    text = f"array: {{capacity: 4 MB, banks: 1}}\nrefresh: 100 us\n{sweep}\n"
+    study = parse_study(text, name="f.yaml")
+    with pytest.raises(StudyError) as found:
+        check_arrays(study.points())
+    first, second = found.value.errors
+    assert (first.line, second.line) == (3, 3)
+    assert "'interval=40 us': refresh takes 226% of every bank's time (90.37 us of every 40 us; rows" in first.message
+    assert "at least 3 banks (now 1)" in first.message
+    assert "'interval=20 us': refresh takes 452%" in second.message
+    check_arrays(study.with_({"array.banks": 8, "sweep": None}).points())
