@@ -9,13 +9,19 @@ from typing import Final
 from qtaml_hw.workloads.load import LoadedNetwork
 
 
+def _onnx(path: Path) -> LoadedNetwork:
+    from qtaml_hw.workloads.onnx_import import load_onnx
+
+    return load_onnx(path)
+
+
 def _tflite(path: Path) -> LoadedNetwork:
     from qtaml_hw.workloads.tflite_import import load_tflite
 
     return load_tflite(path)
 
 
-READERS: Final[dict[str, Callable[[Path], LoadedNetwork]]] = {".tflite": _tflite}
+READERS: Final[dict[str, Callable[[Path], LoadedNetwork]]] = {".onnx": _onnx, ".tflite": _tflite}
 
 
 def load_model_file(path: str | Path) -> LoadedNetwork:
