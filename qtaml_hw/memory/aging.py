@@ -55,7 +55,7 @@ class Aging:
         for epoch in range(self.book.epochs):
             seed = (self.seed + epoch * EPOCH_SEED) % 2**63 if epoch and self.law == "poisson" else self.seed
             self._age_epoch(epoch, seed)
-        for sample, region, words in self.zeroed:
+        for sample, region, words in sorted(self.zeroed, key=lambda z: z[1].entry.zeroes_weight):  # whole weights last
             for t, weight, plane in region.data_addresses(words):
                 if region.entry.zeroes_weight:
                     self.reads[t][sample, weight] = self.memory.zero_code
