@@ -1,0 +1,131 @@
+"""Formats from the study file to the record: whole points run, bad combinations are refused, identities stay."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import qtaml_hw
+from qtaml_hw.config import Study, StudyError, parse_study
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.point import DesignPoint, prepare
+from qtaml_hw.study.subject import Workshop
+
+
+def study(weights: str, protection: str = "{policy: none, correction: none}") -> Study:
+    return parse_study(
+        "study: formats\ncell: {kind: gain_cell}\nflips: {law: fixed, p: 0.01}\nrefresh: off\n"
+        f"weights: {weights}\nprotection: {protection}\nnetwork: {{name: digits-lenet}}\n"
+        "evaluate: {images: 120, maps: {min: 2, max: 2}}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    return Workshop()
+
+
+def point(workshop: Workshop, weights: str, protection: str = "{policy: none, correction: none}") -> DesignPoint:
+    return prepare(study(weights, protection).points()[0], 0, workshop)
+
+
+RUNS = {  # weights: name, bits per weight with its scales, least accuracy without flips, menu
+    "{format: int4, encoding: gray, scale: group-32, rounding: mse_clip}": ("int4/gray", 4.5, 0.90, "ideal"),
+    "{format: int16, encoding: sign_magnitude, scale: per_channel}": (
+        "int16/sign_magnitude",
+        16.27,
+        0.95,
+        "parity-zero",
+    ),
+    "{format: int3, encoding: offset_binary, scale: per_input_channel, rounding: learned}": (
+        "int3/offset_binary",
+        3.36,
+        0.75,
+        "parity-zero",
+    ),
+    "{format: e4m3, scale: per_channel, specials: zero}": ("e4m3/zero", 8.27, 0.90, "ideal"),
+    "{format: bfloat16}": ("bfloat16", 16.0, 0.95, "secded-72-64"),
+    "{format: power4, power: 1.5, scale: group-128}": ("power4^1.5/twos_complement", 4.17, 0.90, "ideal"),
+    "{format: binary, scale: per_channel, rounding: learned}": ("binary", 1.27, 0.1, "ideal"),
+}
+
+
+@pytest.mark.parametrize("weights", RUNS)
+def test_every_kind_of_format_runs_through_plan_memory_and_network(workshop: Workshop, weights: str) -> None:
+    name, bits, accuracy, menu = RUNS[weights]
+    design = point(workshop, weights, f"{{policy: tac, menu: [{menu}], budget: {{bits: 25 %}}}}")
+    facts, record = design.facts, design.record(0)
+    assert facts["weights_format"] == name
+    assert facts["storage_bits_per_weight"] == pytest.approx(bits, rel=0.01)
+    assert facts["metadata_bits_fraction"] == pytest.approx(
+        facts["storage_bits_per_weight"] / design.subject.image.planes - 1.0
+    )
+    assert facts["quantised_accuracy"] >= accuracy
+    assert facts["predicted_distortion"] > 0.0
+    assert facts["decode_ge"] >= 0.0
+    assert record["flips_residual"] > 0
+    assert 0.0 < record["accuracy"] <= 1.0
+
+
+def test_protected_exponents_save_a_float_that_a_flip_destroys(workshop: Workshop) -> None:
+    accuracy = {
+        policy: point(
+            workshop, "{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}"
+        ).record(0)["accuracy"]
+        for policy in ("none", "uniform", "tac")
+    }
+    assert accuracy["none"] < 0.3
+    assert accuracy["tac"] > 0.9
+    assert accuracy["tac"] >= accuracy["uniform"]
+
+
+def test_wide_codes_use_the_planes_they_have(workshop: Workshop) -> None:
+    design = point(workshop, "{format: int16}", "{policy: uniform, planes: 11, correction: none}")
+    assert design.facts["protected_bits_fraction"] == pytest.approx(11 / 16)
+    assert design.protection.plan.choice[:, 5:].all()
+
+
+REFUSED = {
+    "{format: int9}": "unknown format 'int9'",
+    "{format: e4m3, encoding: gray}": "encoding is for int2, int3",
+    "{format: int8, power: 1.5}": "power is for power4",
+    "{format: int8, specials: zero}": "specials is for e2m1",
+    "{format: power8, power: 9}": "9 is out of range",
+    "{format: bfloat16, scale: per_channel}": "bfloat16 has its own exponent and no scale",
+    "{format: float16, rounding: mse_clip}": "no scale to clip",
+    "{scale: group-48}": "group-64",
+    "{rounding: up}": "mse_clip",
+}
+
+
+@pytest.mark.parametrize("weights", REFUSED)
+def test_what_does_not_fit_is_refused_with_the_reason(weights: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        study(weights)
+    assert REFUSED[weights] in str(caught.value)
+
+
+def test_defaults_leave_no_trace_and_formats_have_identities_of_their_own() -> None:
+    plain = study("{format: int8}")
+    assert plain.identity() == study("{rounding: nearest, power: 2.0, specials: saturate}").identity()
+    assert set(plain.resolved()["weights"]) == {"format", "encoding", "scale", "fold_batch_norm"}
+    others = [
+        "{format: int7}",
+        "{rounding: mse_clip}",
+        "{scale: group-64}",
+        "{format: power8}",
+        "{format: power8, power: 3}",
+        "{format: e4m3}",
+        "{format: e4m3, specials: zero}",
+    ]
+    assert len({study(w).identity() for w in ["{}", *others]}) == len(others) + 1
+
+
+def test_a_users_own_model_needs_inputs_to_learn_from() -> None:
+    asked = study("{format: int4, scale: per_channel, rounding: learned}")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(InputError, match="learned rounding needs unlabelled inputs"), qtaml_hw.corrupted(model, asked):
+        pass
+    with qtaml_hw.corrupted(model, asked, calibration=torch.randn(16, 1, 8, 8)) as faulty:
+        assert torch.isfinite(faulty(torch.randn(2, 1, 8, 8))).all()
