@@ -104,6 +104,8 @@ def _no_lever(study: Study, goal: Goal) -> str | None:
     """Why a goal cannot be asked of this study."""
     if goal in ("t_ox", "refresh") and study.flips.law == "fixed":
         return "flips.law is fixed: neither oxide nor refresh decides the flips"
+    if goal == "refresh" and isinstance(study.refresh.interval_s, tuple):
+        return "every row class has an interval of its own: give one refresh.interval to push it"
     if goal == "refresh" and study.refresh.interval_s is None:
         return "the study refreshes nothing: refresh.interval is off"
     if goal == "refresh" and study.flips.law == "poisson":

@@ -72,6 +72,8 @@ def map_fields(timeline: Timeline) -> dict[str, Any]:
         "refresh_corrected_series": refresh,
         "corrections_uncorrectable_series": lost,
         "words_reloaded_series": reloaded,
+        "reload_s": timeline.reload_s,
+        "reload_wait_s_series": _short(timeline.reload_wait_s),
     }
 
 
