@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Fit the array cost model: CACTI and DESTINY tables in, a preset of power laws, residuals and tool bands out.
 
-    python scripts/fit_cacti.py REFERENCE_FOLDER [--out qtaml_hw/memory/presets/cacti7_arrays.json]
+    python scripts/fit_cacti.py ARRAYS.csv BETWEEN.csv TEMPERATURES.csv DESTINY.csv [--given CACTI.csv]
 
-value(capacity) = value at 1 MB x (capacity / 1 MB)^exponent per (cell, periphery, node, word width), fitted to the
-rows without ECC so that the WORST relative error over the capacities is smallest (a linear programme in logarithms).
-The tables come from CACTI 7 (uniform cache access RAM, one bank, 350 K) and DESTINY; they are not part of this package.
+value(capacity) = value at 1 MB x (capacity / 1 MB)^exponent x exp(step(capacity)) per (cell, periphery, node, word
+width).  The power law is fitted so that the WORST relative error over the capacities is smallest (a linear programme in
+logarithms); the steps, ln(row / law), carry CACTI's changes of organisation and are interpolated in ln(capacity).  The
+residual of a law is the worst error at capacities halfway between the fitted ones, which it never saw.  The tables are
+``run_cacti.py``'s (uniform cache access RAM, one bank, no ECC, 350 K) and DESTINY's; they are not part of this package.
+``--given`` leaves out one capacity of a table at a time and prints how well it is met.
 """
 
 from __future__ import annotations
@@ -14,15 +17,15 @@ import argparse
 import csv
 import json
 import math
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linprog
 
 MEGABYTE_KB = 1024.0
-CAPACITIES_KB = (64.0, 256.0, 512.0, 1024.0, 4096.0)  # of the CACTI rows
 # quantity: how to read it from a CACTI row, in SI
 QUANTITIES = {
     "area_m2": lambda row: row["area_mm2"] * 1e-6,
@@ -48,6 +51,15 @@ DESTINY = {
         "refresh_energy_j": lambda row: row["refresh_pJ"] * 1e-12,
     },
 }
+SOURCE = (
+    "CACTI 7 (ITRS HP/LOP/LSTP and LP-DRAM cells; uniform cache access RAM, 1 bank, 64 and 256 bit, 350 K, no ECC), "
+    "4 KB to 16 MB, by scripts/run_cacti.py; minimax power laws with steps by scripts/fit_cacti.py; tool bands: "
+    "DESTINY (area-optimised, LOP) over the fit"
+)
+FORM = (
+    "value = at_1MB * (capacity / 1 MB)^exponent * exp(step); columns: at_1MB, exponent, worst relative error "
+    "halfway between the capacities, then the steps, ln(row / power law), at capacities_kb, linear in ln(capacity)"
+)
 PERIPHERY = {"itrs-hp": "hp", "itrs-lop": "lop", "itrs-lstp": "lstp"}
 
 
@@ -74,17 +86,23 @@ def minimax_power_law(capacity_kb: list[float], value: list[float]) -> tuple[flo
     return math.exp(level), float(exponent), math.expm1(worst)
 
 
-def capacity_steps(members: list[dict], values: list[float], law: tuple[float, float, float]) -> list[float]:
-    """ln(value / power law) at every capacity: an eDRAM's organisation jumps where a power law cannot follow."""
-    value_at = {row["cap_KB"]: value for row, value in zip(members, values, strict=True)}
-    return [math.log(value_at[capacity] / power_law(law, capacity)) for capacity in CAPACITIES_KB]
-
-
-def power_law(fit: Sequence[float], capacity_kb: float) -> float:
-    """Value of a fit at a capacity, its steps (if any) interpolated in the logarithm of the capacity."""
-    level, exponent, _, *steps = fit
-    step = float(np.interp(math.log(capacity_kb), np.log(CAPACITIES_KB), steps)) if steps else 0.0
+def interpolated(law: Sequence[float], capacities_kb: Sequence[float], capacity_kb: float) -> float:
+    """Value of a law (at 1 MB, exponent, residual, steps at the capacities) at any capacity."""
+    level, exponent, _, *steps = law
+    step = float(np.interp(math.log(capacity_kb), np.log(capacities_kb), steps)) if steps else 0.0
     return level * (capacity_kb / MEGABYTE_KB) ** exponent * math.exp(step)
+
+
+def miss(law: Sequence[float], capacities_kb: Sequence[float], row: dict, value_of: Callable[[dict], float]) -> float:
+    """Relative error of a law at a row; too little counts as much as too much."""
+    return math.expm1(abs(math.log(interpolated(law, capacities_kb, row["cap_KB"]) / value_of(row))))
+
+
+def left_out(capacities_kb: Sequence[float], values: Sequence[float], index: int) -> float:
+    """Relative error at one capacity when it is interpolated, in logarithms, from its neighbours."""
+    x, y = np.log(capacities_kb), np.log(values)
+    kept = np.arange(len(x)) != index
+    return abs(math.expm1(float(np.interp(x[index], x[kept], y[kept])) - float(y[index])))
 
 
 def key(row: dict) -> str:
@@ -92,38 +110,94 @@ def key(row: dict) -> str:
     return f"{cell}-{PERIPHERY[row['peri']]}-{row['node_nm']:.0f}-{row['width_b']:.0f}"
 
 
-def fit_arrays(rows: list[dict]) -> dict[str, dict[str, list[float]]]:
-    """Power laws of every (cell, periphery, node, width)."""
+def grouped(rows: list[dict]) -> dict[str, list[dict]]:
+    """Rows without ECC by (cell, periphery, node, width), ascending in capacity."""
     groups: dict[str, list[dict]] = defaultdict(list)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["cap_KB"]):
         if row["ecc"] == "off":
             groups[key(row)].append(row)
+    return dict(sorted(groups.items()))
+
+
+def fit_arrays(rows: list[dict], between: list[dict]) -> tuple[list[float], dict]:
+    """The capacities in KB, and the laws of every (cell, periphery, node, width)."""
+    groups, unseen = grouped(rows), grouped(between)
+    capacities = [row["cap_KB"] for row in next(iter(groups.values()))]
     fits: dict[str, dict[str, list[float]]] = {}
-    for name, members in sorted(groups.items()):
+    for name, members in groups.items():
+        if [row["cap_KB"] for row in members] != capacities:
+            raise SystemExit(f"{name} has other capacities than the first technology")
         fits[name] = {}
         for quantity, value_of in QUANTITIES.items():
             values = [value_of(row) for row in members]
             if min(values) > 0.0:
-                law = minimax_power_law([row["cap_KB"] for row in members], values)
-                steps = capacity_steps(members, values, law) if name.startswith("edram") else ()
-                fits[name][quantity] = [float(f"{x:.6g}") for x in (*law, *steps)]
+                level, exponent, _ = minimax_power_law(capacities, values)
+                plain = [level * (capacity / MEGABYTE_KB) ** exponent for capacity in capacities]
+                steps = np.log(np.array(values) / plain).tolist()
+                law = [level, exponent, 0.0, *steps]
+                law[2] = max(miss(law, capacities, row, value_of) for row in unseen[name])
+                fits[name][quantity] = [*(float(f"{x:.6g}") for x in law[:3]), *(round(x, 5) for x in steps)]
         if name.startswith("edram"):
-            fits[name]["refresh_interval_s"] = [members[0]["refresh_us"] * 1e-6, 0.0, 0.0]
-    return fits
+            fits[name]["refresh_interval_s"] = members[0]["refresh_us"] * 1e-6
+    return capacities, fits
 
 
 def temperature_curves(rows: list[dict]) -> dict[str, list[list[float]]]:
-    """Leakage without refresh, relative to 350 K, per (cell, periphery, node)."""
+    """Leakage without refresh, relative to 350 K, per (cell, periphery, node); a curve that falls is left out."""
     curves: dict[str, list[list[float]]] = defaultdict(list)
     reference = {key(row): row["leak_mW"] - row["refresh_mW"] for row in rows if row["temp_K"] == 350}
     for row in rows:
         name = key(row)
         share = (row["leak_mW"] - row["refresh_mW"]) / reference[name]
         curves[name.rsplit("-", 1)[0]].append([row["temp_K"], float(f"{share:.6g}")])
-    return {name: sorted(curve) for name, curve in curves.items()}
+    rising = {name: sorted(curve) for name, curve in sorted(curves.items())}
+    return {name: curve for name, curve in rising.items() if [c[1] for c in curve] == sorted(c[1] for c in curve)}
 
 
-def tool_bands(rows: list[dict], fits: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+def width_between(capacities: list[float], fits: dict, row: dict, quantity: str) -> float:
+    """A quantity at a capacity and width, as the package interpolates it."""
+    name, width = key(row).rsplit("-", 1)
+    share = math.log(float(width) / 64.0) / math.log(4.0)
+    narrow, wide = (interpolated(fits[f"{name}-{w}"][quantity], capacities, row["cap_KB"]) for w in (64, 256))
+    return float(narrow ** (1.0 - share) * wide**share)
+
+
+def print_errors(title: str, errors: dict[tuple[str, str], list[float]]) -> None:
+    """Median, 90th percentile and worst relative error by cell and quantity."""
+    print(title)
+    for (cell, quantity), found in sorted(errors.items()):
+        middle, high, worst = np.quantile(found, (0.5, 0.9, 1.0))
+        print(f"  {cell:<6} {quantity:<17} median {middle:6.1%}  90 % below {high:6.1%}  worst {worst:6.1%}")
+
+
+def check_between(capacities: list[float], fits: dict, rows: list[dict]) -> None:
+    """Errors at capacities and widths that were not fitted."""
+    errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for quantity, value_of in QUANTITIES.items():
+            if value_of(row) > 0.0:
+                found = width_between(capacities, fits, row, quantity) / value_of(row) - 1.0
+                errors[key(row).split("-")[0], quantity].append(abs(found))
+    print_errors("capacities and widths between the fitted ones", errors)
+
+
+def check_left_out(rows: list[dict], given: list[dict]) -> None:
+    """Leave-one-capacity-out errors: over the given rows alone, and over all fitted rows at the given capacities."""
+    everything, alone = grouped(rows), grouped(given)
+    for title, groups in (("left out of the given rows alone", alone), ("left out of all fitted rows", everything)):
+        errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for name, members in alone.items():
+            capacities = [row["cap_KB"] for row in groups[name]]
+            for capacity in [row["cap_KB"] for row in members][1:-1]:
+                for quantity, value_of in QUANTITIES.items():
+                    values = [value_of(row) for row in groups[name]]
+                    if min(values) > 0.0:
+                        found = left_out(capacities, values, capacities.index(capacity))
+                        errors[name.split("-")[0], quantity].append(found)
+        print_errors(f"256, 512 and 1,024 KB, {title}", errors)
+
+
+def tool_bands(rows: list[dict], capacities: list[float], fits: dict) -> dict[str, dict[str, list[float]]]:
     """Smallest and largest DESTINY / fit ratio per cell and quantity (DESTINY is LOP; eDRAM is held against LSTP)."""
     ratios: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -132,7 +206,7 @@ def tool_bands(rows: list[dict], fits: dict[str, dict[str, list[float]]]) -> dic
         if fit is None or row["opt"] != "Area":
             continue
         for quantity, value_of in DESTINY[row["cell"]].items():
-            ratios[row["cell"]][quantity].append(value_of(row) / power_law(fit[quantity], row["cap_KB"]))
+            ratios[row["cell"]][quantity].append(value_of(row) / interpolated(fit[quantity], capacities, row["cap_KB"]))
     return {
         cell: {name: [float(f"{min(r):.4g}"), float(f"{max(r):.4g}")] for name, r in quantities.items()}
         for cell, quantities in ratios.items()
@@ -141,29 +215,29 @@ def tool_bands(rows: list[dict], fits: dict[str, dict[str, list[float]]]) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "reference", type=Path, help="folder with cacti_arrays.csv, cacti_temperature.csv, destiny_arrays.csv"
-    )
+    parser.add_argument("arrays", type=Path, help="run_cacti.py --part arrays")
+    parser.add_argument("between", type=Path, help="run_cacti.py --part between")
+    parser.add_argument("temperatures", type=Path, help="run_cacti.py --part temperatures")
+    parser.add_argument("destiny", type=Path, help="DESTINY's arrays")
     parser.add_argument("--out", type=Path, default=Path("qtaml_hw/memory/presets/cacti7_arrays.json"))
+    parser.add_argument("--given", type=Path, help="a table with fewer capacities, to leave one out at a time")
     args = parser.parse_args()
-    fits = fit_arrays(read_rows(args.reference / "cacti_arrays.csv"))
+    rows, between = read_rows(args.arrays), read_rows(args.between)
+    capacities, fits = fit_arrays(rows, between)
     preset = {
-        "source": "CACTI 7 (ITRS HP/LOP/LSTP and LP-DRAM cells; uniform cache access RAM, 1 bank, 64 and "
-        "256 bit, 350 K), "
-        "rows without ECC, 64 KB to 4 MB; minimax power laws by scripts/fit_cacti.py; "
-        "tool bands: DESTINY (area-optimised, LOP) over the fit",
-        "form": "value = at_1MB * (capacity / 1 MB)^exponent; columns: at_1MB, exponent, worst relative residual"
-        "; eDRAM: then ln(row / power law) at 64, 256, 512, 1024 and 4096 KB, interpolated in ln(capacity)",
+        "source": SOURCE,
+        "form": FORM,
+        "capacities_kb": capacities,
         "fits": fits,
-        "leakage_over_350k": temperature_curves(read_rows(args.reference / "cacti_temperature.csv")),
-        "destiny_over_fit": tool_bands(read_rows(args.reference / "destiny_arrays.csv"), fits),
+        "leakage_over_350k": temperature_curves(read_rows(args.temperatures)),
+        "destiny_over_fit": tool_bands(read_rows(args.destiny), capacities, fits),
     }
     text = json.dumps(preset, indent=1)
-    args.out.write_text(text.replace("[\n    ", "[").replace(",\n    ", ", ").replace("\n   ]", "]") + "\n")
-    worst = {q: max((fit[q][2] for fit in fits.values() if q in fit), default=0.0) for q in QUANTITIES}
-    print(
-        f"wrote {args.out}: {len(fits)} arrays; worst residuals " + ", ".join(f"{q} {r:.1%}" for q, r in worst.items())
-    )
+    args.out.write_text(re.sub(r"\s*\n {2,}(?=[-\d\]])", " ", text).replace("[ ", "[").replace(" ]", "]") + "\n")
+    print(f"wrote {args.out}: {len(fits)} arrays")
+    check_between(capacities, fits, between)
+    if args.given:
+        check_left_out(rows, read_rows(args.given))
 
 
 if __name__ == "__main__":

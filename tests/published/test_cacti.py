@@ -1,7 +1,8 @@
 """The array cost model against CACTI 7, row by row.
 
-Provenance of data/cacti_rows.csv and data/cacti_temperature_rows.csv: CACTI 7 (HP/LOP/LSTP and LP-DRAM cells), uniform
-cache access RAM, 1 bank, 64 / 256 bit; `ecc`: off, on_forced (same organisation); energies in nJ per access.
+Provenance of data/cacti_rows.csv, data/cacti_temperature_rows.csv and data/cacti_between_rows.csv: CACTI 7 (HP/LOP/LSTP
+and LP-DRAM cells), uniform cache access RAM, 1 bank, 64 / 256 bit; `ecc`: off, on_forced (same organisation); energies
+in nJ per access; the last by scripts/run_cacti.py at capacities that the laws were not fitted to.
 """
 
 from __future__ import annotations
@@ -28,28 +29,29 @@ def modelled(row, parity: float = 1.0):
 
 
 def worst(cell: str, value, model) -> float:
+    """Largest relative error at capacities that the laws were fitted to."""
     kept = [r for r in rows("cacti_rows.csv") if r["ecc"] == "off" and (r["cell"] == "lp-dram") == (cell == "edram")]
     assert len(kept) >= 60
     return max(abs(model(modelled(r)) / value(r) - 1.0) for r in kept)
 
 
-@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.15), ("edram", 0.01)])
+@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
 def test_area(cell, limit):
     assert worst(cell, lambda r: float(r["area_mm2"]) * 1e-6, lambda c: c.area_m2) < limit
 
 
-@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.10), ("edram", 0.01)])
+@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
 def test_read_energy(cell, limit):
     assert worst(cell, lambda r: float(r["read_nJ"]) * 1e-9, lambda c: c.read_energy_j) < limit
 
 
-@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.05), ("edram", 0.01)])
+@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
 def test_leakage_without_refresh(cell, limit):
     leak = worst(cell, lambda r: (float(r["leak_mW"]) - float(r["refresh_mW"])) * 1e-3, lambda c: c.leakage_w)
     assert leak < limit
 
 
-@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.10), ("edram", 0.01)])
+@pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
 def test_access_time(cell, limit):
     assert worst(cell, lambda r: float(r["access_ns"]) * 1e-9, lambda c: c.access_s) < limit
 
@@ -57,7 +59,33 @@ def test_access_time(cell, limit):
 def test_refresh_power_of_edram():
     kept = [r for r in rows("cacti_rows.csv") if r["cell"] == "lp-dram" and r["ecc"] == "off"]
     errors = [modelled(r).refresh_w / (float(r["refresh_mW"]) * 1e-3) - 1.0 for r in kept]
-    assert max(map(abs, errors)) < 0.01
+    assert max(map(abs, errors)) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("cell", "quantity", "value", "median", "worst_of_all"),
+    [
+        ("sram", "area_m2", lambda r: float(r["area_mm2"]) * 1e-6, 0.06, 0.12),
+        ("sram", "read_energy_j", lambda r: float(r["read_nJ"]) * 1e-9, 0.05, 0.16),
+        ("sram", "leakage_w", lambda r: float(r["leak_mW"]) * 1e-3, 0.01, 0.06),
+        ("sram", "access_s", lambda r: float(r["access_ns"]) * 1e-9, 0.03, 0.09),
+        ("edram", "area_m2", lambda r: float(r["area_mm2"]) * 1e-6, 0.10, 0.25),
+        ("edram", "read_energy_j", lambda r: float(r["read_nJ"]) * 1e-9, 0.10, 0.30),
+        ("edram", "leakage_w", lambda r: (float(r["leak_mW"]) - float(r["refresh_mW"])) * 1e-3, 0.20, 0.80),
+        ("edram", "access_s", lambda r: float(r["access_ns"]) * 1e-9, 0.05, 0.20),
+    ],
+)
+def test_halfway_between_the_fitted_capacities(cell, quantity, value, median, worst_of_all):
+    """CACTI itself, at 96 to 6,144 KB that no law was fitted to; all of it lies within the bands."""
+    kept = [r for r in rows("cacti_between_rows.csv") if (r["cell"] == "lp-dram") == (cell == "edram")]
+    assert len(kept) == 42
+    found = [modelled(r) for r in kept]
+    errors = sorted(abs(getattr(c, quantity) / value(r) - 1.0) for c, r in zip(found, kept, strict=True))
+    assert errors[len(errors) // 2] < median
+    assert errors[-1] < worst_of_all
+    for c, r in zip(found, kept, strict=True):
+        low, high = c.band(quantity)
+        assert low * 0.999 <= value(r) <= high * 1.001
 
 
 def test_anchor_figures_of_512_kb():
