@@ -43,10 +43,13 @@ app = typer.Typer(
 def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
     """Check a study file: all errors at once, or the effective values with their sources."""
     from qtaml_hw import config
+    from qtaml_hw.config.outside import missing
 
     try:
         study = config.load_study(file, overrides)
         points = study.points()
+        if absent := missing(study):
+            raise StudyError(absent)
         if any(point.study.array.capacity_bits is not None for point in points):
             from qtaml_hw.study.early import check_arrays
 
@@ -265,7 +268,8 @@ def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper, compact or t0-qat")],
     quick: Annotated[bool, typer.Option("--quick", help="fewer images, maps and settings: minutes")] = False,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="folder of the real networks (compact)")
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="folder of the real networks (compact) or of IDX images (paper)"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="store to resume from and continue [default: none]")

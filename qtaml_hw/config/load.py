@@ -51,6 +51,14 @@ def parse_study(
     return study
 
 
+def overridden(study: Study, overrides: Overrides) -> Study:
+    """A study with ``overrides`` laid over it, as if it had been loaded with them. Raises StudyError."""
+    changes, problems = _changes(overrides)
+    if problems:
+        raise StudyError(problems)
+    return study._changed(changes)
+
+
 def _base(document: Document) -> Study:
     try:
         return build(document)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qtaml_hw.config import Point, Study
-from qtaml_hw.config.yaml_strict import scalar
+from qtaml_hw.config.load import overridden
 from qtaml_hw.study.axes import axes_shown
 from qtaml_hw.study.engine import Workers, run_points
 from qtaml_hw.study.errors import InputError
@@ -63,11 +63,16 @@ def what_if(
     store: str | Path | None = None,
     progress: Progress = silent,
 ) -> WhatIf:
-    """The study before and after a change, on the same fault maps (same seed, same map indices)."""
-    if not isinstance(changes, Mapping):
-        changes = dict(_assignment(text) for text in changes)
-    label = ", ".join(f"{path}={value}" for path, value in changes.items())
-    after = study.with_(changes)
+    """The study before and after a change, on the same fault maps (same seed, same map indices).
+
+    ``changes`` : ``{"cell.t_ox": "1.6 nm"}``, or ``["cell.t_ox=1.6nm"]`` as on the command line.
+
+    Raises StudyError for changes that do not fit, InputError when a point cannot be evaluated.
+    """
+    if isinstance(changes, Mapping):
+        label, after = ", ".join(f"{path}={value}" for path, value in changes.items()), study.with_(changes)
+    else:
+        label, after = ", ".join(changes), overridden(study, changes)
     folder = None if store is None else Path(store)
     points = [Point("before", {}, study), Point(label, {}, after)]
     summaries = _summaries(points, run_points(points, folder, progress=progress))
@@ -76,13 +81,6 @@ def what_if(
             raise InputError(f"{summary.facts['label']}: {summary.error}")
     report = publish(study, folder, "")
     return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
-
-
-def _assignment(text: str) -> tuple[str, object]:
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
-        raise InputError(f"{text!r} is no change; write it as PATH=VALUE, such as cell.t_ox=1.6nm")
-    return path.strip(), scalar(value)
 
 
 def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:
