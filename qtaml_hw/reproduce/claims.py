@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtaml_hw.accelerator.served import serving
+from qtaml_hw.reproduce.image_networks import image_networks
 from qtaml_hw.reproduce.networks import Storage
 from qtaml_hw.reproduce.paper import (
     FULL,
@@ -26,16 +29,20 @@ from qtaml_hw.study.subject import Subject
 from qtaml_hw.tac import ProtectedImage
 
 
-def paper_result(quick: bool, ledger: Ledger, progress: Progress) -> ReproductionResult:
-    """Every claim of the abstract on five networks."""
+def paper_result(quick: bool, ledger: Ledger, progress: Progress, folder: Path | None = None) -> ReproductionResult:
+    """Every claim of the abstract on five networks, or on networks trained on the IDX files of ``folder``.
+
+    Raises InputError when the folder lacks them.
+    """
     effort = QUICK if quick else FULL
-    found = reproduce_networks(NETWORKS, effort, ledger, progress)
+    networks = NETWORKS if folder is None else image_networks(folder)
+    found = reproduce_networks(networks, effort, ledger, progress)
     summary = claim_rows(found.main)
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         summary += rho_rows(found.main, policy, "networks at their own p")
         if found.others:
             summary += rho_rows([*found.main, *found.others], policy, "(network, p) pairs that need protection")
-    summary += [theorem_row(), overhead_row(NETWORKS[2].subject(64, Storage()))]
+    summary += [theorem_row(), overhead_row(networks[2].subject(64, Storage()))]
     return ReproductionResult("paper", (*summary, *found.rows), notes(effort))
 
 

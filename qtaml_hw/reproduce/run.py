@@ -40,4 +40,4 @@ def reproduce(
             return t0_qat_result(quick, ledger, progress)
         if name == "compact":
             return compact_result(quick, data, ledger, progress)
-        return paper_result(quick, ledger, progress)
+        return paper_result(quick, ledger, progress, data)
