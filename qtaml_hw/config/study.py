@@ -33,7 +33,7 @@ from qtaml_hw.config.weights import WeightsSection
 from qtaml_hw.config.yaml_strict import dotted
 from qtaml_hw.units import shorten, show
 
-RESULTS_VERSION: Final = 1
+RESULTS_VERSION: Final = 2
 """Raised whenever the same study would give other numbers than before; part of every identity."""
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
 from qtaml_hw.faults._dense import (
+    BLOCK_BYTES,
     LANES,
     SEGMENT_BYTES,
     flip_words,
@@ -21,7 +22,7 @@ from qtaml_hw.faults._dense import (
 from qtaml_hw.faults._rates import GroupRates
 from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, draw_arrivals, first_uniforms, keep_flips
 from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw
-from qtaml_hw.faults._uniform import DIGITS, TAIL_BITS, compiled_uniform_of_word, poisson_tables
+from qtaml_hw.faults._uniform import DIGITS, TABLE_WIDTH, TAIL_BITS, compiled_uniform_of_word, poisson_tables
 
 U8 = NDArray[np.uint8]
 U32 = NDArray[np.uint32]
@@ -29,7 +30,9 @@ U64 = NDArray[np.uint64]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
+MOST_UNDECIDED: Final = 512  # cells settled at once; a block has 64 on average
 _NOT_FOUND: Final = 2.0  # above every uniform
+_ONE, _TWO = np.uint32(1), np.uint32(2)
 
 
 class Program(NamedTuple):
@@ -40,6 +43,7 @@ class Program(NamedTuple):
     tail: U64
     open_cells: np.uint32
     visit: tuple[int, int]
+    p_max: float
     symmetric: bool
     tables: tuple[U64, I64]
 
@@ -52,6 +56,7 @@ def program(rates: GroupRates) -> Program:
         rates.tail,
         rates.open_cells,
         (rates.levels, rates.full_levels),
+        float(rates.probability.max()),
         rates.symmetric,
         poisson_tables(),
     )
@@ -61,9 +66,12 @@ class Scratch(NamedTuple):
     """Work space of one thread: under 200 KiB whatever the size of the weights."""
 
     lanes: U32
-    undecided: U32
-    segment: U8
-    flipped: NDArray[np.int32]
+    marks: U32
+    folded: U32
+    marked: I64
+    cells: I64
+    block: U8
+    arrived: I64
     uniform: F64
     chunk: U8
 
@@ -72,49 +80,75 @@ def scratch() -> Scratch:
     """Fresh work space."""
     return Scratch(
         np.empty((3, LANES), dtype=np.uint32),
-        np.empty(CHUNK_BYTES // 4, dtype=np.uint32),
-        np.zeros(SEGMENT_BYTES, dtype=np.uint8),
-        np.empty(MOST_ARRIVALS, dtype=np.int32),
+        np.empty(BLOCK_BYTES // 4, dtype=np.uint32),
+        np.empty(LANES, dtype=np.uint32),
+        np.empty(BLOCK_BYTES // 8, dtype=np.int64),
+        np.empty(MOST_UNDECIDED, dtype=np.int64),
+        np.zeros(BLOCK_BYTES, dtype=np.uint8),
+        np.empty(MOST_ARRIVALS, dtype=np.int64),
         np.empty(MOST_ARRIVALS, dtype=np.float64),
         np.empty(CHUNK_BYTES, dtype=np.uint8),
     )
 
 
 @njit()
-def flip_segments(part: U8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
-    """Dense flips of whole segments, bytes ``start`` .. of the chunk."""
-    words = part.view(np.uint32)
-    undecided = work.undecided[: words.size]
-    if todo.symmetric:
-        flip_words(words, work.lanes, todo.digits, todo.open_cells, undecided)
-    else:
-        flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, undecided)
-    settle(part, start, undecided.view(np.uint64), tail_key, todo.tail)
+def flip_blocks(part: U8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
+    """Dense flips of whole blocks, bytes ``start`` .. of the chunk."""
+    space = (work.folded.view(np.uint64), work.marked, work.cells)
+    for first in range(0, part.size, BLOCK_BYTES):
+        block = part[first : first + BLOCK_BYTES]
+        words = block.view(np.uint32)
+        if todo.symmetric:
+            flip_words(words, work.lanes, todo.digits, todo.open_cells, work.marks, work.folded)
+        else:
+            flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, work.marks, work.folded)
+        settle(block, start + first, work.marks.view(np.uint64), (tail_key, todo.tail), space)
 
 
 @njit()
 def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) -> None:
     """Flip the cells of one byte group of one chunk (at most ``CHUNK_BYTES`` bytes) in place."""
-    found = draw_arrivals(8 * chunk.size, chunk_key, todo.visit, todo.tables, work.flipped, work.uniform)
-    found = keep_flips(chunk, work.flipped, work.uniform, found, todo.probability)
+    found = draw_arrivals((0, 8 * chunk.size), chunk_key, todo, (work.arrived, work.uniform), 0)
+    found = keep_flips(chunk, (1, 0), work.arrived, work.uniform, found, todo.probability)
     if todo.open_cells:
         seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), work.lanes)
         tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
-        whole = chunk.size // SEGMENT_BYTES * SEGMENT_BYTES
-        flip_segments(chunk[:whole], 0, tail_key, todo, work)
+        whole = chunk.size // BLOCK_BYTES * BLOCK_BYTES
+        flip_blocks(chunk[:whole], 0, tail_key, todo, work)
         rest = chunk.size - whole
         if rest:
-            work.segment[:rest] = chunk[whole:]
-            flip_segments(work.segment, whole, tail_key, todo, work)
-            chunk[whole:] = work.segment[:rest]
-    apply_flips(chunk, work.flipped, found)
+            work.block[:rest] = chunk[whole:]
+            flip_blocks(work.block, whole, tail_key, todo, work)
+            chunk[whole:] = work.block[:rest]
+    apply_flips(chunk, (1, 0), work.arrived, found)
+
+
+@njit()
+def flip_arrivals(
+    data: U8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
+) -> None:
+    """:func:`flip_chunks` where arrivals are all: of many chunks at once, so that cache misses overlap."""
+    cells = 8 * (data.size // place[0])
+    found = 0
+    for index in range(chunks[0], chunks[1]):
+        base = 8 * CHUNK_BYTES * index
+        reach = (base, min(8 * CHUNK_BYTES, cells - base))
+        found = draw_arrivals(reach, draw(key, np.uint64(index)), todo, (work.arrived, work.uniform), found)
+        if found > MOST_ARRIVALS - todo.visit[0] * TABLE_WIDTH or index + 1 == chunks[1]:
+            found = keep_flips(data, place, work.arrived, work.uniform, found, todo.probability)
+            apply_flips(data, place, work.arrived, found)
+            found = 0
 
 
 @njit(nogil=True)
 def flip_chunks(
-    data: U8, stride: int, group: int, chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
+    data: U8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
 ) -> None:
-    """Flip byte ``group`` of every ``stride``-byte code of the chunks ``chunks[0]`` .. ``chunks[1] - 1`` in place."""
+    """Flip byte ``place[1]`` of every ``place[0]``-byte code of the chunks ``chunks[0]`` .. ``chunks[1] - 1``."""
+    if not todo.open_cells:
+        flip_arrivals(data, place, chunks, key, todo, work)
+        return
+    stride, group = place
     weights = data.size // stride
     for index in range(chunks[0], chunks[1]):
         chunk_key = draw(key, np.uint64(index))
@@ -148,17 +182,19 @@ def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64
     words = np.empty((4, LANES), dtype=np.uint32)
     for start in range(0, n_bytes, SEGMENT_BYTES):
         words[:] = np.uint32(0)
-        for _ in range(DIGITS):
+        for _ in range(DIGITS // 2):
             for i in range(LANES):
-                x = lanes[0, i]
+                x, y, z = lanes[0, i], lanes[1, i], lanes[2, i]
+                both = y + z
                 for slot in range(4):
-                    digit = (x >> np.uint32(8 * slot + plane)) & np.uint32(1)
-                    words[slot, i] = np.uint32((words[slot, i] << np.uint32(1)) | digit)
-                lanes[0, i], lanes[1, i], lanes[2, i] = lane_step(x, lanes[1, i], lanes[2, i])
+                    shift = np.uint32(8 * slot + plane)
+                    pair = (((x >> shift) & _ONE) << _ONE) | ((both >> shift) & _ONE)
+                    words[slot, i] = np.uint32((words[slot, i] << _TWO) | pair)
+                lanes[0, i], lanes[1, i], lanes[2, i] = lane_step(x, y, z)
         for offset in range(min(SEGMENT_BYTES, n_bytes - start)):
             top = np.uint64(words[offset & 3, offset >> 2]) << np.uint64(TAIL_BITS)
             if top < limit:
-                word = top | tail_word(tail_key, start + offset, plane)
+                word = top | tail_word(tail_key, np.uint64(start + offset), np.uint64(plane))
                 if word < limit:
                     uniform[start + offset] = compiled_uniform_of_word(np.int64(word))
 

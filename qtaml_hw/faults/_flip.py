@@ -111,7 +111,7 @@ def _run(flat: NDArray[np.uint8], stride: int, group: int, key: np.uint64, rates
     todo = program(rates)
 
     def part(worker: int) -> None:
-        flip_chunks(flat, stride, group, (edges[worker], edges[worker + 1]), key, todo, scratch())
+        flip_chunks(flat, (stride, group), (edges[worker], edges[worker + 1]), key, todo, scratch())
 
     with compile_notice(flip_chunks):
         if workers == 1:

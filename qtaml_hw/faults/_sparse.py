@@ -6,7 +6,7 @@ nothing has to be rejected; a cell met twice has the smaller U.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ _FIRST, _S3, _SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
 
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
-I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Tables = tuple[U64, I64]
@@ -41,49 +40,55 @@ def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
 
 
 @njit()
-def draw_arrivals(
-    cells: int, chunk_key: np.uint64, visit: tuple[int, int], tables: Tables, arrived: I32, uniform: F64
-) -> int:
-    """List the arrivals of a chunk in its first ``visit[0]`` levels: the cell, and U (0 in the first ``visit[1]``)."""
-    found = 0
-    for level in range(visit[0]):
+def draw_arrivals(reach: tuple[int, int], chunk_key: np.uint64, todo: Any, out: tuple[I64, F64], found: int) -> int:
+    """List from place ``found`` on the arrivals of a chunk that can flip; returns the place behind the last.
+
+    Its cells are ``reach[0]`` .. ``reach[0] + reach[1] - 1``.  ``out`` takes the cell and U (0 where it surely flips).
+    """
+    arrived, uniform = out
+    for level in range(todo.visit[0]):
         key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))
-        for i in range(arrivals(key, level, tables[0], tables[1])):
+        for i in range(arrivals(key, level, todo.tables[0], todo.tables[1])):
             value = draw(key, _FIRST + np.uint64(i))
             cell = np.int64(value >> _POSITION_SHIFT)
-            arrived[found] = cell
-            uniform[found] = 0.0
-            if level >= visit[1]:
-                uniform[found] = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
-            found += int(cell < cells)
+            u = 0.0
+            if level >= todo.visit[1]:
+                u = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
+            arrived[found] = reach[0] + cell
+            uniform[found] = u
+            found += int(cell < reach[1]) & int(u < todo.p_max)
     return found
 
 
 @njit()
-def keep_flips(chunk: U8, arrived: I32, uniform: F64, count: int, probability: F64) -> int:
-    """Keep of the arrivals those that flip, as ``2 * cell + stored bit``; returns how many."""
+def keep_flips(data: U8, place: tuple[int, int], arrived: I64, uniform: F64, count: int, probability: F64) -> int:
+    """Keep of the arrivals those that flip, as ``2 * cell + stored bit``; returns how many.
+
+    Weight w's planes lie in byte ``place[0] * w + place[1]``.
+    """
     for i in range(count):  # reads alone, so that many cache misses are under way at once
         cell = np.uint64(arrived[i])
-        arrived[i] = 2 * cell + ((chunk[cell >> _S3] >> (cell & _SEVEN)) & _FIRST)
+        byte = (cell >> _S3) * np.uint64(place[0]) + np.uint64(place[1])
+        arrived[i] = 2 * cell + ((data[byte] >> (cell & _SEVEN)) & _FIRST)
     found = 0
     for i in range(count):
-        entry = np.int64(arrived[i])
+        entry = arrived[i]
         arrived[found] = entry
         found += uniform[i] < probability[8 * (entry & 1) + ((entry >> 1) & 7)]
     return found
 
 
 @njit()
-def apply_flips(chunk: U8, flipped: I32, found: int) -> None:
+def apply_flips(data: U8, place: tuple[int, int], flipped: I64, found: int) -> None:
     """Set every listed cell to the complement of the bit it stored: a cell listed twice flips once."""
     for i in range(found):
         entry = flipped[i]
-        byte = entry >> 4
+        byte = (entry >> 4) * place[0] + place[1]
         bit = np.uint8(1 << ((entry >> 1) & 7))
         if entry & 1:
-            chunk[byte] &= ~bit
+            data[byte] &= ~bit
         else:
-            chunk[byte] |= bit
+            data[byte] |= bit
 
 
 @njit()

@@ -21,7 +21,7 @@ from qtaml_hw.faults._streams import CHUNK_BYTES
 
 LEVELS: Final = 8  # level 0 is [0, 2^-19), level j is [2^(j-20), 2^(j-19)): one arrival per chunk in level 0
 TAU_DENSE: Final = 2.0**-12
-DIGITS: Final = 12  # bits of W in bit-sliced words; 2^-12 of the cells need more
+DIGITS: Final = 10  # bits of W in bit-sliced words; 2^-10 of the cells need more
 TAIL_BITS: Final = 53 - DIGITS
 POSITION_BITS: Final = 19  # a chunk has 65,536 * 8 = 2^19 cells
 TABLE_WIDTH: Final = 512

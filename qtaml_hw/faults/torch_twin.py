@@ -118,8 +118,10 @@ def _dense_flips(stored: torch.Tensor, chunk_key: torch.Tensor, rates: GroupRate
         still = torch.full_like(data, cells)
         flips = (digit[0] ^ (data & equal_by_bit[0])) & cells
         for k in range(DIGITS):
-            still = still & (x ^ equal[k] ^ (data & equal_by_bit[k]))
+            still = still & ((y + z if k & 1 else x) ^ equal[k] ^ (data & equal_by_bit[k]))
             flips = flips ^ (still & (step[k] ^ (data & step_by_bit[k])))
+            if not k & 1:
+                continue
             v, w = y - x, z - y
             x = z * _signed(LANE_MULTIPLIER, 32)
             y = (v << 8) | ((v >> 24) & 0xFF)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 MASK_64, MASK_32 = (1 << 64) - 1, (1 << 32) - 1
-CHUNK, LANES, DIGITS, LEVELS, TAU = 65_536, 512, 12, 8, 2.0**-12
+CHUNK, LANES, DIGITS, LEVELS, TAU = 65_536, 512, 10, 8, 2.0**-12
 
 
 def mix(x: int) -> int:
@@ -63,9 +63,9 @@ def chunk_uniforms(n_bytes: int, chunk_key: int) -> list[list[float]]:
                 first = draw(dense, 2 * lane)
                 lanes[lane] = [first & MASK_32, first >> 32, draw(dense, 2 * lane + 1) & MASK_32]
             outputs = []
-            for _ in range(DIGITS):
+            for _ in range(DIGITS // 2):
                 x, y, z = lanes[lane]
-                outputs.append(x)
+                outputs += [x, (y + z) & MASK_32]
                 v, w = (y - x) & MASK_32, (z - y) & MASK_32
                 lanes[lane] = [
                     (3_323_815_723 * z) & MASK_32,

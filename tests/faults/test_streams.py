@@ -14,6 +14,7 @@ from qtaml_hw._jit import njit
 from qtaml_hw.faults import error_masks
 from qtaml_hw.faults._dense import LANES, lane_step, seed_lanes
 from qtaml_hw.faults._streams import draw
+from qtaml_hw.faults._uniform import DIGITS
 
 BOUND = 1e-5
 
@@ -31,18 +32,20 @@ def lane_words(chunks: int, steps: int, out: np.ndarray) -> None:
         seed_lanes(draw(np.uint64(99), np.uint64(chunk)), lanes)
         for step in range(steps):
             for i in range(LANES):
-                out[chunk, step, i] = lanes[0, i]
-                lanes[0, i], lanes[1, i], lanes[2, i] = lane_step(lanes[0, i], lanes[1, i], lanes[2, i])
+                x, y, z = lanes[0, i], lanes[1, i], lanes[2, i]
+                out[chunk, 2 * step, i] = x
+                out[chunk, 2 * step + 1, i] = y + z
+                lanes[0, i], lanes[1, i], lanes[2, i] = lane_step(x, y, z)
 
 
 def _streams() -> dict[str, np.ndarray]:
     counters = np.empty(1 << 18, dtype=np.uint64)
     counter_words(np.uint64(2024), counters)
-    lanes = np.empty((4, 384, LANES), dtype=np.uint32)
-    lane_words(4, 384, lanes)
+    lanes = np.empty((4, 320, LANES), dtype=np.uint32)  # four whole chunks
+    lane_words(4, 160, lanes)
     return {
         "counter": counters.view(np.uint32),
-        "lanes as used": lanes.reshape(-1),
+        "as used": lanes.reshape(-1),
         "one lane after another": np.ascontiguousarray(lanes.transpose(0, 2, 1)).reshape(-1),
     }
 
@@ -87,7 +90,7 @@ def test_patterns_are_equally_frequent(name: str, width: int) -> None:
 @pytest.mark.parametrize("shift", [0, 12, 26])
 def test_neighbouring_words_are_independent(name: str, shift: int) -> None:
     part = (STREAMS[name] >> np.uint32(shift)) & np.uint32(63)
-    for lag in (1, 2, 3, 12, LANES):
+    for lag in (1, 2, 3, 10, LANES):
         pairs = np.bincount(64 * part[:-lag].astype(np.int64) + part[lag:], minlength=4096)
         assert BOUND < chi_square(pairs, pairs.sum() / 4096) < 1.0 - BOUND
 
@@ -123,6 +126,51 @@ def test_no_triple_of_bits_in_following_words_is_correlated(name: str) -> None:
     assert BOUND < special.chdtrc(z.size, np.sum(z**2)) < 1.0 - BOUND
 
 
+@njit(cache=False)
+def parities(rows: np.ndarray, out: np.ndarray) -> None:
+    """``out[a, b, c, d]``: how often bit a of output 0, b of 1, c of 2 and d of 3 have odd parity; row 32 is absent."""
+    for a in range(33):
+        for b in range(33):
+            two = rows[0, a] ^ rows[1, b]
+            for c in range(33):
+                three = two ^ rows[2, c]
+                for d in range(33):
+                    odd = np.uint64(0)
+                    for i in range(three.size):
+                        v = three[i] ^ rows[3, d, i]
+                        v -= (v >> np.uint64(1)) & np.uint64(0x5555555555555555)
+                        v = (v & np.uint64(0x3333333333333333)) + ((v >> np.uint64(2)) & np.uint64(0x3333333333333333))
+                        v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+                        odd += (v * np.uint64(0x0101010101010101)) >> np.uint64(56)
+                    out[a, b, c, d] = odd
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_no_bits_of_four_following_outputs_of_a_lane_have_a_parity(phase: int) -> None:
+    """Four outputs are the fewest that determine one another: 96 bits of state, 32 an output."""
+    n = 1 << 16
+    lanes = STREAMS["one lane after another"].reshape(-1, 320)
+    rows = np.zeros((4, 33, n // 64), dtype=np.uint64)
+    for k in range(4):
+        rows[k, :32] = packed_bits(np.ascontiguousarray(lanes[:, phase + k : 300 + k : 2]).reshape(-1)[:n])
+    odd = np.empty((33, 33, 33, 33), dtype=np.int64)
+    parities(rows, odd)
+    z = np.delete(surplus(odd, n).ravel(), -1)
+    assert two_sided(np.abs(z).max()) * z.size > BOUND
+    assert abs(np.sum(z**2) - z.size) < 5 * np.sqrt(2 * z.size)
+
+
+def test_digits_of_a_cell_are_independent() -> None:
+    """The ten digits of a cell are one bit of ten following outputs: all 1,024 patterns, for each of the 32 places."""
+    words = STREAMS["as used"].reshape(-1, DIGITS, LANES)
+    for bit in range(32):
+        value = np.zeros((words.shape[0], LANES), dtype=np.int64)
+        for digit in range(DIGITS):
+            value = 2 * value + ((words[:, digit] >> np.uint32(bit)) & np.uint32(1))
+        counts = np.bincount(value.ravel(), minlength=1 << DIGITS)
+        assert BOUND / 32 < chi_square(counts, value.size / (1 << DIGITS)) < 1.0 - BOUND / 32
+
+
 @named
 def test_gaps_between_small_values_are_geometric(name: str) -> None:
     share, longest = 1.0 / 16.0, 120
@@ -130,6 +178,17 @@ def test_gaps_between_small_values_are_geometric(name: str) -> None:
     observed = np.bincount(np.minimum(gaps, longest), minlength=longest + 1)[1:]
     law = share * (1.0 - share) ** np.arange(longest)
     law[-1] = (1.0 - share) ** (longest - 1)
+    assert BOUND < chi_square(observed, gaps.size * law) < 1.0 - BOUND
+
+
+@named
+def test_long_gaps_are_geometric(name: str) -> None:
+    share = 1.0 / 512.0
+    gaps = np.diff(np.flatnonzero(STREAMS[name] < 2**23))
+    cdf = 1.0 - (1.0 - share) ** np.arange(0, 40_000)
+    edges = np.unique(np.searchsorted(cdf, np.linspace(0.0, 1.0, 33)[1:-1]))
+    observed = np.diff(np.searchsorted(np.sort(gaps), np.r_[0, edges, 10**9], side="right"))
+    law = np.diff(np.r_[0.0, cdf[edges], 1.0])
     assert BOUND < chi_square(observed, gaps.size * law) < 1.0 - BOUND
 
 
