@@ -2,7 +2,8 @@
 
 Every row compares a closed form (docs/theory.md, mean drift and variance) with the engine's own flips on stored int8
 weights; z is their difference in standard errors.  All statistics follow from one joint histogram of stored and read
-codes, so nothing is approximated on either side.
+codes, so nothing is approximated on either side.  Formats without constant significances follow, where mean and
+variance come from the decode table plane by plane (ours).
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from qtaml_hw.channel import Direction, FlipChannel
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.study.progress import Progress
-from qtaml_hw.tac import affine_drift, correction, symmetric_variance, value_statistics
-from qtaml_hw.weights import LINEAR_ENCODINGS, Encoding, WeightFormat
+from qtaml_hw.tac import affine_drift, corrected_noise, correction, symmetric_variance, value_statistics
+from qtaml_hw.weights import ENCODINGS, LINEAR_ENCODINGS, NumberFormat, WeightFormat, number_format
 
 Array = NDArray[np.float64]
 DIRECTIONS: tuple[Direction, ...] = ("symmetric", "1to0", "0to1")
 PROTECTED = (0, 2)
 FLIP_P = 0.10
-SPREAD_LSB = 127.0 / 4.0  # standard deviation of the Gaussian weights, in LSB: the peak lies at four of them
+OTHER_CODES = ("sign_magnitude", "gray", "e4m3", "power8")  # without constant significances, eight bits each
+PEAK_SIGMAS = 4.0  # the largest weight over the standard deviation of the Gaussian weights
 LARGEST_Z = 4.0
 WEIGHTS, QUICK_WEIGHTS = 20_000_000, 10_000_000
 SEED = 2026
@@ -34,17 +36,21 @@ SEED = 2026
 
 @dataclass(frozen=True)
 class Case:
-    """One channel on one format: ``protected`` top planes are error-free."""
+    """One channel on one format of eight bits: ``protected`` top planes are error-free.
 
-    encoding: Encoding
+    ``code`` is an encoding of int8 or the name of another format.
+    """
+
+    code: str
     direction: Direction
     p: float
     protected: int
 
     @property
-    def form(self) -> WeightFormat:
+    def form(self) -> NumberFormat:
         """The number format."""
-        return WeightFormat(8, self.encoding)
+        known = next((encoding for encoding in ENCODINGS if encoding == self.code), None)
+        return number_format(self.code) if known is None else WeightFormat(8, known)
 
     @property
     def channel(self) -> FlipChannel:
@@ -56,7 +62,7 @@ class Case:
     def title(self) -> str:
         """For tables."""
         guard = f", {self.protected} top planes protected" if self.protected else ""
-        return f"{self.direction} p={self.p:g}, {self.encoding}{guard}"
+        return f"{self.direction} p={self.p:g}, {self.code}{guard}"
 
 
 @dataclass(frozen=True)
@@ -124,10 +130,10 @@ class Sample:
         return Estimate(gain, measured, error)
 
 
-def gaussian_codes(form: WeightFormat, weights: int, seed: int) -> NDArray[np.uint8]:
+def gaussian_codes(form: NumberFormat, weights: int, seed: int) -> NDArray[np.uint8]:
     """Codes of Gaussian weights whose peak is four standard deviations, uint8 [weights]."""
-    levels = np.random.default_rng(seed).normal(scale=SPREAD_LSB, size=weights)
-    return form.encode(np.clip(np.rint(levels), -form.largest, form.largest).astype(np.int64))
+    levels = np.random.default_rng(seed).normal(scale=form.largest / PEAK_SIGMAS, size=weights)
+    return form.encode(np.clip(levels, -form.largest, form.largest))
 
 
 def sample(case: Case, codes: NDArray[np.uint8], map_index: int) -> Sample:
@@ -139,27 +145,32 @@ def sample(case: Case, codes: NDArray[np.uint8], map_index: int) -> Sample:
 
 
 def case_rows(found: Sample) -> Iterator[Row]:
-    """Mean, slope and variance of one case."""
+    """Mean, slope (of linear formats) and variance of one case."""
     case, form = found.case, found.case.form
     statistics = value_statistics(form, case.channel.p01, case.channel.p10)
     mean, variance = found.moments(form.decode_table, statistics.mean, statistics.variance)
     yield mean.row(f"E[W~] in LSB: {case.title}")
-    yield found.slope().row(f"slope a of E[L~|L] = a L + c: {case.title}")
-    if case.direction == "symmetric":
+    if form.linear:
+        yield found.slope().row(f"slope a of E[L~|L] = a L + c: {case.title}")
+    if form.linear and case.direction == "symmetric":
         closed = symmetric_variance(case.p, 8, case.protected)
         variance = Estimate(closed, variance.measured, variance.error)
     yield variance.row(f"Var[W~|W] in LSB^2: {case.title}")
 
 
 def unbias_rows(found: Sample) -> Iterator[Row]:
-    """The corrected value: no drift left, and the variance divided by a^2."""
+    """The corrected value: no drift left, and in linear formats the variance divided by a^2."""
     case, form = found.case, found.case.form
     channel = case.channel
     table = correction("unbias", form, channel.p01, channel.p10, found.stored).table
-    variance = value_statistics(form, channel.p01, channel.p10).variance / (1.0 - channel.p01 - channel.p10)[0] ** 2
+    _, variance = corrected_noise(form, channel.p01, channel.p10, table)
+    law = "Var[W^|W]"
+    if form.linear:
+        gain = 1.0 - channel.p01 - channel.p10
+        variance, law = value_statistics(form, channel.p01, channel.p10).variance / gain[0] ** 2, "Var[W^|W] = Var/a^2"
     mean, second = found.moments(table, form.decode_table, variance)
     yield mean.row(f"E[W^] after unbias equals E[W], LSB: {case.title}")
-    yield second.row(f"Var[W^|W] = Var/a^2 after unbias, LSB^2: {case.title}")
+    yield second.row(f"{law} after unbias, LSB^2: {case.title}")
 
 
 def dominance_rows(found: Sample) -> Iterator[Row]:
@@ -183,22 +194,22 @@ def reproduce_theorems(quick: bool, progress: Progress) -> ReproductionResult:
     """Closed forms against at least 10^7 corrupted weights per case."""
     weights = QUICK_WEIGHTS if quick else WEIGHTS
     rows: list[Row] = []
-    total = len(LINEAR_ENCODINGS) * len(DIRECTIONS) * len(PROTECTED)
-    for encoding in LINEAR_ENCODINGS:
-        codes = gaussian_codes(WeightFormat(8, encoding), weights, SEED)
-        for direction, protected in product(DIRECTIONS, PROTECTED):
-            case = Case(encoding, direction, FLIP_P, protected)
-            number = len(rows)
-            progress(number, total, case.title)
-            found = sample(case, codes, map_index=number)
-            rows += case_rows(found)
-            if protected == 0:
-                rows += unbias_rows(found)
-            if direction == "symmetric" and protected == 0 and encoding == "twos_complement":
-                rows += dominance_rows(found)
-    progress(total, total, "done")
+    cases = [Case(*c) for c in product(LINEAR_ENCODINGS, DIRECTIONS, (FLIP_P,), PROTECTED)]
+    cases += [Case(*c) for c in product(OTHER_CODES, DIRECTIONS, (FLIP_P,), (0,))]
+    stored, codes = "", np.empty(0, dtype=np.uint8)
+    for number, case in enumerate(cases):
+        progress(number, len(cases), case.title)
+        if case.code != stored:
+            stored, codes = case.code, gaussian_codes(case.form, weights, SEED)
+        found = sample(case, codes, map_index=len(rows))
+        rows += case_rows(found)
+        if case.protected == 0:
+            rows += unbias_rows(found)
+        if case == cases[0]:
+            rows += dominance_rows(found)
+    progress(len(cases), len(cases), "done")
     notes = (
-        f"{weights:,} int8 weights per case, Gaussian, peak at four standard deviations; flips of the engine itself, "
-        f"seed {SEED}; z = (measured - closed form) / standard error, a row holds below {LARGEST_Z:g}",
+        f"{weights:,} weights of eight bits per case, Gaussian, peak at four standard deviations; flips of the engine "
+        f"itself, seed {SEED}; z = (measured - closed form) / standard error, a row holds below {LARGEST_Z:g}",
     )
     return ReproductionResult("theorems", tuple(rows), notes)

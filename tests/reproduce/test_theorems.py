@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.reproduce.theorems import SEED, Case, case_rows, dominance_rows, gaussian_codes, sample, unbias_rows
+from qtaml_hw.reproduce.theorems import (
+    OTHER_CODES,
+    SEED,
+    Case,
+    case_rows,
+    dominance_rows,
+    gaussian_codes,
+    sample,
+    unbias_rows,
+)
 from qtaml_hw.tac import value_statistics
 
 
@@ -17,6 +26,16 @@ def test_every_theorem_holds(direction: str, encoding: str, protected: int) -> N
     case = Case(encoding, direction, 0.1, protected)
     found = sample(case, gaussian_codes(case.form, 400_000, 1), map_index=3)
     rows = [*case_rows(found), *(unbias_rows(found) if protected == 0 else ())]
+    assert all(row.verdict.startswith("holds") for row in rows), [row.verdict for row in rows]
+
+
+@pytest.mark.parametrize("direction", ["symmetric", "1to0", "0to1"])
+@pytest.mark.parametrize("code", OTHER_CODES)
+def test_formats_without_significances_have_their_moments_too(direction: str, code: str) -> None:
+    case = Case(code, direction, 0.1, 0)
+    found = sample(case, gaussian_codes(case.form, 400_000, 1), map_index=3)
+    rows = [*case_rows(found), *unbias_rows(found)]
+    assert len(rows) == 4
     assert all(row.verdict.startswith("holds") for row in rows), [row.verdict for row in rows]
 
 
