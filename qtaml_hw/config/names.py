@@ -73,6 +73,9 @@ NETWORKS: Final = (
 )
 """The embedded networks, as in ``workloads.network(name)``."""
 
+TRANSFORMS: Final = ("equalise", "activation_scale", "sensitivity_order", "invert_planes")
+"""Steps before storage, as in ``weights.transforms``."""
+
 DATA_SETS: Final = ("digits",)
 """The embedded data sets."""
 

@@ -6,8 +6,16 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from qtaml_hw.config.kinds import Flag, OneOf
-from qtaml_hw.config.names import CODED_FORMATS, FLOAT_FORMATS, FORMATS, POWER_FORMATS, SCALES, UNSCALED_FORMATS
+from qtaml_hw.config.kinds import Flag, NoRepeats, OneOf, ScalarAsList
+from qtaml_hw.config.names import (
+    CODED_FORMATS,
+    FLOAT_FORMATS,
+    FORMATS,
+    POWER_FORMATS,
+    SCALES,
+    TRANSFORMS,
+    UNSCALED_FORMATS,
+)
 from qtaml_hw.config.quantities import Section
 
 DEFAULT_POWER: Final = 2.0
@@ -35,6 +43,9 @@ class WeightsSection(Section):
         "saturate", description="what a float code that is no number decodes to: the largest number, or zero"
     )
     fold_batch_norm: Flag = Field(False, description="fold batch normalisation into the weights before storage")
+    transforms: Annotated[tuple[Annotated[str, OneOf(TRANSFORMS, "transform")], ...], ScalarAsList, NoRepeats] = Field(
+        (), description="steps before storage that change no output, in this order; invert_planes is always the last"
+    )
 
     @model_validator(mode="after")
     def _fields_of_the_format(self) -> Self:
@@ -61,6 +72,7 @@ class WeightsSection(Section):
                 ("rounding", self.rounding == "nearest"),
                 ("power", self.format not in POWER_FORMATS),
                 ("specials", self.specials == "saturate"),
+                ("transforms", not self.transforms),
             )
             if plain
         }

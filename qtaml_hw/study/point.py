@@ -25,6 +25,7 @@ from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
 from qtaml_hw.study.timeline import map_fields
+from qtaml_hw.study.transforming import refuse_zeroing, stored_subject, transform_facts, transform_warnings
 from qtaml_hw.weights import Codes
 
 
@@ -94,7 +95,9 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
     subject = workshop.subject(study)
     try:
         cell = view_cell(study, subject.image.planes)
+        subject = stored_subject(subject, study, cell.channel)
         protection = protect(study, subject, cell.channel)
+        refuse_zeroing(subject.image, protection.plan, study.array.on_uncorrectable)
         layers = subject.layers(study.accelerator)
         chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
         costs = point_cost(study, chip, layers)
@@ -112,6 +115,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **cell.facts,
         **_protection_facts(study, subject, protection),
         **plan_facts(study, subject, protection),
+        **transform_facts(study, subject, cell.channel),
         **costs,
         "images": subject.images,
         "exact_parameters": exact_parameters(subject),
@@ -120,6 +124,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "warnings": [
             *cell.warnings,
             *hardening_warnings(study),
+            *transform_warnings(study, subject),
             *_few_images(study, subject),
             *_quiet_warnings(study, protection, chip),
         ],

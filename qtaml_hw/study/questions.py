@@ -22,6 +22,7 @@ from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.store import write_atomically
 from qtaml_hw.study.subject import Subject, Workshop
 from qtaml_hw.study.tensors import tensor_rows
+from qtaml_hw.study.transforming import stored_subject
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
 
@@ -201,6 +202,7 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
     subject = Workshop(progress).subject(study)
     try:
         channel = view_cell(study, subject.image.planes).channel
+        subject = stored_subject(subject, study, channel)
         protection = protect(study, subject, channel)
         facts = plan_facts(study, subject, protection)
         return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz, facts)

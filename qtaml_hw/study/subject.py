@@ -21,6 +21,7 @@ from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.file_codes import as_in_file
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.sources import load_dataset, load_module
+from qtaml_hw.study.transforming import Stage, rewritten_subject
 from qtaml_hw.weights import Clip, GroupKind, ScaleLayout, StoredImage, number_format, quantise
 from qtaml_hw.weights.inventory import StoreRule, TensorEntry, inventory
 from qtaml_hw.weights.learned import learned_rounding
@@ -50,6 +51,7 @@ class Subject:
     metric: Metric = METRICS["top1"]
     inventory: tuple[TensorEntry, ...] = ()
     label_kinds: int = 0
+    stages: tuple[Stage, ...] = ()
     _damage: dict[bytes, tac.DamageModel] = field(default_factory=dict, init=False, repr=False)
     _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
@@ -192,7 +194,7 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
             f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
         )
     chosen = data.taken(study.evaluate.images, study.data.take)
-    return Subject(
+    subject = Subject(
         name=loaded.name,
         served=ServedNetwork(module),
         image=image,
@@ -206,6 +208,10 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
         inventory=entries,
         label_kinds=len(np.unique(data.test_y)),
     )
+    try:
+        return rewritten_subject(subject, study, lambda m: image_of(m, study, subject.calibration))
+    except ValueError as error:
+        raise InputError(f"network {loaded.name}: {error}") from error
 
 
 @dataclass(eq=False)

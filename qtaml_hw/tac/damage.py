@@ -56,11 +56,11 @@ def damage_model(image: StoredImage, importance: Array, starts: NDArray[np.int64
         raise ValueError(f"importance has shape {importance.shape}; the image stores {image.weights} weights")
     groups = starts.size - 1
     zeros, ones = np.empty((groups, image.planes)), np.empty((groups, image.planes))
-    codes = np.concatenate(image.codes())
+    codes, meant = np.concatenate(image.codes()), np.concatenate([t.meant_codes for t in image.tensors])
     scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
     energy = importance * scale**2
     for plane, damage in enumerate(image.format.flip_damage.T):
-        hurt = energy * damage[codes]
+        hurt = energy * damage[meant]
         one = np.add.reduceat(hurt * ((codes >> plane) & 1), starts[:-1])
         ones[:, plane] = one
         zeros[:, plane] = np.maximum(np.add.reduceat(hurt, starts[:-1]) - one, 0.0)

@@ -89,8 +89,8 @@ class ProtectedImage:
         tables, folds = np.empty((len(rows), 1 << form.bits)), True
         bias, variance = np.empty_like(tables), np.empty_like(tables)
         for i, row in enumerate(rows):
-            p01, p10 = residual01[planes, row], residual10[planes, row]
-            histogram = np.bincount(stored.codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
+            p01, p10 = stored.meant_flips(residual01[planes, row], residual10[planes, row])
+            histogram = np.bincount(stored.meant_codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
             found = correction(kind, form, p01, p10, histogram)
             tables[i] = found.table
             folds &= found.folds and (len(rows) == 1 or kind == "none")
@@ -118,9 +118,9 @@ class ProtectedImage:
             candidates = [self.layer(i, kind) for kind in kinds]
             scores = []
             for candidate in candidates:
-                score = candidate.expected(candidate.variance, t.codes, worth)
+                score = candidate.expected(candidate.variance, t.meant_codes, worth)
                 if np.any(candidate.bias):
-                    shift = (candidate.of_weights(candidate.bias, t.codes) * scale).astype(np.float32)
+                    shift = (candidate.of_weights(candidate.bias, t.meant_codes) * scale).astype(np.float32)
                     change = forward({**clean, t.name: clean[t.name] + shift.reshape(t.shape)}) - reference
                     score += float(np.mean(np.sum(change**2, axis=-1)))
                 scores.append(score if np.isfinite(score) else np.inf)

@@ -24,7 +24,8 @@ class StoredTensor:
     """One weight tensor in the memory.
 
     ``codes`` is flat in C order [weights]; ``scale`` is float32 [scales], the step of one level of the weights that
-    ``layout`` gives it: weight = scale * level.
+    ``layout`` gives it: weight = scale * level.  Planes in the bit mask ``inverted`` are stored inverted: a code means
+    what the format says of ``code ^ inverted``.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StoredTensor:
     codes: Codes
     scale: NDArray[np.float32]
     layout: ScaleLayout = PER_TENSOR
+    inverted: int = 0
 
     def __post_init__(self) -> None:
         if self.codes.shape != (int(np.prod(self.shape)),):
@@ -46,6 +48,16 @@ class StoredTensor:
     def weights(self) -> int:
         """Number of weights."""
         return int(self.codes.size)
+
+    @property
+    def meant_codes(self) -> Codes:
+        """The codes in the format's own planes, inversion taken back."""
+        return self.codes ^ self.codes.dtype.type(self.inverted) if self.inverted else self.codes
+
+    def meant_flips(self, p01: NDArray[np.float64], p10: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """P(flip to 1) and P(flip to 0) of the format's own planes [..., B] where cells flip with p01 and p10."""
+        swapped = (self.inverted >> np.arange(p01.shape[-1])) & 1 == 1
+        return [np.where(swapped, p10, p01), np.where(swapped, p01, p10)]
 
     @property
     def channel_weights(self) -> int:
@@ -67,7 +79,8 @@ class StoredTensor:
         ``tables`` is [2^B], or [P, 2^B] with the table of every weight in ``pattern`` [weights].
         """
         table = tables.astype(np.float32)
-        levels = table[codes] if pattern is None else table[pattern, codes]
+        meant = codes ^ codes.dtype.type(self.inverted) if self.inverted else codes
+        levels = table[meant] if pattern is None else table[pattern, meant]
         weights: NDArray[np.float32] = levels.reshape(self.shape) * self.layout.spread(self.scale, self.shape)
         return weights
 
@@ -130,7 +143,7 @@ class StoredImage:
             counts = np.zeros(1 << self.planes)
             for t in self.tensors:
                 worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
-                counts += np.bincount(t.codes, weights=worth, minlength=counts.size)
+                counts += np.bincount(t.meant_codes, weights=worth, minlength=counts.size)
             damage = counts @ self.format.flip_damage
         return np.lexsort((-planes, -damage))
 
@@ -139,7 +152,7 @@ class StoredImage:
         """sha256 over format, names, shapes, codes and scales."""
         h = hashlib.sha256(self.format.name.encode())
         for t in self.tensors:
-            h.update(f"{t.name}{t.shape}".encode())
+            h.update(f"{t.name}{t.shape}{f'~{t.inverted}' if t.inverted else ''}".encode())
             h.update(np.ascontiguousarray(t.codes).data)
             h.update(np.ascontiguousarray(t.scale).data)
         return h.hexdigest()

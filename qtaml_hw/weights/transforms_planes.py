@@ -1,78 +1,52 @@
 """Bit planes stored inverted where the cells' preferred direction then does less damage.
 
 Cells that mostly lose ones should hold few of them where it matters.  A plane of a tensor is stored inverted when that
-lowers the expected damage under p01 != p10; one bit of metadata per tensor and plane says so, and one inverter per
+lowers the expected damage under p01 != p10; one bit of metadata per tensor and plane says so, and one exclusive or per
 plane in the decoder takes it back, exactly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.weights.formats import INVERTER_GE, NumberFormat, Scaling
-from qtaml_hw.weights.image import StoredImage, StoredTensor
+from qtaml_hw.weights.formats import XOR_GE
+from qtaml_hw.weights.image import StoredImage
 
 Array = NDArray[np.float64]
+LEAST_GAIN = 1e-12  # relative: equal damage is no reason to invert
 
 
-@dataclass(frozen=True)
-class InvertedFormat(NumberFormat):
-    """A format whose planes in ``mask`` are stored inverted: code c means what ``base`` means by c ^ mask."""
+def inversion_masks(zeros: Array, ones: Array, p01: Array, p10: Array) -> tuple[int, ...]:
+    """Per tensor the planes whose expected damage is less when they are stored inverted, as a bit mask.
 
-    base: NumberFormat
-    mask: int
-
-    @property
-    def bits(self) -> int:
-        """Planes B of a code."""
-        return self.base.bits
-
-    @property
-    def name(self) -> str:
-        """``int8/sign_magnitude, planes 0x7f inverted`` and the like."""
-        return f"{self.base.name}, planes {self.mask:#x} inverted"
-
-    @property
-    def scaling(self) -> Scaling:
-        """As in the format beneath."""
-        return self.base.scaling
-
-    def _values(self) -> Array:
-        return self.base.decode_table[np.arange(1 << self.bits) ^ self.mask]
-
-    def encode(self, values: Any) -> NDArray[Any]:
-        """Codes of the nearest values as stored; ValueError as in the format beneath."""
-        codes: NDArray[Any] = self.base.encode(values) ^ self.base.code_dtype.type(self.mask)
-        return codes
-
-    @property
-    def decode_ge(self) -> float:
-        """The format's own gates and an inverter per inverted plane."""
-        return self.base.decode_ge + INVERTER_GE * self.mask.bit_count()
-
-    @property
-    def decode_basis(self) -> str:
-        """What ``decode_ge`` counts."""
-        return self.base.decode_basis
-
-
-def inversion_mask(zeros: Array, ones: Array, p01: Array, p10: Array) -> int:
-    """Planes whose expected damage is less when they are stored inverted, as a bit mask.
-
-    ``zeros``, ``ones``: damage per unit flip probability of the weights that store 0 or 1 in plane i, [B] LSB first.
+    ``zeros``, ``ones``: damage per unit flip probability of the weights that store 0 or 1 in plane i, [tensors, B], LSB
+    first; ``p01``, ``p10``: P(read 1 | 0) and P(read 0 | 1) of the cells, [B].
     """
     plain, inverted = zeros * p01 + ones * p10, zeros * p10 + ones * p01
-    return int(sum(1 << i for i in np.flatnonzero(inverted < plain * (1.0 - 1e-12))))
+    better = inverted < plain * (1.0 - LEAST_GAIN)
+    return tuple(int(row @ (1 << np.arange(row.size))) for row in better.astype(np.int64))
 
 
-def inverted(image: StoredImage, mask: int) -> StoredImage:
-    """The image with the planes of ``mask`` stored inverted; the decoded weights are the same, bit for bit."""
-    if mask == 0:
-        return image
-    flip = image.format.code_dtype.type(mask)
-    tensors = tuple(StoredTensor(t.name, t.shape, t.codes ^ flip, t.scale, t.layout) for t in image.tensors)
-    return StoredImage(InvertedFormat(image.format, mask), tensors)
+def inverted(image: StoredImage, masks: Sequence[int]) -> StoredImage:
+    """The image with the planes of each tensor's mask stored inverted; its decoded weights are the same, bit for bit.
+
+    Raises ValueError for a mask beyond the planes, or an image that has inverted planes already.
+    """
+    if any(t.inverted for t in image.tensors):
+        raise ValueError("planes of this image are stored inverted already")
+    if any(not 0 <= mask < 1 << image.planes for mask in masks):
+        raise ValueError(f"masks of {image.planes} planes lie in [0, {1 << image.planes}), got {list(masks)}")
+    tensors = (
+        replace(t, codes=t.codes ^ t.codes.dtype.type(mask), inverted=mask)
+        for t, mask in zip(image.tensors, masks, strict=True)
+    )
+    return StoredImage(image.format, tuple(tensors))
+
+
+def inversion_cost(image: StoredImage) -> tuple[int, float]:
+    """What inversion takes: bits of metadata for the whole image, gates of a decoder (gate equivalents)."""
+    return len(image.tensors) * image.planes, image.planes * XOR_GE

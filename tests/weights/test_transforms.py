@@ -10,12 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from qtaml_hw.weights import WeightFormat, number_format, quantise
+from qtaml_hw.channel import Direction, FlipChannel
+from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.faults import flip_bits
+from qtaml_hw.tac import Menu, ProtectedImage, damage_model
+from qtaml_hw.weights import number_format, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.weights.transforms import Evidence, rewritten
 from qtaml_hw.weights.transforms_graph import chains
 from qtaml_hw.weights.transforms_order import sensitivity_order
-from qtaml_hw.weights.transforms_planes import InvertedFormat, inversion_mask, inverted
+from qtaml_hw.weights.transforms_planes import inversion_cost, inversion_masks, inverted
 from qtaml_hw.weights.transforms_scale import activation_scale, equalise
 from qtaml_hw.workloads import network
 from qtaml_hw.workloads.training import build
@@ -164,35 +168,51 @@ def test_layers_that_share_a_channel_with_a_sum_are_left_alone() -> None:
     assert all(len(chain.users) == 1 for chain in chains(module))
 
 
-@pytest.mark.parametrize("name", ["int8", "int4", "e4m3", "power6"])
-@pytest.mark.parametrize("encoding", ["twos_complement", "sign_magnitude", "offset_binary"])
-@pytest.mark.parametrize("mask", [0x1, 0xA, 0xF])
-def test_inverted_planes_decode_to_the_same_weights_bit_for_bit(name: str, encoding: str, mask: int) -> None:
+@pytest.mark.parametrize("name", ["int8", "int4", "int16", "e4m3", "power6"])
+@pytest.mark.parametrize("encoding", ["twos_complement", "sign_magnitude", "gray"])
+def test_inverted_planes_decode_to_the_same_weights_bit_for_bit(name: str, encoding: str) -> None:
     draw = np.random.default_rng(3)
     tensors = {"a": draw.normal(size=(6, 20)).astype(np.float32), "b": draw.normal(size=(3, 2, 3)).astype(np.float32)}
     image = quantise(tensors, number_format(name, encoding=encoding))
-    other = inverted(image, mask)
-    for one, two in zip(image.decode().values(), other.decode().values(), strict=True):
-        assert np.array_equal(one, two)
-    for one, two in zip(image.tensors, other.tensors, strict=True):
+    masks = (0b1001, (1 << image.planes) - 1)
+    other = inverted(image, masks)
+    for a, b in zip(image.decode().values(), other.decode().values(), strict=True):
+        assert np.array_equal(a, b)
+    for one, two, mask in zip(image.tensors, other.tensors, masks, strict=True):
         assert np.array_equal(one.codes ^ two.codes, np.full(one.weights, mask))
-    assert other.format.zero_code == image.format.zero_code ^ mask
+        assert np.array_equal(one.codes, two.meant_codes)
     assert other.digest != image.digest
-
-
-def test_an_inverted_format_is_a_format_like_any_other() -> None:
-    base = WeightFormat(8, "twos_complement")
-    form = InvertedFormat(base, 0x81)
-    assert form.linear
-    sign = np.where((0x81 >> np.arange(8)) & 1, -1.0, 1.0)
-    assert np.array_equal(form.significance, base.significance * sign)
-    assert np.array_equal(form.encode([-5, 0, 7]), base.encode([-5, 0, 7]) ^ 0x81)
-    assert form.decode_ge == pytest.approx(base.decode_ge + 2 * 0.67)
+    assert inversion_cost(other) == (2 * image.planes, image.planes * 2.0)
+    with pytest.raises(ValueError, match="inverted already"):
+        inverted(other, masks)
+    with pytest.raises(ValueError, match="masks of"):
+        inverted(image, (0, 1 << image.planes))
 
 
 def test_planes_are_inverted_where_that_lowers_the_expected_damage() -> None:
-    zeros, ones = np.array([1.0, 5.0, 2.0]), np.array([4.0, 1.0, 2.0])
+    zeros, ones = np.array([[1.0, 5.0, 2.0], [3.0, 0.0, 0.0]]), np.array([[4.0, 1.0, 2.0], [1.0, 7.0, 0.0]])
     up, down = np.full(3, 0.1), np.full(3, 0.3)
-    assert inversion_mask(zeros, ones, up, down) == 0b001
-    assert inversion_mask(zeros, ones, down, up) == 0b010
-    assert inversion_mask(zeros, ones, up, up) == 0
+    assert inversion_masks(zeros, ones, up, down) == (0b001, 0b010)
+    assert inversion_masks(zeros, ones, down, up) == (0b010, 0b001)
+    assert inversion_masks(zeros, ones, up, up) == (0, 0)
+
+
+@pytest.mark.parametrize("direction", ["1to0", "0to1"])
+def test_damage_and_corrections_of_inverted_planes_are_those_of_swapped_flips(direction: Direction) -> None:
+    draw = np.random.default_rng(5)
+    tensors = {"a": draw.normal(size=(40, 20)).astype(np.float32)}
+    image = quantise(tensors, number_format("int8", encoding="sign_magnitude"))
+    worth = draw.exponential(size=image.weights)
+    channel = FlipChannel.uniform(0.1, 8, direction=direction)
+    other = inverted(image, (0xFF,))
+    starts = image.group_starts("layer")
+    plain, swapped = damage_model(image, worth, starts), damage_model(other, worth, starts)
+    assert np.allclose(swapped.distortion(channel.p01, channel.p10), plain.distortion(channel.p10, channel.p01))
+    mirror = FlipChannel.uniform(0.1, 8, direction="0to1" if direction == "1to0" else "1to0")
+    plan = ProtectionPlan.unprotected(image.tensor_starts, 8)
+    for kind in ("offset", "shrink", "table"):
+        one = ProtectedImage(image, plan, mirror, Menu.of([])).decoder(kind)
+        two = ProtectedImage(other, plan, channel, Menu.of([])).decoder(kind)
+        assert np.allclose(one.layers[0].tables, two.layers[0].tables)
+        read = flip_bits(other.tensors[0].codes, channel.p01, channel.p10, seed=1)
+        assert np.array_equal(two.decode([read])["a"], one.decode([read ^ np.uint8(0xFF)])["a"])
