@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from qtaml_hw.weights.inventory import StoreRule, inventory
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
 def stored_names(module: nn.Module, rule: StoreRule | None = None) -> tuple[str, ...]:

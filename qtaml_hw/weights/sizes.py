@@ -26,7 +26,3 @@ class StoredSizes(Protocol):
     @property
     def plane_order(self) -> NDArray[np.int64]:
         """Planes from the most to the least significant, int64 [planes]."""
-
-    @property
-    def plane_order(self) -> NDArray[np.int64]:
-        """Planes from the most to the least significant, int64 [planes]."""

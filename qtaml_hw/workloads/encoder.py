@@ -70,7 +70,8 @@ class _SelfAttention(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
         scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask
-        return (torch.softmax(scores, dim=-1) @ v).transpose(1, 2).flatten(2)
+        mixed: torch.Tensor = torch.softmax(scores, dim=-1) @ v
+        return mixed.transpose(1, 2).flatten(2)
 
 
 class _Dense(nn.Module):
@@ -210,8 +211,14 @@ def _sizes(path: Path) -> BertSizes:
         raise ValueError(f"{path}: " + "; ".join(problems))
     if told["hidden_size"] % told["num_attention_heads"]:
         raise ValueError(f"{path}: {told['num_attention_heads']} heads do not divide a width of {told['hidden_size']}")
+    vocabulary, width, layers, heads, hidden, positions = (int(told[key]) for key in numbers)
     return BertSizes(
-        *(told[key] for key in numbers),
+        vocabulary=vocabulary,
+        width=width,
+        layers=layers,
+        heads=heads,
+        hidden=hidden,
+        positions=positions,
         segments=int(told.get("type_vocab_size", 2)),
         pad_token=int(told.get("pad_token_id") or 0),
         epsilon=float(told.get("layer_norm_eps", 1e-12)),

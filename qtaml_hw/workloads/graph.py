@@ -56,7 +56,7 @@ class Builder:
         self.root.register_buffer(path, value)
         return self.graph.get_attr(path)
 
-    def call(self, function: Callable[..., Any], *inputs: Any, **named: Any) -> fx.Node:
+    def call(self, function: Callable[..., Any], /, *inputs: Any, **named: Any) -> fx.Node:
         """A function of torch."""
         return self.graph.call_function(function, inputs, named)
 

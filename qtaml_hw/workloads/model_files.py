@@ -15,13 +15,19 @@ def _onnx(path: Path) -> LoadedNetwork:
     return load_onnx(path)
 
 
+def _pt2(path: Path) -> LoadedNetwork:
+    from qtaml_hw.workloads.pt2_import import load_pt2
+
+    return load_pt2(path)
+
+
 def _tflite(path: Path) -> LoadedNetwork:
     from qtaml_hw.workloads.tflite_import import load_tflite
 
     return load_tflite(path)
 
 
-READERS: Final[dict[str, Callable[[Path], LoadedNetwork]]] = {".onnx": _onnx, ".tflite": _tflite}
+READERS: Final[dict[str, Callable[[Path], LoadedNetwork]]] = {".onnx": _onnx, ".tflite": _tflite, ".pt2": _pt2}
 
 
 def load_model_file(path: str | Path) -> LoadedNetwork:

@@ -17,7 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-FLOATS: Final = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "F64": np.dtype("<f8"), "BF16": np.dtype("<u2")}
+FLOATS: Final[dict[str, np.dtype[Any]]] = {
+    name: np.dtype(kind) for name, kind in (("F32", "<f4"), ("F16", "<f2"), ("F64", "<f8"), ("BF16", "<u2"))
+}
 """Types of weights; bfloat16 is read as the upper half of a float32."""
 
 LONGEST_HEADER: Final = 100_000_000  # bytes; the reference implementation's own limit
@@ -52,8 +54,9 @@ class Slot:
         if found.size != wanted:
             raise ValueError(f"{self.file}: {self.name} ends after {found.size} of {wanted} values")
         if self.dtype == "BF16":
-            return (found.astype(np.uint32) << 16).view(np.float32)
-        return found.astype(np.float32, copy=False)
+            found = (found.astype(np.uint32) << 16).view(np.float32)
+        weights: NDArray[np.float32] = found.astype(np.float32, copy=False)
+        return weights
 
     def bytes_of(self, weights: NDArray[np.float32]) -> bytes:
         """Weights in the tensor's own type, rounded to nearest even."""

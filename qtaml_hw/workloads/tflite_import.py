@@ -136,7 +136,8 @@ def _conv(at: _Importer, op: FileOp) -> fx.Node:
         module, axis = StoredConv(real, at.bias(op), groups=channels // weight.shape[3], **how), 0
     else:
         flat = real.reshape(-1, weight.shape[3])
-        module, axis = StoredDepthwise(flat, at.bias(op), weight.shape[1:3], groups=channels, **how), 1
+        side = (weight.shape[1], weight.shape[2])
+        module, axis = StoredDepthwise(flat, at.bias(op), side, groups=channels, **how), 1
     if weight.scale.size > 1 and weight.axis != (0 if axis == 0 else 3):
         raise ValueError(f"the weight {weight.name!r} has its scales along axis {weight.axis}")
     node, path = at.builder.layer(weight.name, module, at.node(op, 0))
