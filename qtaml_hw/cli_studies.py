@@ -155,6 +155,10 @@ def search(
     objectives: Annotated[
         str, typer.Option("--objectives", help="two or more of accuracy, energy, area, latency")
     ] = "accuracy,energy,area",
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=2, help="look at so many points at most, chosen by optuna [default: all]"),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes (with --out)")] = 1,
     out: OutOption = None,
     as_json: JsonOption = False,
@@ -168,7 +172,7 @@ def search(
     study, names = q.load(file, overrides), [name.strip() for name in objectives.split(",") if name.strip()]
     with terminal_progress(quiet) as progress:
         store = out or default_folder(f"{study.label}-search")
-        found = ask(study, names, jobs=jobs, store=store, progress=progress)
+        found = ask(study, names, trials=trials, jobs=jobs, store=store, progress=progress)
     if as_json:
         print_json(found)
     else:
@@ -191,7 +195,8 @@ def _front(found: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
             ends = f"{percent(r['accuracy_ci95_low'])} to {percent(r['accuracy_ci95_high'])}"
             costs = [energy.show(r["energy_per_inference_j"]), area.show(r["area_m2"])]
             rows.append([r["label"], "" if kind == "front" else "near", percent(r["accuracy_mean"]), ends, *costs])
-    caption = f"{found['points']} points, {found['measured']} measured; near: within the intervals of the front"
+    unseen = f", {found['unseen']} never looked at" if found["unseen"] else ""
+    caption = f"{found['points']} points{unseen}, {found['measured']} measured; near: within the intervals of the front"
     heads = ["Point", "", "Accuracy (%)", "95 % CI (%)", f"Energy ({energy.unit})", f"Area ({area.unit})"]
     return heads, rows, caption
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -16,6 +17,7 @@ from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.outlook import Outlook, outlook
 from qtaml_hw.study.pareto import dominated
 from qtaml_hw.study.progress import Progress, silent
+from qtaml_hw.study.sampling import sampled
 from qtaml_hw.study.subject import Workshop
 from qtaml_hw.study.summary import PointSummary, summarise
 
@@ -29,6 +31,7 @@ def search(
     study: Study,
     objectives: Sequence[str] = ("accuracy", "energy", "area"),
     *,
+    trials: int | None = None,
     jobs: int = 1,
     store: str | Path | None = None,
     progress: Progress = silent,
@@ -37,19 +40,19 @@ def search(
 
     ``front`` : measured points that nothing measured beats.  ``near`` : measured points that the intervals of accuracy
     do not tell from it.  ``screened`` : points that prediction and cost already rule out, with what they predict.
+    ``trials`` : at most so many points are looked at in closed form, chosen by optuna; ``unseen`` counts the others.
 
-    Raises InputError for unknown objectives, or a study without axes.
+    Raises InputError for unknown objectives, a study without axes, or trials without optuna.
     """
     wanted = _objectives(objectives)
     points = list(study.points())
     if len(points) < 2:
         raise InputError("search looks over the axes of the study's sweep section, and there are none")
-    workshop, outlooks = Workshop(progress), list[Outlook]()
-    for number, point in enumerate(points):
-        progress(number, len(points), f"closed form: {point.label}")
-        outlooks.append(outlook(point.study, point.label, workshop))
-    promising = _promising(outlooks, wanted)
-    chosen = [i for i in range(len(points)) if promising[i]]
+    workshop = Workshop(progress)
+    outlooks = _outlooks(points, wanted, trials, workshop)
+    seen = list(outlooks)
+    promising = dict(zip(seen, _promising(list(outlooks.values()), wanted), strict=True))
+    chosen = [i for i in seen if promising[i]]
     folder = None if store is None else Path(store)
     asked = [points[i] for i in chosen]
     records = run_points(asked, folder, workers=Workers(jobs), progress=progress, workshop=workshop)
@@ -60,12 +63,41 @@ def search(
     return {
         "objectives": list(wanted),
         "points": len(points),
+        "unseen": len(points) - len(seen),
         "measured": len(measured),
         "front": [_row(points[i], measured[i]) for i in front],
         "near": [_row(points[i], measured[i]) for i in near],
-        "screened": [_predicted(p, o) for p, o, kept in zip(points, outlooks, promising, strict=True) if not kept],
+        "screened": [_predicted(points[i], outlooks[i]) for i in seen if not promising[i]],
         "failures": failed,
     }
+
+
+def _outlooks(
+    points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, workshop: Workshop
+) -> dict[int, Outlook]:
+    """What is known in closed form of all points, or of as many as ``trials`` allows; in the order of the sweep."""
+    progress, found = workshop.progress or silent, dict[int, Outlook]()
+    total = len(points) if trials is None else min(trials, len(points))
+
+    def look(number: int) -> tuple[float, ...] | None:
+        progress(len(found), total, f"closed form: {points[number].label}")
+        seen = found[number] = outlook(points[number].study, points[number].label, workshop)
+        return _figures(seen, wanted)
+
+    if total < len(points):
+        sampled(points, look, total, points[0].study.evaluate.seed)
+    else:
+        for number in range(len(points)):
+            look(number)
+    return dict(sorted(found.items()))
+
+
+def _figures(found: Outlook, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
+    """Logarithms of cost and predicted distortion, less is better; None where a point has none."""
+    if found.error is not None or found.facts["predicted_distortion"] is None:
+        return None
+    keys = [_COSTS.get(objective, "predicted_distortion") for objective in wanted]
+    return tuple(math.log(max(float(found.facts[key]), 1e-300)) for key in keys)
 
 
 def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
@@ -79,16 +111,12 @@ def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
 
 def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list[bool]:
     """Which points to measure; where distortion is not predicted, or a point cannot be, all that are not ruled out."""
-    known = [i for i, o in enumerate(outlooks) if o.error is None and o.facts["predicted_distortion"] is not None]
+    known = {i: values for i, o in enumerate(outlooks) if (values := _figures(o, wanted)) is not None}
     kept = [True] * len(outlooks)
     if not known:
         return kept
-    columns = []
-    for objective in wanted:
-        key = _COSTS.get(objective, "predicted_distortion")
-        columns.append(np.log([max(float(outlooks[i].facts[key]), 1e-300) for i in known]))
     slack = np.array([np.log(NEAR) if objective == "accuracy" else 0.0 for objective in wanted])
-    for i, beaten in zip(known, dominated(np.stack(columns, axis=1), slack), strict=True):
+    for i, beaten in zip(known, dominated(np.array(list(known.values())), slack), strict=True):
         kept[i] = not beaten
     return kept
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.feasible import Search, bisect, feasible, goals, share_interval
 from qtaml_hw.study.pareto import dominated
 from qtaml_hw.study.run import sweep
+from qtaml_hw.study.sampling import sampled
 from qtaml_hw.study.search import search
 from qtaml_hw.study.store import StoreError
 from qtaml_hw.study.tornado import tornado
@@ -187,3 +189,37 @@ def test_the_tornado_is_drawn_and_the_report_shows_it(small: Study, tmp_path: Pa
         row["low"] = row["high"] = {**found["base"], "value_si": 1.0}
     check_tornado(still)
     assert [path.name for path in write_tornado(tmp_path / "still", still)] == ["tornado.json"]
+
+
+def test_a_large_space_is_sampled_and_the_front_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed (pip install 'qtaml-hw[search]')")
+    oxide, supply = "cell.t_ox: {from: 1.5 nm, to: 2.4 nm, count: 30}", "cell.v_dd: {from: 0.8 V, to: 1.2 V, count: 30}"
+    points = list(parse_study(f"{TEXT}sweep: {{grid: {{{oxide}, {supply}}}}}", name="x").points())
+    values = {point.label: (-point.study.cell.t_ox_m * 1e9, point.study.cell.v_dd_v) for point in points}
+    seen: list[int] = []
+
+    def look(number: int) -> tuple[float, ...] | None:
+        seen.append(number)
+        return None if number == 7 else values[points[number].label]
+
+    looked = sampled(points, look, 60, seed=1)
+    assert len(looked) == 60 == len(seen) == len(set(seen))
+    best = max(points[i].study.cell.t_ox_m for i in looked), min(points[i].study.cell.v_dd_v for i in looked)
+    assert best == (pytest.approx(2.4e-9), pytest.approx(0.8))
+    corner = [-points[i].study.cell.t_ox_m * 1e9 + points[i].study.cell.v_dd_v for i in looked]
+    assert np.mean(corner) < np.mean([sum(v) for v in values.values()]) - 0.05
+    seen.clear()
+    assert sampled(points, look, 60, seed=1) == looked
+    assert sampled(points[:4], lambda number: None, 9, seed=1) == [0, 1, 2, 3]
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(InputError, match="needs optuna"):
+        sampled(points, look, 60, seed=1)
+
+
+def test_a_sampled_search_says_what_it_never_saw(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed (pip install 'qtaml-hw[search]')")
+    study = parse_study(TEXT + "sweep: {grid: {cell.t_ox: {from: 1.7 nm, to: 2.0 nm, count: 9}}}", name="x")
+    found = search(study, ["accuracy", "energy"], trials=5, store=tmp_path)
+    assert found["points"] == 9
+    assert found["unseen"] == 4
+    assert found["measured"] + len(found["screened"]) == 5
