@@ -154,7 +154,7 @@ def _cases(
             elif name != "label":
                 changes[name] = source.change(name, value, (*path, name))
         label = case.get("label", ", ".join(f"{name}={written(case[name])}" for name in changes))
-        if not isinstance(label, str) or (not label and not changes):
+        if not isinstance(label, str) or not label:
             problems.append(source.problem(path, "a case needs a label, a text, and its values"))
         elif label in (known for known, _ in found):
             problems.append(source.problem(path, f"two cases have the label {label!r}; labels tell points apart"))

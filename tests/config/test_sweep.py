@@ -171,6 +171,7 @@ MISTAKES = {
     "cases of one label": ("cases: [{label: a}, {label: a}]", "2:23", "two cases have the label 'a'"),
     "case without label": ("cases: [{}]", "2:11", "a case needs a label"),
     "label of a case": ("cases: [{label: 3, cell.t_ox: 1 nm}]", "2:11", "a case needs a label"),
+    "empty label": ("cases: [{label: '', cell.t_ox: 1.8 nm}]", "2:11", "a case needs a label"),
     "case as text": ("cases: [a]", "2:11", "expected a mapping"),
     "cases as mapping": ("cases: {a: 1}", "2:10", "expected a list"),
     "grid as list": ("grid: [1]", "2:9", "expected a mapping"),
