@@ -92,9 +92,9 @@ class TimelineSection(Section):
     phases: Annotated[tuple[PhaseSection, ...], Field(max_length=1000), AfterValidator(_apart)] = Field(
         (), description="stretches of time under other conditions, ascending and apart"
     )
-    updates_s: Annotated[
-        tuple[Instant, ...], Field(max_length=100_000), ScalarAsList, AfterValidator(_ascending)
-    ] = Field((), alias="updates", description="times at which all weights are written anew from the backing store")
+    updates_s: Annotated[tuple[Instant, ...], Field(max_length=100_000), ScalarAsList, AfterValidator(_ascending)] = (
+        Field((), alias="updates", description="times at which all weights are written anew from the backing store")
+    )
 
     def unused(self) -> dict[str, Any] | bool:
         """What no result depends on: labels, what is not given; True without phases and updates."""

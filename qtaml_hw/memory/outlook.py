@@ -40,7 +40,8 @@ def _refreshes(schedule: Schedule, interval_s: float | None) -> Float64:
     """Multiples of an interval outside the phases that stop them."""
     if interval_s is None:
         return NONE
-    times: Float64 = interval_s * np.arange(1, int(schedule.horizon_s / interval_s * (1.0 + 1e-12)) + 1)
+    ticks = int(schedule.horizon_s / interval_s * (1.0 + 1e-12))
+    times: Float64 = np.arange(1, ticks + 1, dtype=np.float64) * interval_s
     for phase in schedule.phases:
         if not (phase.refresh and phase.powered):
             times = times[(times < phase.start_s) | (times >= phase.end_s)]

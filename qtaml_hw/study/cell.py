@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
+from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
 from qtaml_hw.study.array import geometry_of, schedule_of
 
@@ -37,6 +38,7 @@ class CellView:
     warnings: tuple[str, ...]
     phases: tuple[CellModel | None, ...] = ()
     dies: Callable[[int, int], Conditions] | None = None
+    structure: dict[str, Any] = field(default_factory=dict)
 
     def of_chip(self, seed: int, map_index: int) -> CellModel:
         """The cell model of one chip: the process centre, or its die where dies differ."""
@@ -56,6 +58,7 @@ class CellView:
             "direction": self.direction,
             "p01": float(self.channel.p01.max()),
             "p10": float(self.channel.p10.max()),
+            **self.structure,
         }
 
 
@@ -110,8 +113,8 @@ def exposure_s(study: Study) -> float:
 
 def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
     """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
-    law, intervals = study.flips.law, study.refresh.intervals_s
-    plain = len(intervals) == 1 and not study.timeline.phases and not study.timeline.updates_s
+    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
+    plain = len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s
     channel = device.flip_channel(cell, exposure_s(study), planes, law)
     population = device.population(cell)
     if plain or population.symmetric:
@@ -126,6 +129,28 @@ def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
     return FlipChannel(p01, p10, law, source)
 
 
+def _structure(study: Study, planes: int) -> Bursts | Clusters | None:
+    """How neighbouring cells depend on each other; a column runs through the rows that hold the weights in turn."""
+    structure, array = study.flips.structure, study.array
+    if structure is None or structure.kind == "iid":
+        return None
+    if structure.kind == "clustered":
+        return Clusters(structure.weights or 0, structure.dispersion or 0.0)
+    row = max(array.row_bits // planes, 1) * (1 if array.interleave == "block" else array.banks)
+    return Bursts(structure.length or 0, row if structure.kind == "column_burst" else 0)
+
+
+def _structure_facts(study: Study) -> dict[str, Any]:
+    """Record fields of dependent flips; ``flip_dispersion``: variance / mean of counts in a plane."""
+    structure = study.flips.structure
+    assert structure is not None
+    return {
+        "flip_structure": structure.kind,
+        "flip_structure_weights": structure.length or structure.weights,
+        "flip_dispersion": structure.dispersion or (structure.length or 1) * (1.0 - float(study.flips.p or 0.0)),
+    }
+
+
 def view_cell(study: Study, planes: int) -> CellView:
     """Build the cell model, the channel and the retention figures.
 
@@ -136,7 +161,9 @@ def view_cell(study: Study, planes: int) -> CellView:
         channel = FlipChannel.uniform(
             float(flips.p or 0.0), planes, direction=flips.direction, source="stated by the study: flips.p"
         )
-        return CellView(FixedCells(channel.p01, channel.p10), channel, None, None, flips.direction, ())
+        cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
+        facts = {} if cells.structure is None else _structure_facts(study)
+        return CellView(cells, channel, None, None, flips.direction, (), structure=facts)
     cell = build_cell(study)
     population = device.population(cell)
     channel = _channel(study, cell, planes)
