@@ -14,7 +14,8 @@ from typing import Final
 from qtaml_hw.report.columns import show
 from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain
+from qtaml_hw.report.measured import ACCURACY, score_name
+from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain, scale
 from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
@@ -84,7 +85,7 @@ def find(material: Material) -> Finding:
     if not material.points:
         return Finding(("No point of this study finished; the errors are listed below.",))
     if layout.x is None:
-        return Finding(tuple(_side_by_side(material)))
+        return Finding((*_side_by_side(material), *_over_time(material.points)))
     axis, goal = layout.x, GOALS.get(layout.x.path)
     verdicts = [_verdict(p.shared, line, axis, goal) for p in layout.panels for line in p.lines]
     sentences = (_target(material.points), *_limits(layout, axis, verdicts, goal), *_comparison(material, layout))
@@ -107,13 +108,31 @@ def _verdict(shared: tuple[tuple[str, str], ...], line: Line, axis: Axis, goal: 
     return Verdict(shared, line.name, reached, best, axis.show(axis.at(reached)) if reached else "")
 
 
+def _over_time(points: Sequence[PointSummary]) -> list[str]:
+    """Where the accuracy was worst, when that was not at the last time: what tables show is the last time."""
+    said = []
+    for s in points[:_FEW]:
+        low = min(range(len(s.series)), key=lambda i: s.series[i][1].mean)
+        time_s, found = s.series[low]
+        if found.mean < s.accuracy.mean:
+            unit, kept, maps = scale([time_s], "s"), s.yield_series(KEEP)[low], len(s.accuracies)
+            name = f" of {plain(s.facts.get('label', ''), 60)}" if len(points) > 1 else ""
+            said.append(
+                f"That is the last time; before it the accuracy{name} falls to {percent(found.mean)} % after "
+                f"{unit.show(time_s)} {unit.unit}, when {round(kept * maps)} of {maps} chips reach the target."
+            )
+    return said
+
+
 def _target(points: Sequence[PointSummary]) -> str:
     clean = {float(s.facts["clean_accuracy"]) for s in points}
+    name = score_name(points)
+    stands = "" if name == ACCURACY else f"Accuracy stands here for: {name[0].lower()}{name[1:]}. "
     if len(clean) > 1:
-        return f"Target: at least {percent(KEEP, 0)} % of each network’s clean accuracy."
+        return f"{stands}Target: at least {percent(KEEP, 0)} % of each network’s clean accuracy."
     value = clean.pop()
     return (
-        f"Target: at least {percent(KEEP, 0)} % of the clean accuracy of {percent(value)} %, "
+        f"{stands}Target: at least {percent(KEEP, 0)} % of the clean accuracy of {percent(value)} %, "
         f"that is {percent(KEEP * value)} %, with the whole 95 % interval over fault maps."
     )
 

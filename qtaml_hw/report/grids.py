@@ -11,6 +11,7 @@ from qtaml_hw.report.columns import COLUMNS, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import Scale, is_number, number, percent, percent_interval, plain
 from qtaml_hw.study.summary import PointSummary
 
@@ -50,7 +51,7 @@ def verdict_grid(finding: Finding) -> Grid | None:
         *(Head(title(path), numeric=False) for path, _ in verdicts[0].shared),
         Head(finding.series, numeric=False),
         Head(finding.heading, numeric=False),
-        *_ACCURACY,
+        *_score_heads([v.shown for v in verdicts]),
         *(Head(s.column.title, s.unit, s.column.mark) for s in shown),
     )
     rows = tuple(
@@ -66,7 +67,8 @@ def verdict_grid(finding: Finding) -> Grid | None:
     return Grid(heads, rows)
 
 
-_ACCURACY: Final = (Head("Accuracy", "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps"))
+def _score_heads(points: Sequence[PointSummary]) -> tuple[Head, ...]:
+    return Head(score_name(points), "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps")
 
 
 def _accuracy_cells(s: PointSummary) -> tuple[str, str, str]:
@@ -92,7 +94,8 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
         shown = [s for key in keys if tells(s := show(points, key)) and not (key in _WORDS and set(s.cells) == {"0"})]
         if not shown:
             continue
-        columns = (*(_ACCURACY if accuracy else ()), *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
+        scores = _score_heads(points) if accuracy else ()
+        columns = (*scores, *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
         rows = tuple(
             (*place, *(_accuracy_cells(p) if accuracy else ()), *(s.cells[i] for s in shown))
             for i, (p, place) in enumerate(zip(points, places, strict=True))

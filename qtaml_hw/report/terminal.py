@@ -14,6 +14,7 @@ from rich.text import Text
 
 from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.report.columns import BY_KEY, Shown, show, tells
+from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import (
     NOTHING,
     Scale,
@@ -68,7 +69,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     shown = [found for key in _SHORT if tells(found := show(done, key))]
     varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
     heads = [_header(_SHORT[s.column.key], s.unit) for s in varied]
-    table = _table("", ["Point", "Accuracy\n(%)", "95 % CI\n(%)", "Maps", *heads])
+    table = _table("", ["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads])
     row = 0
     for s in points:
         if s.error is not None:
@@ -152,7 +153,7 @@ def run_table(summary: PointSummary) -> Table:
         return table
     found = summary.accuracy
     interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
-    table.add_row("Accuracy", percent(found.mean), "%", interval, "measured")
+    table.add_row(score_name([summary]), percent(found.mean), "%", interval, "measured")
     for key, name in (("clean_accuracy", "Clean accuracy"), ("quantised_accuracy", "Quantised accuracy")):
         images = f"{summary.facts.get('images', 0):,} images"
         table.add_row(name, percent(summary.facts.get(key)), "%", images, "measured")

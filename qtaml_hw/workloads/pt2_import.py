@@ -31,24 +31,22 @@ TYPES: Final = {
 """ScalarType of torch._export.serde.schema."""
 
 LARGEST_JSON: Final = 200_000_000  # bytes
-CALLS: Final = frozenset(
-    f"torch.ops.aten.{name}"
-    for name in """
-    add.Tensor sub.Tensor mul.Tensor div.Tensor mul.Scalar add.Scalar pow.Tensor_Scalar neg.default exp.default
-    sqrt.default rsqrt.default erf.default relu.default relu_.default relu6.default gelu.default silu.default
-    silu_.default sigmoid.default tanh.default hardtanh.default hardtanh_.default hardswish.default hardswish_.default
-    hardsigmoid.default leaky_relu.default elu.default clamp.default clamp_min.default softmax.int log_softmax.int
-    mean.dim sum.dim_IntList amax.default max_pool2d.default avg_pool2d.default adaptive_avg_pool2d.default
-    adaptive_avg_pool1d.default matmul.default bmm.default scaled_dot_product_attention.default view.default
-    reshape.default flatten.using_ints unflatten.int permute.default transpose.int t.default contiguous.default
-    unsqueeze.default squeeze.dim squeeze.dims select.int slice.Tensor cat.default stack.default split.Tensor
-    split_with_sizes.default chunk.default expand.default pad.default constant_pad_nd.default ne.Scalar eq.Scalar
-    to.dtype clone.default alias.default detach.default dropout.default add_.Tensor mul_.Tensor masked_fill.Scalar
-    layer_norm.default linalg_vector_norm.default clamp_min_.default expand_as.default div_.Tensor
-    arange.default zeros_like.default ones_like.default cumsum.default index.Tensor embedding.default conv1d.default
-    conv2d.default conv3d.default linear.default batch_norm.default sym_size.int group_norm.default rsub.Scalar
-    """.split()
-)
+_ATEN: Final = """
+add.Tensor sub.Tensor mul.Tensor div.Tensor mul.Scalar add.Scalar pow.Tensor_Scalar neg.default exp.default
+sqrt.default rsqrt.default erf.default relu.default relu_.default relu6.default gelu.default silu.default
+silu_.default sigmoid.default tanh.default hardtanh.default hardtanh_.default hardswish.default hardswish_.default
+hardsigmoid.default leaky_relu.default elu.default clamp.default clamp_min.default softmax.int log_softmax.int
+mean.dim sum.dim_IntList amax.default max_pool2d.default avg_pool2d.default adaptive_avg_pool2d.default
+adaptive_avg_pool1d.default matmul.default bmm.default scaled_dot_product_attention.default view.default
+reshape.default flatten.using_ints unflatten.int permute.default transpose.int t.default contiguous.default
+unsqueeze.default squeeze.dim squeeze.dims select.int slice.Tensor cat.default stack.default split.Tensor
+split_with_sizes.default chunk.default expand.default pad.default constant_pad_nd.default ne.Scalar eq.Scalar
+to.dtype clone.default alias.default detach.default dropout.default add_.Tensor mul_.Tensor masked_fill.Scalar
+layer_norm.default linalg_vector_norm.default clamp_min_.default expand_as.default div_.Tensor
+arange.default zeros_like.default ones_like.default cumsum.default index.Tensor embedding.default conv1d.default
+conv2d.default conv3d.default linear.default batch_norm.default sym_size.int group_norm.default rsub.Scalar
+"""
+CALLS: Final = frozenset(f"torch.ops.aten.{name}" for name in _ATEN.split())
 SYMBOLIC: Final[dict[str, Callable[..., Any]]] = {
     f"_operator.{name}": getattr(operator, name) for name in ("mul", "add", "sub", "floordiv", "getitem")
 }

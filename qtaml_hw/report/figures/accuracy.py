@@ -14,6 +14,7 @@ from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import is_number, percent, scale, sentence
 from qtaml_hw.study.summary import PointSummary
 
@@ -34,7 +35,7 @@ def accuracy(material: Material) -> Drawing | None:
     looks = style.looks(_names(layout))
     for ax, panel in zip(axes, panels, strict=True):
         _lines(ax, panel, layout.x, looks)
-        ax.set_ylabel("Accuracy (%)")
+        ax.set_ylabel(f"{score_name(material.points)} (%)")
         if panel.title:
             ax.set_title(style.words(panel.title, 60))
     axes[-1].set_xlabel(layout.x.title)
@@ -176,7 +177,7 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     ax.set_yticks(range(len(named)), [style.words(name, 34) for name, _ in named])
     ax.set_ylim(len(named) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel("Accuracy (%)")
+    ax.set_xlabel(f"{score_name(material.points)} (%)")
     style.legend(figure, ax)
     rows = [(name, *interval_cells(s.accuracy), s.facts["clean_accuracy"]) for name, s in named]
     columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
@@ -260,7 +261,7 @@ def accuracy_time(material: Material) -> Drawing | None:
     if min(times) > 0 and max(times) >= 20 * min(times):
         style.log_axis(ax, "x")
     ax.set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
-    ax.set_ylabel("Accuracy (%)")
+    ax.set_ylabel(f"{score_name(points)} (%)")
     style.legend(figure, ax)
     caption = ". ".join(filter(None, [f"At {where}" if where else "", f"{_REPLICATES} ({maps_words(points)})"])) + "."
     rows = [(name, t, *interval_cells(i)) for name, s in pairs for t, i in s.series]

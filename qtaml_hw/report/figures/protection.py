@@ -11,6 +11,7 @@ from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import is_number, plain
 from qtaml_hw.study.summary import PointSummary
 
@@ -102,7 +103,7 @@ def overhead(material: Material) -> Drawing | None:
             label="95 % of clean",
         )
         ax.set_xlabel(_OVERHEADS[key])
-        ax.set_ylabel("Accuracy (%)")
+        ax.set_ylabel(f"{score_name(s for _, s in pairs)} (%)")
     style.legend(figure, axes[0])
     place = f"At {where}. " if where else ""
     caption = f"{place}Bars: 95 % t intervals over fault maps ({maps_words([s for _, s in pairs])})."
