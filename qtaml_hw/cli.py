@@ -265,7 +265,7 @@ def report(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper, compact or t0-qat")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper, compact, distortion or t0-qat")],
     quick: Annotated[bool, typer.Option("--quick", help="fewer images, maps and settings: minutes")] = False,
     data: Annotated[
         Path | None,

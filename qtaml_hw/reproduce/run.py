@@ -8,6 +8,7 @@ from pathlib import Path
 from qtaml_hw._threads import single_thread
 from qtaml_hw.reproduce.claims import paper_result
 from qtaml_hw.reproduce.compact import compact_result
+from qtaml_hw.reproduce.distortion import distortion_result
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat import t0_qat_result
 from qtaml_hw.reproduce.theorems import reproduce_theorems
@@ -15,7 +16,7 @@ from qtaml_hw.reproduce.trial import open_ledger
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.progress import Progress, silent
 
-NAMES = ("theorems", "paper", "compact", "t0-qat")
+NAMES = ("theorems", "paper", "compact", "distortion", "t0-qat")
 
 
 def reproduce(
@@ -35,6 +36,9 @@ def reproduce(
         raise InputError(f"unknown reproduction {name!r} (there are: {', '.join(NAMES)}){hint}")
     if name == "theorems":
         return reproduce_theorems(quick, progress)
+    if name == "distortion":
+        with single_thread():
+            return distortion_result(quick, progress)
     with single_thread(), open_ledger(store) as ledger:
         if name == "t0-qat":
             return t0_qat_result(quick, ledger, progress)

@@ -32,7 +32,7 @@ from qtaml_hw.tac.policies import (
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
 from qtaml_hw.tac.scores import SCORES, Calibration, importance
-from qtaml_hw.tac.second_order import Draws, refine
+from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
@@ -70,6 +70,7 @@ __all__ = [
     "corrected_noise",
     "correction",
     "damage_model",
+    "drawn_codes",
     "ideal_path",
     "importance",
     "jacobian_energy",
@@ -77,6 +78,7 @@ __all__ = [
     "load_plan",
     "magnitude_importance",
     "measured_response",
+    "noisy_importance",
     "parity_prices",
     "plan_by_damage",
     "plan_difference",
@@ -90,6 +92,7 @@ __all__ = [
     "saturation_ratio",
     "saturation_ratio_at",
     "save_plan",
+    "second_order_importance",
     "side_information",
     "solve",
     "solve_exactly",
