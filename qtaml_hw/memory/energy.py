@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory.commands import CommandLog
 from qtaml_hw.memory.geometry import ArrayLayout
+from qtaml_hw.memory.history import SAMPLE_LEAD
 from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
@@ -70,19 +71,25 @@ class EnergyMeter:
 
     ``words`` int64 [tensors] of ECC words by menu entry.  The first write of the whole image is counted, and so is
     its way from the backing store.  A scrub and an ECC-aware refresh decode and encode every ECC word.
+    ``phase_leakage`` : leakage in each phase over that outside (empty: the same).
     """
 
     layout: ArrayLayout
     schedule: Schedule
     words: Mapping[str, Int64]
     costs: EnergyCosts
+    phase_leakage: tuple[float, ...] = ()
 
     def between(self, log: CommandLog, edges_s: Sequence[float]) -> dict[str, Float64]:
         """Joules by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
 
-        The first write belongs to the time before 0, what starts at 0 to the first interval.
+        The first write belongs to the time before 0; what starts at an edge belongs to what follows it, at the last
+        edge to what precedes it.
         """
-        spent = [self.spent(log, t if t > 0.0 else BEFORE_S) for t in edges_s]
+        ends = [t * (1.0 - SAMPLE_LEAD) if t > 0.0 else BEFORE_S for t in edges_s[:-1]]
+        spent = [self.spent(log, t) for t in (*ends, edges_s[-1])]
+        for s, t in zip(spent, edges_s, strict=True):
+            s["leakage"] = self.costs.leakage_w * self._leaking_s(t)
         return {a: np.diff([s[a] for s in spent]) for a in ACTIONS}
 
     def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
@@ -101,7 +108,7 @@ class EnergyMeter:
         energy["refresh"] = refreshed * costs.refresh_row_j
         data_bits = np.diff(layout.tensor_starts) * layout.planes
         energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
-        energy["leakage"] = costs.leakage_w * self._powered_s(until_s)
+        energy["leakage"] = costs.leakage_w * self._leaking_s(until_s)
         scrubs = log.scrubs / layout.geometry.banks
         rows = layout.geometry.banks * int(layout.rows_per_group.sum())
         corrections = scrubs + (refreshed / rows if self.schedule.ecc_aware_refresh else 0.0)
@@ -113,6 +120,11 @@ class EnergyMeter:
             energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
         return energy
 
-    def _powered_s(self, until_s: float) -> float:
-        dark = sum(max(0.0, min(p.end_s, until_s) - p.start_s) for p in self.schedule.phases if not p.powered)
-        return max(until_s, 0.0) - dark
+    def _leaking_s(self, until_s: float) -> float:
+        """Time up to a time, at the leakage outside the phases."""
+        phases, factors = self.schedule.phases, self.phase_leakage or (1.0,) * len(self.schedule.phases)
+        more = sum(
+            ((factor if p.powered else 0.0) - 1.0) * max(0.0, min(p.end_s, until_s) - p.start_s)
+            for p, factor in zip(phases, factors, strict=True)
+        )
+        return max(until_s, 0.0) + more

@@ -16,8 +16,13 @@ def array_cell(study: Study) -> str:
 
 def cost_temperature_k(study: Study) -> float:
     """The cell's temperature within the cost model's range."""
+    return within_cost_range_k(study.cell.temperature_k)
+
+
+def within_cost_range_k(kelvin: float) -> float:
+    """A temperature, or the nearest end of the cost model's range."""
     low, high = COST_TEMPERATURES_K
-    return float(min(max(study.cell.temperature_k, low), high))
+    return float(min(max(kelvin, low), high))
 
 
 def geometry_of(study: Study) -> memory.ArrayGeometry:

@@ -121,7 +121,7 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         "cycles_per_inference": network_cost(layers).cycles,
         "clock_hz": accelerator.clock_hz,
         "bank_busy_fraction": _busy(study, chip, extra),
-        **array_facts(chip, extra.refresh),
+        **array_facts(study, chip, extra.refresh),
         **phase_facts(study),
         **slack_facts(study, chip, compute_s, read_latency_s),
     }

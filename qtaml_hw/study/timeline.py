@@ -6,12 +6,14 @@ which is left out); counts of corrections run from the first write up to the tim
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qtaml_hw.config import Study
-from qtaml_hw.memory import Memory, Timeline, bank_use, layer_reads
+from qtaml_hw.memory import Memory, Timeline, bank_use, layer_reads, leakage_factor
+from qtaml_hw.study.array import within_cost_range_k
 
 ENERGY_PARTS = {
     "read": ("read",),
@@ -23,13 +25,13 @@ ENERGY_PARTS = {
 }
 
 
-def array_facts(chip: Memory, extra_refresh: float) -> dict[str, Any]:
+def array_facts(study: Study, chip: Memory, extra_refresh: float) -> dict[str, Any]:
     """What every fault map of a point shares: energy by part and interval, bank time by kind of command.
 
     ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the plain one.
     """
-    edges = _edges(chip)
-    spent = chip.meter.between(chip.log, edges)
+    edges = (0.0, *chip.schedule.sample_times_s)
+    spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip)).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
     energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
     whole = bank_use(chip.layout, chip.schedule, chip.log, chip.ecc_words, (0.0, chip.schedule.horizon_s))
@@ -51,8 +53,17 @@ def phase_facts(study: Study) -> dict[str, Any]:
     return {"phases": [{"label": p.label, "start_s": p.start_s, "end_s": p.end_s} for p in phases]} if phases else {}
 
 
-def _edges(chip: Memory) -> tuple[float, ...]:
-    return (0.0, *chip.schedule.sample_times_s)
+def _phase_leakage(study: Study, chip: Memory) -> tuple[float, ...]:
+    """Leakage of the array in each phase over that at the cell's temperature; gate leakage knows no temperature."""
+    geometry, bank = chip.geometry, chip.geometry.bank_cost(chip.layout.stored_bits)
+    technology = (geometry.cell, geometry.periphery, geometry.node_m)
+    usual = leakage_factor(*technology, within_cost_range_k(study.cell.temperature_k))
+    both_w, factors = bank.leakage_w + bank.gate_leakage_w, []
+    for phase in study.timeline.phases:
+        kelvin = study.cell.temperature_k if phase.temperature_k is None else phase.temperature_k
+        share = leakage_factor(*technology, within_cost_range_k(kelvin)) / usual
+        factors.append((bank.leakage_w * share + bank.gate_leakage_w) / both_w)
+    return tuple(factors)
 
 
 def _short(values: Any) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,8 +54,19 @@ def test_power_over_time_integrates_to_the_energy():
     assert power["leakage"].tolist() == pytest.approx([5.0, 5.0, 0.0, 3.75, 5.0])
     assert power["refresh"][2] == 0.0
     assert np.sum(power["refresh"] * np.diff(edges)) == pytest.approx(timeline.energy_j["refresh"])
+    assert power["read"][0] * np.diff(edges)[0] == pytest.approx(2 * 1024.0)  # at 0 and 0.1 ms; 0.2 ms comes after
+    assert np.sum(power["read"] * np.diff(edges)) == pytest.approx(timeline.energy_j["read"])
     with pytest.raises(ValueError, match="ascend"):
         timeline.power_w([0.0, 2.0])
+
+
+def test_leakage_follows_the_phases():
+    schedule = Schedule(horizon_s=1e-3, sample_times_s=(1e-3,),
+                        phases=(Phase(0.1e-3, 0.3e-3, "hot"), Phase(0.5e-3, 0.6e-3, "off", powered=False)))  # fmt: skip
+    memory = Memory(CODES, 8, ProtectionPlan.unprotected(STARTS, 8), GEOMETRY, schedule)
+    meter = replace(memory.meter, costs=COSTS, phase_leakage=(3.0, 7.0))
+    edges = (0.0, 0.2e-3, 0.4e-3, 1e-3)
+    assert meter.between(memory.log, edges)["leakage"].tolist() == pytest.approx([5 * 4e-4, 5 * 4e-4, 5 * 5e-4])
 
 
 def test_default_costs_are_the_cost_models():

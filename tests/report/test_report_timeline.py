@@ -65,6 +65,25 @@ def test_records_of_older_versions_have_accuracy_over_time_alone() -> None:
     assert "accuracy_time" not in {d.name for d in draw(material(timed()))}
 
 
+def test_the_finding_says_when_it_was_worse_before() -> None:
+    records = timed(maps=4)
+    for r in records:
+        r["accuracy_series"][1][1] = 0.1
+        r["accuracy_series"][-1][1] = r["accuracy"] = 0.97
+    page = render(material(records), [], {}, None)
+    assert "falls to 10.0 % after 100 µs, when 0 of 4 chips reach the target" in page
+    assert "That is the last time" not in render(material(synthetic.point(0, {}, 3)), [], {}, None)
+
+
+def test_small_counts_stay_visible_beside_large_ones() -> None:
+    records = timed()
+    for r in records:
+        r["flips_raw_series"] = [0, 2, 3, 200_000]
+    drawing = next(d for d in draw(material(records)) if d.name == "timeline")
+    assert [ax.get_yscale() for ax in drawing.figure.axes] == ["linear", "linear", "symlog", "linear", "log"]
+    assert_labels_do_not_overlap(drawing)
+
+
 def test_power_is_zero_where_no_time_passes() -> None:
     (point,) = summarise(timed())
     assert power_series(point)["read"][0] == 0.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import SymmetricalLogLocator
 
 from qtaml_hw.accelerator.interval import Interval
 from qtaml_hw.report import style
@@ -39,6 +40,7 @@ FEWEST_CHIPS: Final = 4
 _TARGET: Final = f"{percent(KEEP, 0)} % of clean"
 Look = tuple[str, str, str]
 _LOG_FROM: Final = 20.0
+_LOG_COUNTS: Final = 1000.0
 
 
 def timeline(material: Material) -> Drawing | None:
@@ -103,8 +105,8 @@ def _chips(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
 def _flips(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     for key, look in FLIPS.items():
         _line(ax, times, s.count_series(key), look, 1.0)
-    ax.set_ylim(bottom=0)
-    ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.lines[0].set(markersize=6.5, linewidth=3.2)  # seen behind the other where nothing is corrected
+    _count_axis(ax, [i.mean for key in FLIPS for i in s.count_series(key)])
     ax.set_ylabel("Bits per map")
 
 
@@ -112,9 +114,19 @@ def _corrections(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     for key, look in CORRECTIONS.items():
         if any(map(any, s.counts[key])):
             _line(ax, times, s.count_series(key), look, 1.0)
+    _count_axis(ax, [i.mean for key in CORRECTIONS for i in s.count_series(key)])
+    ax.set_ylabel("Words so far")
+
+
+def _count_axis(ax: Axes, means: Sequence[float]) -> None:
+    """From zero on; logarithmic above one where small counts stand beside ones a thousand times as large."""
+    some = [m for m in means if m > 0.0]
+    if some and max(some) >= _LOG_COUNTS * min(some):
+        ax.set_yscale("symlog", linthresh=1.0)
+        ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0))
+        ax.yaxis.get_major_locator().set_params(numticks=5)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.set_ylabel("Words so far")
 
 
 def _power(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
