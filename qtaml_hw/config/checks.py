@@ -111,6 +111,15 @@ def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
     return None
 
 
+def _structure_of_words(sections: Mapping[str, Any]) -> Finding | None:
+    flips, protection = sections["flips"], sections["protection"]
+    if not flips.structured or protection.policy == "none" or protection.menu == ("ideal",):
+        return None
+    path = ("flips", "structure")
+    message = "bits of ECC words and hardened cells fail one by one: write 'policy: none' or 'menu: [ideal]'"
+    return path, path, message
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
@@ -121,5 +130,6 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("timeline", "evaluate"), _read_without_power),
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
+    (("flips", "protection"), _structure_of_words),
 )
 """(sections that must be valid, check)."""

@@ -137,11 +137,10 @@ class Study(Section):
         values that are not set, and what a policy or a law does not use.
         """
         left_out: dict[str, Any] = {"label": True, "sweep": True, "cell": {"preset"}, "evaluate": {"maps"}}
-        for name in ("array", "refresh", "timeline", "weights", "protection"):
+        for name in ("accelerator", "array", "refresh", "timeline", "weights", "protection"):
             left_out[name] = getattr(self, name).unused()
         left_out["hardening"] = self.hardening.unused()
-        if self.flips.law != "fixed":
-            left_out["flips"] = {"p", "direction"}
+        left_out["flips"] = self.flips.unused()
         if self.evaluate.metric == "top1":
             left_out["evaluate"].add("metric")
         if self.data.take == "first":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.faults import flip_bits, weak_cells
+from qtaml_hw.faults import flip_bits, flip_structured, weak_cells
 from qtaml_hw.memory.book import HistoryBook
 from qtaml_hw.memory.cells import FixedCells
 from qtaml_hw.memory.history import History
@@ -122,7 +122,7 @@ class Aging:
             first, last = plan.tensor_groups(t)
             choices = [np.unique(plan.choice[first:last, plane]) for plane in range(self.memory.planes)]
             tables = [self.book.thresholds(t, p, epoch, [entries[i] for i in free]) for p in range(self.memory.planes)]
-            dense = self._flip_dense(t, seed, slots, choices, tables)
+            dense = self._flip_structured(t, seed, slots, tables) or self._flip_dense(t, seed, slots, choices, tables)
             for plane, (used, thresholds) in enumerate(zip(choices, tables, strict=True)):
                 loose = slots[used][slots[used] != WORD]
                 p_max = 0.0 if plane in dense else float(thresholds[:, loose].max(initial=0.0))
@@ -159,6 +159,34 @@ class Aging:
             flip_bits(codes, p[s, :, 0], p[s, :, 1], seed=seed, map_index=self.map_index, tensor=tensor, out=reads[s])
             self.flips_data[s] += count_differences(reads[s], codes)
         return dense
+
+    def _flip_structured(self, tensor: int, seed: int, slots: Int64, tables: list[Float64]) -> list[int]:
+        """Flip, and return, all planes where neighbouring cells depend on each other; none where they do not.
+
+        A cell flips with its neighbours or is ideal; raises ValueError where bits lie in ECC words or have another p.
+        """
+        cell = self.exposure.cell
+        if not isinstance(cell, FixedCells) or cell.structure is None:
+            return []
+        plan, codes, reads = self.memory.plan, self.memory.codes[tensor], self.reads[tensor]
+        bits, p = 8 * codes.itemsize, np.zeros((2, 8 * codes.itemsize))
+        p[:, : self.memory.planes] = cell.per_plane(self.memory.planes)
+        first, last = plan.tensor_groups(tensor)
+        sizes = np.diff(plan.starts[first : last + 1])
+        leaky = np.zeros((self.samples, codes.size), dtype=codes.dtype)
+        for plane, thresholds in enumerate(tables):
+            slot = slots[plan.choice[first:last, plane]]
+            level = np.where(thresholds < 0.0, p[:, plane], thresholds)[:, slot[slot != WORD]]
+            if self.book.epochs > 1 or np.any(slot == WORD) or np.any(level != p[:, plane]):
+                raise ValueError("flips that depend on each other need bits of one probability and without ECC words")
+            flips = (thresholds[:, slot].max(axis=(2, 3)) > 0.0).astype(codes.dtype)
+            leaky |= np.repeat(flips, sizes, axis=1) << codes.dtype.type(plane)
+        key = {"seed": seed, "map_index": self.map_index, "tensor": tensor}
+        flips = flip_structured(codes, p[0, :bits], p[1, :bits], cell.structure, **key) ^ codes
+        for s in range(self.samples):
+            reads[s] = codes ^ (flips & leaky[s])
+            self.flips_data[s] += count_differences(reads[s], codes)
+        return list(range(self.memory.planes))
 
     def _word_p(self, worst: float, plane: int) -> float:
         """Largest flip probability of a cell of an ECC word."""

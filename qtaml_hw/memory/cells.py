@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.faults import Bursts, Clusters
+
 Float64 = NDArray[np.float64]
 
 
@@ -54,10 +56,12 @@ class FixedCells:
     ``p10``.
 
     Scalars or float64 [planes], LSB first.  Parity cells take the value of the top plane, beside which they lie.
+    ``structure`` makes neighbours depend on each other (None: independent); it needs bits without ECC words.
     """
 
     p01: float | Float64
     p10: float | Float64
+    structure: Bursts | Clusters | None = None
 
     def __post_init__(self) -> None:
         for name in ("p01", "p10"):
