@@ -48,12 +48,11 @@ class Metric:
 
 
 def _finite(outputs: Outputs) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.isfinite(outputs).all(axis=-1)
-    return found
+    return np.asarray(np.isfinite(outputs).all(axis=-1))
 
 
 def _largest(outputs: Outputs) -> NDArray[np.int64]:
-    return np.argmax(np.nan_to_num(outputs, nan=-np.inf), axis=-1)
+    return np.asarray(np.argmax(np.nan_to_num(outputs, nan=-np.inf), axis=-1), dtype=np.int64)
 
 
 def top1(outputs: Outputs, clean: Outputs, labels: Labels) -> float:

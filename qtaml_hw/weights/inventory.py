@@ -11,6 +11,7 @@ from typing import Final, Literal
 from torch import nn
 
 Kind = Literal["weight", "bias", "norm", "embedding", "other"]
+_Parameter = tuple[str, Kind, nn.Parameter]
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS: tuple[type[nn.Module], ...] = (
     nn.modules.batchnorm._NormBase,
@@ -61,13 +62,14 @@ def inventory(module: nn.Module, rule: StoreRule | None = None) -> tuple[TensorE
     Raises ValueError with every pattern that no parameter matches, or that matches only kinds not switched on.
     """
     rule = StoreRule() if rule is None else rule
-    found = _unique(module, rule)
-    problems = [_unmatched(pattern, found, rule) for pattern in (*rule.include, *rule.exclude)]
-    problems += [_switched_off(pattern, found, rule) for pattern in rule.include]
+    every = list(_parameters(module))
+    problems = [_unmatched(pattern, every) for pattern in (*rule.include, *rule.exclude)]
+    problems += [_switched_off(pattern, every, rule) for pattern in rule.include]
     if any(problems):
         raise ValueError("store: " + "; ".join(p for p in problems if p))
     return tuple(
-        TensorEntry(name, kind, tuple(p.shape), p.numel(), _stored(name, kind, rule)) for name, kind, p in found
+        TensorEntry(name, kind, tuple(p.shape), p.numel(), _stored(name, kind, rule))
+        for name, kind, p in _unique(every, rule)
     )
 
 
@@ -76,17 +78,17 @@ def _stored(name: str, kind: Kind, rule: StoreRule) -> bool:
     return wanted and not any(fnmatchcase(name, p) for p in rule.exclude)
 
 
-def _unique(module: nn.Module, rule: StoreRule) -> list[tuple[str, Kind, nn.Parameter]]:
+def _unique(every: list[_Parameter], rule: StoreRule) -> list[_Parameter]:
     """Parameters once each; of a tied pair the name whose kind is stored, else the first."""
-    names: dict[int, tuple[str, Kind, nn.Parameter]] = {}
-    for name, kind, parameter in _parameters(module):
+    names: dict[int, _Parameter] = {}
+    for name, kind, parameter in every:
         known = names.get(id(parameter))
         if known is None or (_stored(name, kind, rule) and not _stored(known[0], known[1], rule)):
             names[id(parameter)] = (name, kind, parameter)
     return list(names.values())
 
 
-def _parameters(module: nn.Module) -> Iterator[tuple[str, Kind, nn.Parameter]]:
+def _parameters(module: nn.Module) -> Iterator[_Parameter]:
     for path, layer in module.named_modules():
         prefix = f"{path}." if path else ""
         for name, parameter in layer.named_parameters(recurse=False):
@@ -107,7 +109,7 @@ def _kind(layer: nn.Module, name: str) -> Kind:
     return "embedding" if isinstance(layer, nn.Embedding | nn.EmbeddingBag) else "other"
 
 
-def _unmatched(pattern: str, found: list[tuple[str, Kind, nn.Parameter]], rule: StoreRule) -> str:
+def _unmatched(pattern: str, found: list[_Parameter]) -> str:
     names = [name for name, _, _ in found]
     if any(fnmatchcase(name, pattern) for name in names):
         return ""
@@ -117,7 +119,7 @@ def _unmatched(pattern: str, found: list[tuple[str, Kind, nn.Parameter]], rule: 
     return f"no parameter matches {pattern!r} (there are: {shown}){hint}"
 
 
-def _switched_off(pattern: str, found: list[tuple[str, Kind, nn.Parameter]], rule: StoreRule) -> str:
+def _switched_off(pattern: str, found: list[_Parameter], rule: StoreRule) -> str:
     """A pattern that picks only tensors of kinds that are not stored would silently do nothing."""
     switches = {rule.kinds[kind] for name, kind, _ in found if fnmatchcase(name, pattern)}
     if not switches or "" in switches:
