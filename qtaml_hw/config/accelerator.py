@@ -19,4 +19,11 @@ class AcceleratorSection(Section):
         "weight_stationary", description="what stays in the processing elements"
     )
     clock_hz: Annotated[float, Quantity("frequency", above=0.0)] = Field(500e6, alias="clock", description="clock")
+    mac: Literal["horowitz-45nm-int8", "horowitz-45nm-int8-acc32", "horowitz-45nm-fp16", "horowitz-45nm-fp32"] = Field(
+        "horowitz-45nm-int8", description="energy of a multiply-accumulate"
+    )
     inferences_per_second: Annotated[float, Field(gt=0.0, le=1e9)] = Field(1000.0, description="rate of use")
+
+    def unused(self) -> set[str]:
+        """Fields that came later and are at the value that changes nothing: no part of an identity."""
+        return {"mac"} if self.mac == "horowitz-45nm-int8" else set()

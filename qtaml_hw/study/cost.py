@@ -6,6 +6,7 @@ closed form.  Everything here is modelled; bands carry the disagreement between 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -17,6 +18,7 @@ from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayCost, Memory
+from qtaml_hw.study.layer_table import layer_table
 from qtaml_hw.study.timeline import array_facts, phase_facts, slack_facts
 
 
@@ -75,8 +77,8 @@ def cell_extras(plan: ProtectionPlan) -> CellExtras:
     )
 
 
-def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dict[str, Any]:
-    """Cost fields of a record.
+def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensors: Sequence[str]) -> dict[str, Any]:
+    """Cost fields of a record; ``tensors`` are the names of the stored ones.
 
     Raises ValueError when the accelerator cannot keep the inference rate, or a bank the work asked of it.
     """
@@ -95,7 +97,11 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         leakage_w=chip.costs.leakage_w,
     )
     energy = energy_per_inference(
-        layers, memory, clock_hz=accelerator.clock_hz, inferences_per_second=accelerator.inferences_per_second
+        layers,
+        memory,
+        clock_hz=accelerator.clock_hz,
+        mac=accelerator.mac,
+        inferences_per_second=accelerator.inferences_per_second,
     )
     scrub_j = codec.words * (chip.costs.read_j + chip.costs.write_j) * scrub_rate * energy.seconds
     codec_j = energy.codec_j + (codec.correct_all_j * scrub_rate + codec.refresh_correct_w) * energy.seconds
@@ -124,6 +130,7 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...]) -> dic
         **array_facts(study, chip, extra.refresh),
         **phase_facts(study),
         **slack_facts(study, chip, compute_s, read_latency_s),
+        **layer_table(study, chip, layers, tensors, codec.decode_energy_per_weight_j),
     }
 
 

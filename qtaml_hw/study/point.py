@@ -100,7 +100,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         refuse_zeroing(subject.image, protection.plan, study.array.on_uncorrectable)
         layers = subject.layers(study.accelerator)
         chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
-        costs = point_cost(study, chip, layers)
+        costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors])
     except ValueError as error:
         raise InputError(f"{point.label}: {error}") from error
     identity = identity_of(study, subject.digest)
