@@ -16,10 +16,11 @@ from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.study.inversion import best_masks
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.transforms import MODULE_STEPS, Evidence, rewritten
 from qtaml_hw.weights.transforms_graph import BATCH_NORMS
-from qtaml_hw.weights.transforms_planes import inversion_cost, inversion_masks, inverted
+from qtaml_hw.weights.transforms_planes import inversion_cost, inverted
 
 if TYPE_CHECKING:
     from qtaml_hw.study.subject import Subject
@@ -71,8 +72,7 @@ def stored_subject(subject: Subject, study: Study, channel: FlipChannel) -> Subj
     """The subject with planes inverted for these flips, where the study says so; nothing else is computed anew."""
     if INVERT not in study.weights.transforms:
         return subject
-    damage = subject.damage("layer")
-    image = inverted(subject.image, inversion_masks(damage.zeros, damage.ones, channel.p01, channel.p10))
+    image = inverted(subject.image, best_masks(subject, channel, study.protection.correction))
     other = replace(subject, image=image)
     known = vars(subject)
     vars(other).update({name: known[name] for name in _UNTOUCHED if name in known})

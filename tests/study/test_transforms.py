@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study, StudyError, names, parse_study
+from qtaml_hw.study.cell import view_cell
 from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.inversion import best_masks, tensor_scores
 from qtaml_hw.study.questions import allocate
 from qtaml_hw.study.results import Result
 from qtaml_hw.study.run import run
+from qtaml_hw.study.subject import Workshop
 from qtaml_hw.weights.transforms import STEPS
+from qtaml_hw.weights.transforms_planes import inverted
 
 REST = """
 cell: {t_ox: 1.8 nm, temperature: 85 degC}
@@ -125,3 +130,19 @@ def test_batch_norm_must_be_folded_first(tmp_path: Path) -> None:
     folded = run(own("true", "true"))
     assert folded.as_dict()["transform_effects"][0]["output_change"] < 1e-4
     assert not any("equalise" in text for text in folded.warnings)
+
+
+def test_inversion_is_kept_only_where_noise_and_drift_together_gain() -> None:
+    workshop, flips = Workshop(), "{law: fixed, p: 5 %, direction: 1to0}"
+    for encoding in ("twos_complement", "sign_magnitude", "gray"):
+        asked = study(f"{{encoding: {encoding}, transforms: invert_planes}}", flips)
+        subject = workshop.subject(asked)
+        channel = view_cell(asked, 8).channel
+        masks = best_masks(subject, channel, "none")
+        plain = tensor_scores(subject, subject.image, channel, "none")
+        chosen = tensor_scores(subject, inverted(subject.image, masks), channel, "none")
+        assert all(after <= before for before, after in zip(plain, chosen, strict=True))
+        if encoding == "gray":
+            assert sum(chosen) < 0.7 * sum(plain)
+    symmetric = FlipChannel.uniform(0.05, 8)
+    assert best_masks(subject, symmetric, "auto") == (0,) * len(subject.image.tensors)
