@@ -1,0 +1,176 @@
+"""Studies on users' own models: key mapping, store rules, metrics, sorted files, texts; as a study file says it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import qtaml_hw as q
+from qtaml_hw.config import StudyError, load_study, parse_study
+from qtaml_hw.study.errors import InputError
+from qtaml_hw.study.evaluation import Task, evaluate
+from qtaml_hw.study.subject import Workshop, load_subject
+from qtaml_hw.study.summary import summarise
+
+SOURCE = """
+import numpy as np
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.LayerNorm(12), nn.ReLU(), nn.Linear(12, 4))
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(9, 6), nn.Linear(6, 9)
+    def forward(self, x):
+        return self.head(self.table(x))
+
+def words():
+    return Words()
+
+def tokens():
+    from qtaml_hw.workloads.data import data_set
+    x = np.random.default_rng(0).integers(0, 9, (40, 5))
+    return data_set("tokens", (x[:8], x[:8]), (x, np.roll(x, 1, axis=1)), x[:8])
+
+def mine(outputs, clean, labels):
+    return float(1.0 / (1.0 + np.abs(outputs - clean).mean()))
+
+def too_much(outputs, clean, labels):
+    return 7.0
+"""
+HEAD = """
+cell: {preset: gain-cell-65nm}
+flips: {law: fixed, p: 0.03}
+refresh: off
+evaluate: {images: 40, maps: {min: 2, max: 2}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own_models.py").write_text(SOURCE)
+    sys.modules.pop("own_models", None)
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(400, 4, 4)).astype(np.float32)
+    np.savez(tmp_path / "set.npz", x=x, y=np.repeat(np.arange(4), 100))
+    torch.manual_seed(4)
+    net = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(16, 12), torch.nn.LayerNorm(12), torch.nn.ReLU(), torch.nn.Linear(12, 4)
+    )
+    save_file({f"module.net.{n}": t for n, t in net.state_dict().items()}, tmp_path / "w.safetensors")
+    return tmp_path
+
+
+def study(
+    folder: Path, network: str, data: str = "{npz: set.npz, calibration: 40}", more: dict[str, object] | None = None
+) -> q.Study:
+    (folder / "s.yaml").write_text(f"{HEAD}network: {network}\ndata: {data}\n")
+    found = load_study(folder / "s.yaml")
+    return found.with_(more) if more else found
+
+
+OWN = '{factory: "own_models:build", weights: w.safetensors, keys: {module.net.: ""}}'
+
+
+def test_keys_are_renamed_by_how_they_begin(folder: Path) -> None:
+    subject = load_subject(study(folder, OWN))
+    assert [t.name for t in subject.image.tensors] == ["1.weight", "4.weight"]
+    with pytest.raises(InputError, match=r"missing keys: 1.weight.*unexpected keys: module.net.1.bias"):
+        load_subject(study(folder, '{factory: "own_models:build", weights: w.safetensors}'))
+    with pytest.raises(InputError, match=r"no key begins with 'net.' \(the first keys are: module.net"):
+        load_subject(study(folder, OWN.replace("module.net.", "net.")))
+    both = '{module.net.: "", "module.net.4": "1"}'
+    with pytest.raises(InputError, match=r"two keys become one under the mapping: 1.bias"):
+        load_subject(study(folder, OWN.replace('{module.net.: ""}', both)))
+
+
+def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
+    given = study(folder, OWN, more={"network.store.biases": True, "network.store.norms": True})
+    rows = q.tensors(given)
+    assert [r["name"] for r in rows if r["stored"]] == [
+        "1.weight",
+        "1.bias",
+        "2.weight",
+        "2.bias",
+        "4.weight",
+        "4.bias",
+    ]
+    assert sum(r["bits"] for r in rows) == 8 * (16 * 12 + 12 + 24 + 48 + 4)
+    subject = load_subject(given.with_({"weights.scale": "per_channel"}))
+    assert [t.scale.size for t in subject.image.tensors] == [12, 1, 1, 1, 4, 1]
+    point = given.points()[0]
+    records = evaluate(Task(0, point, "i", {}), Workshop(), lambda record: None)
+    assert len(records) == 2
+    assert records[0]["exact_parameters"] == {}
+    plain = evaluate(Task(0, study(folder, OWN).points()[0], "i", {}), Workshop(), lambda record: None)
+    assert plain[0]["exact_parameters"] == {"bias": 16, "norm": 24}
+    with pytest.raises(InputError, match=r"store: no parameter matches '7.\*'"):
+        q.tensors(study(folder, OWN, more={"network.store.exclude": "7.*"}))
+
+
+def test_sorted_files_are_spread_or_warned_about(folder: Path) -> None:
+    first, spread = study(folder, OWN), study(folder, OWN, more={"data.take": "spread"})
+    assert first.identity() != spread.identity()
+    assert "take" not in first.resolved()["data"]
+    assert load_subject(first).labels.unique().tolist() == [0]
+    assert torch.bincount(load_subject(spread).labels).tolist() == [10, 10, 10, 10]
+    records = evaluate(Task(0, first.points()[0], "i", {}), Workshop(), lambda record: None)
+    assert "the first 40 images show 1 of 4 classes; 'data.take: spread' spreads them" in records[0]["warnings"]
+
+
+@pytest.mark.parametrize("name", ["top5", "agreement", "embedding_cosine", "own_models:mine"])
+def test_other_metrics_are_named_in_the_record(folder: Path, name: str) -> None:
+    given = study(folder, OWN, more={"evaluate.metric": name})
+    records = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    for record in records:
+        assert record["metric"] == name
+        assert record["metric_value"] == record["accuracy"]
+        assert record["clean_metric_value"] == record["clean_accuracy"] == 1.0
+    (found,) = summarise(records)
+    assert found.facts["metric"] == name
+    assert "metric_value" not in found.facts
+    assert given.identity() != study(folder, OWN).identity()
+    assert "metric" not in study(folder, OWN).resolved()["evaluate"]
+
+
+def test_perplexity_of_tokens(folder: Path) -> None:
+    given = study(
+        folder, '{factory: "own_models:words"}', '{factory: "own_models:tokens"}', {"evaluate.metric": "perplexity"}
+    )
+    (record, _) = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    assert record["metric_value"] == pytest.approx(1.0 / record["accuracy"])
+    assert 1.0 < record["clean_metric_value"] < 60.0
+
+
+def test_a_metric_out_of_bounds_fails_its_point(folder: Path) -> None:
+    given = study(folder, OWN, more={"evaluate.metric": "own_models:too_much"})
+    (record,) = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    assert "must be from 0 (worst) to 1 (best), it is 7.0" in record["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network: {file: net.pkl}", "it ends in .onnx, .tflite, .pt2"),
+        ("network: {file: a.onnx, name: digits-lenet}", "exactly one of name, factory, file, encoder"),
+        ("network: {file: a.onnx, weights: w.safetensors}", "weights goes with a factory"),
+        ('network: {factory: "a:b", keys: {a: b}}', "keys renames what a weights file holds"),
+        ("network: {name: digits-lenet, store: {biases: maybe}}", "network.store.biases"),
+        ("network: {encoder: {folder: f}}", "an encoder reads texts"),
+        ("data: {texts: sentences}", "texts are for an encoder"),
+        ("network: {encoder: {folder: f}}\ndata: {texts: a.csv}", "neither a .txt file"),
+        ("evaluate: {metric: 'a b:c'}", "write it as 'package.module:function'"),
+        ("data: {name: digits, take: last}", "data.take"),
+    ],
+)
+def test_bad_values_are_refused(text: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        parse_study(f"cell: {{preset: gain-cell-65nm}}\n{text}\n")
