@@ -17,6 +17,7 @@ from qtaml_hw.memory.geometry import ArrayLayout
 from qtaml_hw.memory.schedule import Schedule
 
 Float64 = NDArray[np.float64]
+_ROUNDING = 1e-9  # differences of simulated times are no more exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,8 @@ def layer_reads(layout: ArrayLayout, log: CommandLog) -> LayerReads:
         if starts:
             bursts = min(map(len, starts))
             took = np.max([e[:bursts] for e in ends], axis=0) - np.min([s[:bursts] for s in starts], axis=0)
-            read[t], stall[t] = float(took.mean()), max(float(took.mean()) - own, 0.0)
+            read[t] = float(took.mean())
+            stall[t] = read[t] - own if read[t] > own * (1.0 + _ROUNDING) else 0.0
     return LayerReads(read, stall)
 
 

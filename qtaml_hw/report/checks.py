@@ -8,7 +8,7 @@ from typing import Any, Final
 from qtaml_hw.report.columns import COLUMNS
 from qtaml_hw.report.text import is_number, plain
 from qtaml_hw.study.store import Record, StoreError
-from qtaml_hw.study.summary import MEANS
+from qtaml_hw.study.summary import LAYER_COLUMNS, MAP_SERIES, MEANS
 
 Check = Callable[[Any], bool]
 
@@ -39,6 +39,32 @@ def _layers(value: Any) -> bool:
         and is_number(v.get("protected_planes"))
         for v in value
     )
+
+
+def _phases(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict) and is_number(v.get("start_s")) and is_number(v.get("end_s")) for v in value
+    )
+
+
+def _layer_table(value: Any) -> bool:
+    if not (isinstance(value, dict) and set(value) >= set(LAYER_COLUMNS)):
+        return False
+    columns = [value[key] for key in LAYER_COLUMNS]
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        return False
+    sizes = all(isinstance(v, list) and len(v) == 4 and all(map(_whole, v)) for v in value["size"])
+    return sizes and all(is_number(v) for key in LAYER_COLUMNS[3:] for v in value[key])
+
+
+def _energies(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(v, list) and all(is_number(joules) and joules >= 0.0 for joules in v) for v in value.values()
+    )
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_whole, value))
 
 
 def _quantiles(value: Any) -> bool:
@@ -81,6 +107,10 @@ WHERE_PRESENT: Final[dict[str, tuple[Check, str]]] = {
     "layers": (_layers, "layers with name, weights and protected_planes"),
     "menu": (_texts, "a list of texts"),
     "warnings": (_texts, "a list of texts"),
+    "phases": (_phases, "phases with label, start_s and end_s"),
+    "layer_table": (_layer_table, "lists of one length, by column"),
+    "energy_series_j": (_energies, "lists of joules as long as accuracy_series, by part"),
+    **dict.fromkeys(MAP_SERIES, (_counts, "whole numbers, one per time")),
 }
 NULLABLE: Final[dict[str, tuple[Check, str]]] = {
     "versions": (_mapping, "a mapping"),
@@ -103,8 +133,18 @@ def check_records(records: Iterable[Record]) -> None:
             if not fits(record.get(name)):
                 raise _misfit(record, name, expected)
         times = len(record.get("accuracy_series") or ())
+        for name, series in _timed(record):
+            if not failed and len(series) != times:
+                raise _misfit(record, name, "as many values as accuracy_series")
         if not failed and lengths.setdefault(str(record["identity"]), times) != times:
             raise _misfit(record, "accuracy_series", "as many times as the point's other maps")
+
+
+def _timed(record: Record) -> list[tuple[str, list[Any]]]:
+    """Every list of a record that has one value per time."""
+    parts: dict[str, list[Any]] = record.get("energy_series_j", {})
+    counts = [(name, record[name]) for name in MAP_SERIES if name in record]
+    return counts + [("energy_series_j", part) for part in parts.values()]
 
 
 def _misfit(record: Record, name: str, expected: str) -> StoreError:

@@ -14,6 +14,7 @@ from qtaml_hw.report.columns import COLUMNS, MARKS, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
 from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verdict_grid
+from qtaml_hw.report.layers import layer_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import count, percent, plain, plain_lines
@@ -44,6 +45,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         failed=[(plain(s.facts.get("label", s.identity), 120), plain(s.error, 400)) for s in found.failed],
         columns_of_figures=_two_columns([_figure(d, i, svgs[d.name]) for i, d in enumerate(drawings)]),
         results=results_grids(found),
+        layers=layer_grid(found),
         ecc=ecc_grids(found),
         ecc_sources=sorted({plain(r["source"], 300) for r in found.ecc_rows if r.get("source")}),
         light=[(color[1:], color) for color in style.DARK],

@@ -10,6 +10,7 @@ from qtaml_hw.accelerator.energy import mac_energy
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.memory import Memory, layer_reads
+from qtaml_hw.study.summary import LAYER_COLUMNS
 
 
 def layer_table(
@@ -24,7 +25,7 @@ def layer_table(
     traffic, unread = layer_reads(chip.layout, chip.log), set(tensors)
     mac_j, word_bits = mac_energy(study.accelerator.mac).energy_j, chip.geometry.word_bits
     bits = chip.plan.planes * (1.0 + chip.plan.parity_bits_fraction)
-    table: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    table: dict[str, list[Any]] = {key: [] for key in LAYER_COLUMNS}
     for layer in layers:
         stored = layer.weight_reads if layer.weight is not None else 0
         at = tensors.index(layer.weight) if layer.weight in unread else None
@@ -42,12 +43,9 @@ def layer_table(
             0.0 if at is None else _short(traffic.stall_s[at]),
             _short(joules),
         )
-        for key, value in zip(COLUMNS, row, strict=True):
+        for key, value in zip(LAYER_COLUMNS, row, strict=True):
             table[key].append(value)
     return {"layer_table": table}
-
-
-COLUMNS = ("name", "kind", "size", "cycles", "macs", "weight_reads", "compute_s", "read_s", "stall_s", "energy_j")
 
 
 def _short(value: float) -> float:

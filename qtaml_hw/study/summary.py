@@ -33,6 +33,18 @@ MAP_SERIES = (
     "corrections_uncorrectable_series",
     "words_reloaded_series",
 )  # counts at every time; records of older versions have none
+LAYER_COLUMNS = (
+    "name",
+    "kind",
+    "size",
+    "cycles",
+    "macs",
+    "weight_reads",
+    "compute_s",
+    "read_s",
+    "stall_s",
+    "energy_j",
+)  # of a record's layer_table
 OF_A_MAP = frozenset((*MAP_FIELDS, *OTHER_METRIC, *MAP_SERIES))
 MEANS = ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable")
 

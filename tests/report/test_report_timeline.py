@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from qtaml_hw.accelerator.interval import t_interval
+from qtaml_hw.report.checks import check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.figures.timeline import power_series
 from qtaml_hw.report.material import material
 from qtaml_hw.report.page import render
+from qtaml_hw.study.store import StoreError
 from qtaml_hw.study.summary import MAP_SERIES, summarise
 from tests.report import synthetic
 from tests.report.test_report_write import assert_labels_do_not_overlap
@@ -87,6 +89,41 @@ def test_small_counts_stay_visible_beside_large_ones() -> None:
 def test_power_is_zero_where_no_time_passes() -> None:
     (point,) = summarise(timed())
     assert power_series(point)["read"][0] == 0.0
+
+
+LAYERS = {
+    "name": ["conv1", "attn.matmul"], "kind": ["conv", "attention"], "size": [[64, 9, 16, 1], [4, 8, 4, 12]],
+    "cycles": [446, 383], "macs": [9216, 1536], "weight_reads": [144, 0], "compute_s": [8.9e-7, 7.7e-7],
+    "read_s": [1.2e-7, 0.0], "stall_s": [7e-8, 0.0], "energy_j": [2.2e-9, 3e-10],
+}  # fmt: skip
+
+
+def test_layers_have_a_table_with_their_sum() -> None:
+    page = render(material(timed(layer_table=LAYERS)), [], {}, None)
+    for words in ("64 × 9 × 16", "4 × 8 × 4, 12 times", "attn.matmul", ">829<", ">10,752<", "of it stalled"):
+        assert words in page
+    assert "<h2>Layers" not in render(material(timed()), [], {}, None)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"layer_table": {**LAYERS, "cycles": [1]}},
+        {"layer_table": {**LAYERS, "energy_j": [1.0, "x"]}},
+        {"layer_table": {**LAYERS, "size": [[1, 2], [3, 4]]}},
+        {"layer_table": {}},
+        {"phases": [{"label": "hot", "start_s": "now"}]},
+        {"energy_series_j": {"read": [1.0]}},
+        {"energy_series_j": [1.0]},
+        {"flips_raw_series": [1, 2]},
+        {"words_reloaded_series": [0, 0, 0, -1]},
+    ],
+)
+def test_records_that_were_edited_are_refused_by_name(broken: dict[str, Any]) -> None:
+    records = timed(maps=2)
+    records[0] |= broken
+    with pytest.raises(StoreError, match=next(iter(broken))):
+        check_records(records)
 
 
 def test_banks_and_time_have_a_table_of_their_own() -> None:

@@ -123,8 +123,9 @@ def _count_axis(ax: Axes, means: Sequence[float]) -> None:
     some = [m for m in means if m > 0.0]
     if some and max(some) >= _LOG_COUNTS * min(some):
         ax.set_yscale("symlog", linthresh=1.0)
-        ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0))
-        ax.yaxis.get_major_locator().set_params(numticks=5)
+        locator = SymmetricalLogLocator(base=10.0, linthresh=1.0)
+        locator.set_params(numticks=5)
+        ax.yaxis.set_major_locator(locator)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter("{x:,.0f}")
 
