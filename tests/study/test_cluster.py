@@ -20,7 +20,10 @@ from tests.study.conftest import TEXT
 
 pytest.importorskip("distributed", reason="Dask is not installed (pip install 'qtaml-hw[cluster]')")
 pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed (pip install 'qtaml-hw[cluster]')")
-SWEEP = TEXT.replace("max: 2", "max: 3") + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.8 nm, 1.9 nm, 2.0 nm]}}\n"
+SWEEP = (
+    TEXT.replace("max: 2", "max: 3").replace("digits-lenet", "digits-mlp")
+    + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.8 nm, 1.9 nm, 2.0 nm]}}\n"
+)
 
 
 @pytest.fixture
@@ -79,11 +82,25 @@ def test_a_cluster_with_a_killed_worker_gives_the_same_records(
     assert len(list((tmp_path / "out").glob("*.jsonl"))) == 1
 
 
-def test_the_last_worker_to_fail_is_a_recorded_failure(small: Study) -> None:
+def test_a_failure_on_a_local_cluster_is_recorded(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster that ``--cluster local`` asks for, its worker in this process: separate ones are tested above."""
+    import distributed
+
+    asked: list[dict[str, object]] = []
+    real = distributed.LocalCluster
+
+    def here(**options: object) -> object:
+        asked.append(options)
+        return real(**{**options, "processes": False})
+
+    monkeypatch.setattr(distributed, "LocalCluster", here)
     hopeless = small.with_({"refresh.interval": "20 ns"})
-    (records,) = run_points(list(hopeless.points()), None, workers=Workers(1, "local"))
-    assert records[0]["map_index"] == -1
-    assert "refresh takes" in records[0]["error"]
+    points = [*small.with_({"evaluate.images": 20}).points(), *hopeless.points()]
+    good, (failed,) = run_points(points, None, workers=Workers(2, "local"))
+    assert asked == [{"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}]
+    assert [record["map_index"] for record in good] == [0, 1]
+    assert failed["map_index"] == -1
+    assert "refresh takes" in failed["error"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("slrm", "is no cluster"), ("tcp://", "is no cluster")])
