@@ -25,7 +25,7 @@ FRAGMENTS = {ROOT / "docs" / "device" / "results.md"}  # included by another pag
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts and p not in FRAGMENTS)]
 )
-EXAMPLES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+EXAMPLES = [page for page in PAGES if page.name not in ("CHANGELOG.md", "CONTRIBUTING.md")]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
