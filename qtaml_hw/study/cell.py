@@ -116,8 +116,10 @@ def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
     law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
     plain = len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s
     channel = device.flip_channel(cell, exposure_s(study), planes, law)
+    if plain:
+        return channel
     population = device.population(cell)
-    if plain or population.symmetric:
+    if population.symmetric:
         return channel
     p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phase_cells(study)))
     if planes == 1:  # asked of the cell, not of a weight: its worst row class

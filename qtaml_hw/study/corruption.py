@@ -53,7 +53,7 @@ def corrupted(
         cell = view_cell(study, image.planes)
         protection = protect(study, subject, cell.channel)
         chip = chip_of(study, image, protection.plan)
-        timeline = chip.run(cell.model, seed=study.evaluate.seed, map_index=map_index)
+        timeline = cell.live(chip, study.evaluate.seed, map_index)
         faulty = protection.decoder.decode(timeline.read_out[-1])
     finally:
         model.train(was_training)
