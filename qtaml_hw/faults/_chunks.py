@@ -19,6 +19,7 @@ from qtaml_hw.faults._dense import (
     settle,
     tail_word,
 )
+from qtaml_hw.faults._prefetch import prefetch
 from qtaml_hw.faults._rates import GroupRates
 from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, draw_arrivals, first_uniforms, keep_flips
 from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw
@@ -109,9 +110,12 @@ def flip_blocks(part: U8, start: int, tail_key: np.uint64, todo: Program, work: 
 def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) -> None:
     """Flip the cells of one byte group of one chunk (at most ``CHUNK_BYTES`` bytes) in place."""
     found = draw_arrivals((0, 8 * chunk.size), chunk_key, todo, (work.arrived, work.uniform), 0)
-    found = keep_flips(chunk, (1, 0), work.arrived, work.uniform, found, todo.probability)
+    for i in range(found):  # the lines arrive while the lanes are seeded
+        prefetch(chunk, work.arrived[i] >> 3)
     if todo.open_cells:
         seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), work.lanes)
+    found = keep_flips(chunk, (1, 0), work.arrived, work.uniform, found, todo.probability)
+    if todo.open_cells:
         tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
         whole = chunk.size // BLOCK_BYTES * BLOCK_BYTES
         flip_blocks(chunk[:whole], 0, tail_key, todo, work)

@@ -187,7 +187,7 @@ def marked_words(marks: U64, folded: U64, marked: I64) -> int:
             word = np.uint64(part * folded.size) + folded[hit]
             marked[count] = word
             count += np.uint64(marks[word] != 0)
-    return np.int64(count)
+    return int(count)
 
 
 @njit()

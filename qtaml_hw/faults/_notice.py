@@ -16,7 +16,7 @@ _log = logging.getLogger("qtaml_hw.faults")
 @contextmanager
 def compile_notice(kernel: Any) -> Iterator[None]:
     """Log one line if the kernel has never run in this process and its first call takes longer than two seconds."""
-    if getattr(kernel, "signatures", True):
+    if getattr(kernel, "overloads", True):
         yield
         return
     message = "compiling the bit-flip kernels (once; cached on disk for later runs)"

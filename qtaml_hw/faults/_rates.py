@@ -24,9 +24,9 @@ def plane_probabilities(p01: ArrayLike, p10: ArrayLike, planes: int) -> tuple[ND
                 f"{name} must be one probability or {planes} of them, one per bit plane (LSB first) of "
                 f"{planes}-bit codes; got shape {p.shape}"
             )
-        if not np.all((p >= 0.0) & (p <= 1.0)):
+        if not all(0.0 <= one <= 1.0 for one in p.ravel().tolist()):
             raise ValueError(f"{name} must be probabilities in [0, 1]; got {p.tolist()}")
-        checked.append(np.broadcast_to(p, planes).copy())
+        checked.append(np.full(planes, p))
     return checked[0], checked[1]
 
 
