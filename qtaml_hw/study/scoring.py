@@ -14,10 +14,12 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.study.subject import PROBES, Subject
+from qtaml_hw.tac.response import MeasureName
+from qtaml_hw.tac.sensitivity import OutputName
 
 Array = NDArray[np.float64]
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]
-MEASURES: Final[dict[str, tac.MeasureName]] = {"logits": "squared", "softmax": "divergence"}
+MEASURES: Final[dict[str, MeasureName]] = {"logits": "squared", "softmax": "divergence"}
 DRAWS: Final = tac.Draws()
 NOISY_PROBES: Final = PROBES // DRAWS.draws  # each noisy network is another average, so that fewer probes do
 
@@ -77,7 +79,7 @@ def _importance(study: Study, subject: Subject) -> Array:
     return tac.importance("softmax" if name == "jacobian" else name, seen)
 
 
-def noisy_energy(subject: Subject, output: tac.OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
+def noisy_energy(subject: Subject, output: OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
     """Jacobian energies with given weights in the network; every call draws probes of its own."""
     names, inputs, calls = [t.name for t in subject.image.tensors], subject.calibration, iter(range(1, 1 << 30))
     if inputs is None:
