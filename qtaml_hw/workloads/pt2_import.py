@@ -115,7 +115,7 @@ class _Program:
 
     def _state(self) -> dict[str, tuple[str, torch.Tensor]]:
         """Graph name -> (name in the state, tensor) of every parameter, buffer and constant."""
-        raw = {}
+        raw: dict[str, torch.Tensor] = {}
         for kind, folder in (("weights", "data/weights/"), ("constants", "data/constants/")):
             told = self._json(f"{folder}model_{kind}_config.json")["config"]
             pickled = [name for name, entry in told.items() if entry["use_pickle"]]
