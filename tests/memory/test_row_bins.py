@@ -44,8 +44,7 @@ def outlive(multiple: int, cells: int = 1024) -> float:
 def test_it_loses_the_cells_that_plain_refresh_loses_and_no_other(plan, mode):
     for map_index in range(3):
         plain, aware = (
-            memory(replace(s, refresh_mode=mode), plan).run(CELL, seed=3, map_index=map_index)
-            for s in (PLAIN, AWARE)
+            memory(replace(s, refresh_mode=mode), plan).run(CELL, seed=3, map_index=map_index) for s in (PLAIN, AWARE)
         )
         for a, b in zip(plain.read_out[0], aware.read_out[0], strict=True):
             np.testing.assert_array_equal(a, b)
@@ -152,3 +151,18 @@ def test_plans_see_the_probability_that_the_memory_shows(cell, updates):
         )
         p = planned[row_class]
         assert abs(lost - ones * p) < 4 * np.sqrt(ones * p * (1 - p)) + 1e-9
+
+
+def test_cells_of_a_chip_in_its_phases_take_the_place_of_the_phases_own():
+    hot = UniformLife(LONGEST_S / 7)
+    with_cells, without = (
+        memory(
+            replace(PLAIN, phases=(Phase(1e-4, 1.2e-4, "idle", None, refresh=False), Phase(2e-4, 9e-4, "hot", cell)))
+        )
+        for cell in (hot, None)
+    )
+    own = with_cells.run(CELL, seed=3)
+    given = without.run(CELL, seed=3, phase_cells=(None, hot))
+    assert own.flips_raw[0] == given.flips_raw[0] > without.run(CELL, seed=3).flips_raw[0]
+    with pytest.raises(ValueError, match="1 cells are given for 2 phases"):
+        without.run(CELL, seed=3, phase_cells=(hot,))
