@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from qtaml_hw.report.columns import COLUMNS
+from qtaml_hw.report.steps import valid_effects
 from qtaml_hw.report.text import is_number, plain
 from qtaml_hw.study.store import Record, StoreError
 from qtaml_hw.study.summary import LAYER_COLUMNS, MAP_SERIES, MEANS
@@ -107,6 +108,7 @@ WHERE_PRESENT: Final[dict[str, tuple[Check, str]]] = {
     "layers": (_layers, "layers with name, weights and protected_planes"),
     "menu": (_texts, "a list of texts"),
     "warnings": (_texts, "a list of texts"),
+    "transform_effects": (valid_effects, "steps with step, distortions and accuracies before and after"),
     "phases": (_phases, "phases with label, start_s and end_s"),
     "layer_table": (_layer_table, "lists of one length, by column"),
     "energy_series_j": (_energies, "lists of joules as long as accuracy_series, by part"),

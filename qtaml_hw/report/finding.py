@@ -15,6 +15,7 @@ from qtaml_hw.report.columns import show
 from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import ACCURACY, score_name
+from qtaml_hw.report.steps import step_sentences
 from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain, scale
 from qtaml_hw.study.summary import PointSummary
 
@@ -85,10 +86,11 @@ def find(material: Material) -> Finding:
     if not material.points:
         return Finding(("No point of this study finished; the errors are listed below.",))
     if layout.x is None:
-        return Finding((*_side_by_side(material), *_over_time(material.points)))
+        return Finding((*_side_by_side(material), *_over_time(material.points), *step_sentences(material.points)))
     axis, goal = layout.x, GOALS.get(layout.x.path)
     verdicts = [_verdict(p.shared, line, axis, goal) for p in layout.panels for line in p.lines]
     sentences = (_target(material.points), *_limits(layout, axis, verdicts, goal), *_comparison(material, layout))
+    sentences += step_sentences(material.points)
     heading = f"{goal.extreme.capitalize()} tested {short(axis.path)}" if goal else f"Tested {short(axis.path)}"
     series = title(layout.series or POLICY).capitalize()
     return Finding(sentences, tuple(verdicts), series, f"{heading} that keeps 95 % of clean")

@@ -11,9 +11,9 @@ from qtaml_hw.config import Study, StudyError, names, parse_study
 from qtaml_hw.study.cell import view_cell
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.inversion import best_masks, divergence, tensor_scores
-from qtaml_hw.study.questions import allocate
+from qtaml_hw.study.allocation import allocate
 from qtaml_hw.study.results import Result
-from qtaml_hw.study.run import run
+from qtaml_hw.study.run import run, sweep
 from qtaml_hw.study.subject import Workshop
 from qtaml_hw.weights.transforms import STEPS
 from qtaml_hw.weights.transforms_planes import inverted
@@ -147,3 +147,13 @@ def test_inversion_is_kept_only_where_it_measurably_helps_the_outputs() -> None:
             assert scores[1] < 0.7 * scores[0]
     symmetric = FlipChannel.uniform(0.05, 8)
     assert best_masks(subject, symmetric, "auto") == (0,) * len(subject.image.tensors)
+
+
+def test_a_report_says_what_the_steps_did(tmp_path: Path) -> None:
+    grid = "sweep: {grid: {weights.transforms: [[], [equalise, sensitivity_order]]}}"
+    found = sweep(study("{}", rest=grid), store=tmp_path / "runs")
+    assert found.failed == 0
+    assert [r.as_dict().get("transforms", []) for r in found.results] == [[], ["equalise", "sensitivity_order"]]
+    page = (tmp_path / "runs" / "report.html").read_text(encoding="utf-8")
+    assert "Before storage: equalise (predicted distortion with nothing protected" in page
+    assert "then sensitivity_order" in page
