@@ -141,6 +141,7 @@ _RUN_KEYS: Final = (
 _BANDS: Final = {
     "area_m2": ("area_low_m2", "area_high_m2"),
     "energy_per_inference_j": ("energy_low_j", "energy_high_j"),
+    "read_latency_s": ("read_latency_low_s", "read_latency_high_s"),
 }
 
 

@@ -119,6 +119,8 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensor
         "leakage_energy_j": energy.leakage_j,
         **_energy_band(total_j, energy, whole),
         "read_latency_s": read_latency_s,
+        "read_latency_low_s": whole.band("access_s")[0] + codec.decode_latency_s,
+        "read_latency_high_s": whole.band("access_s")[1] + codec.decode_latency_s,
         "decode_latency_s": codec.decode_latency_s,
         "compute_latency_s": compute_s,
         "inference_latency_s": max(compute_s, float(np.mean(chip.log.inference_s)))

@@ -56,6 +56,7 @@ class Result:
             "maps": accuracy.maps,
             **self.summary.means,
             **self.summary.facts,
+            **({"over_time": self.summary.over_time()} if len(self.summary.series) > 1 else {}),
         }
 
 

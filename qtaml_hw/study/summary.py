@@ -81,6 +81,18 @@ class PointSummary:
         """The same at every time asked for."""
         return tuple(self._kept(values, share_of_clean) for values in self.accuracies_at)
 
+    def over_time(self) -> dict[str, list[float]]:
+        """Times in s, accuracy with its interval, the share of maps that keep 95 % of clean, mean counts: columns."""
+        intervals = [found for _, found in self.series]
+        return {
+            "time_s": [t for t, _ in self.series],
+            "accuracy_mean": [i.mean for i in intervals],
+            "accuracy_ci95_low": [i.low for i in intervals],
+            "accuracy_ci95_high": [i.high for i in intervals],
+            "yield_95": list(self.yield_series(0.95)),
+            **{name.removesuffix("_series"): [i.mean for i in self.count_series(name)] for name in self.counts},
+        }
+
     def count_series(self, name: str) -> tuple[Interval, ...]:
         """A count of ``MAP_SERIES`` at every time, over the maps; () where the records have none."""
         return tuple(t_interval(v, (0.0, math.inf)) for v in zip(*self.counts.get(name, ()), strict=True))

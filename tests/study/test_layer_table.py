@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
-from qtaml_hw.accelerator import MAC_ENERGIES, systolic_cost
+from qtaml_hw.accelerator import MAC_ENERGIES, systolic_cost, t_interval
 from qtaml_hw.config import parse_study
 from qtaml_hw.config.accelerator import AcceleratorSection
 from qtaml_hw.config.problems import StudyError
 from qtaml_hw.study.point import prepare
+from qtaml_hw.study.results import Result
 from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.summary import PointSummary
 
 TEXT = """
 study: layers
@@ -61,6 +64,24 @@ def test_bank_time_and_energy_fit_the_steady_state(facts):
     assert sum(energy["read"]) == pytest.approx(facts["weight_read_energy_j"] * 20, rel=0.02)
     assert sum(energy["scrub"]) == pytest.approx(facts["scrub_energy_j"] / period_s * 1e-3, rel=0.01)
     assert facts["clock_slack_s"] == pytest.approx(2e-9 - facts["read_latency_s"])
+
+
+def test_columns_over_time_reach_scripts():
+    point = PointSummary(
+        "id", {"clean_accuracy": 1.0}, (0.96, 0.5), ((0.1, t_interval((1.0, 0.9))), (0.2, t_interval((0.96, 0.5)))),
+        {}, counts={"flips_raw_series": ((1, 4), (3, 8))}, accuracies_at=((1.0, 0.9), (0.96, 0.5)),
+    )  # fmt: skip
+    found = Result(point).as_dict()["over_time"]
+    assert found["time_s"] == [0.1, 0.2]
+    assert found["accuracy_mean"] == pytest.approx([0.95, 0.73])
+    assert found["yield_95"] == [0.5, 0.5]
+    assert found["flips_raw"] == [2.0, 6.0]
+    one = replace(point, series=point.series[:1])
+    assert "over_time" not in Result(one).as_dict()
+
+
+def test_read_latency_has_a_band(facts):
+    assert facts["read_latency_low_s"] < facts["read_latency_s"] < facts["read_latency_high_s"]
 
 
 def test_a_study_names_its_mac_energy():
