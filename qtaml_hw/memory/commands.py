@@ -154,8 +154,7 @@ class _Simulation:
         self.latencies: list[float] = []
         self.read_s = (layout.bank_words * layout.cycle_s).tolist()
         self.scrub_s = scrub_pass_s(layout, ecc_words)
-        resident = ~layout.residency.streamed
-        self.write_s = (layout.bank_words[resident].sum(axis=0) * layout.cycle_s).tolist()
+        self.write_s = rewrite_s(layout).tolist()
         self._start()
 
     def _start(self) -> None:
@@ -271,6 +270,19 @@ class _Simulation:
 def scrub_pass_s(layout: ArrayLayout, ecc_words: int) -> float:
     """Time in which a bank reads and writes back its share of the ECC words, seconds."""
     return 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s
+
+
+def rewrite_s(layout: ArrayLayout) -> Float64:
+    """Time for which every bank is held by a rewrite of what stays in the array, seconds: float64 [banks].
+
+    Its own accesses, and no less than the whole image takes from the backing store, where one is described.
+    """
+    geometry, resident = layout.geometry, ~layout.residency.streamed
+    own: Float64 = layout.bank_words[resident].sum(axis=0) * layout.cycle_s
+    if geometry.backing_bits_per_s is None:
+        return own
+    bits = float(np.diff(layout.tensor_starts)[resident].sum()) * layout.planes
+    return np.maximum(own, geometry.backing_latency_s + bits / geometry.backing_bits_per_s)
 
 
 def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.commands import CommandLog, scrub_pass_s
+from qtaml_hw.memory.commands import CommandLog, rewrite_s, scrub_pass_s
 from qtaml_hw.memory.geometry import ArrayLayout
 from qtaml_hw.memory.schedule import Schedule
 
@@ -65,10 +65,10 @@ def bank_use(
     refresh, scrub, write = (np.zeros(len(whole)) for _ in range(3))
     for group, times in enumerate(log.refresh_s):
         refresh += _taken(times, layout.passes_s(log.refresh_rows[group]), edges)
-    resident_s = layout.bank_words[~layout.residency.streamed].sum(axis=0) * layout.cycle_s
+    rewriting_s = rewrite_s(layout)
     for bank in range(banks):
         scrub += _taken(log.scrub_s[bank], scrub_pass_s(layout, ecc_words), edges)
-        write += _taken(log.write_s[bank], float(resident_s[bank]), edges)
+        write += _taken(log.write_s[bank], float(rewriting_s[bank]), edges)
     read = _taken(log.read_s, layout.bank_words[log.read_tensor, log.read_bank] * layout.cycle_s, edges)
     off = np.array([[p.start_s, p.end_s] for p in schedule.phases if not p.powered]).reshape(-1, 2)
     dark = _taken(off[:, 0], off[:, 1] - off[:, 0], edges)

@@ -89,3 +89,14 @@ def test_words_lost_faster_than_they_are_fetched_are_told():
     timeline = Memory(CODES, 8, SECDED, GEOMETRY, schedule).run(UniformLife(10e-6 / 0.2), seed=5)
     assert any("lost faster than they can be fetched" in w for w in timeline.warnings)
     assert timeline.reload_s > 1e-4
+
+
+def test_a_rewrite_holds_every_bank_until_the_image_has_come_over():
+    schedule = Schedule(horizon_s=1e-3, reload_times_s=(4e-4,), inferences_per_s=1e4)
+    fast = Memory(CODES, 8, BARE, ArrayGeometry(banks=4, cycle_s=1e-9), schedule).log
+    slow = Memory(CODES, 8, BARE, GEOMETRY, schedule).log
+    image_s = 100e-9 + 8 * 40_000 / 8e9
+    np.testing.assert_allclose(slow.bank_busy_s - fast.bank_busy_s, image_s - 10_000 / 8 * 1e-9)
+    late = int(np.argmax(slow.inference_s))
+    assert late == 4  # the inference that arrives with the update waits for it
+    np.testing.assert_allclose(slow.inference_s[late] - slow.inference_s[0], image_s, rtol=1e-6)
