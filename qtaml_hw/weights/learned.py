@@ -2,7 +2,7 @@
 
 The objective of AdaRound (Nagel et al., arXiv:2004.10568), (W^ - W) H (W^ - W)^T with H the second moment of the
 layer's inputs, minimised over all codes by cyclic coordinate descent as in QuantEase (Behdin et al., arXiv:2309.01885):
-deterministic, never worse than the nearest code on the inputs it sees, and without a step size.
+deterministic, never worse for a layer than the codes it starts from on the inputs it sees, and without a step size.
 """
 
 from __future__ import annotations
