@@ -138,6 +138,8 @@ def stream(
 
     Raises InputError for files that cannot be read or written, and settings that need the network itself.
     """
+    if study.flips.structured:
+        raise InputError("flips.structure: a streamed model has independent flips; leave it out, or write kind: iid")
     try:
         shards = open_shards(weights)
         form, layout = _format_of(study)

@@ -9,7 +9,9 @@ from qtaml_hw.config import Point, Study, StudyError, parse_study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.faults import Bursts, Clusters, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
+from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.point import prepare
+from qtaml_hw.study.streamed import stream
 from qtaml_hw.study.subject import Workshop
 
 TEXT = """
@@ -106,6 +108,11 @@ def test_independence_spelt_out_is_no_other_study() -> None:
 def test_bad_structures_are_refused(structure: str, protection: str, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         study(structure, protection)
+
+
+def test_streamed_models_refuse_dependent_flips() -> None:
+    with pytest.raises(InputError, match="independent flips"):
+        stream(study(CLUSTERED), "no-such-folder")
 
 
 def test_dependent_flips_need_their_law() -> None:
