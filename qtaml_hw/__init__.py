@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from qtaml_hw.config import load_study as load
     from qtaml_hw.report import write_report
     from qtaml_hw.reproduce import ReproductionResult, reproduce
+    from qtaml_hw.study.allocation import allocate
     from qtaml_hw.study.compare import compare
     from qtaml_hw.study.corruption import corrupted
     from qtaml_hw.study.errors import InputError
     from qtaml_hw.study.feasible import feasible
-    from qtaml_hw.study.questions import allocate, ecc_table, gate_current, retention
+    from qtaml_hw.study.gate import gate_current
+    from qtaml_hw.study.questions import ecc_table, retention
     from qtaml_hw.study.results import Result, SweepResult, WhatIf
     from qtaml_hw.study.run import run, sweep, what_if
     from qtaml_hw.study.streamed import stream
@@ -46,9 +48,9 @@ _HOMES = {
     "load": "config.load_study",
     "InputError": "study.errors.InputError",
     "corrupted": "study.corruption.corrupted",
-    "allocate": "study.questions.allocate",
+    "allocate": "study.allocation.allocate",
     "ecc_table": "study.questions.ecc_table",
-    "gate_current": "study.questions.gate_current",
+    "gate_current": "study.gate.gate_current",
     "compare": "study.compare.compare",
     "feasible": "study.feasible.feasible",
     "tornado": "study.tornado.tornado",

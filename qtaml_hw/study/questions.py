@@ -1,68 +1,20 @@
-"""Questions with a closed-form answer: gate current, retention, the ECC table, the protection plan."""
+"""Questions with a closed-form answer: retention, the ECC table; no network is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from qtaml_hw import device, ecc, units
+from qtaml_hw import device, ecc
 from qtaml_hw.config import Study
-from qtaml_hw.device.current import CurrentMethod
-from qtaml_hw.device.transmission import barrier_of, stack_transmission
 from qtaml_hw.ecc.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.study.cell import QUANTILES, build_cell, exposure_s, view_cell
 from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.plan_facts import plan_facts
-from qtaml_hw.study.planning import Protection, protect
-from qtaml_hw.study.progress import Progress
-from qtaml_hw.study.store import write_atomically
-from qtaml_hw.study.subject import Subject, Workshop
-from qtaml_hw.study.tensors import tensor_rows
-from qtaml_hw.study.transforming import stored_subject
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
-
-
-def gate_current(
-    t_ox: str,
-    voltage: str,
-    temperature: str = "25 degC",
-    *,
-    stack: str = "sio2",
-    method: CurrentMethod = "closed_form",
-) -> dict[str, Any]:
-    """Gate current density and band-edge transmission for values with units, with warnings outside the calibration.
-
-    Raises InputError for values outside the physical ranges, with the reason.
-    """
-    try:
-        t_ox_m, voltage_v = units.parse(t_ox, "length"), units.parse(voltage, "voltage")
-        temperature_k = units.parse(temperature, "temperature")
-        density = device.current_density(t_ox_m, voltage_v, temperature_k, method=method, stack=stack)
-        through = _band_edge_transmission(t_ox_m, voltage_v, stack)
-        warnings = device.calibration_warnings(t_ox_m, voltage_v, stack)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    return {
-        "t_ox_m": t_ox_m,
-        "voltage_v": voltage_v,
-        "temperature_k": temperature_k,
-        "stack": stack,
-        "method": method,
-        "j_a_per_m2": float(density),
-        "transmission": through,
-        "warnings": list(warnings),
-    }
-
-
-def _band_edge_transmission(t_ox_m: float, voltage_v: float, stack: str) -> float:
-    """WKB transmission of an electron at the band edge with the whole voltage over the dielectric."""
-    layers = barrier_of(device.named_stack(stack, t_ox_m), voltage_v, "electron")
-    return float(stack_transmission(layers, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,84 +79,5 @@ def ecc_table(
         values = list(DEFAULT_P)
     try:
         return ecc.overhead_table(values, codes or DEFAULT_CODES, node_m)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-@dataclass(frozen=True, eq=False)
-class AllocationResult:
-    """A protection plan with its predictions, for tables and JSON."""
-
-    protection: Protection
-    subject: Subject
-    node_m: float
-    clock_hz: float
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def _code_row(self, row: ecc.PlanRow) -> dict[str, Any]:
-        """One entry in one layer; variance saved per check bit is None where no check bit is paid."""
-        plain = {**asdict(row), "tensor": self.subject.image.tensors[row.tensor].name}
-        saved = row.lsb2_saved_per_parity_bit
-        return {**plain, "lsb2_saved_per_parity_bit": saved if np.isfinite(saved) else None}
-
-    @property
-    def plan(self) -> ecc.ProtectionPlan:
-        """The plan itself."""
-        return self.protection.plan
-
-    def save(self, path: Path) -> None:
-        """Write the plan as JSON, for ``protection: {plan: ..}``.
-
-        Raises StoreError when the file cannot be written.
-        """
-        write_atomically(path, self.plan.to_json())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
-        plan, found = self.plan, self.protection
-        names = group_names(plan, [t.name for t in self.subject.image.tensors])
-        sizes, planes = np.diff(plan.starts), plan.planes_protected()
-        return {
-            "policy": plan.policy,
-            "menu": list(plan.menu),
-            "tensors": tensor_rows(self.subject),
-            "groups": [
-                {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
-                for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
-            ],
-            "corrections": list(found.decoder.kinds),
-            "codes": [self._code_row(row) for row in ecc.plan_table(plan, found.channel, self.node_m, self.clock_hz)],
-            "protected_bits_fraction": plan.protected_bits_fraction,
-            "parity_bits_fraction": plan.parity_bits_fraction,
-            "predicted_distortion": found.predicted_distortion,
-            "lower_bound": found.lower_bound,
-            "gap": found.gap,
-            "rho_star": found.rho_star,
-            **self.facts,
-        }
-
-
-def group_names(plan: ecc.ProtectionPlan, tensors: Sequence[str]) -> list[str]:
-    """``conv.weight``, ``conv.weight[3]`` (channel), ``conv.weight[word 12]``, ``conv.weight[row 3]``."""
-    prefix = {"layer": None, "channel": "", "word": "word ", "row": "row "}[plan.group_kind]
-    names = []
-    for tensor, name in enumerate(tensors):
-        first, last = plan.tensor_groups(tensor)
-        names += [name if prefix is None else f"{name}[{prefix}{i}]" for i in range(last - first)]
-    return names
-
-
-def allocate(study: Study, *, progress: Progress | None = None) -> AllocationResult:
-    """The protection plan of a study on its network, without evaluating any fault map.
-
-    Raises InputError when the network cannot be loaded or the budget cannot price the menu.
-    """
-    subject = Workshop(progress).subject(study)
-    try:
-        channel = view_cell(study, subject.image.planes).channel
-        subject = stored_subject(subject, study, channel)
-        protection = protect(study, subject, channel)
-        facts = plan_facts(study, subject, protection)
-        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz, facts)
     except ValueError as error:
         raise InputError(str(error)) from error
