@@ -112,18 +112,22 @@ def _verdict(shared: tuple[tuple[str, str], ...], line: Line, axis: Axis, goal: 
 
 def _over_time(points: Sequence[PointSummary]) -> list[str]:
     """Where the accuracy was worst, when that was not at the last time: what tables show is the last time."""
-    said = []
+    falls = []
     for s in points[:_FEW]:
         low = min(range(len(s.series)), key=lambda i: s.series[i][1].mean)
         time_s, found = s.series[low]
         if found.mean < s.accuracy.mean:
             unit, kept, maps = scale([time_s], "s"), s.yield_series(KEEP)[low], len(s.accuracies)
-            name = f" of {plain(s.facts.get('label', ''), 60)}" if len(points) > 1 else ""
-            said.append(
-                f"That is the last time; before it the accuracy{name} falls to {percent(found.mean)} % after "
-                f"{unit.show(time_s)} {unit.unit}, when {round(kept * maps)} of {maps} chips reach the target."
+            name = f"that of “{plain(s.facts.get('label', ''), 60)}” " if len(points) > 1 else ""
+            falls.append(
+                f"{name}to {percent(found.mean)} % after {unit.show(time_s)} {unit.unit}, "
+                f"when {round(kept * maps)} of {maps} chips reach the target"
             )
-    return said
+    return (
+        [f"That is the last time; before it the accuracy falls{',' if len(points) > 1 else ''} {'; '.join(falls)}."]
+        if falls
+        else []
+    )
 
 
 def _target(points: Sequence[PointSummary]) -> str:

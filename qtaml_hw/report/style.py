@@ -63,6 +63,7 @@ DARK: Final = {
 WIDTH_IN: Final = 4.4
 DPI: Final = 240
 _MOST_TICKS: Final = 8
+_LEGEND_LETTERS: Final = 66
 RC: Final[Any] = {  # matplotlib types its keys as literals in its newest versions only
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
@@ -140,9 +141,16 @@ def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
     """Above the plot, where it can hide no data; data before reference lines, read row by row."""
     pairs = [*zip(*axes.get_legend_handles_labels(), strict=True)]
     pairs.sort(key=lambda pair: isinstance(pair[0], Line2D) and pair[0].get_marker() == "None")
+    fitting = (n for n in range(columns, 1, -1) if _width([label for _, label in pairs], n) <= _LEGEND_LETTERS)
+    columns = next(fitting, 1)
     rows = [pair for i in range(columns) for pair in pairs[i::columns]]  # matplotlib fills column by column
     if rows:
         figure.legend(*zip(*rows, strict=True), loc="outside upper left", ncols=columns, borderaxespad=0.2)
+
+
+def _width(labels: Sequence[str], columns: int) -> int:
+    """Letters across a legend, five for every handle."""
+    return sum(5 + max(map(len, labels[i::columns]), default=0) for i in range(columns))
 
 
 def tick_labels(values: Sequence[float]) -> list[str]:

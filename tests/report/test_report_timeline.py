@@ -73,7 +73,7 @@ def test_the_finding_says_when_it_was_worse_before() -> None:
         r["accuracy_series"][1][1] = 0.1
         r["accuracy_series"][-1][1] = r["accuracy"] = 0.97
     page = render(material(records), [], {}, None)
-    assert "falls to 10.0 % after 100 µs, when 0 of 4 chips reach the target" in page
+    assert "the accuracy falls to 10.0 % after 100 µs, when 0 of 4 chips reach the target" in page
     assert "That is the last time" not in render(material(synthetic.point(0, {}, 3)), [], {}, None)
 
 

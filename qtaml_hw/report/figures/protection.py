@@ -16,6 +16,7 @@ from qtaml_hw.report.text import is_number, plain
 from qtaml_hw.study.summary import PointSummary
 
 _MOST_LAYERS: Final = 64
+_LETTERS_ACROSS: Final = 44
 _MOST_COLUMNS: Final = 8
 
 
@@ -35,7 +36,12 @@ def protected_planes(material: Material) -> Drawing | None:
     cells(ax, grid, "Blues", (0.0, max(1.0, max(map(max, grid)))), ".2g")
     names = [f"{plain(x['name'], 26)} ({_weights(x['weights'])})" for x in pairs[0][1].facts["layers"]]
     ax.set_yticks(range(len(grid)), [style.words(n, 40) for n in names[: len(grid)]])
-    ax.set_xticks(range(len(pairs)), [style.words(name, 60 // len(pairs)) for name, _ in pairs])
+    slanted = len(pairs) * max(len(name) for name, _ in pairs) > _LETTERS_ACROSS
+    ax.set_xticks(range(len(pairs)), [style.words(name, 26) for name, _ in pairs])
+    if slanted:
+        ax.tick_params(axis="x", labelrotation=28)
+        for label in ax.get_xticklabels():
+            label.set(ha="left", rotation_mode="anchor")
     ax.xaxis.tick_top()
     more = f" The first {_MOST_LAYERS} of {len(first)} layers; the CSV has all." if len(first) > _MOST_LAYERS else ""
     shared = ", ".join(filter(None, [where, layout.panels[0].title]))
