@@ -4,7 +4,7 @@ Damage plane by plane sees neither that flips of one weight partly cancel (in tw
 the ones below take away) nor that a mean shift of all weights adds up coherently.  So the planes that lower it are only
 a candidate.  Another takes, tensor by tensor, what has the least predicted output distortion, noise plus drift, under
 the study's correction (docs/theory.md, output distortion).  Which candidate it is, nothing inverted among them, is
-measured: by the divergence of the outputs on unlabelled inputs under a few fault maps that no evaluation uses.
+measured: by how many unlabelled inputs change their largest output under a few fault maps that no evaluation uses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
 if TYPE_CHECKING:
     from qtaml_hw.study.subject import Subject
 
-DRAWS = 6
+DRAWS = 12
 
 
 def best_masks(subject: Subject, channel: FlipChannel, correction: str) -> tuple[int, ...]:
@@ -43,12 +43,12 @@ def best_masks(subject: Subject, channel: FlipChannel, correction: str) -> tuple
     scores = [tensor_scores(subject, inverted(image, masks), channel, kind) for masks in candidates]
     best = np.argmin(np.array(scores), axis=0)
     candidates.append(tuple(int(candidates[choice][i]) for i, choice in enumerate(best)))
-    measured = [divergence(subject, inverted(image, masks), channel, kind) for masks in candidates]
+    measured = [disagreement(subject, inverted(image, masks), channel, kind) for masks in candidates]
     return candidates[int(np.argmin(measured))]
 
 
-def divergence(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> float:
-    """Mean Kullback-Leibler divergence (nats) of the softmax outputs under flips with nothing protected."""
+def disagreement(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> float:
+    """Share of unlabelled inputs whose largest output changes under flips with nothing protected."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
     decoder = tac.ProtectedImage(image, plan, channel, tac.Menu.of([])).decoder(kind)
     reference = subject.calibration_outputs(image.decode())
@@ -56,7 +56,7 @@ def divergence(subject: Subject, image: StoredImage, channel: FlipChannel, kind:
     for draw in range(DRAWS):
         read = [_flipped(t.codes, channel, draw, i) for i, t in enumerate(image.tensors)]
         outputs = subject.calibration_outputs(decoder.decode(read))
-        found.append(MEASURES["divergence"](reference, np.nan_to_num(outputs)))
+        found.append(MEASURES["disagreement"](reference, np.nan_to_num(outputs)))
     return float(np.mean(found))
 
 

@@ -21,7 +21,7 @@ from qtaml_hw.weights.transforms_planes import inverted
 REST = """
 cell: {t_ox: 1.8 nm, temperature: 85 degC}
 evaluate: {at: [1 ms], images: 100, maps: {min: 2, max: 2}}
-hardening: {method: qat, epochs: 2}
+hardening: {method: noise, amplitude: 0.01, epochs: 12}
 """
 
 
