@@ -17,6 +17,7 @@ from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verd
 from qtaml_hw.report.layers import layer_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.measured import ACCURACY, score_name
 from qtaml_hw.report.text import count, percent, plain, plain_lines
 from qtaml_hw.study.summary import PointSummary
 
@@ -89,6 +90,12 @@ def _values(points: Sequence[PointSummary], key: str, show_value: Any = lambda v
     return ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
 
 
+def _counted(kinds: Any) -> str:
+    """``1,202 (bias), 64 (norm)``; a record that was edited by hand may hold anything."""
+    told = kinds.items() if isinstance(kinds, Mapping) else ()
+    return ", ".join(f"{n:,} ({plain(kind, 20)})" for kind, n in told if isinstance(n, int)) or "none"
+
+
 def tiles(found: Material) -> list[tuple[str, str]]:
     """The handful of figures that stand at the head of the page: (what, value)."""
     total = len(found.points) + len(found.failed)
@@ -99,8 +106,10 @@ def tiles(found: Material) -> list[tuple[str, str]]:
         ("images per map", _values(found.points, "images", lambda v: f"{v:,}")),
         ("network", _values(found.points, "network")),
         ("data", _values(found.points, "data")),
+        ("measured", "" if score_name(found.points) == ACCURACY else score_name(found.points)),
         ("clean accuracy", _values(found.points, "clean_accuracy", lambda v: f"{percent(v)} %")),
         ("quantised", _values(found.points, "quantised_accuracy", lambda v: f"{percent(v)} %")),
+        ("parameters kept exact", _values(found.points, "exact_parameters", _counted)),
         ("flip law", _values(found.points, "law")),
     ]
     return [(what, value) for what, value in tile if value]
