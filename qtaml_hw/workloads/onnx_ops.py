@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from torch import fx, nn
 from torch.nn import functional
 
 from qtaml_hw.workloads.onnx_graph import Build, Importer, Operator
+
+MOST_VALUES: Final = 1 << 24  # of a constant that a file asks for without bringing it
 
 
 def _padding(n: Operator, sides: int) -> list[int]:
@@ -137,6 +140,8 @@ def _inside(x: torch.Tensor, kernel: list[int], stride: list[int], padding: list
 
 
 def _reshape(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
+    if n.constant(1) is None:
+        return n.call(_reshaped_to, n.node(0), n.node(1))
     shape = [int(v) for v in n.fixed(1)]
     known = n.constant(0)
     if known is not None:
@@ -150,6 +155,31 @@ def _reshaped(x: torch.Tensor, shape: list[int]) -> torch.Tensor:
     if sides[0] == 1:
         sides[0] = x.shape[0]
     return x.reshape(sides)
+
+
+def _reshaped_to(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """To a computed shape; 0 keeps a side."""
+    return x.reshape([x.shape[i] if v == 0 else v for i, v in enumerate(shape.tolist())])
+
+
+def _shape(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
+    known = n.constant(0)
+    return _shape_of(known) if known is not None else n.call(_shape_of, n.node(0))
+
+
+def _shape_of(x: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(x.shape, dtype=torch.int64)
+
+
+def _constant_of_shape(at: Importer, n: Operator) -> torch.Tensor:
+    from onnx import numpy_helper
+
+    value = n.get("value", None)
+    fill = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
+    sides = [int(v) for v in n.fixed(0)]
+    if math.prod(sides) > MOST_VALUES:
+        raise ValueError(f"ConstantOfShape {n.name!r} of shape {sides} is not read")
+    return torch.from_numpy(np.full(sides, fill.reshape(-1)[0]))
 
 
 def _reduce(function: Callable[..., torch.Tensor]) -> Callable[[Importer, Operator], fx.Node]:
@@ -241,12 +271,18 @@ def _split(at: Importer, n: Operator) -> list[fx.Node]:
     return [at.builder.item(parts, i) for i in range(len(n.outputs))]
 
 
-def _slice(at: Importer, n: Operator) -> fx.Node:
+def _slice(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
     starts, ends = n.ints("starts", 1), n.ints("ends", 2)
     if starts is None or ends is None:
         raise ValueError(f"Slice {n.name!r} has no bounds")
     axes = n.ints("axes", 3) or list(range(len(starts)))
     steps = n.ints("steps", 4) or [1] * len(starts)
+    known = n.constant(0)
+    if known is not None:
+        where = [slice(None)] * known.ndim
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+            where[axis] = slice(start, None if step < 0 and end < -known.shape[axis] else end, step)
+        return torch.from_numpy(known.numpy()[tuple(where)].copy())
     if any(step < 1 for step in steps):
         raise ValueError(f"Slice {n.name!r} with negative steps is not read")
     return n.call(_sliced, n.node(0), starts, ends, axes, steps)
@@ -312,6 +348,8 @@ OPS: Final[dict[str, Build]] = {
     "ReduceSum": _reduce(torch.sum),
     "Pad": _pad,
     "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Shape": _shape,
     "Cast": _cast,
     "Identity": _same,
     "Dropout": _same,
@@ -322,6 +360,7 @@ OPS: Final[dict[str, Build]] = {
     "Mul": _elementwise(torch.mul),
     "Div": _elementwise(torch.div),
     "Pow": _elementwise(torch.pow),
+    "Mod": _elementwise(torch.remainder),
     "Where": _elementwise(torch.where),
     "Equal": _elementwise(torch.eq),
     "Relu": _elementwise(torch.relu),

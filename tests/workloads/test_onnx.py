@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from qtaml_hw.weights.network import fold_batch_norm, stored_names
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
+from qtaml_hw.workloads.published import CifarResNet, DsCnn
 
 onnx = pytest.importorskip("onnx", reason="reads .onnx files: pip install 'qtaml-hw[onnx]'")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -183,3 +185,26 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(classifier().SerializeToString()[:-200])
     with pytest.raises(ValueError, match=r"not a .onnx network"):
         load_model_file(path)
+
+
+@pytest.mark.parametrize("name", ["dscnn", "resnet", "encoder"])
+@pytest.mark.filterwarnings("ignore")
+def test_what_torchs_exporter_writes(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(1)
+    block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    module, shape = {
+        "dscnn": (DsCnn(), (1, 49, 10)),
+        "resnet": (CifarResNet(1), (3, 32, 32)),
+        "encoder": (nn.Sequential(block, nn.Flatten(), nn.Linear(80, 3)), (5, 16)),
+    }[name]
+    module.eval()
+    path = tmp_path / "net.onnx"
+    try:
+        torch.onnx.export(
+            module, (torch.randn(1, *shape),), path, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "batch"}}
+        )
+    except (TypeError, RuntimeError, ModuleNotFoundError) as error:
+        pytest.skip(f"this torch has no exporter without onnxscript ({error})")
+    loaded, x = load_model_file(path), torch.randn(4, *shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(x), module(x), rtol=1e-4, atol=1e-5)
