@@ -182,6 +182,10 @@ def _is_move(row: Any) -> bool:
         all(is_number(row.get(name)) for name in ("value_si", "uncertainty_si"))
         and row["value_si"] != 0
         and "uncertainty_source" in row
-        and all(isinstance(end, dict) and is_number(end.get("value_si")) for end in ends)
-        and all(isinstance(ci := end.get("ci95", [0, 0]), list) and len(ci) == 2 for end in ends)
+        and all(isinstance(end, dict) and is_number(end.get("value_si")) and _has_ends(end) for end in ends)
     )
+
+
+def _has_ends(end: dict[str, Any]) -> bool:
+    interval = end.get("ci95", [0, 0])
+    return isinstance(interval, list) and len(interval) == 2
