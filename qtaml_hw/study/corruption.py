@@ -26,8 +26,8 @@ def corrupted(
     Weights of convolutions, linear and attention layers are quantised, stored, aged, corrected and decoded; biases and
     norms stay.  The model's own weights are back on exit.  ``calibration`` are unlabelled inputs [N, ...]: the policies
     tac and oracle and the rounding learned need them; without them the correction ``auto`` is ``none``.  The study's
-    network and hardening sections, ``weights.fold_batch_norm`` and ``weights.transforms`` do not apply to a model that is
-    already built.
+    network and hardening sections, ``weights.fold_batch_norm`` and ``weights.transforms`` do not apply to a model that
+    is already built.
 
     Raises InputError when the policy or the rounding needs calibration inputs and there are none.
     """
