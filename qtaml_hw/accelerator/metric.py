@@ -39,8 +39,11 @@ class Metric:
     def __call__(self, outputs: Outputs, clean: Outputs, labels: Labels) -> float:
         """The score.
 
-        Raises ValueError when it is no number from 0 to 1 (a user's own function may return anything).
+        Raises ValueError when it is no number from 0 to 1 (a user's own function may return anything), and for labels
+        that are not one for every row of outputs.
         """
+        if not self.needs_clean and labels.shape != outputs.shape[:-1]:
+            raise ValueError(f"metric {self.name}: labels {labels.shape} do not fit outputs {outputs.shape}")
         found = float(self.score(outputs, clean, labels))
         if not 0.0 <= found <= 1.0:
             raise ValueError(f"metric {self.name} must be from 0 (worst) to 1 (best), it is {found!r}")

@@ -193,7 +193,7 @@ def output_width(
         raise ValueError(
             f"{name}: the network does not take an input of shape {(1, *input_shape)} ({error})"
         ) from error
-    if not isinstance(out, torch.Tensor) or out.ndim < 2 or out.shape[0] != 1:
+    if not isinstance(out, torch.Tensor) or out.ndim not in (2, 3) or out.shape[0] != 1:
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise ValueError(
             f"{name}: the network must return logits [batch, classes], for one sample it returned {shape}"

@@ -60,6 +60,13 @@ def test_perplexity_is_torchs_cross_entropy() -> None:
     assert metric("perplexity").value(0.0) == np.inf
 
 
+def test_labels_must_fit_the_outputs() -> None:
+    outputs = rng.normal(size=(4, 4, 6))
+    for name in ("top1", "top5", "perplexity"):
+        with pytest.raises(ValueError, match=r"labels \(4,\) do not fit outputs \(4, 4, 6\)"):
+            metric(name)(outputs, outputs, np.zeros(4, np.int64))
+
+
 def test_a_users_function_must_stay_within_bounds() -> None:
     mine = Metric("m:f", "f", lambda outputs, clean, labels: float(len(outputs)))
     assert mine(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(1, np.int64)) == 1.0
