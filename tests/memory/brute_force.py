@@ -416,9 +416,8 @@ class BruteForce:
 
     def _sample(self) -> dict:
         codes = [c.copy() for c in self.stored]
-        bits = dict(self.loose.items())
-        values = {k: b.value for k, b in bits.items()}
-        data = sum(b.value != b.written for b in bits.values())
+        values = {k: b.value for k, b in self.loose.items()}
+        data = sum(b.value != b.written for b in self.loose.values())
         parity = corrected = uncorrectable = 0
         zeroed = []
         for word in self.words:
@@ -439,12 +438,17 @@ class BruteForce:
                     if menu_entry(self.memory.plan.menu[word.entry]).zeroes_weight:
                         zeroed.append(address[:2])
                 values[address] = value
-        for (t, w, b), value in values.items():
-            mask = codes[t].dtype.type(1 << b)
-            codes[t][w] = codes[t][w] | mask if value else codes[t][w] & ~mask
+        right = [c.copy() for c in self.stored]
+        written = {k: b.written for k, b in self.loose.items()}
+        for word in self.words:  # a word follows its own bank, which need not be that of all its weights
+            written |= {a: b.written for a, b in zip(word.weights, word.data, strict=True) if a is not None}
+        for to, bits in ((codes, values), (right, written)):
+            for (t, w, b), value in bits.items():
+                mask = to[t].dtype.type(1 << b)
+                to[t][w] = to[t][w] | mask if value else to[t][w] & ~mask
         for t, w in zeroed:
             codes[t][w] = self.memory.zero_code
-        wrong = sum(int(np.unpackbits(c ^ s).sum()) for c, s in zip(codes, self.stored, strict=True))
+        wrong = sum(int(np.unpackbits(c ^ s).sum()) for c, s in zip(codes, right, strict=True))
         return {
             "codes": codes,
             "read": wrong,
