@@ -26,9 +26,7 @@ def measured_importance(subject: Subject, channel: FlipChannel, seed: int) -> ND
         distortion = energy = 0.0
         cells = channel.padded(8 * t.codes.itemsize)
         for index in range(ORACLE_MAPS):
-            codes = flip_bits(
-                t.codes, cells.p01, cells.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i
-            )
+            codes = flip_bits(t.codes, cells.p01, cells.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i)
             faulty = t.decode(codes, subject.image.format.decode_table)
             change = subject.calibration_outputs({**clean, t.name: faulty}) - reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
