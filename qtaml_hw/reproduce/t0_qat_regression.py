@@ -103,7 +103,9 @@ def rounded(weights: torch.Tensor, bits: int) -> torch.Tensor:
     """Weights and bias of every regression on 2^bits - 1 levels, symmetric about zero, the largest kept exactly."""
     largest = 2 ** (bits - 1) - 1
     step = weights.abs().amax(dim=1, keepdim=True) / largest
-    return torch.round(weights / step).clamp(-largest, largest) * step
+    levels: torch.Tensor = torch.round(weights / step).clamp(-largest, largest)
+    restored: torch.Tensor = levels * step
+    return restored
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,7 @@ def as_in_file(
     return StoredImage(image.format, tuple(_own(image, t, weights[t.name], codes.get(t.name)) for t in image.tensors))
 
 
-def _own(
-    image: StoredImage, tensor: StoredTensor, weights: NDArray[np.float32], own: FileCodes | None
-) -> StoredTensor:
+def _own(image: StoredImage, tensor: StoredTensor, weights: NDArray[np.float32], own: FileCodes | None) -> StoredTensor:
     if own is None or own.levels.size != tensor.weights:
         return tensor
     kind = "per_tensor" if own.scale.size == 1 else ("per_channel", "per_input_channel")[own.axis]

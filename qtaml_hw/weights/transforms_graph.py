@@ -91,14 +91,17 @@ class _Walk:
     def module(self, node: fx.Node) -> nn.Module | None:
         """The module that a node calls, if it is called there alone or holds nothing."""
         found = self.modules.get(str(node.target)) if node.op == "call_module" else None
-        shared = found is not None and self.calls[str(node.target)] > 1
-        return None if shared and next(iter(found.parameters()), None) is not None else found
+        if found is None or self.calls[str(node.target)] == 1:
+            return found
+        return None if any(True for _ in found.parameters()) else found
 
     def from_maker(self, node: fx.Node) -> Chain | None:
         maker = self.module(node)
-        whole = isinstance(maker, LAYERS) and (getattr(maker, "groups", 1) == 1 or depthwise(maker))
-        affine = isinstance(maker, (*BATCH_NORMS, nn.LayerNorm)) and maker.weight is not None
-        if not (whole or affine) or (whole and self.through_depthwise and depthwise(maker)):
+        if isinstance(maker, LAYERS):
+            single = depthwise(maker)
+            if (single and self.through_depthwise) or not (single or getattr(maker, "groups", 1) == 1):
+                return None
+        elif not isinstance(maker, (*BATCH_NORMS, nn.LayerNorm)) or maker.weight is None:
             return None
         image = isinstance(maker, (nn.Conv1d, nn.Conv2d, nn.Conv3d, *BATCH_NORMS))
         between: list[str] = []
@@ -133,11 +136,11 @@ class _Walk:
 
     def _block(self, maker: nn.Module | None, users: list[nn.Module | None], flat: bool) -> int | None:
         made = _channels_made(maker)
-        sizes = {u.in_features if isinstance(u, nn.Linear) else u.in_channels for u in users}  # type: ignore[union-attr]
+        sizes = {int(u.in_features if isinstance(u, nn.Linear) else u.in_channels) for u in users}  # type: ignore[union-attr, arg-type]
         if len(sizes) != 1 or made is None:
             return None
         (size,) = sizes
-        block, rest = divmod(int(size), made)
+        block, rest = divmod(size, made)
         return block if rest == 0 and (flat or block == 1) else None
 
     def _passes(self, node: fx.Node, image: bool) -> str | None:

@@ -51,7 +51,8 @@ def _worth(module: nn.Module, chain: Chain, worth: Mapping[str, torch.Tensor]) -
         for path, layer in zip(chain.users, layers, strict=True)
         if f"{path}.weight" in worth
     )
-    total = torch.zeros(module.get_submodule(chain.maker).weight.shape[0], dtype=torch.float64) + taken
+    made = module.get_parameter(f"{chain.maker}.weight").shape[0]
+    total = torch.zeros(made, dtype=torch.float64) + taken
     for path in (chain.maker, *chain.between):
         values = worth.get(f"{path}.weight")
         if values is not None:

@@ -179,9 +179,7 @@ def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:
     return function
 
 
-def output_width(
-    name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32
-) -> int:
+def output_width(name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:
     """Number of logits (or of values in an embedding), from one sample of zeros.
 
     Raises ValueError when the module does not take the sample or returns anything but a tensor [batch, ..., width].
@@ -195,9 +193,7 @@ def output_width(
         ) from error
     if not isinstance(out, torch.Tensor) or out.ndim not in (2, 3) or out.shape[0] != 1:
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-        raise ValueError(
-            f"{name}: the network must return logits [batch, classes], for one sample it returned {shape}"
-        )
+        raise ValueError(f"{name}: the network must return logits [batch, classes], for one sample it returned {shape}")
     return int(out.shape[-1])
 
 
