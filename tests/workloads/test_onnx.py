@@ -168,7 +168,8 @@ def test_an_encoder_block_over_tokens(tmp_path: Path) -> None:
 def test_single_operators(tmp_path: Path, op: str, attributes: dict[str, object], more: dict[str, Array]) -> None:
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"]),
-        helper.make_node(op, ["a", *more], ["y"], **attributes),
+        helper.make_node(op, ["a", *more], ["b"], **attributes),
+        helper.make_node("Flatten", ["b"], ["y"], axis=1),
     ]
     same(model(nodes, {"w": f32(1, 2, 1, 1), **more}, (1, 2, 4, 6)), tmp_path / "net.onnx", f32(1, 2, 4, 6))
 
