@@ -36,6 +36,7 @@ def test_number_formats_and_scales() -> None:
     assert names.SCALES == weights.GRANULARITIES
     assert set(names.FLOAT_FORMATS) == set(weights.LAYOUTS)
     built = {name: weights.number_format(name) for name in names.FORMATS}
+    assert {name: form.planes for name, form in built.items()} == names.PLANES
     assert {name for name, form in built.items() if form.scaling == "none"} == set(names.UNSCALED_FORMATS)
     assert {name for name, form in built.items() if hasattr(form, "encoding")} == set(names.CODED_FORMATS)
     assert {name for name, form in built.items() if hasattr(form, "power")} == set(names.POWER_FORMATS)

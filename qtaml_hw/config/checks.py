@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from qtaml_hw.config.names import PLANES
 from qtaml_hw.config.yaml_strict import Path
 from qtaml_hw.units import show
 
@@ -44,15 +45,35 @@ def _array_holds_no_row(sections: Mapping[str, Any]) -> Finding | None:
 
 
 def _classes_of_refresh(sections: Mapping[str, Any]) -> Finding | None:
-    interval_s, classes = sections["refresh"].interval_s, sections["array"].classes
-    if not isinstance(interval_s, tuple) or classes is None or len(interval_s) == classes:
+    interval_s, array, form = sections["refresh"].interval_s, sections["array"], sections["weights"].format
+    classes = PLANES[form] if array.classes is None else array.classes
+    if not isinstance(interval_s, tuple) or len(interval_s) == classes:
         return None
     given = len(interval_s)
     path = ("refresh", "interval")
     message = f"{given} intervals are given, one per row class; array has {classes}: "
+    if array.classes is None:
+        return path, path, f"{message}one for each of the {classes} planes of {form}; plane_class puts planes together"
     if classes == 1:
         return path, path, f"{message}write 'placement: plane_separated' and plane_class, or one interval"
     return path, path, f"{message}plane_class names classes 0 to {classes - 1}"
+
+
+def _class_of_every_plane(sections: Mapping[str, Any]) -> Finding | None:
+    named, form = sections["array"].plane_class, sections["weights"].format
+    if named is None or len(named) == PLANES[form]:
+        return None
+    path = ("array", "plane_class")
+    return path, path, f"plane_class names {len(named)} planes, the weights have {PLANES[form]} ({form})"
+
+
+def _planes_of_the_format(sections: Mapping[str, Any]) -> Finding | None:
+    planes, form = sections["protection"].planes, sections["weights"].format
+    if planes is None or planes <= PLANES[form]:
+        return None
+    path = ("protection", "planes")
+    most = PLANES[form]
+    return path, path, f"{planes} planes are to be protected; a weight of {form} has {most}: write 0 to {most}"
 
 
 def _binned_without_weak_cells(sections: Mapping[str, Any]) -> Finding | None:
@@ -124,7 +145,9 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
     (("array",), _array_holds_no_row),
-    (("array", "refresh"), _classes_of_refresh),
+    (("array", "refresh", "weights"), _classes_of_refresh),
+    (("array", "weights"), _class_of_every_plane),
+    (("protection", "weights"), _planes_of_the_format),
     (("refresh", "flips"), _binned_without_weak_cells),
     (("timeline", "evaluate"), _phases_after_the_last_reading),
     (("timeline", "evaluate"), _read_without_power),

@@ -59,6 +59,16 @@ FORMATS: Final = (*CODED_FORMATS, *FLOAT_FORMATS, "binary")
 """Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
 those of two bytes have no scale."""
 
+PLANES: Final = {
+    **{name: int(name.removeprefix("int").removeprefix("power")) for name in CODED_FORMATS},
+    **dict.fromkeys(("e4m3", "e4m3-ieee", "e3m4", "e5m2"), 8),
+    **dict.fromkeys(("e2m3", "e3m2"), 6),
+    "e2m1": 4,
+    **dict.fromkeys(UNSCALED_FORMATS, 16),
+    "binary": 1,
+}
+"""Bit planes of a stored weight by number format."""
+
 SCALES: Final = ("per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128")
 """Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
 

@@ -6,10 +6,9 @@ import numpy as np
 
 from qtaml_hw import memory
 from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config.names import PLANES
 from qtaml_hw.config.problems import Problem
 from qtaml_hw.study.array import cost_temperature_k, geometry_of
-
-_PLANES = 8  # of a weight, where no plane_class says how many there are; only splits rows into classes
 
 
 def check_arrays(points: tuple[Point, ...]) -> None:
@@ -40,6 +39,6 @@ def _refresh_problem(point: Point) -> Problem | None:
 
 def _full_layout(study: Study) -> memory.ArrayLayout:
     """The array filled with weights."""
-    planes = len(study.array.plane_class or range(_PLANES))
+    planes = PLANES[study.weights.format]
     starts = np.array([0, int(study.array.capacity_bits or 0) // planes], dtype=np.int64)
     return memory.ArrayLayout(geometry_of(study), starts, planes, np.zeros(1, dtype=np.int64))

@@ -86,6 +86,18 @@ MISTAKES = {
         "2 intervals are given, one per row class; array",
     ),
     "too many intervals": (SPLIT + "refresh: {interval: [1 us, 2 us, off]}", "3 intervals are given"),
+    "fewer intervals than planes": (
+        "array: {placement: plane_separated}\nrefresh: {interval: [10 us, 20 us]}",
+        "2:21 refresh.interval: 2 intervals are given, one per row class; array has 8: one for each of the 8 planes",
+    ),
+    "classes of other planes": (
+        SPLIT + "weights: {format: int16}",
+        "1:50 array.plane_class: plane_class names 8 planes, the weights have 16 (int16)",
+    ),
+    "more planes than there are": (
+        "weights: {format: int4}\nprotection: {policy: uniform, planes: 5}",
+        "2:39 protection.planes: 5 planes are to be protected; a weight of int4 has 4: write 0 to 4",
+    ),
     "an interval without unit": (SPLIT + "refresh: {interval: [1, 2 us]}", "2:22 refresh.interval[0]: 1 has no unit"),
     "bins of nothing": ("refresh: {interval: off, retention_aware: {multiples: [2]}}\nevaluate: {at: 1 ms}", "is off"),
     "bins descend": ("refresh: {interval: 1 us, retention_aware: {multiples: [4, 2]}}", "must ascend; got [4, 2]"),

@@ -183,7 +183,6 @@ def test_every_die_has_its_own_cells_in_every_phase(small: Study, workshop: Work
         ),
         ({"array.capacity": "16 KB"}, r"the image needs 248256 bits.*the array has 131072.*backing"),
         ({"array.capacity": "16 KB", "array.backing": {"bandwidth": "1 MB/s"}}, r"streaming takes 0\.0\d+ s per inf"),
-        ({"array.placement": "plane_separated", "array.plane_class": [0, 1]}, "plane_class names 2 planes.*have 8"),
     ],
 )
 def test_what_needs_the_network_is_refused_before_the_first_map(
@@ -207,3 +206,13 @@ def test_validate_finds_a_refresh_pass_that_is_too_long_without_the_network() ->
         assert f"({pass_s * 1e6:.4g} us of every {interval * 1e6:g} us; rows per class [32768]" in message
         assert f"at least {int(np.ceil(pass_s / interval))} banks (now 1)" in message
     check_arrays(study.with_({"array.banks": 8, "sweep": None}).points())
+
+
+def test_rows_follow_the_planes_of_the_format() -> None:
+    text = (
+        "array: {capacity: 4 MB, placement: plane_separated}\nweights: {format: int16}\n"
+        f"refresh: {{interval: [{', '.join(['100 us'] * 16)}]}}"
+    )
+    check_arrays(parse_study(text).points())
+    with pytest.raises(StudyError, match="8 intervals are given, one per row class; array has 16"):
+        parse_study(text.replace(", 100 us" * 8, "", 1))
