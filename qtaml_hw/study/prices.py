@@ -47,8 +47,10 @@ def _in_currency(study: Study, image: StoredSizes, menu: tac.Menu, kind: str, va
         price = (_area if kind == "area" else _energy)(study, item, geometry, image.stored_bits)
         if price is None:
             other = {"area": "energy", "energy": "area"}[kind]
-            advice = f"{{{other}: ..}} or {{bits: ..}}" if item.kind in ("cell", "refresh") else "{bits: ..}"
-            raise ValueError(f"the {kind} model has no price for {item.name}; use budget: {advice}")
+            priced = (other, "bits") if item.kind in ("cell", "refresh") else ("bits",)
+            buys = study.protection.budget is not None and study.protection.budget.kind == "distortion"
+            advice = " or ".join(f"paid_in: {name}" if buys else f"{{{name}: ..}}" for name in priced)
+            raise ValueError(f"the {kind} model has no price for {item.name}; use {'' if buys else 'budget: '}{advice}")
         per_bit.append(price[0])
         fixed.append(price[1])
     return tac.Prices(tuple(per_bit), tuple(fixed), value, _UNITS[kind])

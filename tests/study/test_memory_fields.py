@@ -181,7 +181,7 @@ def test_every_die_has_its_own_cells_in_every_phase(small: Study, workshop: Work
             {"array.banks": 1, "array.word_bits": 8, "accelerator.inferences_per_second": 50_000},
             r"would be used \d{3}% of the time \(refresh \d\.\d%, inference reads \d{3}\.\d%",
         ),
-        ({"array.capacity": "16 KB"}, r"the image needs 248256 bits.*the array has 131072.*backing"),
+        ({"array.capacity": "16 KB"}, r"the image needs 248256 bits.*the array has 131072.*array\.backing\.bandwidth"),
         ({"array.capacity": "16 KB", "array.backing": {"bandwidth": "1 MB/s"}}, r"streaming takes 0\.0\d+ s per inf"),
     ],
 )

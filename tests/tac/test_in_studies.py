@@ -121,6 +121,14 @@ def test_stronger_cells_and_faster_refresh_have_their_price_and_work(workshop: W
         point(workshop, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
 
 
+def test_what_has_no_price_says_which_currency_has_one(workshop: Workshop) -> None:
+    unpriced = {"budget.distortion": "5 %", "budget.paid_in": "energy", "menu": ["robust-cell"]}
+    with pytest.raises(q.InputError, match="no price for robust-cell; use paid_in: area or paid_in: bits"):
+        point(workshop, unpriced)
+    with pytest.raises(q.InputError, match=r"price for refresh-2x; use budget: \{energy: ..\} or \{bits: ..\}"):
+        point(workshop, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
+
+
 def test_a_plan_is_saved_applied_and_compared(workshop: Workshop, tmp_path: Path) -> None:
     study = tmp_path / "s.yaml"
     study.write_text(TEXT)
