@@ -136,8 +136,11 @@ def stream(
     Stored are tensors with two axes or more, without those named like ``*embed*``; ``network.store`` changes that.
     Policies: none, uniform, and magnitude (layers by their mean square; others need the network).  No mean correction.
 
-    Raises InputError for files that cannot be read or written, and settings that need the network itself.
+    Raises InputError for files that cannot be read or written, settings that need the network itself, and a device
+    that is not there.
     """
+    if device is not None:
+        _check_device(device)
     if study.flips.structured:
         raise InputError("flips.structure: a streamed model has independent flips; leave it out, or write kind: iid")
     try:
@@ -157,6 +160,18 @@ def stream(
     others = tuple(slot.name for shard in shards for slot in shard.slots if slot.name not in names)
     left = tac.predicted_distortion(image.damage(), channel, plan, menu)
     return StreamResult(image, plan, left, chip.flips, others, tuple(f for f in files if f is not None))
+
+
+def _check_device(device: str) -> None:
+    """Raises InputError with torch's reason when no code can go there and come back."""
+    import torch
+
+    try:
+        torch.zeros(1, dtype=torch.uint8, device=device).cpu()
+    except (AssertionError, RuntimeError, ImportError) as error:  # as torch raises them, by kind of device
+        there = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        raise InputError(f"device {device!r} cannot be used on this machine, {there} can: {reason}") from error
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:

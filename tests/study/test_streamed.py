@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qtaml_hw import tac
+from qtaml_hw import cli, tac
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.study.errors import InputError
@@ -116,6 +117,21 @@ def test_store_rule_and_refusals(folder: Path, tmp_path: Path) -> None:
         stream(study(), folder, out=folder)
     with pytest.raises(InputError, match=r"no .safetensors file"):
         stream(study(), tmp_path)
+
+
+@pytest.mark.parametrize("device", ["tpu", "meta", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_said(
+    folder: Path, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "s.yaml", tmp_path / "out"
+    file.write_text("flips: {law: fixed, p: 0.02}\nrefresh: off\n")
+    arguments = ["qtaml-hw", "stream", str(file), str(folder), "--out", str(out), f"--device={device}"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert f"error: device {device!r} cannot be used on this machine, cpu" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def header(folder: Path, entry: dict[str, object], data: bytes = bytes(16)) -> Path:
