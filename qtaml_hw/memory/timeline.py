@@ -104,6 +104,12 @@ class Timeline:
         energy["backing"] += self.reloaded_bits * self.meter.costs.backing_j_per_bit
         return MappingProxyType(energy)
 
+    @property
+    def reloaded_j(self) -> float:
+        """Joules that fetching and writing words which no correction could save took."""
+        costs = self.meter.costs
+        return self.reloaded_bits * costs.backing_j_per_bit + self.words_reloaded * costs.write_j
+
     def power_w(self, edges_s: Sequence[float]) -> dict[str, Float64]:
         """Average watts by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
 

@@ -98,7 +98,15 @@ REQUIRED: Final[dict[str, tuple[Check, str]]] = {
 _COSTS: Final = (
     *("array_area_m2", "parity_area_m2", "codec_area_m2", "area_low_m2", "area_high_m2"),
     *("mac_energy_j", "weight_read_energy_j", "codec_energy_j", "refresh_energy_j", "scrub_energy_j"),
-    *("leakage_energy_j", "energy_low_j", "energy_high_j", "gate_share"),
+    *(
+        "leakage_energy_j",
+        "storage_energy_j",
+        "backing_energy_j",
+        "storage_area_m2",
+        "energy_low_j",
+        "energy_high_j",
+        "gate_share",
+    ),
 )
 _NUMBERS: Final = {c.key for c in COLUMNS} - REQUIRED.keys() | set(_COSTS)
 WHERE_PRESENT: Final[dict[str, tuple[Check, str]]] = {

@@ -19,6 +19,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayCost, Memory
 from qtaml_hw.study.layer_table import layer_table
+from qtaml_hw.study.storage_cost import StorageCost, Written, storage_cost
 from qtaml_hw.study.timeline import array_facts, phase_facts, slack_facts
 
 
@@ -77,8 +78,10 @@ def cell_extras(plan: ProtectionPlan) -> CellExtras:
     )
 
 
-def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensors: Sequence[str]) -> dict[str, Any]:
-    """Cost fields of a record; ``tensors`` are the names of the stored ones.
+def point_cost(
+    study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensors: Sequence[str], written: Written
+) -> dict[str, Any]:
+    """Cost fields of a record; ``tensors`` are the names of the stored ones, ``written`` what they need beside bits.
 
     Raises ValueError when the accelerator cannot keep the inference rate, or a bank the work asked of it.
     """
@@ -105,11 +108,12 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensor
     )
     scrub_j = codec.words * (chip.costs.read_j + chip.costs.write_j) * scrub_rate * energy.seconds
     codec_j = energy.codec_j + (codec.correct_all_j * scrub_rate + codec.refresh_correct_w) * energy.seconds
-    total_j = energy.total_j - energy.codec_j + codec_j + scrub_j
+    storage = storage_cost(chip, whole, written, energy.weight_read_j)
+    total_j = energy.total_j - energy.codec_j + codec_j + scrub_j + storage.energy_j + storage.backing_j
     compute_s = network_cost(layers).latency_s(accelerator.clock_hz)
     read_latency_s = whole.access_s + codec.decode_latency_s
     return {
-        **_areas(geometry.banks, data, whole, codec, extra),
+        **_areas(geometry.banks, (data, whole), codec, extra, storage),
         "energy_per_inference_j": total_j,
         "mac_energy_j": energy.mac_j,
         "weight_read_energy_j": energy.weight_read_j,
@@ -117,6 +121,8 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensor
         "refresh_energy_j": energy.refresh_j,
         "scrub_energy_j": scrub_j,
         "leakage_energy_j": energy.leakage_j,
+        "storage_energy_j": storage.energy_j,
+        "backing_energy_j": storage.backing_j,
         **_energy_band(total_j, energy, whole),
         "read_latency_s": read_latency_s,
         "read_latency_low_s": whole.band("access_s")[0] + codec.decode_latency_s,
@@ -136,15 +142,23 @@ def point_cost(study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensor
     }
 
 
-def _areas(banks: int, data: ArrayCost, whole: ArrayCost, codec: Codecs, extra: CellExtras) -> dict[str, float]:
-    """Array (stronger cells included), parity cells and codecs; the band is the array model's."""
+def _areas(
+    banks: int, arrays: tuple[ArrayCost, ArrayCost], codec: Codecs, extra: CellExtras, storage: StorageCost
+) -> dict[str, float]:
+    """Array (stronger cells included), parity cells, codecs, side bits and decoders; the band is the array model's.
+
+    ``arrays``: one bank with the data alone, and with the parity.
+    """
+    data, whole = arrays
     array, stronger = banks * data.area_m2, banks * data.area_m2 * extra.area
-    low, high = (banks * end * (1.0 + extra.area) + codec.area_m2 for end in whole.band("area_m2"))
+    beside = codec.area_m2 + storage.area_m2
+    low, high = (banks * end * (1.0 + extra.area) + beside for end in whole.band("area_m2"))
     return {
-        "area_m2": banks * whole.area_m2 + stronger + codec.area_m2,
+        "area_m2": banks * whole.area_m2 + stronger + beside,
         "array_area_m2": array + stronger,
         "parity_area_m2": banks * (whole.area_m2 - data.area_m2),
         "codec_area_m2": codec.area_m2,
+        "storage_area_m2": storage.area_m2,
         "area_low_m2": low,
         "area_high_m2": high,
     }

@@ -22,6 +22,7 @@ from qtaml_hw.study.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.identity import identity_of
 from qtaml_hw.study.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.planning import Protection, protect
+from qtaml_hw.study.storage_cost import Written
 from qtaml_hw.study.store import Record
 from qtaml_hw.study.subject import Subject, Workshop
 from qtaml_hw.study.timeline import map_fields
@@ -100,7 +101,10 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         refuse_zeroing(subject.image, protection.plan, study.array.on_uncorrectable)
         layers = subject.layers(study.accelerator)
         chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
-        costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors])
+        planned = plan_facts(study, subject, protection)
+        steps = transform_facts(study, subject, cell.channel)
+        written = Written.of(subject.image, {**planned, **steps})
+        costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors], written)
     except ValueError as error:
         raise InputError(f"{point.label}: {error}") from error
     identity = identity_of(study, subject.digest)
@@ -114,8 +118,8 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         **_study_facts(study, subject),
         **cell.facts,
         **_protection_facts(study, subject, protection),
-        **plan_facts(study, subject, protection),
-        **transform_facts(study, subject, cell.channel),
+        **planned,
+        **steps,
         **costs,
         "images": subject.images,
         "exact_parameters": exact_parameters(subject),
@@ -127,6 +131,7 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
             *transform_warnings(study, subject),
             *_few_images(study, subject),
             *_quiet_warnings(study, protection, chip),
+            *_cost_warnings(study, subject, chip),
         ],
         "versions": dict(versions()),
     }
@@ -265,6 +270,22 @@ def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -
         found.append("scrub has nothing to correct: no ECC words are stored")
     hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _hurts(protection, e)]
     found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+    return found
+
+
+def _cost_warnings(study: Study, subject: Subject, chip: memory.Memory) -> list[str]:
+    """What the energy of an inference takes for granted or leaves out."""
+    found = []
+    if "int8" in study.accelerator.mac and (not subject.image.format.linear or subject.image.planes > 8):
+        found.append(
+            f"multiply-accumulates are priced as {study.accelerator.mac}, whatever {subject.image.format.name} needs: "
+            "see accelerator.mac"
+        )
+    if study.array.on_uncorrectable == "reload" and chip.regions:
+        found.append(
+            "the energy per inference leaves out words that are reloaded: what that spends differs from map to map "
+            "and is recorded there (reload_energy_j, over the simulated time)"
+        )
     return found
 
 

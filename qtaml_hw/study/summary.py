@@ -20,6 +20,8 @@ MAP_FIELDS = (
     "flips_residual",
     "words_corrected",
     "words_uncorrectable",
+    "reload_s",
+    "reload_energy_j",
 )
 OTHER_METRIC = ("metric_value",)  # a map's own too, in records of other metrics than accuracy
 MAP_SERIES = (
@@ -46,7 +48,14 @@ LAYER_COLUMNS = (
     "energy_j",
 )  # of a record's layer_table
 OF_A_MAP = frozenset((*MAP_FIELDS, *OTHER_METRIC, *MAP_SERIES))
-MEANS = ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable")
+MEANS = (
+    "flips_raw",
+    "flips_parity",
+    "flips_residual",
+    "words_corrected",
+    "words_uncorrectable",
+)
+LATER_MEANS = ("reload_energy_j",)  # records of older versions have none
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +131,7 @@ def _one(identity: str, group: list[Record]) -> PointSummary:
         facts,
         tuple(float(r["accuracy"]) for r in group),
         tuple((t, t_interval(values, (0.0, 1.0))) for t, values in zip(times, at, strict=True)),
-        {n: sum(float(r[n]) for r in group) / len(group) for n in MEANS if all(n in r for r in group)},
+        {n: sum(float(r[n]) for r in group) / len(group) for n in (*MEANS, *LATER_MEANS) if all(n in r for r in group)},
         counts={n: tuple(tuple(r[n]) for r in group) for n in MAP_SERIES if all(n in r for r in group)},
         accuracies_at=at,
     )

@@ -84,6 +84,7 @@ def map_fields(timeline: Timeline) -> dict[str, Any]:
         "corrections_uncorrectable_series": lost,
         "words_reloaded_series": reloaded,
         "reload_s": timeline.reload_s,
+        "reload_energy_j": timeline.reloaded_j,
         "reload_wait_s_series": _short(timeline.reload_wait_s),
     }
 

@@ -19,13 +19,20 @@ ENERGY_PARTS: Final = {
     "refresh_energy_j": ("refresh", style.GREEN),
     "scrub_energy_j": ("scrub", style.PURPLE),
     "leakage_energy_j": ("leakage", style.SKY),
+    "storage_energy_j": ("scales, decoders", style.OCHRE),
+    "backing_energy_j": ("backing store", style.VERMILION),
 }
 AREA_PARTS: Final = {
     "array_area_m2": ("data array", style.BLUE),
     "parity_area_m2": ("parity columns", style.ORANGE),
     "codec_area_m2": ("ECC codec", style.VERMILION),
+    "storage_area_m2": ("scales, decoders", style.OCHRE),
 }
 _MOST_BARS: Final = 16
+_REQUIRED: Final = {
+    "energy": tuple(ENERGY_PARTS)[:6],
+    "area": tuple(AREA_PARTS)[:3],
+}  # records of older versions end there
 
 
 def energy(material: Material) -> Drawing | None:
@@ -59,7 +66,7 @@ def _bars(layout: Layout) -> tuple[str, list[tuple[str, PointSummary]]]:
 def _stacked(
     material: Material, name: str, parts: Mapping[str, tuple[str, str]], total: tuple[str, str, str], si: str
 ) -> Drawing | None:
-    points = [s for s in material.points if all(is_number(s.facts.get(k)) for k in (*parts, total[0]))]
+    points = [s for s in material.points if all(is_number(s.facts.get(k)) for k in (*_REQUIRED[name], total[0]))]
     if not points:
         return None
     layout = lay_out(points)
@@ -68,7 +75,7 @@ def _stacked(
     figure, (ax,) = style.canvas(1.35 + 0.36 * len(bars))
     left = [0.0] * len(bars)
     for key, (label, color) in parts.items():
-        width = [s.facts[key] / unit.factor for _, s in bars]
+        width = [s.facts.get(key, 0.0) / unit.factor for _, s in bars]
         if any(width):
             ax.barh(range(len(bars)), width, 0.62, left, color=color, label=label, edgecolor=style.PAPER, linewidth=0.5)
         left = [a + b for a, b in zip(left, width, strict=True)]
@@ -89,5 +96,5 @@ def _stacked(
     shared = layout.panels[0].title
     place = ", ".join(filter(None, [where, shared]))
     caption = f"Modelled{' ' + place if place else ''}. Number: total; thin line: band of the cost model."
-    rows = [(label, *(s.facts[k] for k in parts), *(s.facts.get(k) for k in total)) for label, s in bars]
+    rows = [(label, *(s.facts.get(k, 0.0) for k in parts), *(s.facts.get(k) for k in total)) for label, s in bars]
     return Drawing(name, _WORDS[name][0], caption, figure, ("point", *parts, *total), rows)
