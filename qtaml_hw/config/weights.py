@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qtaml_hw.config.kinds import Flag, NoRepeats, OneOf, ScalarAsList
 from qtaml_hw.config.names import (
@@ -46,6 +46,14 @@ class WeightsSection(Section):
     transforms: Annotated[tuple[Annotated[str, OneOf(TRANSFORMS, "transform")], ...], ScalarAsList, NoRepeats] = Field(
         (), description="steps before storage that change no output, in this order; invert_planes is always the last"
     )
+
+    @field_validator("transforms")
+    @classmethod
+    def _inverted_last(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
+        if "invert_planes" in steps[:-1]:
+            ordered = ", ".join([*(s for s in steps if s != "invert_planes"), "invert_planes"])
+            raise ValueError(f"invert_planes chooses among final codes and is always the last step: [{ordered}]")
+        return steps
 
     @model_validator(mode="after")
     def _fields_of_the_format(self) -> Self:

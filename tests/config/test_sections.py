@@ -48,6 +48,11 @@ MISTAKES = {
     "decay without time": ("refresh: off", "1:10 evaluate.at: without refresh", "at: [10 us, 100 us]"),
     "no refresh at all": ("refresh: 0 s", "1:10 refresh.interval: 0 s is out of range", "above 0 s"),
     "yes as a truth value": ("weights: {fold_batch_norm: yes}", "1:28 weights.fold_batch_norm: expected true", "'yes'"),
+    "inverted planes before the end": (
+        "weights: {transforms: [invert_planes, equalise]}",
+        "1:23 weights.transforms: invert_planes chooses",
+        "always the last step: [equalise, invert_planes]",
+    ),
     "unknown encoding": ("weights: {encoding: twos}", "1:21 weights.encoding: unknown value", "twos_complement"),
     "unknown policy": ("protection: {policy: tacc}", "1:22 protection.policy: unknown value", "did you mean 'tac'"),
     "two budgets": (
