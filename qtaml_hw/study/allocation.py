@@ -14,6 +14,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.study.cell import view_cell
 from qtaml_hw.study.errors import InputError
 from qtaml_hw.study.plan_facts import plan_facts
+from qtaml_hw.study.plan_files import plan_text
 from qtaml_hw.study.planning import Protection, protect
 from qtaml_hw.study.progress import Progress
 from qtaml_hw.study.store import write_atomically
@@ -44,11 +45,11 @@ class AllocationResult:
         return self.protection.plan
 
     def save(self, path: Path) -> None:
-        """Write the plan as JSON, for ``protection: {plan: ..}``.
+        """Write the plan and the number format it is for as JSON, for ``protection: {plan: ..}``.
 
         Raises StoreError when the file cannot be written.
         """
-        write_atomically(path, self.plan.to_json())
+        write_atomically(path, plan_text(self.plan, self.subject.image.format.name))
 
     def as_dict(self) -> dict[str, Any]:
         """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""

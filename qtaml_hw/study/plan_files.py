@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def read_plan(path: Path) -> ProtectionPlan:
     raise InputError(f"{path} is larger than any plan: more than {LARGEST_FILE_BYTES >> 20} MiB")
 
 
+def plan_text(plan: ProtectionPlan, number_format: str) -> str:
+    """A plan's JSON with the name of the number format whose planes it protects, as ``read_plan`` takes it."""
+    return json.dumps({"format": number_format, **json.loads(plan.to_json())})
+
+
+def _planned_format(path: Path) -> str | None:
+    """The number format in a plan's file; None in one that names none: of before, or of the scripting face."""
+    found = json.loads(path.read_text(encoding="utf-8")).get("format")
+    return None if found is None else str(found)
+
+
 def study_plan(study: Study, image: StoredImage) -> ProtectionPlan:
     """The plan that a study names, checked against its network.
 
@@ -42,6 +54,9 @@ def study_plan(study: Study, image: StoredImage) -> ProtectionPlan:
             f"the plan {path} is for {plan.tensors} tensors of {plan.weights} weights in {plan.planes} planes; this "
             f"network stores {len(image.tensors)} of {image.weights} in {image.planes}, or lays them out differently"
         )
+    planned = _planned_format(path)
+    if planned not in (None, image.format.name):
+        raise ValueError(f"the plan {path} is for weights in {planned}; this network stores {image.format.name}")
     return plan
 
 

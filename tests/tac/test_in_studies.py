@@ -165,6 +165,20 @@ def test_a_plan_that_does_not_fit_is_refused(workshop: Workshop, tmp_path: Path)
         prepare(Point("p", {}, base.with_({"protection.plan": str(broken)})), 0, workshop)
 
 
+def test_a_plan_is_for_one_number_format(workshop: Workshop, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    base = parse_study(TEXT)
+    made = q.allocate(base)
+    made.save(path)
+    name = made.subject.image.format.name
+    assert json.loads(path.read_text())["format"] == name
+    other = base.with_({"protection.plan": str(path), "weights.format": "e4m3"})
+    with pytest.raises(q.InputError, match=f"is for weights in {name}; this network stores e4m3"):
+        prepare(Point("p", {}, other), 0, workshop)
+    q.tac.save_plan(made.plan, path)  # as older files: no format
+    assert prepare(Point("p", {}, other), 0, workshop).protection.plan == made.plan
+
+
 REFUSED = {
     "{policy: tac, score: jacobean}": "did you mean 'jacobian'",
     "{policy: tac, score: fisher, output: softmax}": "output goes with the scores jacobian, measured, second_order",
