@@ -45,6 +45,7 @@ GOALS: Final = {
     "protection.budget.parity": Goal("smallest", "larger", True),
     "protection.budget.area": Goal("smallest", "larger", True),
     "protection.budget.energy": Goal("smallest", "larger", True),
+    "protection.budget.distortion": Goal("largest", "smaller", False),
 }
 
 

@@ -23,6 +23,7 @@ TITLES: Final = {
     "protection.budget.parity": "Budget: parity bits / data bits",
     "protection.budget.area": "Budget: added area",
     "protection.budget.energy": "Budget: added energy",
+    "protection.budget.distortion": "Budget: output distortion left / unprotected",
     "protection.planes": "Protected bit planes per weight",
     POLICY: "policy",
 }
@@ -100,6 +101,7 @@ SHORT: Final = {
     "protection.budget.parity": "parity budget",
     "protection.budget.area": "area budget",
     "protection.budget.energy": "energy budget",
+    "protection.budget.distortion": "distortion budget",
     "protection.planes": "protected planes",
     "network.name": "network",
 }

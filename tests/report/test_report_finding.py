@@ -77,6 +77,13 @@ def test_longer_refresh_is_the_hard_direction() -> None:
     assert found.heading.startswith("Longest")
 
 
+def test_more_distortion_left_is_the_hard_direction() -> None:
+    table = {(0.01,): good(0.97), (0.05,): good(0.96), (0.5,): good(0.5)}
+    found = find(store(table, "protection.budget.distortion"))
+    assert found.verdicts[0].at == "0.05"
+    assert found.heading == "Largest tested distortion budget that keeps 95 % of clean"
+
+
 def test_an_axis_without_a_direction_lists_what_keeps() -> None:
     found = find(store({(0.8,): good(0.5), (0.9,): good(0.97), (1.0,): good(0.5), (1.1,): good(0.96)}, "cell.v_dd"))
     assert found.verdicts[0].at == "0.9 V, 1.1 V"
