@@ -116,9 +116,9 @@ def test_tac_spends_its_budget_and_predicts_no_worse_than_uniform(small: Study, 
 def test_energy_and_area_add_up(small: Study, workshop: Workshop) -> None:
     coded = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["secded-72-64"]}
     facts = point(small, workshop, scrub__interval="1 ms", **coded).facts
-    parts = ("mac", "weight_read", "codec", "refresh", "scrub", "leakage")
+    parts = ("mac", "weight_read", "codec", "refresh", "scrub", "leakage", "storage", "backing")
     assert facts["energy_per_inference_j"] == pytest.approx(sum(facts[f"{p}_energy_j"] for p in parts))
-    areas = sum(facts[f"{p}_area_m2"] for p in ("array", "parity", "codec"))
+    areas = sum(facts[f"{p}_area_m2"] for p in ("array", "parity", "codec", "storage"))
     assert facts["area_m2"] == pytest.approx(areas)
     assert facts["energy_low_j"] <= facts["energy_per_inference_j"] <= facts["energy_high_j"]
     assert facts["area_low_m2"] <= facts["area_m2"] <= facts["area_high_m2"]
@@ -222,7 +222,7 @@ def test_entries_without_a_code_are_not_free(small: Study, workshop: Workshop) -
     change = {"protection__policy": "uniform", "protection__planes": 2}
     robust = point(small, workshop, **change, protection__menu=["robust-cell"]).facts
     faster = point(small, workshop, **change, protection__menu=["refresh-2x"]).facts
-    assert robust["area_m2"] == pytest.approx(base["area_m2"] * (1 + 0.5 * 2 / 8))
+    assert robust["array_area_m2"] == pytest.approx(base["array_area_m2"] * (1 + 0.5 * 2 / 8))
     assert faster["refresh_energy_j"] == pytest.approx(base["refresh_energy_j"] * (1 + 2 / 8))
     assert faster["bank_busy_fraction"] > base["bank_busy_fraction"]
     with pytest.raises(q.InputError, match="refresh-2x changes nothing under the law poisson"):
