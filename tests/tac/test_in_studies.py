@@ -102,7 +102,7 @@ def test_corrections_that_need_a_table_say_so(workshop: Workshop, kind: str) -> 
 def test_stronger_cells_and_faster_refresh_have_their_price_and_work(workshop: Workshop) -> None:
     bare = point(workshop, {"policy": "none"})
     area = point(workshop, {"budget.distortion": "5 %", "budget.paid_in": "area", "menu": ["robust-cell"]})
-    spent = area.facts["area_m2"] - bare.facts["area_m2"]
+    spent = area.facts["array_area_m2"] - bare.facts["array_area_m2"]
     assert area.facts["spent_unit"] == "m2"
     assert area.facts["spent"] == pytest.approx(spent, rel=1e-6)
     energy = point(
