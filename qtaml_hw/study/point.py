@@ -268,6 +268,8 @@ def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -
     found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
     if study.scrub.on and not chip.regions:
         found.append("scrub has nothing to correct: no ECC words are stored")
+    if study.array.on_uncorrectable is not None and not chip.regions:
+        found.append(f"array.on_uncorrectable: {study.array.on_uncorrectable} has no word to act on: no code is in use")
     hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _hurts(protection, e)]
     found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
     return found

@@ -80,3 +80,9 @@ def test_reloaded_words_are_paid_for_map_by_map(workshop: Workshop, tmp_path: Pa
     seen_j = words * (64 * costs.backing_j_per_bit + costs.write_j)
     assert seen_j <= record["reload_energy_j"] <= 1.02 * seen_j  # the refresh at the last instant follows the sample
     assert any("reload_energy_j" in warning for warning in record["warnings"])
+
+
+def test_a_policy_for_lost_words_without_words_is_said(workshop: Workshop) -> None:
+    found = facts(workshop, array__on_uncorrectable="zero")
+    assert any("array.on_uncorrectable: zero has no word to act on" in warning for warning in found["warnings"])
+    assert not any("on_uncorrectable" in warning for warning in facts(workshop)["warnings"])
