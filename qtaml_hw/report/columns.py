@@ -107,6 +107,16 @@ COLUMNS: Final = (
 )
 _STATED: Final = ("p10", "p01")
 BY_KEY: Final = {column.key: column for column in COLUMNS}
+BANKS: Final = (
+    "clock_slack_s",
+    "layer_slack_s",
+    "throughput_per_s",
+    "stalls",
+    "stall_s",
+    "availability",
+    "refresh_bandwidth_share",
+    "scrub_bandwidth_share",
+)  # columns of what banks do with their time
 
 
 def value(summary: PointSummary, key: str) -> Any:

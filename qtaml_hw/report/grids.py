@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.report.columns import COLUMNS, show, tells
+from qtaml_hw.report.columns import BANKS, COLUMNS, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
@@ -114,23 +114,13 @@ _COSTS: Final = (
     "predicted_distortion",
     "rho_star",
 )
-_BANKS: Final = (
-    "clock_slack_s",
-    "layer_slack_s",
-    "throughput_per_s",
-    "stalls",
-    "stall_s",
-    "availability",
-    "refresh_bandwidth_share",
-    "scrub_bandwidth_share",
-)
 _ERRORS: Final = tuple(
-    c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in (*_COSTS, *_BANKS)
+    c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in (*_COSTS, *BANKS)
 )
 _GRIDS: Final = (
     ("Accuracy and errors", _ERRORS, True),
     ("Protection and cost", _COSTS, False),
-    ("Banks and time", _BANKS, False),
+    ("Banks and time", BANKS, False),
 )
 
 _CODE: Final = (

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qtaml_hw.accelerator.interval import Interval
-from qtaml_hw.report.columns import BY_KEY, Shown, show, tells
+from qtaml_hw.report.columns import BANKS, BY_KEY, Shown, show, tells
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import (
     NOTHING,
@@ -127,14 +127,7 @@ _RUN_KEYS: Final = (
     "area_m2",
     "energy_per_inference_j",
     "read_latency_s",
-    "clock_slack_s",
-    "layer_slack_s",
-    "throughput_per_s",
-    "stalls",
-    "stall_s",
-    "availability",
-    "refresh_bandwidth_share",
-    "scrub_bandwidth_share",
+    *BANKS,
     "predicted_distortion",
     "rho_star",
 )

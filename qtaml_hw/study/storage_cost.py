@@ -61,5 +61,5 @@ def _backing_j(chip: Memory) -> float:
     """Energy of bringing the streamed tensors in for one inference: the way, the writes, the check bits."""
     layout, costs, streamed = chip.layout, chip.costs, chip.layout.residency.streamed
     bits = float((np.diff(layout.tensor_starts) * layout.planes)[streamed].sum())
-    encode_j = sum(float(np.diff(r.word_starts)[streamed].sum()) * costs.encode_j[r.entry.name] for r in chip.regions)
+    encode_j = sum(float(words[streamed].sum()) * costs.encode_j[name] for name, words in chip.meter.words.items())
     return bits * costs.backing_j_per_bit + float(layout.bank_words[streamed].sum()) * costs.write_j + encode_j

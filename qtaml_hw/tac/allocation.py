@@ -31,6 +31,11 @@ class Knapsack:
     budget: float
 
 
+def relative_gap(value: float, bound: float) -> float:
+    """Distance of a value to its lower bound, relative to the bound; 0 where the bound is 0."""
+    return (value - bound) / bound if bound > 0.0 else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Allocation:
     """The chosen option of every item [N], the damage that is left, and the bound below which no choice can go."""
@@ -43,7 +48,7 @@ class Allocation:
     @property
     def gap(self) -> float:
         """Relative distance to the lower bound, 0 when nothing is left to save."""
-        return (self.predicted_distortion - self.lower_bound) / self.lower_bound if self.lower_bound > 0.0 else 0.0
+        return relative_gap(self.predicted_distortion, self.lower_bound)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ class Cheapest:
     @property
     def gap(self) -> float:
         """Relative distance of the cost to its lower bound, 0 when nothing has to be spent."""
-        return (self.spent - self.least_spent) / self.least_spent if self.least_spent > 0.0 else 0.0
+        return relative_gap(self.spent, self.least_spent)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc import MenuEntry, ProtectionPlan, entry
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
+from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, relative_gap, solve
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.weights import GroupKind, StoredImage
@@ -113,10 +113,8 @@ class Planned:
     def gap(self) -> float:
         """Relative distance to the lower bound: of the cost where a distortion was wanted, else of the prediction."""
         if self.least_spent is not None:
-            return (self.spent - self.least_spent) / self.least_spent if self.least_spent > 0.0 else 0.0
-        if self.lower_bound <= 0.0:
-            return 0.0
-        return (self.predicted_distortion - self.lower_bound) / self.lower_bound
+            return relative_gap(self.spent, self.least_spent)
+        return relative_gap(self.predicted_distortion, self.lower_bound)
 
 
 def knapsack(damage: DamageModel, channel: FlipChannel, menu: Menu, prices: Prices) -> Knapsack:

@@ -29,10 +29,7 @@ AREA_PARTS: Final = {
     "storage_area_m2": ("scales, decoders", style.OCHRE),
 }
 _MOST_BARS: Final = 16
-_REQUIRED: Final = {
-    "energy": tuple(ENERGY_PARTS)[:6],
-    "area": tuple(AREA_PARTS)[:3],
-}  # records of older versions end there
+_LATER: Final = ("storage_energy_j", "backing_energy_j", "storage_area_m2")  # records of older versions have none
 
 
 def energy(material: Material) -> Drawing | None:
@@ -66,7 +63,9 @@ def _bars(layout: Layout) -> tuple[str, list[tuple[str, PointSummary]]]:
 def _stacked(
     material: Material, name: str, parts: Mapping[str, tuple[str, str]], total: tuple[str, str, str], si: str
 ) -> Drawing | None:
-    points = [s for s in material.points if all(is_number(s.facts.get(k)) for k in (*_REQUIRED[name], total[0]))]
+    points = [
+        s for s in material.points if all(is_number(s.facts.get(k)) for k in (*parts, total[0]) if k not in _LATER)
+    ]
     if not points:
         return None
     layout = lay_out(points)
