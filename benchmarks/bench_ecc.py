@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from qtaml_hw import ecc
+from qtaml_hw import ecc, protection
 from qtaml_hw.ecc.codec import pack
 from qtaml_hw.ecc.residual import break_even
 from qtaml_hw.ecc.syndrome import exact_transfer
@@ -126,7 +126,7 @@ def table_speed() -> None:
 
     def table() -> None:
         break_even.cache_clear()
-        ecc.overhead_table(p=p, codes=codes)
+        protection.overhead_table(p=p, codes=codes)
 
     runs = [cpu(table) for _ in range(3)]
     report("overhead table, 20 codes x 6 p, first call", "< 5 s", f"{runs[0]:.2f} s", "")

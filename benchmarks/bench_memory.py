@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayGeometry, Memory, Schedule
+from qtaml_hw.protection import ProtectionPlan
 
 MEGABYTE = 2**20
 

@@ -21,12 +21,12 @@ from qtaml_hw import memory
 from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator import served
 from qtaml_hw.config import Point, parse_study
-from qtaml_hw.study.engine import Memory, Workers, run_points
-from qtaml_hw.study.evaluation import Task, evaluate
-from qtaml_hw.study.identity import DigestBook, identity_of
-from qtaml_hw.study.point import DesignPoint, prepare
-from qtaml_hw.study.store import ShardWriter
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.records.store import ShardWriter
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.identity import DigestBook, identity_of
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.run.engine import Memory, Workers, run_points
+from qtaml_hw.study.run.task import Task, evaluate
 
 TEXT = """
 study: bench

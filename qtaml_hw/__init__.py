@@ -9,23 +9,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qtaml_hw import accelerator, channel, config, device, ecc, faults, memory, tac, units, weights, workloads
+    from qtaml_hw import (
+        accelerator,
+        channel,
+        config,
+        device,
+        ecc,
+        faults,
+        memory,
+        protection,
+        records,
+        tac,
+        units,
+        weights,
+        workloads,
+    )
     from qtaml_hw.config import Study, StudyError
     from qtaml_hw.config import load_study as load
+    from qtaml_hw.errors import InputError
+    from qtaml_hw.records.compare import compare
+    from qtaml_hw.records.results import Result, SweepResult, WhatIf
     from qtaml_hw.report import write_report
     from qtaml_hw.reproduce import ReproductionResult, reproduce
-    from qtaml_hw.study.allocation import allocate
-    from qtaml_hw.study.compare import compare
-    from qtaml_hw.study.corruption import corrupted
-    from qtaml_hw.study.errors import InputError
-    from qtaml_hw.study.feasible import feasible
-    from qtaml_hw.study.gate import gate_current
-    from qtaml_hw.study.questions import ecc_table, retention
-    from qtaml_hw.study.results import Result, SweepResult, WhatIf
-    from qtaml_hw.study.run import run, sweep, what_if
-    from qtaml_hw.study.streamed import stream
-    from qtaml_hw.study.tensors import tensors
-    from qtaml_hw.study.tornado import tornado
+    from qtaml_hw.study.design.corruption import corrupted
+    from qtaml_hw.study.design.streamed import stream
+    from qtaml_hw.study.questions.allocation import allocate
+    from qtaml_hw.study.questions.feasible import feasible
+    from qtaml_hw.study.questions.gate import gate_current
+    from qtaml_hw.study.questions.retention import ecc_table, retention
+    from qtaml_hw.study.questions.tensors import tensors
+    from qtaml_hw.study.questions.tornado import tornado
+    from qtaml_hw.verbs import run, sweep, what_if
 
     __version__: str
 
@@ -37,6 +51,8 @@ _MODULES = (
     "ecc",
     "faults",
     "memory",
+    "protection",
+    "records",
     "tac",
     "units",
     "weights",
@@ -46,23 +62,23 @@ _HOMES = {
     "Study": "config.Study",
     "StudyError": "config.StudyError",
     "load": "config.load_study",
-    "InputError": "study.errors.InputError",
-    "corrupted": "study.corruption.corrupted",
-    "allocate": "study.allocation.allocate",
-    "ecc_table": "study.questions.ecc_table",
-    "gate_current": "study.gate.gate_current",
-    "compare": "study.compare.compare",
-    "feasible": "study.feasible.feasible",
-    "tornado": "study.tornado.tornado",
-    "retention": "study.questions.retention",
-    "Result": "study.results.Result",
-    "SweepResult": "study.results.SweepResult",
-    "WhatIf": "study.results.WhatIf",
-    "run": "study.run.run",
-    "sweep": "study.run.sweep",
-    "stream": "study.streamed.stream",
-    "tensors": "study.tensors.tensors",
-    "what_if": "study.run.what_if",
+    "InputError": "errors.InputError",
+    "corrupted": "study.design.corruption.corrupted",
+    "allocate": "study.questions.allocation.allocate",
+    "ecc_table": "study.questions.retention.ecc_table",
+    "gate_current": "study.questions.gate.gate_current",
+    "compare": "records.compare.compare",
+    "feasible": "study.questions.feasible.feasible",
+    "tornado": "study.questions.tornado.tornado",
+    "retention": "study.questions.retention.retention",
+    "Result": "records.results.Result",
+    "SweepResult": "records.results.SweepResult",
+    "WhatIf": "records.results.WhatIf",
+    "run": "verbs.run",
+    "sweep": "verbs.sweep",
+    "stream": "study.design.streamed.stream",
+    "tensors": "study.questions.tensors.tensors",
+    "what_if": "verbs.what_if",
     "write_report": "report.write_report",
     "ReproductionResult": "reproduce.ReproductionResult",
     "reproduce": "reproduce.run.reproduce",
@@ -91,6 +107,8 @@ __all__ = [
     "gate_current",
     "load",
     "memory",
+    "protection",
+    "records",
     "reproduce",
     "retention",
     "run",

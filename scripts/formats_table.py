@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from qtaml_hw.study.store import Record, read_records
-from qtaml_hw.study.summary import PointSummary, summarise
+from qtaml_hw.records.store import Record, read_records
+from qtaml_hw.records.summary import PointSummary, summarise
 
 NETWORKS = ("digits-lenet", "digits-mobilenet", "digits-transformer")
 DIRECTIONS = ("symmetric", "1to0")

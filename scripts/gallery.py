@@ -11,7 +11,7 @@ from pathlib import Path
 
 import qtaml_hw as q
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.results import SweepResult
+from qtaml_hw.records.results import SweepResult
 from qtaml_hw.workloads.published import PUBLISHED
 
 PAGE = Path(__file__).parents[1] / "docs" / "gallery.md"

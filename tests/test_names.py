@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from qtaml_hw import device, ecc, weights, workloads
-from qtaml_hw.config import names
-from qtaml_hw.config.cell import DEFAULT_PRESET
-from qtaml_hw.config.presets import cell_preset, cell_presets
-from qtaml_hw.study.cell import CELLS
+from qtaml_hw import device, names, protection, weights, workloads
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets
+from qtaml_hw.config.sections.cell import DEFAULT_PRESET
+from qtaml_hw.study.design.cell import CELLS
 from qtaml_hw.workloads.data import EMBEDDED
 
 
@@ -18,9 +17,9 @@ def test_networks_and_data_sets() -> None:
 
 
 def test_codes_and_menu() -> None:
-    assert set(names.MENU) == set(ecc.ENTRY_NAMES) - {"none"}
+    assert set(names.MENU) == set(protection.ENTRY_NAMES) - {"none"}
     for name in names.MENU:
-        assert ecc.entry(name).name == name
+        assert protection.entry(name).name == name
 
 
 def test_cells_and_presets() -> None:

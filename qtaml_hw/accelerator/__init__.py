@@ -18,16 +18,13 @@ if TYPE_CHECKING:
         energy_per_inference,
         mac_energy,
     )
-    from qtaml_hw.accelerator.interval import Interval, t_interval
     from qtaml_hw.accelerator.layers import LayerCost, NetworkCost, layer_costs, network_cost
     from qtaml_hw.accelerator.served import ServedNetwork, serving
     from qtaml_hw.accelerator.systolic import DATAFLOWS, SystolicCost, dataflow_code, systolic_cost
 
 _HOMES = {
-    "Interval": "interval",
     "ServedNetwork": "served",
     "serving": "served",
-    "t_interval": "interval",
     "MAC_ENERGIES": "energy",
     "EnergySplit": "energy",
     "MacEnergy": "energy",
@@ -48,7 +45,6 @@ __all__ = [
     "DATAFLOWS",
     "MAC_ENERGIES",
     "EnergySplit",
-    "Interval",
     "LayerCost",
     "MacEnergy",
     "NetworkCost",
@@ -62,7 +58,6 @@ __all__ = [
     "network_cost",
     "serving",
     "systolic_cost",
-    "t_interval",
 ]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

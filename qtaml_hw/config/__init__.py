@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from qtaml_hw.config.document import Origin
 from qtaml_hw.config.load import load_study, parse_study
-from qtaml_hw.config.problems import Problem, StudyError
+from qtaml_hw.config.reading.document import Origin
+from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.schema import json_schema
 from qtaml_hw.config.study import RESULTS_VERSION, Point, Study
 

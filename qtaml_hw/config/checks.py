@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from qtaml_hw.config.names import PLANES
-from qtaml_hw.config.yaml_strict import Path
+from qtaml_hw.config.reading.yaml_strict import Path
+from qtaml_hw.names import PLANES
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]

@@ -11,10 +11,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from qtaml_hw.config.document import Layer, locate
-from qtaml_hw.config.fields import FieldSpec, children, suggest
-from qtaml_hw.config.problems import Problem, choose, nearest
-from qtaml_hw.config.yaml_strict import Path, dotted
+from qtaml_hw.config.reading.document import Layer, locate
+from qtaml_hw.config.reading.fields import FieldSpec, children, suggest
+from qtaml_hw.config.reading.problems import Problem, choose, nearest
+from qtaml_hw.config.reading.yaml_strict import Path, dotted
 from qtaml_hw.units import shorten
 
 MISSING: Final = "is missing; it has no default"

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
-from qtaml_hw.config.document import Change, Origin, written
-from qtaml_hw.config.layers import Document, change_path
-from qtaml_hw.config.problems import Problem, StudyError
+from qtaml_hw.config.reading.document import Change, Origin, written
+from qtaml_hw.config.reading.layers import Document, change_path
+from qtaml_hw.config.reading.problems import Problem, StudyError
+from qtaml_hw.config.reading.yaml_strict import decode, read, scalar
 from qtaml_hw.config.study import Study, build, first_point, sweep_plan
-from qtaml_hw.config.yaml_strict import decode, read, scalar
 
 Overrides = Mapping[str, object] | Sequence[str]
 

@@ -14,8 +14,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, Final
 
-from qtaml_hw.config.document import locate
-from qtaml_hw.config.problems import Problem, nearest
+from qtaml_hw.config.reading.document import locate
+from qtaml_hw.config.reading.problems import Problem, nearest
 from qtaml_hw.config.study import Study
 
 FILES: Final = (

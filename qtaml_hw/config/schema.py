@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from qtaml_hw.config.document import SHORTHAND
-from qtaml_hw.config.fields import catalogue, models_in
-from qtaml_hw.config.presets import cell_presets
-from qtaml_hw.config.quantities import Quantity
+from qtaml_hw.config.reading.document import SHORTHAND
+from qtaml_hw.config.reading.fields import catalogue, models_in
+from qtaml_hw.config.reading.presets import cell_presets
+from qtaml_hw.config.reading.quantities import Quantity
 from qtaml_hw.config.study import Study
 from qtaml_hw.units import DIMENSIONS, show
 

@@ -12,25 +12,25 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
-from qtaml_hw.config.accelerator import AcceleratorSection
-from qtaml_hw.config.array import ArraySection, RefreshSection, ScrubSection
-from qtaml_hw.config.cell import CellSection
 from qtaml_hw.config.checks import CHECKS
-from qtaml_hw.config.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.evaluate import EvaluateSection
 from qtaml_hw.config.explain import MISSING, Context, explain
-from qtaml_hw.config.fields import FieldSpec, catalogue, models_in, suggest
-from qtaml_hw.config.flips import FlipsSection
-from qtaml_hw.config.hardening import HardeningSection
-from qtaml_hw.config.layers import Document, change_path
-from qtaml_hw.config.problems import Problem, StudyError, choose
-from qtaml_hw.config.protection import ProtectionSection
-from qtaml_hw.config.quantities import Section
-from qtaml_hw.config.sources import DataSection, NetworkSection
+from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, models_in, suggest
+from qtaml_hw.config.reading.layers import Document, change_path
+from qtaml_hw.config.reading.problems import Problem, StudyError, choose
+from qtaml_hw.config.reading.quantities import Section
+from qtaml_hw.config.reading.yaml_strict import dotted
+from qtaml_hw.config.sections.accelerator import AcceleratorSection
+from qtaml_hw.config.sections.array import ArraySection, RefreshSection, ScrubSection
+from qtaml_hw.config.sections.cell import CellSection
+from qtaml_hw.config.sections.evaluate import EvaluateSection
+from qtaml_hw.config.sections.flips import FlipsSection
+from qtaml_hw.config.sections.hardening import HardeningSection
+from qtaml_hw.config.sections.protection import ProtectionSection
+from qtaml_hw.config.sections.sources import DataSection, NetworkSection
+from qtaml_hw.config.sections.timeline import TimelineSection
+from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
-from qtaml_hw.config.timeline import TimelineSection
-from qtaml_hw.config.weights import WeightsSection
-from qtaml_hw.config.yaml_strict import dotted
 from qtaml_hw.units import shorten, show
 
 RESULTS_VERSION: Final = 2

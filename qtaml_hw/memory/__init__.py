@@ -1,15 +1,15 @@
 """The weight memory: geometry, cost, and cells under refresh, scrub and reads in simulated time."""
 
+from qtaml_hw.memory.ageing.outlook import planned_flip_probability
+from qtaml_hw.memory.array.cost import ArrayCost, array_cost, leakage_factor
+from qtaml_hw.memory.array.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
-from qtaml_hw.memory.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.cost import ArrayCost, array_cost, leakage_factor
-from qtaml_hw.memory.energy import EnergyCosts, energy_costs
-from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
-from qtaml_hw.memory.outlook import planned_flip_probability
-from qtaml_hw.memory.schedule import Phase, RetentionAware, Schedule
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
-from qtaml_hw.memory.usage import BankUse, LayerReads, bank_use, layer_reads
+from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
+from qtaml_hw.memory.traffic.energy import EnergyCosts, energy_costs
+from qtaml_hw.memory.traffic.schedule import Phase, RetentionAware, Schedule
+from qtaml_hw.memory.traffic.usage import BankUse, LayerReads, bank_use, layer_reads
 
 __all__ = [
     "ArrayCost",

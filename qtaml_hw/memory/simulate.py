@@ -10,20 +10,20 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.memory.aging import Aging
-from qtaml_hw.memory.book import HistoryBook
+from qtaml_hw.memory.ageing.aging import Aging
+from qtaml_hw.memory.ageing.book import HistoryBook
+from qtaml_hw.memory.ageing.exposure import Exposure
+from qtaml_hw.memory.ageing.images import Images, Update, check_updates
+from qtaml_hw.memory.ageing.profile import Profiler, check_profile
+from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
+from qtaml_hw.memory.array.geometry import ArrayGeometry, ArrayLayout
 from qtaml_hw.memory.cells import CellModel, check_cell
-from qtaml_hw.memory.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.energy import EnergyCosts, EnergyMeter, energy_costs
-from qtaml_hw.memory.exposure import Exposure
-from qtaml_hw.memory.geometry import ArrayGeometry, ArrayLayout
-from qtaml_hw.memory.images import Images, Update, check_updates
-from qtaml_hw.memory.profile import Profiler, check_profile
-from qtaml_hw.memory.regions import CodeRegion, code_regions
-from qtaml_hw.memory.rows import RowBins, expected_bins
-from qtaml_hw.memory.schedule import Schedule
 from qtaml_hw.memory.timeline import Codes, Timeline
+from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
+from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter, energy_costs
+from qtaml_hw.memory.traffic.rows import RowBins, expected_bins
+from qtaml_hw.memory.traffic.schedule import Schedule
+from qtaml_hw.protection import ProtectionPlan
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.commands import CommandLog
-from qtaml_hw.memory.energy import EnergyMeter
+from qtaml_hw.memory.traffic.commands import CommandLog
+from qtaml_hw.memory.traffic.energy import EnergyMeter
 
 Codes = NDArray[np.unsignedinteger]
 Float64 = NDArray[np.float64]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from qtaml_hw.records.store import Record, StoreError
+from qtaml_hw.records.summary import LAYER_COLUMNS, MAP_SERIES, MEANS
 from qtaml_hw.report.columns import COLUMNS
 from qtaml_hw.report.steps import valid_effects
 from qtaml_hw.report.text import is_number, plain
-from qtaml_hw.study.store import Record, StoreError
-from qtaml_hw.study.summary import LAYER_COLUMNS, MAP_SERIES, MEANS
 
 Check = Callable[[Any], bool]
 

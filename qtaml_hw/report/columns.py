@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.text import NOTHING, number, percent, scale
-from qtaml_hw.study.summary import PointSummary
 
 Mark = Literal["measured", "modelled", "assumed"]
 MARKS: Final[dict[Mark, str]] = {

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.columns import show
 from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import ACCURACY, score_name
 from qtaml_hw.report.steps import step_sentences
 from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain, scale
-from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
 _FEW: Final = 6

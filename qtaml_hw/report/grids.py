@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.columns import BANKS, COLUMNS, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import Scale, is_number, number, percent, percent_interval, plain
-from qtaml_hw.study.summary import PointSummary
 
 MOST_POINT_ROWS: Final = 2000
 _FEW_VALUES: Final = 4

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.text import is_number, number, plain
-from qtaml_hw.study.summary import PointSummary
 from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
 
 POLICY: Final = "protection.policy"

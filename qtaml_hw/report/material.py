@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.records.interval import Interval, t_interval
+from qtaml_hw.records.store import Record, StoreError, read_store
+from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.report.checks import check_beside, check_records, check_tornado
 from qtaml_hw.report.text import plain
-from qtaml_hw.study.store import Record, StoreError, read_store
-from qtaml_hw.study.summary import PointSummary, summarise
 
 Row = Mapping[str, Any]
 TORNADO: Final = "tornado.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtaml_hw.study.summary import PointSummary
+from qtaml_hw.records.summary import PointSummary
 
 ACCURACY = "Accuracy"
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
@@ -19,7 +20,6 @@ from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import ACCURACY, score_name
 from qtaml_hw.report.text import count, percent, plain, plain_lines
-from qtaml_hw.study.summary import PointSummary
 
 MOST_FIGURE_ROWS: Final = 60
 _CARD_IN: Final = 0.9  # heading and caption around a figure, in the figure's inches

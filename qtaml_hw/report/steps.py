@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.text import is_number, number, percent, plain
-from qtaml_hw.study.summary import PointSummary
 
 _NUMBERS = (
     "predicted_distortion_before",

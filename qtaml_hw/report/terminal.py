@@ -12,7 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.columns import BANKS, BY_KEY, Shown, show, tells
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import (
@@ -26,7 +27,6 @@ from qtaml_hw.report.text import (
     scale,
     share_of_cells,
 )
-from qtaml_hw.study.summary import PointSummary
 
 WIDTH: Final = 100
 Row = Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.records.interval import Interval
 
 NOTHING: Final = "–"
 _SUPERSCRIPT: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

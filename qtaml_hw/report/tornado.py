@@ -9,11 +9,11 @@ from typing import Any
 
 import matplotlib as mpl
 
+from qtaml_hw.records.store import StoreError, write_atomically
 from qtaml_hw.report import style
 from qtaml_hw.report.figures.tornado import tornado
 from qtaml_hw.report.material import TORNADO, Material
 from qtaml_hw.report.write import write_figure
-from qtaml_hw.study.store import StoreError, write_atomically
 
 
 def write_tornado(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qtaml_hw.records.store import StoreError
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
 from qtaml_hw.report.material import read_material
 from qtaml_hw.report.page import render
-from qtaml_hw.study.store import StoreError
 
 _KINDS = ("png", "svg", "csv")
 

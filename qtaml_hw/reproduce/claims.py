@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtaml_hw.accelerator.served import serving
+from qtaml_hw.progress import Progress, silent
 from qtaml_hw.reproduce.image_networks import image_networks
 from qtaml_hw.reproduce.networks import Storage
 from qtaml_hw.reproduce.paper import (
@@ -24,8 +25,7 @@ from qtaml_hw.reproduce.paths import IDEAL, TAC_CHANNEL, TAC_LAYER, TAC_WORD, Pl
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
 from qtaml_hw.reproduce.trial import Ledger
-from qtaml_hw.study.progress import Progress, silent
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.tac import ProtectedImage
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qtaml_hw.channel import Direction, FlipChannel
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
 from qtaml_hw.reproduce.networks import Specimen
 from qtaml_hw.reproduce.paper import FULL, QUICK, SEED, Effort, Measured, measure, overhead_rows, rho_rows, search_on
@@ -18,9 +20,7 @@ from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.progress import Progress
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.tac import Menu
 
 QUICK_NETWORKS = ("lenet-cifar", "dscnn", "resnet8")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.accelerator.interval import Interval
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.records.interval import Interval
 from qtaml_hw.reproduce.paths import PlanPath
 from qtaml_hw.reproduce.trial import Trial
 from qtaml_hw.tac import side_information

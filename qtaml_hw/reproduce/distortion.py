@@ -14,16 +14,16 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw import tac
-from qtaml_hw.accelerator.interval import Interval, t_interval
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.progress import Progress
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
 from qtaml_hw.reproduce.paths import IDEAL
 from qtaml_hw.reproduce.result import ReproductionResult, Row
-from qtaml_hw.study.progress import Progress
-from qtaml_hw.study.scoring import DRAWS, noisy_energy
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
+from qtaml_hw.study.design.subject import Subject
 
 FLIP_PS: Final = (0.001, 0.01, 0.03, 0.1, 0.2)
 PROTECTED: Final = 2

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
 

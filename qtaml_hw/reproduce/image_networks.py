@@ -11,8 +11,8 @@ from typing import Final
 import torch
 from torch import nn
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.reproduce.networks import Specimen
-from qtaml_hw.study.errors import InputError
 from qtaml_hw.workloads import DataSet, NetworkSpec, Recipe, TrainingRecord, cache_folder, load_idx
 from qtaml_hw.workloads.cache import BrokenCacheError, read, write
 from qtaml_hw.workloads.training import accuracy, build, train

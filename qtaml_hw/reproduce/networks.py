@@ -11,7 +11,7 @@ from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.reproduce.storage import Storage
-from qtaml_hw.study.subject import CALIBRATION_INPUTS, Subject
+from qtaml_hw.study.design.subject import CALIBRATION_INPUTS, Subject
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.workloads import DataSet, load_data, load_network, network, state_digest
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from qtaml_hw.accelerator.interval import Interval, t_interval
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.progress import Progress
+from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.crossing import OCTAVES, Ladder, Overheads, Search
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
 from qtaml_hw.reproduce.paths import (
@@ -31,8 +32,7 @@ from qtaml_hw.reproduce.paths import (
 )
 from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.progress import Progress
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.tac import saturation_ratio
 
 LEAST, MOST = 3.4, 33.6  # the range of overhead ratios in the abstract

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
-from qtaml_hw.study.cost import cell_extras
-from qtaml_hw.study.scoring import DRAWS, noisy_energy
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.cost import cell_extras
+from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.weights import GroupKind
 
 IDEAL = tac.Menu.of(["ideal"])

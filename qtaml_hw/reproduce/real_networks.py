@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.reproduce.networks import Specimen
-from qtaml_hw.study.errors import InputError
 from qtaml_hw.workloads import DataSet, load_weights
 from qtaml_hw.workloads.published import PUBLISHED
 

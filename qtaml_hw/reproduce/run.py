@@ -6,6 +6,8 @@ import difflib
 from pathlib import Path
 
 from qtaml_hw._threads import single_thread
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress, silent
 from qtaml_hw.reproduce.claims import paper_result
 from qtaml_hw.reproduce.compact import compact_result
 from qtaml_hw.reproduce.distortion import distortion_result
@@ -13,8 +15,6 @@ from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat import t0_qat_result
 from qtaml_hw.reproduce.theorems import reproduce_theorems
 from qtaml_hw.reproduce.trial import open_ledger
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.progress import Progress, silent
 
 NAMES = ("theorems", "paper", "compact", "distortion", "t0-qat")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat_images import FULL, QUICK, image_rows
 from qtaml_hw.reproduce.t0_qat_regression import READ_NOISE, regression_rows
 from qtaml_hw.reproduce.trial import Ledger
-from qtaml_hw.study.progress import Progress
 
 SEEDS, QUICK_SEEDS = 200, 64
 

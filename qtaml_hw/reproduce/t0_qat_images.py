@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.accelerator.interval import t_interval
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.hardening import Hardening, hardened
+from qtaml_hw.progress import Progress
+from qtaml_hw.records.interval import t_interval
 from qtaml_hw.reproduce.networks import Specimen, Storage
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath
 from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.progress import Progress
 from qtaml_hw.weights import StoredImage, quantise
 from qtaml_hw.workloads import load_data, network
 

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import torch
 
-from qtaml_hw.accelerator.interval import Interval, t_interval
+from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.result import Row
 
 XI = 4.0 / 3.0 * 1e-4

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from qtaml_hw.channel import Direction, FlipChannel
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult, Row
-from qtaml_hw.study.progress import Progress
 from qtaml_hw.tac import affine_drift, corrected_noise, correction, symmetric_variance, value_statistics
 from qtaml_hw.weights import ENCODINGS, LINEAR_ENCODINGS, NumberFormat, WeightFormat, number_format
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.study.store import Record, ShardWriter, read_records
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.tac import CorrectionKind, Menu, ProtectedImage
 from qtaml_hw.weights import Codes
 

@@ -1,1 +1,1 @@
-"""One design point -> one record per fault map; sweeps over points; a store that loses nothing."""
+"""A study carried out: design points prepared (``design``), evaluated (``run``) and asked about (``questions``)."""

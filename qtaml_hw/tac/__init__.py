@@ -13,7 +13,6 @@ from qtaml_hw.tac.correction import (
 )
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
-from qtaml_hw.tac.difference import PlanDifference, load_plan, plan_difference, save_plan
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.tac.policies import (
     Menu,
@@ -53,7 +52,6 @@ __all__ = [
     "ImageDecoder",
     "Knapsack",
     "Menu",
-    "PlanDifference",
     "Planned",
     "Prices",
     "Probe",
@@ -75,13 +73,11 @@ __all__ = [
     "importance",
     "jacobian_energy",
     "knapsack",
-    "load_plan",
     "magnitude_importance",
     "measured_response",
     "noisy_importance",
     "parity_prices",
     "plan_by_damage",
-    "plan_difference",
     "plan_uniform",
     "plan_uniform_reaching",
     "predicted_distortion",
@@ -91,7 +87,6 @@ __all__ = [
     "refined_damage",
     "saturation_ratio",
     "saturation_ratio_at",
-    "save_plan",
     "second_order_importance",
     "side_information",
     "solve",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.allocation import BudgetPath
 from qtaml_hw.tac.correction import CorrectionKind, corrected_noise, correction
 from qtaml_hw.weights import GroupKind, StoredImage

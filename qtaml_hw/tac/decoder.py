@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
 from qtaml_hw.tac.policies import Menu
 from qtaml_hw.weights import Codes, StoredImage

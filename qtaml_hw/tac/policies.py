@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import MenuEntry, ProtectionPlan, entry
+from qtaml_hw.protection import MenuEntry, ProtectionPlan, entry
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, relative_gap, solve
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly

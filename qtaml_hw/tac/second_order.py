@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.correction import STEPS, CorrectionKind
 
 NUMBER_BITS = 16  # of one gain or offset

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtaml_hw.accelerator.interval import narrow_enough, t_interval
+from qtaml_hw.records.interval import narrow_enough, t_interval
 
 
 def test_equals_scipys_t_interval() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.config import Study, StudyError, parse_study
-from qtaml_hw.config.fields import catalogue
-from qtaml_hw.config.yaml_strict import decode
+from qtaml_hw.config.reading.fields import catalogue
+from qtaml_hw.config.reading.yaml_strict import decode
 
 TEXTS = [file.read_text(encoding="utf-8") for file in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))]
 SMALL = [text.split("sweep:")[0] for text in TEXTS] + [

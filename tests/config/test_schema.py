@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qtaml_hw.config import Study, json_schema, parse_study
-from qtaml_hw.config.fields import catalogue
+from qtaml_hw.config.reading.fields import catalogue
 
 
 @pytest.fixture(scope="module")

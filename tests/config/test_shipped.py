@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import load_study, parse_study
-from qtaml_hw.config.presets import cell_preset, cell_presets
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.config import Study, StudyError, parse_study
-from qtaml_hw.config.fields import catalogue
+from qtaml_hw.config.reading.fields import catalogue
 from qtaml_hw.config.sweep import axis_values
 
 _FIELDS = catalogue(Study)

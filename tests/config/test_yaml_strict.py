@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw.config.problems import StudyError
-from qtaml_hw.config.yaml_strict import DEEPEST_NESTING, decode, dotted, read, scalar
+from qtaml_hw.config.reading.problems import StudyError
+from qtaml_hw.config.reading.yaml_strict import DEEPEST_NESTING, decode, dotted, read, scalar
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-import qtaml_hw.config.cell as section
+import qtaml_hw.config.sections.cell as section
 from qtaml_hw.device import Edram1T1C, GainCell, Sram6T, population
 from qtaml_hw.limits import LIMITS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qtaml_hw import ecc
+from qtaml_hw import ecc, protection
 
 HAMMING = [[1, 0, 1, 0, 1, 0, 1], [0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1, 1]]
 
@@ -51,13 +51,13 @@ def test_distance_is_found(name: str, distance: int) -> None:
 def test_a_file_is_a_name_in_menus_and_plans(tmp_path: Path) -> None:
     path = str(tmp_path / "Mine.json")
     Path(path).write_text(json.dumps({"parity_check": HAMMING}))
-    plan = ecc.ProtectionPlan.uniform_msb([0, 10], 8, 2, path)
+    plan = protection.ProtectionPlan.uniform_msb([0, 10], 8, 2, path)
     assert plan.menu == ("none", path)
     assert plan.parity_bits == 5 * 3
-    assert ecc.ProtectionPlan.from_json(plan.to_json()) == plan
-    assert ecc.overhead_table(p=[0.01], codes=[path])[0].n == 7
+    assert protection.ProtectionPlan.from_json(plan.to_json()) == plan
+    assert protection.overhead_table(p=[0.01], codes=[path])[0].n == 7
     with pytest.raises(ValueError, match="no code file"):
-        ecc.entry(str(tmp_path / "absent.json"))
+        protection.entry(str(tmp_path / "absent.json"))
 
 
 def test_bad_files(tmp_path: Path) -> None:

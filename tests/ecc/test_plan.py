@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw import ecc
+from qtaml_hw import ecc, protection
 from qtaml_hw.channel import FlipChannel
 
 MENU = ("none", "secded-39-32", "parity-zero", "ideal")
 
 
-def plain_words(plan: ecc.ProtectionPlan, tensor: int, entry: int) -> list[tuple[int, int]]:
+def plain_words(plan: protection.ProtectionPlan, tensor: int, entry: int) -> list[tuple[int, int]]:
     """The data bits of a tensor and entry in word order, by the definition (plain loops)."""
     first, last = plan.tensor_starts[tensor : tensor + 2]
     bits = []
@@ -33,7 +33,7 @@ def test_layout_is_the_definition_and_its_own_inverse(seed: int) -> None:
     sizes = rng.integers(1, 30, 6)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     tensors = starts[[0, int(rng.integers(1, 6)), 6]]
-    plan = ecc.ProtectionPlan(starts, tensors, "channel", "tac", MENU, rng.integers(0, 4, (6, 8)))
+    plan = protection.ProtectionPlan(starts, tensors, "channel", "tac", MENU, rng.integers(0, 4, (6, 8)))
     for tensor in range(2):
         for entry in range(4):
             layout = plan.layout(tensor, entry)
@@ -52,7 +52,7 @@ def test_counts_of_a_small_plan_by_hand() -> None:
     choice[0, 6:] = 1
     choice[1, 7] = 1
     choice[2, 5:] = 2
-    plan = ecc.ProtectionPlan([0, 20, 50, 60], [0, 50, 60], "channel", "tac", MENU, choice)
+    plan = protection.ProtectionPlan([0, 20, 50, 60], [0, 50, 60], "channel", "tac", MENU, choice)
     assert (plan.groups, plan.planes, plan.weights, plan.stored_bits, plan.tensors) == (3, 8, 60, 480, 2)
     assert plan.planes_protected().tolist() == [2, 1, 3]
     assert plan.protected_bits == 20 * 2 + 30 + 10 * 3
@@ -68,17 +68,17 @@ def test_counts_of_a_small_plan_by_hand() -> None:
 
 
 def test_uniform_and_unprotected_constructors_and_json() -> None:
-    none = ecc.ProtectionPlan.unprotected([0, 5, 9], 8)
+    none = protection.ProtectionPlan.unprotected([0, 5, 9], 8)
     assert none.protected_bits == none.parity_bits == 0
-    plan = ecc.ProtectionPlan.uniform_msb([0, 5, 9], 8, 2, "ideal")
+    plan = protection.ProtectionPlan.uniform_msb([0, 5, 9], 8, 2, "ideal")
     assert plan.choice.tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]] * 2
     assert plan.protected_bits_fraction == 0.25
     assert plan.parity_bits == 0
-    assert ecc.ProtectionPlan.from_json(plan.to_json()) == plan
+    assert protection.ProtectionPlan.from_json(plan.to_json()) == plan
     with pytest.raises(ValueError, match="not a protection plan"):
-        ecc.ProtectionPlan.from_json("{}")
+        protection.ProtectionPlan.from_json("{}")
     with pytest.raises(ValueError, match="3 of 2"):
-        ecc.ProtectionPlan.uniform_msb([0, 5], 2, 3, "ideal")
+        protection.ProtectionPlan.uniform_msb([0, 5], 2, 3, "ideal")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_bad_plans_are_refused(change: dict, message: str) -> None:
         "choice": np.zeros((2, 8)),
     }
     with pytest.raises(ValueError, match=message):
-        ecc.ProtectionPlan(**(good | change))
+        protection.ProtectionPlan(**(good | change))
 
 
 def test_residual_of_a_plan() -> None:
     channel = FlipChannel.uniform(0.01, 8)
     choice = np.zeros((2, 8), dtype=np.uint8)
     choice[0, 7], choice[0, 6], choice[1, 7] = 1, 3, 2
-    plan = ecc.ProtectionPlan([0, 100, 200], [0, 200], "channel", "tac", MENU, choice)
+    plan = protection.ProtectionPlan([0, 100, 200], [0, 200], "channel", "tac", MENU, choice)
     p01, p10 = plan.residual(channel)
     assert p01.shape == p10.shape == (2, 8)
     assert p01[0, 7] == pytest.approx(ecc.code("secded-39-32").residual(0.01).bit_error, rel=1e-12)
@@ -124,7 +124,7 @@ def test_residual_of_a_plan() -> None:
 
 def test_residual_of_mixed_planes_uses_the_words_mean_and_each_planes_own_rate() -> None:
     channel = FlipChannel(np.full(2, 0.0), np.array([0.02, 0.06]), "fixed", "test")
-    plan = ecc.ProtectionPlan.uniform_msb([0, 64], 2, 2, "secded-39-32")
+    plan = protection.ProtectionPlan.uniform_msb([0, 64], 2, 2, "secded-39-32")
     p01, p10 = plan.residual(channel)
     transfer = ecc.code("secded-39-32").transfer(0.02, 0.02)  # mean of (0 + 0.02)/2 and (0 + 0.06)/2
     for plane, p in ((0, 0.02), (1, 0.06)):
@@ -133,18 +133,18 @@ def test_residual_of_mixed_planes_uses_the_words_mean_and_each_planes_own_rate()
 
 
 def test_menu_entries() -> None:
-    assert ecc.entry("none").residual_channel(0.1, 0.2) == (0.1, 0.2)
-    ideal = ecc.entry("ideal")
+    assert protection.entry("none").residual_channel(0.1, 0.2) == (0.1, 0.2)
+    ideal = protection.entry("ideal")
     assert ideal.residual_channel(0.1, 0.2) == (0.0, 0.0)
     assert (ideal.parity_per_bit, ideal.title) == (0.0, "ideal (error-free, not buildable)")
-    secded = ecc.entry("secded-72-64")
+    secded = protection.entry("secded-72-64")
     assert (secded.kind, secded.parity_per_bit) == ("code", 0.125)
     up, down = secded.residual_channel(0.0, 0.02)
     assert 0.0 < up < down  # miscorrection hits zeros too, but decay dominates
-    assert ecc.entry("parity-zero").kind == "detect"
-    assert ecc.entry("parity-zero").zeroes_weight
+    assert protection.entry("parity-zero").kind == "detect"
+    assert protection.entry("parity-zero").zeroes_weight
     with pytest.raises(ValueError, match="did you mean"):
-        ecc.entry("golay-24-13x")
+        protection.entry("golay-24-13x")
     with pytest.raises(ValueError, match="p01"):
         ideal.residual_channel(2.0, 0.0)
 
@@ -156,17 +156,17 @@ def test_faster_refresh_moves_along_the_lognormal_population() -> None:
     def flip(interval: float) -> float:
         return 0.5 * math.erfc(-math.log(interval / median) / sigma / math.sqrt(2.0))
 
-    entry = ecc.faster_refresh(2.0, sigma_ln=sigma)
+    entry = protection.faster_refresh(2.0, sigma_ln=sigma)
     assert entry.residual_channel(flip(10e-6), 0.0) == pytest.approx((flip(5e-6), 0.0), rel=1e-9)
     assert entry.refresh_factor == 2.0
-    robust = ecc.robust_cell(4.0, 0.5, sigma_ln=sigma)
+    robust = protection.robust_cell(4.0, 0.5, sigma_ln=sigma)
     assert robust.residual_channel(0.0, flip(20e-6))[1] == pytest.approx(flip(5e-6), rel=1e-9)
     with pytest.raises(ValueError, match="factor >= 1"):
-        ecc.faster_refresh(0.5)
+        protection.faster_refresh(0.5)
 
 
 def test_gain_cell_calibration_of_the_retention_spread() -> None:
     """1.8 nm, 85 degC gain cell: p = 1e-3 / 0.05 / 0.10 / median at 4.5 / 8.0 / 9.2 / 15 us."""
     for interval, p in ((4.5e-6, 1e-3), (8.0e-6, 0.05), (9.2e-6, 0.10)):
-        z = math.log(interval / 15e-6) / ecc.entry("refresh-2x").sigma_ln
+        z = math.log(interval / 15e-6) / protection.entry("refresh-2x").sigma_ln
         assert math.log10(0.5 * math.erfc(-z / math.sqrt(2.0)) / p) == pytest.approx(0.0, abs=0.1)

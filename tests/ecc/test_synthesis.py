@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw import ecc
-from qtaml_hw.ecc import synthesis
+from qtaml_hw.ecc.rtl import synthesis
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 NAND2 = """library(x) {

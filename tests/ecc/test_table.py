@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from qtaml_hw import ecc
+from qtaml_hw import ecc, protection
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.hardware import SYNTHESISED, closed_form, write_cost
 
@@ -20,7 +20,7 @@ KEYS = [
 
 
 def test_rows_have_the_promised_keys_and_flag_what_hurts() -> None:
-    rows = ecc.overhead_table(p=[0.01, 0.1], codes=["secded-39-32", "secded-72-64", "repeat-3", "ideal"])
+    rows = protection.overhead_table(p=[0.01, 0.1], codes=["secded-39-32", "secded-72-64", "repeat-3", "ideal"])
     assert [list(r.as_dict()) for r in rows] == [KEYS] * 8
     assert [r.hurts for r in rows] == [False, True, False, True, False, False, False, False]
     first = rows[0]
@@ -30,12 +30,12 @@ def test_rows_have_the_promised_keys_and_flag_what_hurts() -> None:
 
 
 def test_exports_say_the_same_and_keep_ideal_apart() -> None:
-    rows = ecc.overhead_table(p=[0.01], codes=["secded-39-32", "ideal"])
-    read = list(csv.DictReader(io.StringIO(ecc.to_csv(rows))))
+    rows = protection.overhead_table(p=[0.01], codes=["secded-39-32", "ideal"])
+    read = list(csv.DictReader(io.StringIO(protection.to_csv(rows))))
     assert list(read[0]) == KEYS
     assert float(read[0]["residual_p"]) == rows[0].residual_p
-    assert json.loads(ecc.to_json(rows))["rows"] == [r.as_dict() for r in rows]
-    for text in (ecc.to_markdown(rows), ecc.to_latex(rows)):
+    assert json.loads(protection.to_json(rows))["rows"] == [r.as_dict() for r in rows]
+    for text in (protection.to_markdown(rows), protection.to_latex(rows)):
         head, bound = text.split("Bound, for comparison only: ideal (error-free, not buildable)")
         assert "ideal" not in head
         assert "secded" not in bound
@@ -44,11 +44,11 @@ def test_exports_say_the_same_and_keep_ideal_apart() -> None:
 
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="did you mean"):
-        ecc.overhead_table(p=[0.1], codes=["secded-73-64"])
+        protection.overhead_table(p=[0.1], codes=["secded-73-64"])
     with pytest.raises(ValueError, match="probability"):
-        ecc.overhead_table(p=[1.1])
+        protection.overhead_table(p=[1.1])
     with pytest.raises(ValueError, match="2 nm to 180 nm"):
-        ecc.overhead_table(p=[0.1], codes=["repeat-3"], node_m=45.0)
+        protection.overhead_table(p=[0.1], codes=["repeat-3"], node_m=45.0)
 
 
 @pytest.mark.parametrize("name", [n for n, row in SYNTHESISED.items() if row[2] > 60.0])
@@ -71,8 +71,8 @@ def test_node_scaling_reaches_the_other_libraries() -> None:
 
 
 def test_plan_table() -> None:
-    plan = ecc.ProtectionPlan.uniform_msb([0, 1000, 1777], 8, 2, "secded-39-32")
-    rows = ecc.plan_table(plan, FlipChannel.uniform(0.1, 8))
+    plan = protection.ProtectionPlan.uniform_msb([0, 1000, 1777], 8, 2, "secded-39-32")
+    rows = protection.plan_table(plan, FlipChannel.uniform(0.1, 8))
     assert [r.tensor for r in rows] == [0, 1]
     assert (rows[0].data_bits, rows[0].words, rows[0].parity_bits) == (2000, 63, 441)
     assert rows[0].parity_of_all == 441 / (1777 * 8)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qtaml_hw import ecc
-from qtaml_hw.ecc import testbench, verilog
+from qtaml_hw import ecc, protection
+from qtaml_hw.ecc.rtl import testbench, verilog
 
 needs_iverilog = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="iverilog is not installed (Debian: apt-get install iverilog)"
@@ -48,10 +48,10 @@ def test_the_bench_notices_a_wrong_decoder(tmp_path: Path) -> None:
 
 def test_bank_of_a_plan_holds_each_codec_once() -> None:
     choice = np.array([[0, 0, 1, 1], [0, 2, 1, 1], [0, 0, 0, 3]], dtype=np.uint8)
-    plan = ecc.ProtectionPlan(
+    plan = protection.ProtectionPlan(
         [0, 9, 20, 30], [0, 30], "channel", "tac", ("none", "secded-39-32", "repeat-3", "ideal"), choice
     )
-    text = verilog.bank(plan)
+    text = verilog.bank(plan.codes)
     modules = [line.split()[1] for line in text.splitlines() if line.startswith("module")]
     assert modules == [
         "secded_39_32_encoder",
@@ -62,6 +62,6 @@ def test_bank_of_a_plan_holds_each_codec_once() -> None:
     ]
     assert text.count("endmodule") == 5
     with pytest.raises(ValueError, match="no code"):
-        verilog.bank(ecc.ProtectionPlan.unprotected([0, 3], 8))
+        verilog.bank(protection.ProtectionPlan.unprotected([0, 3], 8).codes)
     with pytest.raises(ValueError, match="t <= 3"):
         verilog.decoder(ecc.code("bch-127-64"))

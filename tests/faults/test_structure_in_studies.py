@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from qtaml_hw.config import Point, Study, StudyError, parse_study
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.errors import InputError
 from qtaml_hw.faults import Bursts, Clusters, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.point import prepare
-from qtaml_hw.study.streamed import stream
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.streamed import stream
+from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: structure

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qtaml_hw.ecc import entry as menu_entry
 from qtaml_hw.faults import weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
-from qtaml_hw.memory.aging import EPOCH_SEED
-from qtaml_hw.memory.memoryless import fresh_uniform, lifetime_key
+from qtaml_hw.memory.ageing.aging import EPOCH_SEED
+from qtaml_hw.memory.ageing.memoryless import fresh_uniform, lifetime_key
+from qtaml_hw.protection import entry as menu_entry
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, RetentionAware, Schedule
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import BruteForce, UniformLife
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan, code
+from qtaml_hw.ecc import code
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, PoissonCells, Schedule, simulate
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
 GEOMETRY = ArrayGeometry(banks=4, cycle_s=1e-9)

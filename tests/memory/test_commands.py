@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import (
     ArrayGeometry,
     ArrayLayout,
@@ -15,6 +14,7 @@ from qtaml_hw.memory import (
     Schedule,
     simulate_commands,
 )
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
 STARTS = np.array([0, 4096, 8192])

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan, code
+from qtaml_hw.ecc import code
 from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, array_cost
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
 STARTS = np.array([0, 4096, 8192])

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import (
     ArrayGeometry,
     Memory,
@@ -17,6 +16,7 @@ from qtaml_hw.memory import (
     Schedule,
     planned_flip_probability,
 )
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
 GEOMETRY = ArrayGeometry(banks=4, row_bits=1024, cycle_s=1e-9)

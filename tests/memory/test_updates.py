@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, PoissonCells, Schedule
+from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
 GEOMETRY = ArrayGeometry(banks=4, cycle_s=1e-9, backing_bits_per_s=8e9, backing_latency_s=100e-9)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.memory import ArrayGeometry, Memory, Phase, Schedule
-from qtaml_hw.memory.usage import bank_use, layer_reads
+from qtaml_hw.memory.traffic.usage import bank_use, layer_reads
+from qtaml_hw.protection import ProtectionPlan
 
 SIZES = (4096, 8192)
 STARTS = np.concatenate([[0], np.cumsum(SIZES)])

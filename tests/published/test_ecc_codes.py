@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qtaml_hw import ecc
+from qtaml_hw import ecc, protection
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.hardware import SYNTHESISED
 
@@ -64,7 +64,7 @@ def test_table_holds_the_synthesised_figures(row: dict) -> None:
     assert hardware.source.startswith("synthesised")
 
 
-def weight_mse(plan: ecc.ProtectionPlan | None, p: float) -> float:
+def weight_mse(plan: protection.ProtectionPlan | None, p: float) -> float:
     """MSE in LSB^2 of Gaussian int8 weights (sigma 127/4) whose planes err with the plan's residual channel."""
     error = np.full(8, p) if plan is None else plan.residual(FlipChannel.uniform(p, 8))[0][0]
     place = np.array([1, 2, 4, 8, 16, 32, 64, -128.0])
@@ -79,7 +79,7 @@ def weight_mse(plan: ecc.ProtectionPlan | None, p: float) -> float:
 def test_no_memory_code_helps_at_ten_per_cent() -> None:
     """Weight MSE at p = 0.1: unprotected 2006, (39,32) on 2 MSBs 2070, TMR on 2 MSBs 690, ideal 137 LSB^2."""
     for entry, expected in ((None, 2006.0), ("secded-39-32", 2070.0), ("repeat-3", 690.0), ("ideal", 137.0)):
-        plan = None if entry is None else ecc.ProtectionPlan.uniform_msb([0, 100], 8, 2, entry)
+        plan = None if entry is None else protection.ProtectionPlan.uniform_msb([0, 100], 8, 2, entry)
         assert weight_mse(plan, 0.1) == pytest.approx(expected, rel=0.03)
 
 

@@ -17,11 +17,11 @@ import torch
 from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.errors import InputError
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.theorems import gaussian_codes
-from qtaml_hw.study.errors import InputError
 from qtaml_hw.tac import corrected_noise, symmetric_variance
 from qtaml_hw.weights import WeightFormat, quantise
 from qtaml_hw.weights.network import weight_arrays

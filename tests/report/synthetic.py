@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qtaml_hw.study.store import SCHEMA_VERSION
+from qtaml_hw.records.store import SCHEMA_VERSION
 
 LAYERS = (("conv1", 432), ("conv2", 4608), ("conv3", 18432), ("fc1", 1048576), ("fc2", 1048576), ("head", 20480))
 SHARES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")

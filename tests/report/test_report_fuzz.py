@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qtaml_hw.records.store import StoreError
+from qtaml_hw.records.summary import summarise
 from qtaml_hw.report.checks import NULLABLE, REQUIRED, WHERE_PRESENT, check_beside, check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.finding import find
@@ -17,8 +19,6 @@ from qtaml_hw.report.material import material
 from qtaml_hw.report.page import settings as page_settings
 from qtaml_hw.report.page import tiles, versions, warnings
 from qtaml_hw.report.terminal import sweep_table
-from qtaml_hw.study.store import StoreError
-from qtaml_hw.study.summary import summarise
 from tests.report import synthetic
 
 RECORDS = synthetic.sweep({"cell.t_ox": [1.6, 1.8], "protection.policy": ["none", "tac"]}, maps=2)

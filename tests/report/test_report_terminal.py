@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from qtaml_hw.records.summary import summarise
 from qtaml_hw.report import (
     allocation_table,
     ecc_table,
@@ -17,7 +18,6 @@ from qtaml_hw.report import (
     sweep_table,
     what_if_table,
 )
-from qtaml_hw.study.summary import summarise
 from tests.report import synthetic
 
 BEFORE = {

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from qtaml_hw.accelerator.interval import t_interval
+from qtaml_hw.records.interval import t_interval
+from qtaml_hw.records.store import StoreError
+from qtaml_hw.records.summary import MAP_SERIES, summarise
 from qtaml_hw.report.checks import check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.figures.timeline import power_series
 from qtaml_hw.report.material import material
 from qtaml_hw.report.page import render
-from qtaml_hw.study.store import StoreError
-from qtaml_hw.study.summary import MAP_SERIES, summarise
 from tests.report import synthetic
 from tests.report.test_report_write import assert_labels_do_not_overlap
 

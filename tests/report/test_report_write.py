@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from qtaml_hw.records.store import StoreError, read_records
+from qtaml_hw.records.summary import summarise
 from qtaml_hw.report import write_report
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
 from qtaml_hw.report.material import material
 from qtaml_hw.report.page import render
-from qtaml_hw.study.store import StoreError, read_records
-from qtaml_hw.study.summary import summarise
 from tests.report import synthetic
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}

@@ -8,7 +8,7 @@ from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.reproduce.distortion import distortion_at
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.weights import quantise
 from qtaml_hw.weights.network import weight_arrays
 

@@ -7,7 +7,7 @@ import pytest
 
 from qtaml_hw import memory
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips, protected_mask
 from qtaml_hw.weights import StoredImage, quantise
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.reproduce import image_networks
 from qtaml_hw.reproduce.image_networks import FILES, idx_files
 from qtaml_hw.reproduce.storage import Storage
-from qtaml_hw.study.errors import InputError
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw import tac
-from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.interval import Interval
 from qtaml_hw.reproduce import reproduce
 from qtaml_hw.reproduce.claims import overhead_row
 from qtaml_hw.reproduce.paper import Effort, channel_of, measure, overhead_rows, range_verdict, search_on
 from qtaml_hw.reproduce.paths import INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.trial import Ledger, open_ledger
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 
 SMALL = Effort(images=120, maps=3, per_octave=3, other_p=())
 

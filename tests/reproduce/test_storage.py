@@ -10,7 +10,7 @@ from qtaml_hw.reproduce.crossing import Ladder, Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.subject import Subject
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.tac import Menu
 from qtaml_hw.weights import WeightFormat
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qtaml_hw.progress import silent
 from qtaml_hw.reproduce.t0_qat_images import FULL, METHODS, QUICK, ImageEffort, image_rows, specimen
 from qtaml_hw.reproduce.trial import open_ledger
-from qtaml_hw.study.progress import silent
 from qtaml_hw.workloads import state_digest
 
 TINY = ImageEffort("digits-lenet", (2, 3), 2, (0.05,), ("plain", "bit errors, weights clipped"), epochs=1)

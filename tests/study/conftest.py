@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qtaml_hw.config import Study, parse_study
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: small

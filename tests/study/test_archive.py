@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qtaml_hw.study.archive import export_store, merge_stores, store_status
-from qtaml_hw.study.engine import finished_maps
-from qtaml_hw.study.store import ShardWriter, StoreError, read_records
+from qtaml_hw.records.archive import export_store, merge_stores, store_status
+from qtaml_hw.records.store import ShardWriter, StoreError, read_records
+from qtaml_hw.study.run.engine import finished_maps
 
 
 def line(identity: str, index: int, **more: object) -> dict[str, object]:

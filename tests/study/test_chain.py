@@ -13,10 +13,10 @@ import torch
 import qtaml_hw as q
 from qtaml_hw.config import Point, Study
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.study.engine import run_points
-from qtaml_hw.study.point import DesignPoint, check, prepare
-from qtaml_hw.study.questions import retention
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.design.design import DesignPoint, check, prepare
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.questions.retention import retention
+from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.tac import value_statistics
 from qtaml_hw.weights import WeightFormat
 from qtaml_hw.workloads import load_data

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import Study, parse_study
-from qtaml_hw.study.engine import Workers, run_points
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.jobqueue import BATCH_SYSTEMS, job_script
-from qtaml_hw.study.store import Record, read_records
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.store import Record, read_records
+from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, job_script
 from tests.study.conftest import TEXT
 
 pytest.importorskip("distributed", reason="Dask is not installed (pip install 'qtaml-hw[cluster]')")
@@ -110,7 +110,7 @@ def test_what_is_no_cluster(small: Study, text: str, expected: str) -> None:
 
 
 def test_a_scheduler_that_is_not_there(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qtaml_hw.study.cluster.PATIENCE_S", 0.5)
+    monkeypatch.setattr("qtaml_hw.study.run.cluster.PATIENCE_S", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp:"):
         run_points(list(small.points()), None, workers=Workers(1, "tcp://127.0.0.1:9"))
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.engine import finished_maps, run_points, settled
-from qtaml_hw.study.identity import DigestBook
-from qtaml_hw.study.store import ShardWriter, read_records
-from qtaml_hw.study.summary import MAP_FIELDS
+from qtaml_hw.records.store import ShardWriter, read_records
+from qtaml_hw.records.summary import MAP_FIELDS
+from qtaml_hw.study.design.identity import DigestBook
+from qtaml_hw.study.run.engine import finished_maps, run_points, settled
 from tests.study.conftest import TEXT
 
 SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"

@@ -22,12 +22,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qtaml_hw import cli
-from qtaml_hw.study.archive import export_store, merge_stores, store_status
-from qtaml_hw.study.compare import compare
-from qtaml_hw.study.engine import finished_maps
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.store import ShardWriter, read_store
+from qtaml_hw.cli import app as cli
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.archive import export_store, merge_stores, store_status
+from qtaml_hw.records.compare import compare
+from qtaml_hw.records.store import ShardWriter, read_store
+from qtaml_hw.study.run.engine import finished_maps
 from qtaml_hw.workloads.factory import load_weights
 from qtaml_hw.workloads.files import load_idx, load_npz
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from qtaml_hw.config import Study, StudyError, parse_study
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.identity import subject_key
-from qtaml_hw.study.run import run
+from qtaml_hw.errors import InputError
+from qtaml_hw.study.design.identity import subject_key
+from qtaml_hw.verbs import run
 
 HARDENED = "hardening: {method: noise, amplitude: 0.02, epochs: 1, clip: 0.5}"
 REST = """

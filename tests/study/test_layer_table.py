@@ -7,14 +7,15 @@ from typing import get_args
 
 import pytest
 
-from qtaml_hw.accelerator import MAC_ENERGIES, systolic_cost, t_interval
+from qtaml_hw.accelerator import MAC_ENERGIES, systolic_cost
 from qtaml_hw.config import parse_study
-from qtaml_hw.config.accelerator import AcceleratorSection
-from qtaml_hw.config.problems import StudyError
-from qtaml_hw.study.point import prepare
-from qtaml_hw.study.results import Result
-from qtaml_hw.study.subject import Workshop
-from qtaml_hw.study.summary import PointSummary
+from qtaml_hw.config.reading.problems import StudyError
+from qtaml_hw.config.sections.accelerator import AcceleratorSection
+from qtaml_hw.records import t_interval
+from qtaml_hw.records.results import Result
+from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: layers

@@ -10,10 +10,10 @@ import pytest
 import qtaml_hw as q
 from qtaml_hw.config import Point, Study, StudyError, parse_study
 from qtaml_hw.memory import layer_reads, refresh_pass
-from qtaml_hw.study.array import geometry_of
-from qtaml_hw.study.early import check_arrays
-from qtaml_hw.study.point import DesignPoint, prepare
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.early import check_arrays
+from qtaml_hw.study.design.subject import Workshop
 
 THICK = {"cell.t_ox": "2.2 nm"}  # p10 = 7e-4 after 10 us
 WIDE = {"array.placement": "plane_separated", "array.plane_class": [0, 0, 0, 0, 0, 0, 1, 1]}

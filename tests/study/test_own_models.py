@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 import qtaml_hw as q
 from qtaml_hw.config import StudyError, load_study, parse_study
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.evaluation import Task, evaluate
-from qtaml_hw.study.subject import Workshop, load_subject
-from qtaml_hw.study.summary import summarise
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.summary import summarise
+from qtaml_hw.study.design.subject import Workshop, load_subject
+from qtaml_hw.study.run.task import Task, evaluate
 
 SOURCE = """
 import numpy as np

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qtaml_hw.config import Study, parse_study
-from qtaml_hw.config.presets import cell_preset, cell_presets
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.compare import compare
+from qtaml_hw.records.store import StoreError
 from qtaml_hw.report.checks import check_tornado
 from qtaml_hw.report.tornado import write_tornado
-from qtaml_hw.study.compare import compare
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.feasible import Search, bisect, feasible, goals, share_interval
-from qtaml_hw.study.pareto import dominated
-from qtaml_hw.study.run import sweep
-from qtaml_hw.study.sampling import sampled
-from qtaml_hw.study.search import search
-from qtaml_hw.study.store import StoreError
-from qtaml_hw.study.tornado import tornado
-from qtaml_hw.study.uncertainty import inputs, stated
+from qtaml_hw.study.questions.feasible import Search, bisect, feasible, goals, share_interval
+from qtaml_hw.study.questions.pareto import dominated
+from qtaml_hw.study.questions.sampling import sampled
+from qtaml_hw.study.questions.search import search
+from qtaml_hw.study.questions.tornado import tornado
+from qtaml_hw.study.questions.uncertainty import inputs, stated
+from qtaml_hw.verbs import sweep
 from tests.study.conftest import TEXT
 
 FIXED = {"flips.law": "fixed", "flips.p": 0.02}

@@ -9,8 +9,8 @@ import pytest
 
 from qtaml_hw.config import parse_study
 from qtaml_hw.ecc.hardware import node_scaling
-from qtaml_hw.study.point import prepare
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: storage

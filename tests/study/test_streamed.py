@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qtaml_hw import cli, tac
+from qtaml_hw import tac
+from qtaml_hw.cli import app as cli
 from qtaml_hw.config import Study, parse_study
+from qtaml_hw.errors import InputError
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.streamed import stream
+from qtaml_hw.study.design.streamed import stream
 from qtaml_hw.weights import quantise
 from qtaml_hw.workloads.shards import open_shards
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from qtaml_hw import names
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.config import Study, StudyError, names, parse_study
-from qtaml_hw.study.allocation import allocate
-from qtaml_hw.study.cell import view_cell
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.inversion import best_masks, disagreement, tensor_scores
-from qtaml_hw.study.results import Result
-from qtaml_hw.study.run import run, sweep
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.config import Study, StudyError, parse_study
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.results import Result
+from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.inversion import best_masks, disagreement, tensor_scores
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.questions.allocation import allocate
+from qtaml_hw.verbs import run, sweep
 from qtaml_hw.weights.transforms import STEPS
 from qtaml_hw.weights.transforms_planes import inverted
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.engine import Workers, run_points
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.processes import _end
-from qtaml_hw.study.store import read_store
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.store import read_store
+from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.processes import _end
 from tests.study.conftest import TEXT
 
 NETWORK = '''

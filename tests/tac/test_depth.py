@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.func import functional_call, jacrev
 
-from qtaml_hw import tac
+from qtaml_hw import protection, tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.response import _decreasing
 from qtaml_hw.weights import quantise
 from qtaml_hw.weights.network import weight_arrays
@@ -176,11 +176,11 @@ def test_plans_are_saved_loaded_and_compared(tmp_path: Path) -> None:
     choice = np.zeros((4, 8), dtype=np.uint8)
     choice[0, 7] = choice[3, 6] = 1
     after = ProtectionPlan([0, 10, 20, 30, 40], [0, 20, 40], "channel", "test", ("none", "secded-13-8"), choice)
-    found = tac.plan_difference(before, after)
+    found = protection.plan_difference(before, after)
     assert found.bits == {("ideal", "none"): 30, ("ideal", "secded-13-8"): 10, ("none", "secded-13-8"): 10}
     assert found.by_tensor == (20, 30)
     assert found.protected_bits == (40, 20)
-    tac.save_plan(after, tmp_path / "plan.json")
-    assert tac.plan_difference(after, tac.load_plan(tmp_path / "plan.json")).same
+    protection.save_plan(after, tmp_path / "plan.json")
+    assert protection.plan_difference(after, protection.load_plan(tmp_path / "plan.json")).same
     with pytest.raises(ValueError, match="different images"):
-        tac.plan_difference(before, ProtectionPlan.unprotected([0, 20], 8))
+        protection.plan_difference(before, ProtectionPlan.unprotected([0, 20], 8))

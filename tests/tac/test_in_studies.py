@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 import qtaml_hw as q
-from qtaml_hw.cli import app
+from qtaml_hw.cli.app import app
 from qtaml_hw.config import Point, Study, StudyError, parse_study
-from qtaml_hw.study.point import DesignPoint, prepare
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: small
@@ -159,8 +159,8 @@ def test_a_plan_that_does_not_fit_is_refused(workshop: Workshop, tmp_path: Path)
     broken.write_text('{"starts": [0, 3]}')
     with pytest.raises(q.InputError, match="not a protection plan: 'tensor_starts'"):
         prepare(Point("p", {}, base.with_({"protection.plan": str(broken)})), 0, workshop)
-    small = q.ecc.ProtectionPlan.uniform_msb([0, 10], 8, 1, "ideal")
-    q.tac.save_plan(small, broken)
+    small = q.protection.ProtectionPlan.uniform_msb([0, 10], 8, 1, "ideal")
+    q.protection.save_plan(small, broken)
     with pytest.raises(q.InputError, match="is for 1 tensors of 10 weights"):
         prepare(Point("p", {}, base.with_({"protection.plan": str(broken)})), 0, workshop)
 
@@ -175,7 +175,7 @@ def test_a_plan_is_for_one_number_format(workshop: Workshop, tmp_path: Path) -> 
     other = base.with_({"protection.plan": str(path), "weights.format": "e4m3"})
     with pytest.raises(q.InputError, match=f"is for weights in {name}; this network stores e4m3"):
         prepare(Point("p", {}, other), 0, workshop)
-    q.tac.save_plan(made.plan, path)  # as older files: no format
+    q.protection.save_plan(made.plan, path)  # as older files: no format
     assert prepare(Point("p", {}, other), 0, workshop).protection.plan == made.plan
 
 

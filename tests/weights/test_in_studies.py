@@ -8,9 +8,9 @@ from torch import nn
 
 import qtaml_hw
 from qtaml_hw.config import Study, StudyError, parse_study
-from qtaml_hw.study.errors import InputError
-from qtaml_hw.study.point import DesignPoint, prepare
-from qtaml_hw.study.subject import Workshop
+from qtaml_hw.errors import InputError
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.subject import Workshop
 
 
 def study(weights: str, protection: str = "{policy: none, correction: none}") -> Study:

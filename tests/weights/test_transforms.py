@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from qtaml_hw.channel import Direction, FlipChannel
-from qtaml_hw.ecc import ProtectionPlan
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac import Menu, ProtectedImage, damage_model
 from qtaml_hw.weights import number_format, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.subject import load_subject
+from qtaml_hw.study.design.subject import load_subject
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
 

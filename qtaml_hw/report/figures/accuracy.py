@@ -9,14 +9,14 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import is_number, percent, scale, sentence
-from qtaml_hw.study.summary import PointSummary
 
 KEEP: Final = 0.95
 MOST_PANELS: Final = 6

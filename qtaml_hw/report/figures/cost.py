@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import is_number, scale
-from qtaml_hw.study.summary import PointSummary
 
 ENERGY_PARTS: Final = {
     "mac_energy_j": ("MACs", style.SLATE),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
@@ -13,7 +14,6 @@ from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import is_number, plain
-from qtaml_hw.study.summary import PointSummary
 
 _MOST_LAYERS: Final = 64
 _LETTERS_ACROSS: Final = 44

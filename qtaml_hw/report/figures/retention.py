@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import OXIDE, short, shown_value, varying
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import is_number, plain, scale, sentence, share_of_cells
-from qtaml_hw.study.summary import PointSummary
 
 _DEVICE: Final = ("cell.", "refresh.", "flips.")
 _NM: Final = 1e-9

@@ -9,14 +9,14 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import SymmetricalLogLocator
 
-from qtaml_hw.accelerator.interval import Interval
+from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, interval_cells, limits, maps_words, wilson
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import is_number, percent, plain, scale
-from qtaml_hw.study.summary import PointSummary
 
 PARTS: Final = {
     "read": ("reads", style.BLUE),

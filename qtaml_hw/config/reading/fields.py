@@ -1,0 +1,85 @@
+"""The fields that a study file has, read off the models: for suggestions, allowed keys, sweeps and provenance."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from qtaml_hw.config.reading.problems import nearest
+from qtaml_hw.config.reading.quantities import Quantity
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One field of the file: its dotted path, the attribute that holds it, its unit, whether it holds fields itself."""
+
+    path: str
+    attribute: str
+    quantity: Quantity | None
+    branch: bool
+    description: str
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """An annotation and everything inside its brackets."""
+    return [annotation, *(part for argument in get_args(annotation) for part in _parts(argument))]
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field can hold."""
+    return [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+
+
+def _quantity(info: FieldInfo) -> Quantity | None:
+    found = [*info.metadata, *_parts(info.annotation)]
+    return next((part for part in found if isinstance(part, Quantity)), None)
+
+
+def _has_kind(model: type[BaseModel], kind: str | None) -> bool:
+    tag = model.model_fields.get("kind")
+    return kind is None or tag is None or kind in get_args(tag.annotation)
+
+
+@functools.cache
+def catalogue(root: type[BaseModel], kind: str | None = None) -> dict[str, FieldSpec]:
+    """Dotted path -> field, in the order of the models. ``kind`` keeps one kind of cell; None keeps all."""
+    found: dict[str, FieldSpec] = {}
+    _collect(root, "", kind, found)
+    return found
+
+
+def _collect(model: type[BaseModel], prefix: str, kind: str | None, found: dict[str, FieldSpec]) -> None:
+    for attribute, info in model.model_fields.items():
+        path = prefix + (info.alias or attribute)
+        inner = [one for one in models_in(info.annotation) if _has_kind(one, kind)]
+        if path not in found:
+            found[path] = FieldSpec(path, attribute, _quantity(info), bool(inner), info.description or "")
+        for one in inner:
+            _collect(one, f"{path}.", kind, found)
+
+
+def children(fields: dict[str, FieldSpec], prefix: str) -> list[str]:
+    """The keys that a mapping of the file can have."""
+    start = f"{prefix}." if prefix else ""
+    return [path[len(start) :] for path in fields if path.startswith(start) and "." not in path[len(start) :]]
+
+
+_FEW = 3  # fields of one key in different sections, all of them worth naming
+
+
+def suggest(path: str, fields: dict[str, FieldSpec]) -> str:
+    """``; did you mean 'cell.t_ox'?`` for a path that is no field: same key elsewhere, else the closest spelling."""
+    key = path.rpartition(".")[2].lower()
+    same = [known for known in fields if known.rpartition(".")[2] == key]
+    if 1 <= len(same) <= _FEW:
+        return f"; did you mean {' or '.join(repr(known) for known in same)}?"
+    near = nearest(path, fields, 0.7)
+    if near:
+        return near
+    by_key = {known.rpartition(".")[2]: known for known in fields}
+    match = nearest(key, by_key, 0.75).removeprefix("; did you mean '").removesuffix("'?")
+    return f"; did you mean {by_key[match]!r}?" if match else ""

@@ -1,0 +1,135 @@
+"""The layers of one study put together: defaults that follow from other values, the preset, the file, the changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from qtaml_hw.config.reading.document import (
+    Change,
+    Layer,
+    Leaf,
+    Origin,
+    change_layer,
+    file_layer,
+    locate,
+    merge,
+    pinned,
+)
+from qtaml_hw.config.reading.fields import FieldSpec, suggest
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets
+from qtaml_hw.config.reading.problems import Problem, choose
+from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
+from qtaml_hw.config.sections.cell import DEFAULT_PRESET
+from qtaml_hw.names import DEFAULT_DATA, DEFAULT_NETWORK
+
+DEFAULT_REFRESH: Final = {"gain_cell": "10 us", "edram1t1c": "40 us", "sram6t": "off"}
+"""Refresh interval by kind of cell: 10 us for a gain cell of 1.8 nm at 85 degC (p = 0.1 at 9.2 us), 40 us for 1T1C
+(45 us without corruption at 105 degC in 65 nm eDRAM); a 6T cell is not refreshed."""
+
+_OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
+"""Mappings whose keys are the user's own."""
+_KIND: Final = ("cell", "kind")
+_PRESET: Final = ("cell", "preset")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A study file and the changes over it, in order; each group of changes is a layer of its own."""
+
+    tree: Tree
+    folder: FilePath
+    base: Layer
+    changes: tuple[tuple[Change, ...], ...] = ()
+
+    @classmethod
+    def of(cls, tree: Tree, folder: FilePath) -> Document:
+        """The document of a file that was read."""
+        return cls(tree, folder, file_layer(tree))
+
+    def changed(self, changes: tuple[Change, ...]) -> Document:
+        """The document with one more layer of changes."""
+        return dataclasses.replace(self, changes=(*self.changes, changes))
+
+    def effective(self, fields: Mapping[str, FieldSpec]) -> tuple[Layer, list[Problem]]:
+        """All layers merged, and what is wrong with the changes and the preset."""
+        problems: list[Problem] = []
+        layer = self.base
+        for group in self.changes:
+            known = [change for change in group if _is_known(change.path, fields)]
+            problems += [_unknown(change, dict(fields)) for change in group if change not in known]
+            above, removed = change_layer(known)
+            layer = merge(layer, above, (*removed, *pinned(layer, above)))
+        preset, wrong = _preset_layer(layer)
+        problems += wrong
+        layer = merge(preset, layer)
+        for path, value in _following(layer):
+            layer.setdefault(path, Leaf(value, Origin("default", "qtaml_hw", str(value))))
+        return layer, problems
+
+
+def change_path(text: str) -> Path:
+    """``cell.t_ox`` -> ("cell", "t_ox"); everything behind ``sweep.grid.`` names one axis."""
+    parts = text.split(".")
+    if parts[0] == "sweep" and len(parts) > 3:
+        return (*parts[:2], ".".join(parts[2:]))
+    return tuple(parts)
+
+
+def _is_known(path: Path, fields: Mapping[str, FieldSpec]) -> bool:
+    return dotted(path) in fields or (len(path) == 3 and path[:2] in _OPEN)
+
+
+def _unknown(change: Change, fields: dict[str, FieldSpec]) -> Problem:
+    path = dotted(change.path)
+    origin = change.origin
+    message = f"no such field {path[:80]!r}{suggest(path, fields)}"
+    return Problem(origin.source, origin.line, origin.column, path, message)
+
+
+def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
+    """The values of the cell's preset: the one that is named, else the default of the kind."""
+    kind = layer[_KIND].value if _KIND in layer else None
+    named = layer.get(_PRESET)
+    if named is None:
+        if kind is not None and (not isinstance(kind, str) or kind not in DEFAULT_PRESET):
+            return {}, []
+        preset = cell_preset(DEFAULT_PRESET[kind or next(iter(DEFAULT_PRESET))])
+        return preset.layer | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
+    if not isinstance(named.value, str) or named.value not in cell_presets():
+        message = choose(named.value, cell_presets(), "preset")
+        return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
+    preset = cell_preset(named.value)
+    if isinstance(kind, str) and kind in DEFAULT_PRESET and kind != preset.kind:
+        fitting = [name for name in cell_presets() if cell_preset(name).kind == kind]
+        message = f"the preset {preset.name} is a {preset.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
+        return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
+    return preset.layer, []
+
+
+def _following(layer: Layer) -> list[tuple[Path, Any]]:
+    """Defaults that depend on what else is given."""
+    kind = layer[_KIND].value if _KIND in layer else None
+    found: list[tuple[Path, Any]] = []
+    if isinstance(kind, str) and kind in DEFAULT_REFRESH and ("refresh",) not in layer:
+        found.append((("refresh", "interval"), DEFAULT_REFRESH[kind]))
+    for path, alternatives, value in _UNLESS:
+        given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
+        if not given:
+            found.append((path, value))
+    return found
+
+
+_UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (
+    (("network", "name"), (("network", "factory"), ("network", "file"), ("network", "encoder")), DEFAULT_NETWORK),
+    (("data", "name"), (("data", "idx"), ("data", "npz"), ("data", "texts"), ("data", "factory")), DEFAULT_DATA),
+    (
+        ("protection", "budget", "bits"),
+        (("protection", "planes"), ("protection", "budget"), ("protection", "plan")),
+        "5 %",
+    ),
+)
+"""(field, its alternatives, its default where none of them is given)."""

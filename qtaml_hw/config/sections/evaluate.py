@@ -1,0 +1,62 @@
+"""The evaluate section: what is measured, when, on how many images, over how many fault maps."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from qtaml_hw.config.reading.quantities import Quantity, Section
+from qtaml_hw.config.sections.kinds import OneOf, Positive, ScalarAsList, Whole, factory_name
+from qtaml_hw.units import show
+
+
+class MapsSection(Section):
+    """How many fault maps (chips, or draws) are evaluated: until the interval is narrow enough, within limits."""
+
+    min: Annotated[Whole, Field(ge=2, le=100_000)] = Field(8, description="at least so many maps")
+    max: Annotated[Whole, Field(ge=2, le=100_000)] = Field(64, description="at most so many maps")
+    ci95_halfwidth: Annotated[float, Quantity("fraction", above=0.0, at_most=0.5)] = Field(
+        0.005, description="stop when the 95 % interval of the mean accuracy is +- this"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is more than max {self.max} fault maps")
+        return self
+
+
+def _increasing(times_s: tuple[float, ...]) -> tuple[float, ...]:
+    for earlier, later in pairwise(times_s):
+        if later <= earlier:
+            raise ValueError(f"times must increase; {show(later, 'time')} comes after {show(earlier, 'time')}")
+    return times_s
+
+
+METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
+"""What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
+
+
+def _metric(text: str) -> str:
+    return factory_name(text) if ":" in text else str(OneOf(METRICS, "metric").read(text))
+
+
+class EvaluateSection(Section):
+    """What is measured: when, on how many images, over how many fault maps."""
+
+    at_s: Annotated[
+        tuple[Annotated[float, Quantity("time", at_least=0.0)], ...],
+        Field(min_length=1, max_length=1000),
+        ScalarAsList,
+        AfterValidator(_increasing),
+    ] = Field((1e-3,), alias="at", description="times after the weights were written")
+    metric: Annotated[str, AfterValidator(_metric)] = Field(
+        "top1", description=f"what is measured: {', '.join(METRICS)}, or your own 'package.module:function'"
+    )
+    images: Positive = Field(
+        360, le=10_000_000, description="test images per fault map (at most what the data set has)"
+    )
+    maps: MapsSection = Field(default_factory=MapsSection)
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(2026, description="seed of every draw")

@@ -1,0 +1,144 @@
+"""The protection section: which bits are guarded, by what, and how much that may cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from qtaml_hw.config.reading.quantities import Quantity, Section
+from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
+from qtaml_hw.names import MENU
+
+BudgetKind = Literal["bits", "parity", "area", "energy", "distortion"]
+Currency = Literal["bits", "parity", "area", "energy"]
+ScoreName = Literal["jacobian", "fisher", "magnitude", "peak", "activation", "measured", "second_order"]
+_BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
+    "bits": "bits",
+    "parity": "parity",
+    "area": "area_m2",
+    "energy": "energy_j",
+    "distortion": "distortion",
+}
+_OUTPUT_SCORES: Final = ("jacobian", "measured", "second_order")
+"""Scores that look at an output of the network that can be chosen."""
+
+MenuEntry = Annotated[str, OneOf(MENU, "protection")]
+
+
+class BudgetSection(Section):
+    """What protection may cost, in exactly one currency; or what it must reach, at the least cost in one."""
+
+    bits: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
+        None, description="protected bits / stored bits"
+    )
+    parity: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=10.0)] = Field(
+        None, description="parity bits / data bits"
+    )
+    area_m2: Annotated[float | None, Quantity("area", at_least=0.0)] = Field(
+        None, alias="area", description="added silicon area"
+    )
+    energy_j: Annotated[float | None, Quantity("energy", at_least=0.0)] = Field(
+        None, alias="energy", description="added energy per inference"
+    )
+    distortion: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
+        None, description="predicted output distortion that may be left / that without protection, at the least cost"
+    )
+    paid_in: Currency | None = Field(
+        None,
+        description="distortion only: the cost that is made least; the default is parity, bits where an entry has none",
+    )
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        if self.paid_in is not None and self.distortion is None:
+            raise ValueError("paid_in says what a distortion is bought with; any other budget is its own currency")
+        given = [kind for kind, name in _BUDGET_FIELDS.items() if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = f"got {' and '.join(given)}" if given else "got none"
+            raise ValueError(f"a budget has exactly one of {', '.join(_BUDGET_FIELDS)}; {found}")
+        return self
+
+    @property
+    def kind(self) -> BudgetKind:
+        """The currency."""
+        return next(kind for kind, name in _BUDGET_FIELDS.items() if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> float:
+        """The amount, in SI: a fraction, m^2 or J."""
+        return float(getattr(self, _BUDGET_FIELDS[self.kind]))
+
+
+class ProtectionSection(Section):
+    """The policy that spends the budget on bit planes, and the menu it may choose from."""
+
+    policy: Literal["none", "uniform", "magnitude", "random", "tac", "oracle", "plan"] = Field(
+        "none", description="how protected planes are chosen; plan takes them from a file"
+    )
+    group: Literal["layer", "channel", "word", "row"] = Field(
+        "layer", description="smallest unit that is decided alone; a row is one of the memory's"
+    )
+    budget: BudgetSection | None = Field(None, description="what protection may cost; the default is bits: 5 %")
+    planes: Annotated[Whole, Field(ge=0, le=16)] | None = Field(
+        None, description="uniform: this many top planes everywhere, in place of a budget"
+    )
+    menu: Annotated[tuple[MenuEntry, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
+        ("ideal",), description="what can protect a plane; ideal is error-free and not buildable"
+    )
+    correction: Literal["none", "unbias", "offset", "shrink", "steps", "table", "auto"] = Field(
+        "auto", description="mean correction of what stays unprotected; steps and table do not fold into the scale"
+    )
+    score: ScoreName = Field("jacobian", description="tac: what a weight is held to be worth")
+    output: Literal["logits", "softmax"] = Field("logits", description="tac: the output whose distortion counts")
+    solver: Literal["greedy", "exact"] = Field("greedy", description="hull-greedy with its bound, or branch and bound")
+    plan: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+        None, description="policy plan: a plan saved by allocate --out, from the study's folder"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_file_is_a_policy(cls, raw: Any) -> Any:
+        """``plan: file.json`` alone says the policy."""
+        if isinstance(raw, dict) and raw.get("plan") is not None and "policy" not in raw:
+            return {**raw, "policy": "plan"}
+        return raw
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if self.planes is not None and self.budget is not None:
+            raise ValueError("planes and budget are two ways to say the same; keep one")
+        if self.planes is not None and self.policy not in ("none", "uniform", "plan"):
+            raise ValueError(f"planes is for the policy uniform; {self.policy} needs a budget such as 'bits: 5 %'")
+        return self
+
+    @model_validator(mode="after")
+    def _plan_or_policy(self) -> Self:
+        if (self.policy == "plan") != (self.plan is not None):
+            raise ValueError(
+                f"plan names a file for the policy plan; the policy is {self.policy}"
+                if self.plan is not None
+                else "the policy plan needs 'plan: FILE.json', as allocate --out writes it"
+            )
+        if self.plan is not None and (self.budget is not None or self.planes is not None):
+            raise ValueError("a plan is applied as it is; budget and planes have no part in it")
+        return self
+
+    @model_validator(mode="after")
+    def _output_of_a_score(self) -> Self:
+        if self.output != "logits" and self.score not in _OUTPUT_SCORES:
+            raise ValueError(f"output goes with the scores {', '.join(_OUTPUT_SCORES)}; {self.score} has its own")
+        return self
+
+    def unused(self) -> set[str]:
+        """Fields that no result of this policy depends on, or that say what is done anyway: no part of an identity."""
+        found = {name for name, usual in _USUAL.items() if getattr(self, name) == usual}
+        if self.policy in ("none", "plan"):
+            found |= {"group", "budget", "planes", "menu", "score", "output", "solver"}
+        if self.policy != "tac":
+            found |= {"score", "output"}
+        return found | ({"solver"} if self.policy == "uniform" else set())
+
+
+_USUAL: Final = {"score": "jacobian", "output": "logits", "solver": "greedy"}
+"""Fields that came later, and the values that change nothing."""

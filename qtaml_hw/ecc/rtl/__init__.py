@@ -1,0 +1,1 @@
+"""Codes as Verilog: encoders, decoders, self-checking benches, and what yosys makes of them."""

@@ -1,0 +1,1 @@
+"""What time does to the stored bits between restores."""

@@ -1,0 +1,157 @@
+"""Histories and thresholds of every refresh group under one cell model: the same for every fault map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.ageing.exposure import Exposure
+from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
+from qtaml_hw.memory.ageing.images import Images
+from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.cells import FixedCells
+from qtaml_hw.memory.traffic.commands import CommandLog
+from qtaml_hw.memory.traffic.rows import RowBins, RowMap
+from qtaml_hw.protection import MenuEntry
+
+Float64 = NDArray[np.float64]
+NONE = np.empty(0, dtype=np.float64)
+
+
+class HistoryBook:
+    """What every stretch of rows lived through, looked up by (tensor, refresh group); filled when asked.
+
+    A unit is a refresh group and a bin of its rows, numbered ``group * bins + bin``.
+
+    Parameters: the layout, the command log, a cell model over the schedule that the log was made from, the bins of the
+    rows, and the images that are stored over time.
+    """
+
+    def __init__(self, layout: ArrayLayout, log: CommandLog, exposure: Exposure, bins: RowBins, images: Images) -> None:
+        self.layout, self.log, self.exposure, self.schedule = layout, log, exposure, exposure.schedule
+        self.bins, self.images = bins, images
+        self.law = exposure.law
+        self.split = self.law == "poisson" or images.change  # whether cells or what they hold are others after a write
+        self.streamed = layout.residency.streamed
+        own = self.streamed | layout.geometry.destructive_read
+        self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
+        self._histories: dict[tuple[int, int, bool, float], list[History]] = {}
+        self._thresholds: dict[tuple[int, int, int], Float64] = {}
+
+    @property
+    def epochs(self) -> int:
+        """Stretches between rewrites that are aged apart: memoryless cells start afresh, new weights are others."""
+        writes = [len(times) for times in self.log.write_s] + [len(self.schedule.sample_times_s)] * bool(
+            self.streamed.any()
+        )
+        return 1 + max(writes) if self.split else 1
+
+    @property
+    def units(self) -> int:
+        """Refresh groups times bins."""
+        return self.layout.groups * self.bins.bins
+
+    def image(self, tensor: int, epoch: int) -> int:
+        """Number of the image that a tensor holds in an epoch."""
+        if not epoch or not self.images.change:
+            return 0
+        if not self.streamed[tensor]:
+            return self.images.after(min(epoch, len(self.images.rewrites_s)))
+        return self.images.newest(float(self._tile_writes(tensor)[epoch - 1])) if epoch <= self.samples else 0
+
+    def rows_of_class(self, row_class: int) -> tuple[NDArray[np.uint8], int, int, int]:
+        """(bin of every row [banks, rows], rows in use, weights of a full bank, bins) of a plane class."""
+        bin_of = np.ascontiguousarray(self.bins.bin_of[row_class :: self.layout.classes])
+        if self.bins.bins == 1:
+            return bin_of, 1, 1, 1
+        rows = RowMap(self.layout)
+        return bin_of, int(rows.used[row_class]), rows.per_bank, self.bins.bins
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.schedule.sample_times_s)
+
+    def _tile_writes(self, tensor: int) -> Float64:
+        """When the tile of a streamed tensor that each sample reads was written."""
+        samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
+        before = np.concatenate([[0.0], samples[:-1]])
+        written: Float64 = np.maximum(samples - self.layout.residency.age_s[tensor], before)
+        return written
+
+    def visits(self, tensor: int, unit: int, *, words: bool) -> Visits:
+        """The commands that touched a tensor's bits in a unit; ``words``: its ECC words, also scrubbed.
+
+        A streamed tensor is read from tiles that were written just before: every sample has such a write of its own.
+        """
+        (group, row_bin), log = divmod(unit, self.bins.bins), self.log
+        bank, refresh = group // self.layout.classes, log.refresh_s[group]
+        if row_bin:
+            refresh = refresh[log.refresh_tick[group] % self.bins.multiples[row_bin] == 0]
+        correcting = words and self.schedule.ecc_aware_refresh
+        restore = NONE if correcting else refresh
+        samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
+        if self.streamed[tensor]:
+            return Visits(restore, refresh if correcting else NONE, NONE, self._tile_writes(tensor), samples)
+        if self.layout.geometry.destructive_read:
+            mine = (log.read_tensor == tensor) & (log.read_bank == bank)
+            restore = np.sort(np.concatenate([restore, log.read_s[mine]]))
+        return Visits(
+            restore_s=restore,
+            refresh_correct_s=refresh if correcting else NONE,
+            scrub_s=log.scrub_s[bank] if words else NONE,
+            write_s=log.write_s[bank],
+            sample_s=samples,
+        )
+
+    def history(self, tensor: int, unit: int, epoch: int, *, words: bool, gain: float = 1.0) -> History:
+        """History of a tensor's bits in a unit; reads of a tensor only matter where they restore."""
+        key = (int(self.tensor_key[tensor]), unit, words, gain)
+        if key not in self._histories:
+            whole = build_history(self.visits(tensor, unit, words=words), self.exposure, gain)
+            self._histories[key] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
+        epochs = self._histories[key]
+        return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
+
+    def thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
+        """[samples, items, banks * bins, 2] thresholds of a plane by written bit, for entries without words.
+
+        -1 for ideal entries, and where the sample is not in the epoch.
+        """
+        same = plane if self.law == "fixed" else int(self.layout.class_of_plane[plane])
+        key = (int(self.tensor_key[tensor]), same, epoch)
+        if key not in self._thresholds:
+            places = self.layout.geometry.banks * self.bins.bins
+            out = np.full((self.samples, len(items), places, 2), -1.0)
+            for slot, item in enumerate(items):
+                if item.kind != "ideal":
+                    self._fill(out[:, slot], tensor, plane, epoch, item)
+            self._thresholds[key] = out
+        return self._thresholds[key]
+
+    def _fill(self, out: Float64, tensor: int, plane: int, epoch: int, item: MenuEntry) -> None:
+        """[samples, banks * bins, 2] thresholds under one entry."""
+        if isinstance(self.exposure.cell, FixedCells):
+            p01, p10 = self.exposure.cell.per_plane(self.layout.planes)[:, plane].tolist()
+            fixed = (p01, p10) if item.kind == "none" else item.residual_channel(p01, p10)
+            for place, unit in self._units_of(plane):
+                history = self.history(tensor, unit, epoch, words=False)
+                out[history.sample[history.sample >= 0], place] = fixed
+            return
+        leaky = self.exposure.leaky_state
+        if leaky is None:
+            return
+        # refreshing more often does nothing against memoryless losses
+        gain = 1.0 if self.law == "poisson" and item.kind == "refresh" else item.retention_gain
+        for place, unit in self._units_of(plane):
+            history = self.history(tensor, unit, epoch, words=False, gain=gain)
+            out[:, place, leaky] = sample_thresholds(history, self.exposure, len(out))
+
+    def _units_of(self, plane: int) -> list[tuple[int, int]]:
+        """(bank * bins + bin, unit) of a plane's bits."""
+        bins, classes = self.bins.bins, self.layout.classes
+        group = int(self.layout.class_of_plane[plane])
+        places = range(self.layout.geometry.banks * bins)
+        return [(place, ((place // bins) * classes + group) * bins + place % bins) for place in places]

@@ -1,0 +1,141 @@
+"""What one stretch of rows lived through, reduced to what its cells can feel.
+
+A plain restore only matters through the longest stretch without one, so thousands of refresh commands collapse to one
+threshold per *mark*: a correction (scrub, ECC-aware refresh), a rewrite, or a sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.ageing.exposure import Exposure
+from qtaml_hw.memory.cells import PoissonCells, RetentionLaw
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
+
+
+class Mark(IntEnum):
+    """Kinds of events in a history, in order of precedence at one instant; RESTORE only matters between marks."""
+
+    SAMPLE = 0
+    RESTORE = 1
+    CORRECT = 2
+    WRITE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Marks in order of time.
+
+    ``kind`` Mark values [m]; ``level`` float64 [m]: retention, the largest threshold of any stretch that ended or was
+    under way since the mark before; poisson, the hazard accumulated since the last rewrite.  ``repeat`` int64 [m]:
+    how many
+    identical corrections in a row; ``scrub`` bool [m]: the correction was a scrub, not a refresh; ``sample`` int64 [m]:
+    index of the sample, -1 for other marks.
+    """
+
+    kind: Int64
+    level: Float64
+    repeat: Int64
+    scrub: NDArray[np.bool_]
+    sample: Int64
+
+    @property
+    def key(self) -> bytes:
+        """Histories with equal keys treat equal cells alike."""
+        return b"".join(a.tobytes() for a in (self.kind, self.level, self.repeat, self.scrub, self.sample))
+
+    def select(self, chosen: slice, base: float = 0.0) -> History:
+        """Some of the marks, their level less ``base``."""
+        return History(
+            self.kind[chosen], self.level[chosen] - base, self.repeat[chosen], self.scrub[chosen], self.sample[chosen]
+        )
+
+    def epochs(self, *, cumulative: bool) -> list[History]:
+        """The marks between rewrites; levels that are ``cumulative`` (poisson) are counted from the rewrite."""
+        writes = np.nonzero(self.kind == Mark.WRITE)[0]
+        starts = [0, *(writes + 1).tolist()]
+        bases = [0.0, *(self.level[writes] * cumulative).tolist()]
+        ends = [*writes.tolist(), len(self.kind)]
+        return [self.select(slice(a, b), base) for a, b, base in zip(starts, ends, bases, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """The commands that touched one stretch of rows: ascending start times in seconds, float64."""
+
+    restore_s: Float64
+    refresh_correct_s: Float64
+    scrub_s: Float64
+    write_s: Float64
+    sample_s: Float64
+
+    def ordered(self) -> tuple[Float64, Int64, NDArray[np.bool_]]:
+        """(times, kinds, is scrub) of everything, in order; samples just before commands of the same instant."""
+        parts = (
+            (self.sample_s, Mark.SAMPLE),
+            (self.restore_s, Mark.RESTORE),
+            (self.refresh_correct_s, Mark.CORRECT),
+            (self.scrub_s, Mark.CORRECT),
+            (self.write_s, Mark.WRITE),
+        )
+        times = np.concatenate([t for t, _ in parts])
+        kinds = np.repeat([int(k) for _, k in parts], [len(t) for t, _ in parts])
+        scrub = np.repeat([False, False, False, True, False], [len(t) for t, _ in parts])
+        order = np.lexsort((kinds, np.where(kinds == Mark.SAMPLE, times * (1.0 - SAMPLE_LEAD), times)))
+        return times[order], kinds[order], scrub[order]
+
+
+def _last_restore(times: Float64, kinds: Int64) -> Float64:
+    """For every event the time of the last restoring event before it (0, the first write, at the start)."""
+    restored = np.maximum.accumulate(np.where(kinds == Mark.SAMPLE, 0.0, times))
+    return np.concatenate([[0.0], restored[:-1]])
+
+
+def build_history(visits: Visits, exposure: Exposure, gain: float = 1.0) -> History:
+    """Reduce the visits to marks; ``gain`` multiplies retention times (robust cells, faster refresh)."""
+    times, kinds, scrub = visits.ordered()
+    marked = np.nonzero(kinds != Mark.RESTORE)[0]
+    if isinstance(exposure.cell, PoissonCells):
+        level = exposure.hazard(times[marked], gain)
+    elif isinstance(exposure.cell, RetentionLaw) and len(marked):
+        last = _last_restore(times, kinds)[: marked[-1] + 1]
+        thresholds = exposure.thresholds(last, np.maximum(times[: marked[-1] + 1], last), gain)
+        level = np.maximum.reduceat(thresholds, np.concatenate([[0], marked[:-1] + 1]))
+    else:
+        level = np.zeros(len(marked))
+    kind = kinds[marked]
+    sample = np.where(kind == Mark.SAMPLE, np.cumsum(kind == Mark.SAMPLE) - 1, -1)
+    history = History(kind, level, np.ones(len(kind), dtype=np.int64), scrub[marked], sample)
+    return history if isinstance(exposure.cell, PoissonCells) else _merge_runs(history)
+
+
+def _merge_runs(history: History) -> History:
+    """One mark for corrections in a row at the same level: each repeats the same step."""
+    kind, level, scrub = history.kind, history.level, history.scrub
+    if len(kind) == 0:
+        return history
+    correct = kind == Mark.CORRECT
+    same = correct[1:] & correct[:-1] & (level[1:] == level[:-1]) & (scrub[1:] == scrub[:-1])
+    starts = np.concatenate([[0], 1 + np.nonzero(~same)[0]])
+    repeat = np.diff(np.concatenate([starts, [len(kind)]])).astype(np.int64)
+    return History(kind[starts], level[starts], repeat, scrub[starts], history.sample[starts])
+
+
+def sample_thresholds(history: History, exposure: Exposure, samples: int) -> Float64:
+    """For bits that nothing corrects: the threshold at every sample; -1 where the sample is not in this history."""
+    out = np.full(samples, -1.0)
+    poisson, reached = isinstance(exposure.cell, PoissonCells), 0.0
+    for kind, level, sample in zip(history.kind.tolist(), history.level.tolist(), history.sample.tolist(), strict=True):
+        reached = max(reached, level)
+        if kind == Mark.SAMPLE:
+            out[sample] = -np.expm1(-reached) if poisson else reached
+        elif kind == Mark.WRITE:
+            reached = 0.0
+    return out

@@ -1,0 +1,237 @@
+"""ECC words under time: weak cells of the words of one code, aged, corrected and sampled mark by mark.
+
+Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a
+bit that a
+decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong code
+word; a word flagged as uncorrectable keeps its bits (policies ``raw`` and ``zero``) or is written anew (``reload``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.ecc import Code, ErrorOutcome
+from qtaml_hw.memory.ageing.history import History, Mark
+
+Bool = NDArray[np.bool_]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class WordCells:
+    """Weak cells of words of one code, sorted by key.
+
+    ``key`` int64 [m] = word * n + position (data bits first, then check bits); ``u`` float64 [m]; ``written`` uint8
+    [m], the bit that was written.
+    """
+
+    key: Int64
+    u: Float64
+    written: NDArray[np.uint8]
+
+    def select(self, chosen: Bool) -> WordCells:
+        """Some of the cells."""
+        return WordCells(self.key[chosen], self.u[chosen], self.written[chosen])
+
+
+@dataclass
+class WordCounts:
+    """Words that corrections changed or flagged, and how many of those were reloaded."""
+
+    scrub_corrected: int = 0
+    refresh_corrected: int = 0
+    uncorrectable: int = 0
+    reloaded: int = 0
+
+    def values(self) -> tuple[int, int, int, int]:
+        """The four counts."""
+        return self.scrub_corrected, self.refresh_corrected, self.uncorrectable, self.reloaded
+
+    def add(self, other: tuple[int, int, int, int], times: int = 1) -> None:
+        """Add counts, several times."""
+        self.scrub_corrected += times * other[0]
+        self.refresh_corrected += times * other[1]
+        self.uncorrectable += times * other[2]
+        self.reloaded += times * other[3]
+
+
+@dataclass(frozen=True, eq=False)
+class WordSample:
+    """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
+
+    ``left`` int64 keys of data bits still wrong in words that were not flagged or pass raw; ``flagged`` int64 word ids;
+    ``before`` the values of ``WordCounts`` up to here.
+    """
+
+    sample: int
+    raw_data: int
+    raw_parity: int
+    corrected: int
+    left: Int64
+    flagged: Int64
+    before: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class WordOutcome:
+    """Samples and counts of a history."""
+
+    samples: list[WordSample]
+    counts: WordCounts
+
+
+class WordState:
+    """The errors of one set of words, moved forward mark by mark: cells with fixed retention times.
+
+    Parameters: the code; the weak cells; the value that leaks; ``word_bits`` int64 [words of the region], data bits
+    that each word really has (the last of a tensor may be short).
+    """
+
+    def __init__(self, code: Code, cells: WordCells, leaky_state: int | None, word_bits: Int64) -> None:
+        self.code, self.cells = code, cells
+        self.word_bits = word_bits
+        self.word = cells.key // code.n
+        self.error = np.zeros(len(cells.key), dtype=bool)
+        self.extra: Int64 = np.empty(0, dtype=np.int64)
+        self.written_leaky = cells.written == (-1 if leaky_state is None else leaky_state)
+
+    def run(self, history: History) -> WordOutcome:
+        """Every mark of a history, in order."""
+        samples: list[WordSample] = []
+        counts = WordCounts()
+        marks = zip(
+            history.kind.tolist(),
+            history.level.tolist(),
+            history.repeat.tolist(),
+            history.scrub.tolist(),
+            history.sample.tolist(),
+            strict=True,
+        )
+        for kind, level, repeat, scrub, sample in marks:
+            if kind == Mark.CORRECT:
+                self._repeat(level, repeat, scrub, counts)
+                continue
+            self._age(level)
+            if kind == Mark.SAMPLE:
+                samples.append(self._read(sample, counts.values()))
+            else:
+                self._rewrite()
+        return WordOutcome(samples, counts)
+
+    # ---- ageing
+
+    def _age(self, level: float) -> None:
+        """Lose the cells that this level reaches."""
+        self.error ^= (self.written_leaky ^ self.error) & (self.cells.u < level)
+
+    def _rewrite(self) -> None:
+        """Write every word as it should be."""
+        self.error[:] = False
+        self.extra = self.extra[:0]
+
+    # ---- correcting
+
+    def _errors(self) -> Int64:
+        """Keys of all bits in error, sorted."""
+        keys = self.cells.key[self.error]
+        return np.sort(np.concatenate([keys, self.extra])) if len(self.extra) else keys
+
+    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+        """The same correction ``repeat`` times; once a state returns (Brent's search) whole cycles are skipped."""
+        done, power = 0, 1
+        saved: tuple[Bool, Int64, int, tuple[int, int, int, int]] | None = None
+        while done < repeat:
+            self._age(level)
+            self._correct(self._errors(), slice(None), scrub, counts)
+            done += 1
+            if saved is not None and np.array_equal(saved[0], self.error) and np.array_equal(saved[1], self.extra):
+                cycles = (repeat - done) // (done - saved[2])
+                gained = tuple(a - b for a, b in zip(counts.values(), saved[3], strict=True))
+                counts.add((gained[0], gained[1], gained[2], gained[3]), cycles)
+                done += cycles * (done - saved[2])
+                saved = None
+            if done == power:
+                saved, power = (self.error.copy(), self.extra.copy(), done, counts.values()), 2 * power
+
+    def _decode(self, keys: Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+        """Decode words with these errors and count what came of it."""
+        outcome = self.code.correct_errors(keys // self.code.n, keys % self.code.n)
+        corrected, flagged = len(outcome.corrected_words), len(outcome.uncorrectable_words)
+        reload = self.code.policy == "reload"
+        counts.add((corrected * scrub, corrected * (not scrub), flagged, flagged * reload))
+        return outcome
+
+    def _correct(self, keys: Int64, chosen: slice | Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+        """Read, decode and write back the words with these errors; ``chosen``: cells that include theirs."""
+        outcome = self._decode(keys, scrub, counts)
+        keep = np.isin(outcome.word_ids, outcome.corrected_words)
+        wrong_word, wrong_position = self._stored(outcome.word_ids[keep], outcome.positions[keep])
+        rewritten = outcome.corrected_words
+        if self.code.policy == "reload":
+            rewritten = np.concatenate([rewritten, outcome.uncorrectable_words])
+        self.error[chosen] &= ~np.isin(self.word[chosen], rewritten)
+        self.extra = self.extra[~np.isin(self.extra // self.code.n, rewritten)]
+        if len(wrong_word):
+            self._plant(wrong_word, wrong_position)
+        return outcome
+
+    def _stored(self, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
+        """Without the data bits that a shortened word does not have (they are tied to zero)."""
+        there = positions < self.word_bits[words]
+        return words[there], positions[there]
+
+    def _plant(self, words: Int64, positions: Int64) -> None:
+        """Leave the code word of these wrong data bits as errors."""
+        unique, row = np.unique(words, return_inverse=True)
+        data = np.zeros((len(unique), self.code.k), dtype=np.uint8)
+        data[row, positions] = 1
+        rows, columns = np.nonzero(self.code.encode(data))
+        keys = unique[rows] * self.code.n + columns
+        slot = np.minimum(np.searchsorted(self.cells.key, keys), max(len(self.cells.key) - 1, 0))
+        weak = self.cells.key[slot] == keys
+        self.error[slot[weak]] = True
+        self.extra = np.sort(np.concatenate([self.extra, keys[~weak]]))
+
+    # ---- reading
+
+    def _read(self, sample: int, before: tuple[int, int, int, int]) -> WordSample:
+        """Decode without writing back."""
+        keys = self._errors()
+        n = self.code.n
+        raw_data = int(np.count_nonzero(keys % n < self.code.k))
+        outcome = self.code.correct_errors(keys // n, keys % n)
+        words, positions = self._stored(outcome.word_ids, outcome.positions)
+        flagged = outcome.uncorrectable_words
+        if self.code.policy != "raw":
+            passed = ~np.isin(words, flagged)
+            words, positions = words[passed], positions[passed]
+        return WordSample(
+            sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged, before
+        )
+
+
+class FixedWords(WordState):
+    """Words of cells that read flipped with probabilities stated by the user, whatever was done to them.
+
+    ``p`` float64 [cells]: P(read flipped) of each cell given what was written.
+    """
+
+    def __init__(self, code: Code, cells: WordCells, word_bits: Int64, p: Float64) -> None:
+        super().__init__(code, cells, None, word_bits)
+        self.error = cells.u < p
+
+    def _age(self, level: float) -> None:
+        """Nothing changes with time."""
+
+    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+        """Corrections count, and what is read afterwards is the same."""
+        once = WordCounts()
+        self._decode(self._errors(), scrub, once)
+        counts.add(once.values(), repeat)
+
+    def _rewrite(self) -> None:
+        """A new write reads flipped all the same."""

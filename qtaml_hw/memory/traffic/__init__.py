@@ -1,0 +1,1 @@
+"""What happens to the array over time: schedules, bank commands, reads, and the energy of each."""

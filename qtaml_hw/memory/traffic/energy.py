@@ -1,0 +1,130 @@
+"""What every action of the memory costs in energy: the array from the cost model, the codec from its hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.ageing.history import SAMPLE_LEAD
+from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.traffic.commands import CommandLog
+from qtaml_hw.memory.traffic.schedule import Schedule
+from qtaml_hw.protection import ProtectionPlan
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage")
+BEFORE_S = -1e-15  # a time at which only the first write has happened
+BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Computing's energy problem", ISSCC 2014, 10
+
+
+@dataclass(frozen=True)
+class EnergyCosts:
+    """Joules per action of one bank, watts of all banks.
+
+    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by
+    name of the menu entry; ``leakage_w`` of all banks (subthreshold and gate).
+    """
+
+    read_j: float
+    write_j: float
+    refresh_row_j: float
+    leakage_w: float
+    decode_j: Mapping[str, float]
+    encode_j: Mapping[str, float]
+    source: str
+    backing_j_per_bit: float = BACKING_J_PER_BIT
+
+
+def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
+    """Costs of an image's array: CACTI power laws per bank, codec energies of the plan's codes at the same node.
+
+    Rows of a memory whose cost model has no refresh (SRAM) cost a read and a write of every word of the row.
+    """
+    geometry = layout.geometry
+    bank = geometry.bank_cost(layout.stored_bits)
+    words_per_row = geometry.row_bits // geometry.word_bits
+    rows = int(layout.rows_per_group.sum())
+    row_j = (
+        bank.refresh_energy_j / rows
+        if bank.refresh_energy_j > 0.0
+        else words_per_row * (bank.read_energy_j + bank.write_energy_j)
+    )
+    codecs = {e.name: e.code.hardware(geometry.node_m) for e in plan.entries if e.code is not None}
+    return EnergyCosts(
+        read_j=bank.read_energy_j,
+        write_j=bank.write_energy_j,
+        refresh_row_j=row_j,
+        leakage_w=geometry.banks * (bank.leakage_w + bank.gate_leakage_w),
+        decode_j={name: hardware.decode_energy_j for name, hardware in codecs.items()},
+        encode_j={name: hardware.encode_energy_j for name, hardware in codecs.items()},
+        source="; ".join([bank.source, *dict.fromkeys(h.source for h in codecs.values())]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyMeter:
+    """Adds up what a command log spent.
+
+    ``words`` int64 [tensors] of ECC words by menu entry.  The first write of the whole image is counted, and so is
+    its way from the backing store.  A scrub and an ECC-aware refresh decode and encode every ECC word.
+    ``phase_leakage`` : leakage in each phase over that outside (empty: the same).
+    """
+
+    layout: ArrayLayout
+    schedule: Schedule
+    words: Mapping[str, Int64]
+    costs: EnergyCosts
+    phase_leakage: tuple[float, ...] = ()
+
+    def between(self, log: CommandLog, edges_s: Sequence[float]) -> dict[str, Float64]:
+        """Joules by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
+
+        The first write belongs to the time before 0; what starts at an edge belongs to what follows it, at the last
+        edge to what precedes it.
+        """
+        ends = [t * (1.0 - SAMPLE_LEAD) if t > 0.0 else BEFORE_S for t in edges_s[:-1]]
+        spent = [self.spent(log, t) for t in (*ends, edges_s[-1])]
+        for s, t in zip(spent, edges_s, strict=True):
+            s["leakage"] = self.costs.leakage_w * self._leaking_s(t)
+        return {a: np.diff([s[a] for s in spent]) for a in ACTIONS}
+
+    def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
+        """Joules by action of the commands that started up to a time, and leakage up to it."""
+        layout, costs, log = self.layout, self.costs, log.until(until_s)
+        reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
+        np.add.at(reads, (log.read_tensor, log.read_bank), 1)
+        rewrites = np.array([1 + len(times) for times in log.write_s])
+        written = rewrites * (~layout.residency.streamed)[:, None]  # [tensors, banks]
+        written += np.bincount(log.load_tensor, minlength=len(written))[:, None]
+        image_writes = written.mean(axis=1)
+        refreshed = sum(int(rows.sum()) for rows in log.refresh_rows)
+        energy = dict.fromkeys(ACTIONS, 0.0)
+        energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
+        energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
+        energy["refresh"] = refreshed * costs.refresh_row_j
+        data_bits = np.diff(layout.tensor_starts) * layout.planes
+        energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
+        energy["leakage"] = costs.leakage_w * self._leaking_s(until_s)
+        scrubs = log.scrubs / layout.geometry.banks
+        rows = layout.geometry.banks * int(layout.rows_per_group.sum())
+        corrections = scrubs + (refreshed / rows if self.schedule.ecc_aware_refresh else 0.0)
+        images_read = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
+        for name, per_tensor in self.words.items():
+            total = float(per_tensor.sum())
+            energy["decode"] += (float((per_tensor * images_read).sum()) + total * corrections) * costs.decode_j[name]
+            energy["encode"] += (float((per_tensor * image_writes).sum()) + total * corrections) * costs.encode_j[name]
+            energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
+        return energy
+
+    def _leaking_s(self, until_s: float) -> float:
+        """Time up to a time, at the leakage outside the phases."""
+        phases, factors = self.schedule.phases, self.phase_leakage or (1.0,) * len(self.schedule.phases)
+        more = sum(
+            ((factor if p.powered else 0.0) - 1.0) * max(0.0, min(p.end_s, until_s) - p.start_s)
+            for p, factor in zip(phases, factors, strict=True)
+        )
+        return max(until_s, 0.0) + more

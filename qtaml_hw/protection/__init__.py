@@ -1,0 +1,30 @@
+"""What protects which bits: menu entries, plans, word layouts, overhead tables and plan files."""
+
+from qtaml_hw.protection.difference import PlanDifference, load_plan, plan_difference, save_plan
+from qtaml_hw.protection.export import to_csv, to_json, to_latex, to_markdown
+from qtaml_hw.protection.layout import WordLayout
+from qtaml_hw.protection.menu import ENTRY_NAMES, MenuEntry, entry, faster_refresh, robust_cell
+from qtaml_hw.protection.plan import ProtectionPlan
+from qtaml_hw.protection.table import EccRow, PlanRow, overhead_table, plan_table
+
+__all__ = [
+    "ENTRY_NAMES",
+    "EccRow",
+    "MenuEntry",
+    "PlanDifference",
+    "PlanRow",
+    "ProtectionPlan",
+    "WordLayout",
+    "entry",
+    "faster_refresh",
+    "load_plan",
+    "overhead_table",
+    "plan_difference",
+    "plan_table",
+    "robust_cell",
+    "save_plan",
+    "to_csv",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+]

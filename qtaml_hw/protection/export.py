@@ -1,0 +1,95 @@
+"""The overhead table as text: CSV, JSON, Markdown, LaTeX.  `ideal` is shown apart, under a title that says what it
+is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+
+from qtaml_hw.protection.menu import IDEAL_TITLE
+from qtaml_hw.protection.table import COLUMNS, EccRow
+
+TITLE = "ECC overhead"
+IDEAL_HEADING = f"Bound, for comparison only: {IDEAL_TITLE}"
+
+# heading, unit and format of the columns that people read
+_SHOWN: tuple[tuple[str, Callable[[EccRow], str]], ...] = (
+    ("code", lambda r: r.code),
+    ("n, k", lambda r: f"{r.n}, {r.k}"),
+    ("parity %", lambda r: f"{100.0 * r.parity_fraction:.1f}"),
+    ("raw p", lambda r: f"{r.p:.3g}"),
+    ("residual p", lambda r: f"{r.residual_p:.3g}"),
+    ("P(DUE) per word", lambda r: f"{r.p_due:.3g}"),
+    ("P(SDC) per word", lambda r: f"{r.p_sdc:.3g}"),
+    ("break-even p", lambda r: f"{r.break_even_p:.3g}"),
+    ("encoder GE", lambda r: f"{r.encoder_ge:.0f}"),
+    ("decoder GE", lambda r: f"{r.decoder_ge:.0f}"),
+    ("area um2", lambda r: f"{r.area_m2 * 1e12:.4g}"),
+    ("decode pJ", lambda r: f"{r.decode_energy_j * 1e12:.3g}"),
+    ("decode ps", lambda r: f"{r.decode_latency_s * 1e12:.4g}"),
+    ("hurts", lambda r: "yes" if r.hurts else "no"),
+    ("source", lambda r: r.source),
+)
+
+
+def to_csv(rows: Sequence[EccRow]) -> str:
+    """CSV with the column names of ``EccRow`` (SI units); the source column of an ``ideal`` row says that it is a
+    bound."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.as_dict() for row in rows)
+    return out.getvalue()
+
+
+def to_json(rows: Sequence[EccRow]) -> str:
+    """``{"rows": [...]}`` with the keys of ``EccRow``."""
+    return json.dumps({"rows": [row.as_dict() for row in rows]}, indent=1)
+
+
+def _parts(rows: Sequence[EccRow]) -> list[tuple[str, list[EccRow]]]:
+    real = [row for row in rows if row.code != "ideal"]
+    ideal = [row for row in rows if row.code == "ideal"]
+    return [(title, part) for title, part in ((TITLE, real), (IDEAL_HEADING, ideal)) if part]
+
+
+def to_markdown(rows: Sequence[EccRow]) -> str:
+    """Markdown tables, ``ideal`` under its own heading."""
+    blocks: list[str] = []
+    for title, part in _parts(rows):
+        lines = [f"### {title}", "", "| " + " | ".join(name for name, _ in _SHOWN) + " |", "|" + " --- |" * len(_SHOWN)]
+        lines += ["| " + " | ".join(show(row) for _, show in _SHOWN) + " |" for row in part]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+_LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+
+
+def to_latex(rows: Sequence[EccRow]) -> str:
+    """LaTeX tables (booktabs), ``ideal`` with its own caption; the sources stand under the table."""
+    blocks: list[str] = []
+    shown = [column for column in _SHOWN if column[0] != "source"]
+    for title, part in _parts(rows):
+        head = " & ".join(name.translate(_LATEX) for name, _ in shown)
+        body = [" & ".join(show(row).translate(_LATEX) for _, show in shown) + r" \\" for row in part]
+        sources = "; ".join(dict.fromkeys(row.source for row in part)).translate(_LATEX)
+        blocks.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    rf"\caption{{{title}. Sources: {sources}.}}",
+                    rf"\begin{{tabular}}{{ll{'r' * (len(shown) - 2)}}}",
+                    r"\toprule",
+                    head + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
+    return "\n\n".join(blocks) + "\n"

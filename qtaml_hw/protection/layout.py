@@ -1,0 +1,105 @@
+"""Where the bits of ECC words live: the words of one tensor and one menu entry, explicit and reversible.
+
+Data bits run weight ascending and, within a weight, over its planes with this entry, most significant first; word w
+holds bits w k .. (w + 1) k - 1 of that sequence, so neighbouring weights share a word.  Words restart at each tensor;
+the last word of a tensor may be shortened (its missing data bits are tied to zero) but has all its check bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.protection.menu import entry as menu_entry
+
+if TYPE_CHECKING:
+    from qtaml_hw.protection.plan import ProtectionPlan
+
+Int64 = NDArray[np.int64]
+
+
+class WordLayout:
+    """The ECC words of one tensor and one entry of a plan's menu.
+
+    Parameters
+    ----------
+    plan : the protection plan.
+    tensor : index of the tensor, 0 .. T-1.
+    entry : index into ``plan.menu``; entries without a code have words of one bit and no check bits.
+
+    Attributes
+    ----------
+    k, n, parity_per_word : data bits, bits and check bits of a word.
+    n_words, data_bits, parity_bits : totals; parity counts whole words.
+    """
+
+    def __init__(self, plan: ProtectionPlan, tensor: int, entry: int) -> None:
+        if not 0 <= tensor < plan.tensors:
+            raise ValueError(f"tensor {tensor} does not exist; the plan has tensors 0 .. {plan.tensors - 1}")
+        if not 0 <= entry < len(plan.menu):
+            raise ValueError(f"menu entry {entry} does not exist; the plan's menu has 0 .. {len(plan.menu) - 1}")
+        code = menu_entry(plan.menu[entry]).code
+        self.k = 1 if code is None else code.k
+        self.parity_per_word = 0 if code is None else code.parity
+        self.n = self.k + self.parity_per_word
+        first, last = plan.tensor_groups(tensor)
+        self._starts: Int64 = plan.starts[first : last + 1] - plan.tensor_starts[tensor]
+        chosen = plan.choice[first:last] == entry
+        self._per_weight: Int64 = chosen.sum(axis=1, dtype=np.int64)
+        # rank of a plane among its group's planes with this entry, most significant first; -1 elsewhere
+        self._rank: NDArray[np.int8] = np.where(chosen, np.cumsum(chosen[:, ::-1], axis=1)[:, ::-1] - 1, -1).astype(
+            np.int8
+        )
+        self._plane: NDArray[np.int8] = np.argsort(np.where(chosen, self._rank, 127), axis=1, kind="stable").astype(
+            np.int8
+        )
+        self._prefix: Int64 = np.concatenate([[0], np.cumsum(np.diff(self._starts) * self._per_weight)]).astype(
+            np.int64
+        )
+        self.data_bits = int(self._prefix[-1])
+        self.n_words = -(-self.data_bits // self.k)
+        self.parity_bits = self.n_words * self.parity_per_word
+
+    def locate(self, weight_local: Int64, plane: Int64) -> tuple[Int64, Int64]:
+        """(word, position) of data bits given by weight index within the tensor and plane (LSB = 0).
+
+        ValueError where a bit does not belong to this entry or does not exist.
+        """
+        weight = np.asarray(weight_local, dtype=np.int64)
+        planes = np.asarray(plane, dtype=np.int64)
+        if weight.size and (int(weight.min()) < 0 or int(weight.max()) >= int(self._starts[-1])):
+            raise ValueError(f"weights of this tensor are 0 .. {int(self._starts[-1]) - 1}")
+        if planes.size and (int(planes.min()) < 0 or int(planes.max()) >= self._rank.shape[1]):
+            raise ValueError(f"planes are 0 .. {self._rank.shape[1] - 1}")
+        group = np.searchsorted(self._starts, weight, side="right") - 1
+        rank = self._rank[group, planes].astype(np.int64)
+        if np.any(rank < 0):
+            raise ValueError("a bit asked for is not protected by this menu entry")
+        index = self._prefix[group] + (weight - self._starts[group]) * self._per_weight[group] + rank
+        return index // self.k, index % self.k
+
+    def address(self, word: Int64, position: Int64) -> tuple[Int64, Int64]:
+        """The inverse of :meth:`locate`: (weight within the tensor, plane) of data bits.
+
+        ValueError for check bits and for data bits that a shortened last word does not have (see :meth:`exists`).
+        """
+        index = np.asarray(word, dtype=np.int64) * self.k + np.asarray(position, dtype=np.int64)
+        if not np.all(self.exists(word, position)):
+            raise ValueError(
+                f"positions 0 .. {self.k - 1} of words 0 .. {self.n_words - 1} hold data bits "
+                f"({self.data_bits} in all); a bit asked for is none of them"
+            )
+        group = np.searchsorted(self._prefix, index, side="right") - 1
+        offset = index - self._prefix[group]
+        per_weight = np.maximum(self._per_weight[group], 1)
+        plane = self._plane[group, offset % per_weight]
+        return self._starts[group] + offset // per_weight, plane.astype(np.int64)
+
+    def exists(self, word: Int64, position: Int64) -> NDArray[np.bool_]:
+        """Whether (word, position) is a data bit that is really stored."""
+        word, position = np.asarray(word, dtype=np.int64), np.asarray(position, dtype=np.int64)
+        inside = (position >= 0) & (position < self.k) & (word >= 0)
+        held: NDArray[np.bool_] = inside & (word * self.k + position < self.data_bits)
+        return held

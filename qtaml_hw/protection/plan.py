@@ -1,0 +1,263 @@
+"""ProtectionPlan: for every group of weights and bit plane, a choice from the menu; knows its overhead and residual
+channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.ecc.code import Code
+from qtaml_hw.protection.layout import WordLayout
+from qtaml_hw.protection.menu import MenuEntry
+from qtaml_hw.protection.menu import entry as menu_entry
+
+GroupKind = Literal["layer", "channel", "word", "row"]
+Int64 = NDArray[np.int64]
+
+
+def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class ProtectionPlan:
+    """A protection choice per (group, plane).
+
+    Parameters
+    ----------
+    starts : int64 [G+1], group g = global weight indices starts[g] : starts[g+1]; contiguous, never across tensors.
+    tensor_starts : int64 [T+1], global weight indices of the tensors; a subset of ``starts``.
+    group_kind : layer | channel | word | row (of the memory).
+    policy : the policy that made the plan (a label).
+    menu : names of menu entries; menu[0] is ``none``.
+    choice : uint8 [G, B], index into ``menu``, plane 0 = LSB.
+
+    Raises
+    ------
+    ValueError : shapes or orders that do not fit, an unknown menu entry, a choice outside the menu.
+    """
+
+    starts: Int64
+    tensor_starts: Int64
+    group_kind: GroupKind
+    policy: str
+    menu: tuple[str, ...]
+    choice: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        starts = np.asarray(self.starts, dtype=np.int64)
+        tensors = np.asarray(self.tensor_starts, dtype=np.int64)
+        choice = np.asarray(self.choice)
+        for name, edges in (("starts", starts), ("tensor_starts", tensors)):
+            if edges.ndim != 1 or edges.size < 2 or edges[0] != 0 or np.any(np.diff(edges) <= 0):
+                raise ValueError(
+                    f"{name} must rise strictly from 0 and hold at least one interval, got {edges.tolist()[:8]}"
+                )
+        if not np.isin(tensors, starts).all() or starts[-1] != tensors[-1]:
+            raise ValueError(
+                "groups must not straddle tensors: every tensor start must be a group start, with one common end"
+            )
+        if self.group_kind not in ("layer", "channel", "word", "row"):
+            raise ValueError(f"group kind {self.group_kind!r} is unknown; allowed: layer, channel, word, row")
+        if not self.menu or self.menu[0] != "none":
+            raise ValueError(f"menu[0] must be 'none', got {self.menu!r}")
+        if choice.ndim != 2 or len(choice) != starts.size - 1 or not 1 <= choice.shape[1] <= 64:
+            raise ValueError(f"choice must be [groups, planes] = [{starts.size - 1}, B], got {choice.shape}")
+        if choice.size and (int(choice.min()) < 0 or int(choice.max()) >= len(self.menu)):
+            raise ValueError(f"choices must be 0 .. {len(self.menu) - 1} (the menu), got {int(choice.max())}")
+        object.__setattr__(self, "menu", tuple(menu_entry(name).name for name in self.menu))
+        object.__setattr__(self, "starts", _frozen(starts))
+        object.__setattr__(self, "tensor_starts", _frozen(tensors))
+        object.__setattr__(self, "choice", _frozen(choice.astype(np.uint8)))
+
+    # ---- constructors
+
+    @classmethod
+    def unprotected(cls, tensor_starts: Sequence[int] | Int64, planes: int) -> ProtectionPlan:
+        """One group per tensor, nothing protected."""
+        edges = np.asarray(tensor_starts, dtype=np.int64)
+        return cls(edges, edges, "layer", "none", ("none",), np.zeros((edges.size - 1, planes), dtype=np.uint8))
+
+    @classmethod
+    def uniform_msb(cls, tensor_starts: Sequence[int] | Int64, planes: int, k: int, entry: str) -> ProtectionPlan:
+        """The ``k`` most significant planes of every tensor under one entry; ValueError unless 0 <= k <= planes."""
+        if not 0 <= k <= planes:
+            raise ValueError(f"cannot protect {k} of {planes} planes")
+        edges = np.asarray(tensor_starts, dtype=np.int64)
+        choice = np.zeros((edges.size - 1, planes), dtype=np.uint8)
+        choice[:, planes - k :] = 1
+        return cls(edges, edges, "layer", "uniform", ("none", entry), choice)
+
+    # ---- counts
+
+    @property
+    def groups(self) -> int:
+        """Number of groups G."""
+        return int(self.starts.size - 1)
+
+    @property
+    def planes(self) -> int:
+        """Bit planes B per weight."""
+        return int(self.choice.shape[1])
+
+    @property
+    def tensors(self) -> int:
+        """Number of tensors T."""
+        return int(self.tensor_starts.size - 1)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return int(self.starts[-1])
+
+    @property
+    def stored_bits(self) -> int:
+        """Data bits stored: weights times planes."""
+        return self.weights * self.planes
+
+    @property
+    def entries(self) -> tuple[MenuEntry, ...]:
+        """The menu as entries."""
+        return tuple(menu_entry(name) for name in self.menu)
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """The codes that some plane is protected by, each once, in menu order."""
+        used = [self.entries[index] for index in np.unique(self.choice).tolist()]
+        return tuple(item.code for item in used if item.code is not None)
+
+    def planes_protected(self) -> Int64:
+        """int64 [G]: how many planes of each group have an entry other than ``none``."""
+        counted: Int64 = (self.choice != 0).sum(axis=1, dtype=np.int64)
+        return counted
+
+    @cached_property
+    def protected_bits(self) -> int:
+        """Data bits under any entry other than ``none``."""
+        return int((self.planes_protected() * np.diff(self.starts)).sum())
+
+    @property
+    def protected_bits_fraction(self) -> float:
+        """Protected bits / stored data bits (the accounting of ideal protection)."""
+        return self.protected_bits / self.stored_bits
+
+    @cached_property
+    def parity_bits(self) -> int:
+        """Check bits stored, whole words counted per tensor and entry."""
+        coded = [index for index, item in enumerate(self.entries) if item.code is not None]
+        return sum(self.layout(tensor, index).parity_bits for tensor in range(self.tensors) for index in coded)
+
+    @property
+    def parity_bits_fraction(self) -> float:
+        """Check bits / stored data bits."""
+        return self.parity_bits / self.stored_bits
+
+    def bits_by_entry(self) -> dict[str, int]:
+        """Data bits under each menu entry."""
+        sizes = np.repeat(np.diff(self.starts), self.planes)
+        counts = np.bincount(self.choice.ravel(), sizes.astype(np.float64), minlength=len(self.menu))
+        return {name: round(float(count)) for name, count in zip(self.menu, counts, strict=True)}
+
+    # ---- where things are
+
+    def tensor_groups(self, tensor: int) -> tuple[int, int]:
+        """(first, last + 1) group of a tensor."""
+        first, last = np.searchsorted(self.starts, self.tensor_starts[tensor : tensor + 2])
+        return int(first), int(last)
+
+    def layout(self, tensor: int, entry: int) -> WordLayout:
+        """The ECC words of one tensor and one menu entry."""
+        return WordLayout(self, tensor, entry)
+
+    # ---- what is left of a channel
+
+    def residual(
+        self, channel: FlipChannel, ones: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """p01, p10 float64 [G, B] after protection.
+
+        A plane keeps its own p01, p10; the other bits of its word err with the mean over the tensor's data bits under
+        the same entry (``ones`` float64 [B]: density of ones per plane, 1/2 by default), check cells included.
+        ValueError when the channel has another number of planes.
+        """
+        if channel.planes != self.planes:
+            raise ValueError(f"the channel has {channel.planes} planes, the plan {self.planes}")
+        density = np.broadcast_to(np.asarray(0.5 if ones is None else ones, dtype=np.float64), (self.planes,))
+        mean = (1.0 - density) * channel.p01 + density * channel.p10
+        p01 = np.tile(channel.p01, (self.groups, 1))
+        p10 = np.tile(channel.p10, (self.groups, 1))
+        for index, item in enumerate(self.entries):
+            if item.kind == "none":
+                continue
+            if item.code is None:
+                pairs = [item.residual_channel(a, b) for a, b in zip(channel.p01, channel.p10, strict=True)]
+                table = np.array(pairs)
+                chosen = self.choice == index
+                p01 = np.where(chosen, table[:, 0], p01)
+                p10 = np.where(chosen, table[:, 1], p10)
+                continue
+            for tensor in range(self.tensors):
+                first, last = self.tensor_groups(tensor)
+                chosen = self.choice[first:last] == index
+                bits = chosen * np.diff(self.starts[first : last + 1])[:, None]
+                if not chosen.any():
+                    continue
+                word_p = float((bits * mean).sum() / bits.sum())
+                up, down = item.word_channel(channel.p01, channel.p10, word_p)
+                p01[first:last] = np.where(chosen, up, p01[first:last])
+                p10[first:last] = np.where(chosen, down, p10[first:last])
+        return p01, p10
+
+    # ---- as text
+
+    def to_json(self) -> str:
+        """The plan as JSON text; :meth:`from_json` reads it back."""
+        return json.dumps(
+            {
+                "starts": self.starts.tolist(),
+                "tensor_starts": self.tensor_starts.tolist(),
+                "group_kind": self.group_kind,
+                "policy": self.policy,
+                "menu": list(self.menu),
+                "choice": self.choice.tolist(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> ProtectionPlan:
+        """A plan from its JSON text; ValueError with the missing or wrong field."""
+        try:
+            raw = json.loads(text)
+            return cls(
+                np.array(raw["starts"], dtype=np.int64),
+                np.array(raw["tensor_starts"], dtype=np.int64),
+                raw["group_kind"],
+                str(raw["policy"]),
+                tuple(raw["menu"]),
+                np.array(raw["choice"]),
+            )
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"not a protection plan: {error}") from error
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ProtectionPlan):
+            return NotImplemented
+        return (self.group_kind, self.policy, self.menu) == (other.group_kind, other.policy, other.menu) and all(
+            np.array_equal(a, b)
+            for a, b in (
+                (self.starts, other.starts),
+                (self.tensor_starts, other.tensor_starts),
+                (self.choice, other.choice),
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]

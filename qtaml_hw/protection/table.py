@@ -1,0 +1,215 @@
+"""The ECC overhead table: what each menu option leaves of a raw flip probability, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.hardware import CodecHardware
+from qtaml_hw.ecc.residual import check_probability
+from qtaml_hw.protection.menu import IDEAL_TITLE, MenuEntry, entry
+from qtaml_hw.protection.plan import ProtectionPlan
+
+DEFAULT_P: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.05, 0.10)
+DEFAULT_CODES: tuple[str, ...] = (
+    "secded-8-4",
+    "secded-13-8",
+    "secded-22-16",
+    "secded-39-32",
+    "secded-72-64",
+    "secded-137-128",
+    "dected-45-32",
+    "dected-79-64",
+    "bch-63-51",
+    "bch-63-45",
+    "bch-127-64",
+    "repeat-3",
+    "repeat-5",
+    "golay-24-12",
+    "parity-zero",
+)
+
+
+@dataclass(frozen=True)
+class EccRow:
+    """One option at one raw flip probability.
+
+    ``n``, ``k`` bits; ``parity_fraction`` check bits per data bit; ``p`` raw and ``residual_p`` decoded data bit
+    error; ``p_due``,
+    ``p_sdc`` per word; ``break_even_p`` the raw p above which the option makes data worse; gates in GE; ``area_m2``
+    encoder plus decoder; energy and latency of one decode; ``source`` of the hardware figures and method of the
+    residual; ``hurts``: residual_p > p.  A detecting entry is judged by the same bit error, zeroed ones counted as
+    errors, although zeroing a weight can be milder than the flip it replaces (docs/ecc.md).
+    """
+
+    code: str
+    n: int
+    k: int
+    parity_fraction: float
+    p: float
+    residual_p: float
+    p_due: float
+    p_sdc: float
+    break_even_p: float
+    encoder_ge: float
+    decoder_ge: float
+    area_m2: float
+    decode_energy_j: float
+    decode_latency_s: float
+    source: str
+    hurts: bool
+
+    def as_dict(self) -> dict[str, str | int | float | bool]:
+        """The row as plain values, keys in column order."""
+        return asdict(self)
+
+
+COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(EccRow))
+
+
+def overhead_table(
+    p: Sequence[float] = DEFAULT_P, codes: Sequence[str] = DEFAULT_CODES, node_m: float = 45e-9
+) -> list[EccRow]:
+    """One row per option and raw flip probability, options in the order given.
+
+    ``codes`` are menu entry names (codes, ``ideal``, ``robust-cell``, ``refresh-Nx``).  Raises ValueError for an
+    unknown name, a probability outside [0, 1] or a node outside 2 to 180 nm.
+    """
+    probabilities = [check_probability(value, "p") for value in p]
+    return [_row(item, value, node_m) for item in map(entry, codes) for value in probabilities]
+
+
+def _row(item: MenuEntry, p: float, node_m: float) -> EccRow:
+    if item.code is None:
+        residual, _ = item.residual_channel(p, p)
+        source = {"none": "unprotected", "ideal": IDEAL_TITLE}.get(item.kind, f"{item.title}; lognormal retention")
+        return EccRow(
+            item.name, 1, 1, 0.0, p, residual, 0.0, residual, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, source, residual > p
+        )
+    code = item.code
+    left, hardware = code.residual(p), code.hardware(node_m)
+    return EccRow(
+        item.name,
+        code.n,
+        code.k,
+        code.parity_fraction,
+        p,
+        left.bit_error,
+        left.p_due,
+        left.p_sdc,
+        code.break_even_p(),
+        hardware.encoder_ge,
+        hardware.decoder_ge,
+        hardware.encoder_area_m2 + hardware.decoder_area_m2,
+        hardware.decode_energy_j,
+        hardware.decode_latency_s,
+        f"{hardware.source}; residual: {left.method}",
+        left.bit_error > p,
+    )
+
+
+@dataclass(frozen=True)
+class LogicCost:
+    """One codec: ``ge`` and ``area_m2`` of encoder plus decoder; delay and pipeline cycles of a decode; energy per
+    word read (decode), written (encode) and scrubbed (both), the array's own energy not included."""
+
+    ge: float = 0.0
+    area_m2: float = 0.0
+    decode_latency_s: float = 0.0
+    pipeline_cycles: int = 0
+    read_energy_j: float = 0.0
+    write_energy_j: float = 0.0
+    scrub_energy_j: float = 0.0
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One menu entry in one tensor (bank) of a plan, as it is stored.
+
+    Bits are counts; ``parity_of_protected`` and ``parity_of_all`` are fractions; ``raw_p`` and ``residual_p`` means
+    over the protected bits, ``raw_source`` where raw_p comes from; ``p_due``, ``p_sdc`` per word; ``logic`` one codec;
+    ``lsb2_saved_per_parity_bit`` the weight variance removed, in LSB^2, per check bit (inf where no check bit is paid).
+    """
+
+    tensor: int
+    entry: str
+    data_bits: int
+    words: int
+    parity_bits: int
+    parity_of_protected: float
+    parity_of_all: float
+    raw_p: float
+    raw_source: str
+    residual_p: float
+    p_due: float
+    p_sdc: float
+    method: str
+    logic: LogicCost
+    lsb2_saved_per_parity_bit: float
+    hurts: bool
+
+
+def plan_table(
+    plan: ProtectionPlan, channel: FlipChannel, node_m: float = 45e-9, clock_hz: float = 500e6
+) -> list[PlanRow]:
+    """One row per tensor and menu entry in use, one codec per row; ValueError when planes do not fit."""
+    p01, p10 = plan.residual(channel)
+    after, before = 0.5 * (p01 + p10), 0.5 * (channel.p01 + channel.p10)
+    gain = 4.0 ** np.arange(plan.planes) * (before * (1.0 - before) - after * (1.0 - after))
+    rows: list[PlanRow] = []
+    for tensor in range(plan.tensors):
+        first, last = plan.tensor_groups(tensor)
+        sizes = np.diff(plan.starts[first : last + 1])[:, None]
+        for index, item in enumerate(plan.entries):
+            bits = (plan.choice[first:last] == index) * sizes
+            if item.kind == "none" or not bits.any():
+                continue
+            total = int(bits.sum())
+            share = bits / total
+            layout = plan.layout(tensor, index)
+            raw, left = float((share * before).sum()), float((share * after[first:last]).sum())
+            saved = float((bits * gain[first:last]).sum())
+            stats = (0.0, left, item.title) if item.code is None else _word_stats(item.code, raw)
+            logic = LogicCost() if item.code is None else _logic(item.code.hardware(node_m), clock_hz)
+            parity = layout.parity_bits
+            price = saved / parity if parity else float("inf")
+            rows.append(
+                PlanRow(
+                    tensor,
+                    item.name,
+                    total,
+                    layout.n_words,
+                    parity,
+                    parity / total,
+                    parity / plan.stored_bits,
+                    raw,
+                    channel.source,
+                    left,
+                    *stats,
+                    logic,
+                    price,
+                    left > raw,
+                )
+            )
+    return rows
+
+
+def _word_stats(code: Code, p: float) -> tuple[float, float, str]:
+    transfer = code.word_transfer(p)
+    return transfer.p_due, transfer.p_sdc, transfer.method
+
+
+def _logic(hardware: CodecHardware, clock_hz: float) -> LogicCost:
+    return LogicCost(
+        hardware.encoder_ge + hardware.decoder_ge,
+        hardware.encoder_area_m2 + hardware.decoder_area_m2,
+        hardware.decode_latency_s,
+        hardware.pipeline_cycles(clock_hz),
+        hardware.decode_energy_j,
+        hardware.encode_energy_j,
+        hardware.decode_energy_j + hardware.encode_energy_j,
+    )

@@ -1,0 +1,187 @@
+"""Stores as wholes: what is in one, several merged into one, and tables for other tools."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.store import (
+    Content,
+    Record,
+    ShardWriter,
+    StoreError,
+    read_records,
+    read_store,
+    record_key,
+    shards,
+    write_atomically,
+)
+from qtaml_hw.records.summary import OF_A_MAP
+
+Format = Literal["csv", "parquet"]
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """Counts of a store: points and maps that are finished, points that failed, and what was dropped.
+
+    ``repeated`` lines are finished a second time by another writer and count once; ``torn`` lines are no whole record:
+    ``dropped`` says where each stands and why it does not count.
+    """
+
+    folder: str
+    points: int
+    failed: int
+    maps: int
+    shards: int
+    bytes: int
+    repeated: int
+    torn: int
+    dropped: tuple[str, ...]
+    studies: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def store_status(folder: Path) -> StoreStatus:
+    """What a store holds.
+
+    Raises StoreError when there is no store.
+    """
+    content = existing_store(folder)
+    finished = [r for r in content.records if int(r["map_index"]) >= 0]
+    failed = [r for r in content.records if int(r["map_index"]) < 0]
+    files = shards(folder)
+    return StoreStatus(
+        folder=str(folder),
+        points=len({r["identity"] for r in finished}),
+        failed=len(failed),
+        maps=len(finished),
+        shards=len(files),
+        bytes=sum(path.stat().st_size for path in files),
+        repeated=content.repeated,
+        torn=len(content.dropped),
+        dropped=tuple(map(str, content.dropped)),
+        studies=tuple(sorted({str(r.get("study", "")) for r in content.records})),
+        failures=tuple(f"{r.get('label', r['identity'])}: {r.get('error', '')}" for r in failed),
+    )
+
+
+def existing_records(folder: Path) -> list[Record]:
+    """The records of a store that must be there.
+
+    Raises StoreError when it is not.
+    """
+    return existing_store(folder).records
+
+
+def existing_store(folder: Path) -> Content:
+    """A store that must be there, as it was read.
+
+    Raises StoreError when it is not.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"there is no store at {folder}")
+    if not shards(folder):
+        raise StoreError(f"{folder} holds no records (*.jsonl); give the folder that run or sweep wrote to")
+    return read_store(folder)
+
+
+def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Every record of ``folders`` that ``out`` has not yet, in one new shard of it; nothing else is touched.
+
+    ``differing`` counts records of one point and map that disagree about the answer, which results should not.
+
+    Raises StoreError when a folder is no store or ``out`` cannot be written.
+    """
+    known = {record_key(r): r for r in read_records(out)} if out.is_dir() else {}
+    added = differing = 0
+    sources = [(folder, existing_records(folder)) for folder in folders]
+    with ShardWriter(out) as shard:
+        for _, records in sources:
+            for record in records:
+                key = record_key(record)
+                if key in known:
+                    differing += record.get("correct") != known[key].get("correct")
+                    continue
+                known[key] = record
+                shard.append(record)
+                added += 1
+    return {"out": str(out), "records": len(known), "added": added, "differing": differing}
+
+
+def export_store(folder: Path, out: Path | None = None, form: Format = "csv") -> list[Path]:
+    """One table with a row per fault map, and one with a row per point without its maps: ``maps.*``, ``points.*``.
+
+    Axes become columns ``axis cell.t_ox``; lists and mappings become JSON text.
+
+    Raises StoreError for no store or a folder that cannot be written, InputError when Parquet lacks pyarrow.
+    """
+    records, target = existing_records(folder), out or folder
+    facts: dict[str, Record] = {}
+    for record in records:
+        facts.setdefault(record["identity"], {k: v for k, v in record.items() if k not in OF_A_MAP})
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {target}: {error.strerror}") from error
+    files = []
+    for name, rows in (("points", list(facts.values())), ("maps", [r for r in records if int(r["map_index"]) >= 0])):
+        path = target / f"{name}.{form}"
+        {"csv": _csv, "parquet": _parquet}[form](path, [_flat(row) for row in rows])
+        files.append(path)
+    return files
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    """A row: numbers and texts as they are, one column per axis, the rest as JSON."""
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "axes_si" and isinstance(value, dict):
+            row |= {f"axis {path}": one for path, one in value.items()}
+        elif isinstance(value, dict | list):
+            row[name] = json.dumps(value)
+        else:
+            row[name] = value
+    return row
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    try:
+        pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow: pip install 'qtaml-hw[parquet]'; CSV needs nothing") from error
+    table = pyarrow.table({name: _uniform([row.get(name) for row in rows]) for name in _columns(rows)})
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink)
+    write_atomically(path, sink.getvalue().to_pybytes())
+
+
+def _uniform(values: list[Any]) -> list[Any]:
+    """A column of one type: whole numbers beside others become floats, anything beside texts becomes text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and float in kinds:
+        return [None if value is None else float(value) for value in values]
+    return values if len(kinds) <= 1 else [None if value is None else str(value) for value in values]

@@ -1,0 +1,85 @@
+"""Stores side by side: the same point in each, differences to the first paired over fault maps where seeds allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.archive import existing_records
+from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.results import paired_difference
+from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.study.run.engine import finished_maps
+
+FIGURES: Final = ("area_m2", "energy_per_inference_j", "read_latency_s", "protected_bits_fraction", "p10", "p01")
+
+
+def compare(folders: Sequence[Path]) -> dict[str, Any]:
+    """One row per point that any store has, by its values on the axes (its label where there are none); JSON-able.
+
+    A store with one point alone stands beside one point of the others, whatever they are called.
+
+    Raises InputError for fewer than two stores, StoreError for a folder that is none.
+    """
+    if len(folders) < 2:
+        raise InputError("compare needs at least two stores")
+    stores = [_points(folder) for folder in folders]
+    if all(len(store) == 1 for store in stores):
+        stores = [{"the point": next(iter(store.values()))} for store in stores]
+    names = list(dict.fromkeys(name for store in stores for name in store))
+    rows = [{"point": name, "stores": _cells(name, stores)} for name in names]
+    return {"stores": [str(folder) for folder in folders], "rows": rows}
+
+
+def _points(folder: Path) -> dict[str, PointSummary]:
+    finished = finished_maps(existing_records(folder))
+    found: dict[str, PointSummary] = {}
+    for summary in summarise(record for maps in finished.values() for record in maps.values()):
+        name = _name(summary)
+        found[name if name not in found else f"{name} [{summary.identity[:8]}]"] = summary
+    if not found:
+        raise InputError(f"{folder} holds no finished points")
+    return found
+
+
+def _name(summary: PointSummary) -> str:
+    axes = summary.facts.get("axes")
+    if isinstance(axes, dict) and axes:
+        return ", ".join(f"{path}={value}" for path, value in sorted(axes.items()))
+    return str(summary.facts.get("label", summary.identity))
+
+
+def _cells(name: str, stores: Sequence[dict[str, PointSummary]]) -> list[dict[str, Any] | None]:
+    """One entry per store, None where it lacks the point."""
+    first = stores[0].get(name)
+    cells: list[dict[str, Any] | None] = []
+    for store in stores:
+        summary = store.get(name)
+        if summary is None:
+            cells.append(None)
+            continue
+        cell: dict[str, Any] = {
+            "identity": summary.identity,
+            **_interval("accuracy", summary.accuracy),
+            **{key: summary.facts.get(key) for key in FIGURES},
+        }
+        if first is not None and summary is not first and _pairs(first, summary):
+            cell |= _interval("difference", paired_difference(summary.accuracies, first.accuracies))
+        cells.append(cell)
+    return cells
+
+
+def _interval(name: str, found: Interval) -> dict[str, Any]:
+    return {
+        f"{name}_mean": found.mean,
+        f"{name}_ci95_low": found.low,
+        f"{name}_ci95_high": found.high,
+        "maps": found.maps,
+    }
+
+
+def _pairs(one: PointSummary, two: PointSummary) -> bool:
+    """Whether two points met the same chips on the same images."""
+    return all(one.facts.get(key) == two.facts.get(key) for key in ("seed", "network", "data", "images"))

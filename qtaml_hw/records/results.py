@@ -1,0 +1,148 @@
+"""What the scripting face hands back: plain values with their intervals, units in every name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtaml_hw.records.interval import Interval, t_interval
+from qtaml_hw.records.summary import PointSummary
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One evaluated design point.  Every fact of the record is an attribute: ``r.area_m2``, ``r.clean_accuracy`` ..."""
+
+    summary: PointSummary
+    out: Path | None = None
+    report: Path | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> Interval:
+        """Accuracy at the last time asked for: ``.mean``, ``.ci95``, over ``.maps`` fault maps."""
+        return self.summary.accuracy
+
+    @property
+    def maps(self) -> int:
+        """Fault maps that the result stands on."""
+        return self.accuracy.maps
+
+    @property
+    def identity(self) -> str:
+        """What the result is stored under."""
+        return self.summary.identity
+
+    def __getattr__(self, name: str) -> Any:
+        summary = self.__dict__.get("summary")
+        if summary is not None and name in summary.facts:
+            return summary.facts[name]
+        if summary is not None and name in summary.means:
+            return summary.means[name]
+        raise AttributeError(f"a result has no {name!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat and JSON-able: every fact, the accuracy with its interval, mean counts per map."""
+        accuracy = self.accuracy
+        return {
+            "accuracy_mean": accuracy.mean,
+            "accuracy_ci95_low": accuracy.low,
+            "accuracy_ci95_high": accuracy.high,
+            "maps": accuracy.maps,
+            **self.summary.means,
+            **self.summary.facts,
+            **({"over_time": self.summary.over_time()} if len(self.summary.series) > 1 else {}),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """All points of a sweep, in sweep order."""
+
+    summaries: tuple[PointSummary, ...]
+    out: Path | None = None
+    report: Path | None = None
+
+    @property
+    def done(self) -> int:
+        """Points with results."""
+        return sum(s.error is None for s in self.summaries)
+
+    @property
+    def failed(self) -> int:
+        """Points that failed and are recorded as such."""
+        return len(self.summaries) - self.done
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One line per failed point."""
+        return tuple(f"{s.facts.get('label')}: {s.error}" for s in self.summaries if s.error is not None)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The points that succeeded."""
+        return tuple(Result(s, self.out) for s in self.summaries if s.error is None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Counts and where the records are."""
+        return {
+            "points": len(self.summaries),
+            "done": self.done,
+            "failed": self.failed,
+            "out": None if self.out is None else str(self.out),
+            "failures": list(self.failures),
+        }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per point; needs pandas (``pip install qtaml-hw[frames]``)."""
+        import pandas
+
+        return pandas.DataFrame([r.as_dict() for r in self.results])
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIf:
+    """Before and after a change, and the difference paired over the fault maps that both were measured on."""
+
+    before: Result
+    after: Result
+
+    @property
+    def difference(self) -> Interval:
+        """Accuracy after minus before, map by map."""
+        return paired_difference(self.after.summary.accuracies, self.before.summary.accuracies)
+
+    def as_dict(self) -> dict[str, Any]:
+        """``before``, ``after``, and the ``difference`` of every number, the accuracy's with its paired interval."""
+        before, after, paired = self.before.as_dict(), self.after.as_dict(), self.difference
+        numbers = {
+            name: after[name] - before[name]
+            for name in after
+            if _number(after[name]) and _number(before.get(name)) and name not in ("maps", "point", "seed")
+        }
+        return {
+            "before": before,
+            "after": after,
+            "difference": {
+                **numbers,
+                "accuracy_mean": paired.mean,
+                "ci95": [paired.low, paired.high],
+                "accuracy_ci95_low": paired.low,
+                "accuracy_ci95_high": paired.high,
+                "maps": paired.maps,
+            },
+        }
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def paired_difference(after: Sequence[float], before: Sequence[float]) -> Interval:
+    """After minus before, map by map, over the maps that both were measured on."""
+    return t_interval([a - b for a, b in zip(after, before, strict=False)], (-1.0, 1.0))

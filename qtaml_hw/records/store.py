@@ -1,0 +1,261 @@
+"""A folder of append-only JSON lines: one line per design point and fault map, and nothing finished is ever lost.
+
+Every writer owns one shard file, so two writers never share a line.  A line is handed to the system whole before the
+next map starts, so that a killed process loses nothing finished, and synced to disk at most a second later and at the
+end, so that a power cut costs a second.  A line torn by a crash or a full disk is dropped when read, and its map is
+done again.  No file time or wall clock decides anything: a record is found by what it is.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from qtaml_hw.errors import InputError
+
+SCHEMA_VERSION = 1
+SYNC_SECONDS = 1.0
+_MOST_NAMED = 5
+Record = dict[str, Any]
+Key = tuple[str, int]
+_MAP, _MAP_START = b',"map_index":', b'{"map_index":'
+_MOST_HEADS = 64  # points whose facts are kept while a file is read: as many as one writer works on at a time
+
+
+class StoreError(InputError):
+    """The output folder cannot be used; the message says why and what is safe."""
+
+
+def record_key(record: Record) -> Key:
+    """What makes a record unique: the design point and the fault map (-1 for a failed point)."""
+    return str(record["identity"]), int(record["map_index"])
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A line that is no whole record of this version: where it is, and why it does not count."""
+
+    path: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name}:{self.line}: {self.reason}"
+
+
+def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
+    """The whole records of one file, and the lines of it that are none (torn, foreign, of another version).
+
+    Records of one point share their facts: what is the same for all maps of a point is read once.
+    """
+    found, dropped, heads = list[Record](), list[Dropped](), dict[bytes, Any]()
+    *lines, rest = path.read_bytes().split(b"\n")  # what follows the last newline is empty or torn
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _record(_read_line(line, heads))
+        if isinstance(record, str):
+            dropped.append(Dropped(path, number, record))
+        else:
+            found.append(record)
+    if rest:
+        dropped.append(Dropped(path, len(lines) + 1, "the line was never finished"))
+    return found, dropped
+
+
+def _read_line(line: bytes, heads: dict[bytes, Any]) -> Any:
+    """The JSON value of a line; None where it is none.
+
+    A writer puts what differs between the maps of a point last, from ``map_index`` on.  Where both parts of a line are
+    objects of their own, together they are what the whole line is, and the first part is parsed once for all maps.
+    """
+    head, mark, tail = line.rpartition(_MAP)
+    try:
+        if mark:
+            if head not in heads:
+                if len(heads) >= _MOST_HEADS:
+                    heads.clear()
+                heads[head] = _parsed(head + b"}")
+            facts, found = heads[head], _parsed(_MAP_START + tail)
+            if facts and isinstance(facts, dict) and isinstance(found, dict):
+                return {**facts, **found}
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # the line was not split at its top level
+        return None
+
+
+def _record(value: Any) -> Record | str:
+    """The record behind a value, or why it is none."""
+    if not isinstance(value, dict):
+        return "no whole record: torn by a crash, or damaged" if value is None else "not a record"
+    version = value.pop("schema", None)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        return f"schema version {str(version)[:20]}, not {SCHEMA_VERSION}"
+    index = value.get("map_index")
+    known = isinstance(value.get("identity"), str) and isinstance(index, int) and not isinstance(index, bool)
+    return value if known else "without identity or map_index"
+
+
+def shards(folder: Path) -> list[Path]:
+    """The record files of a store, in the order of their names."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Records are trees: looking for cycles among thousands of them is a third of the time of reading a store."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class Content:
+    """A store as it was read: finished records merged by key and sorted by it, and what did not count.
+
+    ``repeated`` : lines that another line had finished before.  A failed point (map_index -1) is dropped from the
+    records once any map of it is finished.
+    """
+
+    records: list[Record]
+    dropped: list[Dropped]
+    repeated: int
+
+    @property
+    def complaint(self) -> str | None:
+        """The broken lines in one sentence for whoever reads the store; None when every line is whole."""
+        if not self.dropped:
+            return None
+        count, listed = len(self.dropped), "; ".join(map(str, self.dropped[:_MOST_NAMED]))
+        more = f"; and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""
+        lines = f"{count} broken line{'s' * (count != 1)} skipped"
+        return f"{lines}: {listed}{more} (a map that stands nowhere else counts as not done)"
+
+
+def read_store(folder: Path) -> Content:
+    """Everything in a store; the order of shards and writers does not matter.
+
+    Raises StoreError when the folder cannot be read.
+    """
+    found, dropped, repeated = dict[Key, Record](), list[Dropped](), 0
+    try:
+        with _no_collection():
+            for path in shards(folder):
+                records, lost = read_shard(path)
+                dropped += lost
+                for record in records:
+                    key = record_key(record)
+                    repeated += key in found and key[1] >= 0
+                    found.setdefault(key, record)
+    except OSError as error:
+        raise StoreError(f"cannot read the store {folder}: {error.strerror}") from error
+    finished = {identity for identity, index in found if index >= 0}
+    kept = [found[key] for key in sorted(found) if key[1] >= 0 or key[0] not in finished]
+    return Content(kept, dropped, repeated)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The finished records of a store, sorted by identity and map.
+
+    Raises StoreError when the folder cannot be read.
+    """
+    return read_store(folder).records
+
+
+@dataclass
+class ShardWriter:
+    """The one writer of a new shard in a store; use as a context manager.
+
+    Raises StoreError when the folder cannot be made or written, or the disk is full.
+    """
+
+    folder: Path
+    _handle: int = field(default=-1, init=False)
+    _good: int = field(default=0, init=False)
+    _path: Path = field(default=Path(), init=False)
+    _synced: float = field(default=-1e9, init=False)
+
+    def __enter__(self) -> ShardWriter:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._path = self.folder / f"records-{uuid.uuid4().hex[:12]}.jsonl"
+            self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise StoreError(f"cannot write results to {self.folder}: {error.strerror}") from error
+        return self
+
+    def append(self, record: Record) -> None:
+        """Write one record whole; it is synced to disk within ``SYNC_SECONDS`` of the next one, or at the end."""
+        line = json.dumps({"schema": SCHEMA_VERSION, **record}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._handle, view) :]
+        except OSError as error:
+            os.ftruncate(self._handle, self._good)
+            raise self._broken(error) from error
+        self._good += len(line)
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._handle)
+        except OSError as error:
+            raise self._broken(error) from error
+        self._synced = time.monotonic()
+
+    def _broken(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot append to {self._path}: {error.strerror}; finished maps are kept, "
+            "run the same command again to continue"
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._good:
+                self._sync()
+        finally:
+            os.close(self._handle)
+        if self._good == 0:
+            self._path.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """A small file beside the records, whole or not at all.
+
+    Raises StoreError when it cannot be written.
+    """
+    name = ""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error

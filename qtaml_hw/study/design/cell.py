@@ -1,0 +1,206 @@
+"""From a study's cell and flip law to what ages the memory and to the flip channel that TAC plans with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from qtaml_hw import device
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Study
+from qtaml_hw.faults import Bursts, Clusters
+from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
+from qtaml_hw.study.design.array import geometry_of, schedule_of
+
+QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
+CELLS = {"gain_cell": "GainCell", "edram1t1c": "Edram1T1C", "sram6t": "Sram6T"}
+
+
+Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
+"""A cell model, and the one in every phase (None: the same)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellView:
+    """A study's cell, seen by the memory (``model``, ``phases``), by TAC (``channel``) and by tables (the rest).
+
+    ``phases``: the model in every phase of the study's timeline, None where it is the same.
+    """
+
+    model: CellModel
+    channel: FlipChannel
+    retention_quantiles_s: dict[str, float] | None
+    gate_share: float | None
+    direction: str
+    warnings: tuple[str, ...]
+    phases: tuple[CellModel | None, ...] = ()
+    dies: Callable[[int, int], Conditions] | None = None
+    structure: dict[str, Any] = field(default_factory=dict)
+
+    def of_chip(self, seed: int, map_index: int) -> CellModel:
+        """The cell model of one chip: the process centre, or its die where dies differ."""
+        return self.model if self.dies is None else self.dies(seed, map_index)[0]
+
+    def live(self, chip: Memory, seed: int, map_index: int) -> Timeline:
+        """One fault map of a chip of this cell."""
+        model, phases = (self.model, self.phases) if self.dies is None else self.dies(seed, map_index)
+        return chip.run(model, seed=seed, map_index=map_index, phase_cells=phases)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Record fields."""
+        return {
+            "retention_quantiles_s": self.retention_quantiles_s,
+            "gate_share": self.gate_share,
+            "direction": self.direction,
+            "p01": float(self.channel.p01.max()),
+            "p10": float(self.channel.p10.max()),
+            **self.structure,
+        }
+
+
+def build_cell(study: Study) -> Any:
+    """The device's cell of a study: a frozen value in SI."""
+    return getattr(device, CELLS[study.cell.kind])(**study.cell.model_dump(exclude={"kind", "preset"}))
+
+
+def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
+    """The device's cell in every phase of the timeline; None where a phase leaves it as it is.
+
+    A cell is taken as written and held at the phase's temperature and level.
+    Raises ValueError with the phase and the physical reason.
+    """
+    found = []
+    for phase in study.timeline.phases:
+        changed = {name: value for name in ("temperature_k", "v_dd_v") if (value := getattr(phase, name)) is not None}
+        try:
+            found.append(replace(cell, **changed) if changed else None)
+        except ValueError as error:
+            raise ValueError(f"in the phase {phase.name}: {error}") from error
+    return tuple(found)
+
+
+def centre_cell(study: Study) -> CellModel:
+    """The charge cell's model at the process centre."""
+    return _law_model(study, device.population(build_cell(study)))
+
+
+def phase_cells(study: Study) -> tuple[CellModel | None, ...]:
+    """The cell model in every phase of the timeline, at the process centre; None where it is as usual.
+
+    Raises ValueError with the phase and the physical reason.
+    """
+    if not any(phase.changes_cell for phase in study.timeline.phases):
+        return (None,) * len(study.timeline.phases)
+    others = _phase_devices(study, build_cell(study))
+    return tuple(None if other is None else _law_model(study, device.population(other)) for other in others)
+
+
+def exposure_s(study: Study) -> float:
+    """Time over which a cell can lose its bit before the last read-out.
+
+    Retention: a refresh interval (the longest where row classes have their own), or the time since the write without
+    refresh.  Poisson: always the time since the write, since a refresh restores what it reads and so keeps flips.
+    """
+    last = study.evaluate.at_s[-1]
+    if study.flips.law != "retention":
+        return last
+    return max(last if interval is None else min(interval, last) for interval in study.refresh.intervals_s)
+
+
+def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
+    """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
+    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
+    plain = len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s
+    channel = device.flip_channel(cell, exposure_s(study), planes, law)
+    if plain:
+        return channel
+    population = device.population(cell)
+    if population.symmetric:
+        return channel
+    p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phase_cells(study)))
+    if planes == 1:  # asked of the cell, not of a weight: its worst row class
+        of_plane = np.array([p.max()])
+    else:
+        of_plane = p[geometry_of(study).classes_of(planes)] if len(p) > 1 else np.full(planes, p[0])
+    never, source = np.zeros(planes), f"{channel.source}; refresh by row class, phases and updates as planned"
+    p01, p10 = (of_plane if population.leaky_state == state else never for state in (0, 1))
+    return FlipChannel(p01, p10, law, source)
+
+
+def _structure(study: Study, planes: int) -> Bursts | Clusters | None:
+    """How neighbouring cells depend on each other; a column runs through the rows that hold the weights in turn."""
+    structure, array = study.flips.structure, study.array
+    if structure is None or structure.kind == "iid":
+        return None
+    if structure.kind == "clustered":
+        return Clusters(structure.weights or 0, structure.dispersion or 0.0)
+    row = max(array.row_bits // planes, 1) * (1 if array.interleave == "block" else array.banks)
+    return Bursts(structure.length or 0, row if structure.kind == "column_burst" else 0)
+
+
+def _structure_facts(study: Study) -> dict[str, Any]:
+    """Record fields of dependent flips; ``flip_dispersion``: variance / mean of counts in a plane."""
+    structure = study.flips.structure
+    assert structure is not None
+    return {
+        "flip_structure": structure.kind,
+        "flip_structure_weights": structure.length or structure.weights,
+        "flip_dispersion": structure.dispersion or (structure.length or 1) * (1.0 - float(study.flips.p or 0.0)),
+    }
+
+
+def view_cell(study: Study, planes: int) -> CellView:
+    """Build the cell model, the channel and the retention figures.
+
+    Raises ValueError with the physical reason when the cell cannot be modelled.
+    """
+    flips = study.flips
+    if flips.law == "fixed":
+        channel = FlipChannel.uniform(
+            float(flips.p or 0.0), planes, direction=flips.direction, source="stated by the study: flips.p"
+        )
+        cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
+        facts = {} if cells.structure is None else _structure_facts(study)
+        return CellView(cells, channel, None, None, flips.direction, (), structure=facts)
+    cell = build_cell(study)
+    population = device.population(cell)
+    channel = _channel(study, cell, planes)
+    gate, warnings = population.gate_share, tuple(population.warnings)
+    if population.symmetric:  # static cells: weak from the first moment on, in either state, whatever the interval
+        if flips.law == "poisson":
+            if len(study.evaluate.at_s) > 1:
+                raise ValueError(
+                    "the abstract accelerated rate of a static cell is evaluated at one time: give one in at"
+                )
+            warnings = (
+                "ABSTRACT: flips at an accelerated rate that the study states; no device physics is behind them",
+            )
+        return CellView(FixedCells(channel.p01, channel.p10), channel, None, gate, "symmetric", warnings)
+    direction = {1: "1to0", 0: "0to1"}[population.leaky_state]
+    model, dies = _law_model(study, population), None
+    phases = phase_cells(study)
+    if cell.sigma_t_ox_die > 0.0 or cell.sigma_v_th_die_v > 0.0:
+
+        def dies(seed: int, map_index: int) -> Conditions:
+            die = device.draw_die(cell, seed=seed, map_index=map_index)
+            others = _phase_devices(study, cell)
+            changed = (None if c is None else _law_model(study, device.charge_population(c, die)) for c in others)
+            return _law_model(study, device.charge_population(cell, die)), tuple(changed)
+
+    return CellView(model, channel, quantiles_s(population), gate, direction, warnings, phases, dies)
+
+
+def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:
+    """The population itself, or the memoryless cells of the same median."""
+    if study.flips.law == "poisson":
+        return PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
+    return population
+
+
+def quantiles_s(population: device.RetentionPopulation) -> dict[str, float]:
+    """Retention times in seconds by the share of cells that fail sooner."""
+    return {q: float(population.retention_quantile(float(q))) for q in QUANTILES}

@@ -1,0 +1,298 @@
+"""One design point: prepared once, then one record per fault map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qtaml_hw import memory
+from qtaml_hw.accelerator.layers import LayerCost
+from qtaml_hw.cli.doctor import versions
+from qtaml_hw.config import Point, Study
+from qtaml_hw.config.axes import axes_shown, axes_si
+from qtaml_hw.errors import InputError
+from qtaml_hw.protection import MenuEntry
+from qtaml_hw.records.interval import narrow_enough
+from qtaml_hw.records.store import Record
+from qtaml_hw.study.design.cell import CellView, view_cell
+from qtaml_hw.study.design.chip import chip_of
+from qtaml_hw.study.design.cost import point_cost
+from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
+from qtaml_hw.study.design.identity import identity_of
+from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
+from qtaml_hw.study.design.protect import Protection, protect
+from qtaml_hw.study.design.storage_cost import Written
+from qtaml_hw.study.design.subject import Subject, Workshop
+from qtaml_hw.study.design.timeline import map_fields
+from qtaml_hw.study.design.transforming import refuse_zeroing, stored_subject, transform_facts, transform_warnings
+from qtaml_hw.weights import Codes
+
+
+@dataclass(frozen=True, eq=False)
+class DesignPoint:
+    """Everything that is the same for all fault maps of a point."""
+
+    identity: str
+    study: Study
+    subject: Subject
+    cell: CellView
+    protection: Protection
+    chip: memory.Memory
+    facts: dict[str, Any]
+
+    def score(self, codes: Sequence[Codes]) -> float:
+        """The metric's score, 0..1, of the network with weights decoded from these codes."""
+        return self.subject.score(self.protection.decoder.decode(codes))
+
+    def record(self, map_index: int) -> Record:
+        """Evaluate one fault map; checked before it is returned."""
+        seed = self.study.evaluate.seed
+        timeline = self.cell.live(self.chip, seed, map_index)
+        accuracies = [self.score(codes) for codes in timeline.read_out]
+        found: Record = {
+            "map_index": map_index,
+            "correct": round(accuracies[-1] * self.subject.images),
+            "accuracy": accuracies[-1],
+            "accuracy_series": [list(pair) for pair in zip(timeline.sample_times_s, accuracies, strict=True)],
+            "flips_raw": int(timeline.flips_data[-1]),
+            "flips_parity": int(timeline.flips_parity[-1]),
+            "flips_residual": int(timeline.flips_read[-1]),
+            "words_corrected": int(timeline.words_corrected[-1]),
+            "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
+            **map_fields(timeline),
+        }
+        record = {**self.facts, **found, **measured_facts(self.subject, accuracies[-1])}
+        check(record)
+        return record
+
+
+def check(record: Record) -> None:
+    """What must hold of any record before it is kept.
+
+    Raises ArithmeticError with the field that cannot be.
+    """
+    limits = {
+        "accuracy": (0.0, 1.0),
+        "flips_raw": (0, record["stored_bits"]),
+        "flips_residual": (0, record["stored_bits"]),
+        "area_m2": (1e-18, 1.0),
+        "energy_per_inference_j": (1e-18, 1e6),
+        "p01": (0.0, 1.0),
+        "p10": (0.0, 1.0),
+    }
+    for name, (low, high) in limits.items():
+        if not low <= record[name] <= high:
+            raise ArithmeticError(f"{name} = {record[name]!r} lies outside [{low:g}, {high:g}]; the record is not kept")
+
+
+def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
+    """Load the network, age the cell, plan the protection, price it.
+
+    Raises InputError (a ValueError with a reason a user can act on).
+    """
+    study = point.study
+    subject = workshop.subject(study)
+    try:
+        cell = view_cell(study, subject.image.planes)
+        subject = stored_subject(subject, study, cell.channel)
+        protection = protect(study, subject, cell.channel)
+        refuse_zeroing(subject.image, protection.plan, study.array.on_uncorrectable)
+        layers = subject.layers(study.accelerator)
+        chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
+        planned = plan_facts(study, subject, protection)
+        steps = transform_facts(study, subject, cell.channel)
+        written = Written.of(subject.image, {**planned, **steps})
+        costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors], written)
+    except ValueError as error:
+        raise InputError(f"{point.label}: {error}") from error
+    identity = identity_of(study, subject.digest)
+    facts = {
+        "identity": identity,
+        "study": study.label,
+        "label": point.label,
+        "point": number,
+        "axes": axes_shown(point),
+        "axes_si": axes_si(point),
+        **_study_facts(study, subject),
+        **cell.facts,
+        **_protection_facts(study, subject, protection),
+        **planned,
+        **steps,
+        **costs,
+        "images": subject.images,
+        "exact_parameters": exact_parameters(subject),
+        "clean_accuracy": subject.clean_score,
+        "quantised_accuracy": subject.quantised_score,
+        "warnings": [
+            *cell.warnings,
+            *hardening_warnings(study),
+            *transform_warnings(study, subject),
+            *_few_images(study, subject),
+            *_quiet_warnings(study, protection, chip),
+            *_cost_warnings(study, subject, chip),
+        ],
+        "versions": dict(versions()),
+    }
+    return DesignPoint(identity, study, subject, cell, protection, chip, facts)
+
+
+def run_maps(design: DesignPoint, done: dict[int, Record], emit: Callable[[Record], None]) -> Iterator[Record]:
+    """Records of a point in map order, finished ones reused, until the interval over maps is narrow enough.
+
+    The stopping rule sees maps 0, 1, 2 ... in order, so an interrupted run and a whole one end with the same records.
+    """
+    maps = design.study.evaluate.maps
+    accuracies: list[float] = []
+    while not narrow_enough(accuracies, maps.min, maps.max, maps.ci95_halfwidth):
+        index = len(accuracies)
+        record = done.get(index)
+        if record is None:
+            record = design.record(index)
+            emit(record)
+        accuracies.append(float(record["accuracy"]))
+        yield record
+
+
+def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
+    """Compute time of every stored tensor's layer on the array, seconds."""
+    cycles = {t.name: 0 for t in subject.image.tensors}
+    for layer in layers:
+        if layer.weight in cycles:
+            cycles[layer.weight] += layer.cycles
+    return tuple(c / study.accelerator.clock_hz for c in cycles.values())
+
+
+def _data_name(study: Study) -> str:
+    """The data set as a person would name it: its name, its file, its factory."""
+    data = study.data
+    files = (data.idx and data.idx.images, data.npz and data.npz.path)
+    return str(data.name or next((f for f in files if f), None) or data.factory)
+
+
+def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
+    return {
+        "network": subject.name,
+        "data": _data_name(study),
+        "classes": subject.classes,
+        "weights_format": subject.image.format.name,
+        "scale": study.weights.scale,
+        "rounding": study.weights.rounding,
+        "storage_bits_per_weight": subject.image.storage_bits_per_weight,
+        "metadata_bits_fraction": subject.image.metadata_bits / subject.image.stored_bits,
+        "decode_ge": subject.image.format.decode_ge,
+        "fold_batch_norm": study.weights.fold_batch_norm,
+        **hardening_facts(study),
+        "cell_kind": study.cell.kind,
+        "cell_preset": study.cell.preset,
+        "t_ox_m": study.cell.t_ox_m,
+        "v_dd_v": study.cell.v_dd_v,
+        "temperature_k": study.cell.temperature_k,
+        "law": study.flips.law,
+        "refresh_interval_s": study.refresh.shortest_s,
+        **({"refresh_intervals_s": list(study.refresh.intervals_s)} if len(study.refresh.intervals_s) > 1 else {}),
+        "scrub_interval_s": study.scrub.interval_s,
+        "at_s": list(study.evaluate.at_s),
+        "seed": study.evaluate.seed,
+    }
+
+
+def _protection_facts(study: Study, subject: Subject, protection: Protection) -> dict[str, Any]:
+    plan, decoder = protection.plan, protection.decoder
+    planes = plan.planes_protected()
+    layers = []
+    for i, (t, layer) in enumerate(zip(subject.image.tensors, decoder.layers, strict=True)):
+        first, last = plan.tensor_groups(i)
+        sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
+        mean = float((planes[first:last] * sizes).sum() / t.weights)
+        layers.append({"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind})
+    return {
+        "policy": study.protection.policy,
+        "group": study.protection.group,
+        "menu": list(plan.menu[1:]),
+        "correction": study.protection.correction,
+        "corrections": list(decoder.kinds),
+        "zero_overhead": decoder.zero_overhead,
+        "budget_kind": protection.budget_kind,
+        "budget": protection.budget,
+        "stored_bits": plan.stored_bits,
+        "protected_bits_fraction": plan.protected_bits_fraction,
+        "parity_bits_fraction": plan.parity_bits_fraction,
+        "layers": layers,
+        "predicted_distortion": protection.predicted_distortion,
+        "lower_bound": protection.lower_bound,
+        "rho_star": protection.rho_star,
+    }
+
+
+def exact_parameters(subject: Subject) -> dict[str, int]:
+    """Parameters beside the memory, which no flip reaches, counted by kind."""
+    kinds = sorted({e.kind for e in subject.inventory if not e.stored})
+    return {kind: sum(e.values for e in subject.inventory if e.kind == kind and not e.stored) for kind in kinds}
+
+
+def measured_facts(subject: Subject, score: float) -> Record:
+    """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
+    measured = subject.metric
+    if measured.name == "top1":
+        return {}
+    value = measured.value(score)
+    return {
+        "metric": measured.name,
+        "metric_title": measured.title,
+        "metric_value": value if math.isfinite(value) else None,
+        "clean_metric_value": measured.value(subject.clean_score),
+    }
+
+
+def _few_images(study: Study, subject: Subject) -> list[str]:
+    """What the user asked for and the data set does not have, or what the images taken leave out."""
+    if study.evaluate.images > subject.images:
+        return [f"{study.evaluate.images} images are asked for, the test set has {subject.images}"]
+    seen = len(set(subject.labels.flatten().tolist()))
+    if study.data.take == "first" and 2 * seen <= subject.label_kinds:
+        shown = f"{seen} of {subject.label_kinds} classes"
+        return [f"the first {subject.images} images show {shown}; 'data.take: spread' spreads them"]
+    return []
+
+
+def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
+    """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
+    found = []
+    if protection.budget is not None and protection.plan.protected_bits == 0:
+        found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
+    found += plan_warnings(study, protection)
+    if protection.plan.bits_by_entry().get("ideal"):
+        found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
+    if study.scrub.on and not chip.regions:
+        found.append("scrub has nothing to correct: no ECC words are stored")
+    if study.array.on_uncorrectable is not None and not chip.regions:
+        found.append(f"array.on_uncorrectable: {study.array.on_uncorrectable} has no word to act on: no code is in use")
+    hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _hurts(protection, e)]
+    found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+    return found
+
+
+def _cost_warnings(study: Study, subject: Subject, chip: memory.Memory) -> list[str]:
+    """What the energy of an inference takes for granted or leaves out."""
+    found = []
+    if "int8" in study.accelerator.mac and (not subject.image.format.linear or subject.image.planes > 8):
+        found.append(
+            f"multiply-accumulates are priced as {study.accelerator.mac}, whatever {subject.image.format.name} needs: "
+            "see accelerator.mac"
+        )
+    if study.array.on_uncorrectable == "reload" and chip.regions:
+        found.append(
+            "the energy per inference leaves out words that are reloaded: what that spends differs from map to map "
+            "and is recorded there (reload_energy_j, over the simulated time)"
+        )
+    return found
+
+
+def _hurts(protection: Protection, item: MenuEntry) -> bool:
+    channel = protection.channel
+    p01, p10 = float(channel.p01.max()), float(channel.p10.max())
+    left: float = sum(item.residual_channel(p01, p10))
+    return left > p01 + p10

@@ -1,0 +1,120 @@
+"""What a result is stored under, and the digests of networks and data that it takes to know that.
+
+The digests stand beside the records, so that a finished sweep is recognised without loading a network: each with the
+size and time of every file that it depends on, and believed only while those are as they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import qtaml_hw
+from qtaml_hw.config import Study
+from qtaml_hw.records.store import write_atomically
+
+DIGESTS = "digests.json"
+_CODE = ("workloads", "weights", "hardening")  # the packages that make networks and data
+_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
+_PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
+_PACKAGES = ("torch", "numpy", "scikit-learn")
+
+
+def identity_of(study: Study, digest: str) -> str:
+    """The result's identity: resolved values, results version, digests of the weights, the data and a plan's file."""
+    return hashlib.sha256(f"{study.identity()}+{digest}{_plan_digest(study)}".encode()).hexdigest()[:32]
+
+
+def _plan_digest(study: Study) -> str:
+    """What the content of a plan's file adds; one that is absent is reported with its reason when it is read."""
+    if study.protection.plan is None:
+        return ""
+    path = study.folder / study.protection.plan
+    return f"+{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else "+absent"
+
+
+def subject_key(study: Study) -> str:
+    """What a network and its data are made of, as the study names them."""
+    named = "|".join([study.network.model_dump_json(), study.data.model_dump_json(), str(study.folder.absolute())])
+    hardening = study.hardening
+    if not hardening.trained:
+        return named
+    return f"{named}|{hardening.model_dump_json(exclude_none=True)}{storage_key(study) if hardening.sees_codes else ''}"
+
+
+def storage_key(study: Study) -> str:
+    """The format that weights are written in, folding and transformations aside."""
+    return study.weights.model_dump_json(include=set(_FORMAT_FIELDS))
+
+
+@dataclass(eq=False)
+class DigestBook:
+    """Digests of networks and data by what they are made of, kept in a store's folder (None: in this process only)."""
+
+    folder: Path | None = None
+    _sure: dict[str, str] = field(default_factory=dict, init=False)
+    _read: dict[str, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            content = json.loads((self.folder / DIGESTS).read_bytes())
+        except (OSError, ValueError):  # absent or damaged: the networks are loaded, and the file is written anew
+            content = None
+        self._read = content if isinstance(content, dict) else {}
+
+    def find(self, study: Study) -> str | None:
+        """The digest of the study's network and data; None when nothing trustworthy is known."""
+        key = subject_key(study)
+        if key not in self._sure:
+            known = self._read.get(key)
+            if not isinstance(known, dict) or known.get("environment") != _environment():
+                return None
+            files = known.get("files")
+            if not isinstance(files, dict) or any(_stamp(Path(path)) != stamp for path, stamp in files.items()):
+                return None
+            self._sure[key] = str(known.get("digest"))
+        return self._sure[key]
+
+    def keep(self, study: Study, digest: str, files: list[Path] | None) -> None:
+        """Remember a digest; on disk too when all ``files`` that it depends on are known (None: they are not).
+
+        Raises StoreError when the store's folder cannot be written.
+        """
+        key = subject_key(study)
+        self._sure[key] = digest
+        if self.folder is None or files is None:
+            return
+        entry = {"digest": digest, "environment": _environment(), "files": {str(p): _stamp(p) for p in files}}
+        self._read[key] = entry
+        write_atomically(self.folder / DIGESTS, json.dumps(self._read, indent=1))
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """What else decides which weights a name stands for: package versions, our own code, where caches are."""
+    found = {name: os.environ.get(name, "") for name in _PLACES}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    home = Path(qtaml_hw.__file__).parent
+    code = sorted(path for name in _CODE for path in (home / name).rglob("*.py"))
+    stamps = json.dumps([[str(path), _stamp(path)] for path in code])
+    return {**found, "code": hashlib.sha256(stamps.encode()).hexdigest()}

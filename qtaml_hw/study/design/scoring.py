@@ -1,0 +1,93 @@
+"""What TAC holds every group and plane to be worth under the score that a study names, and what finding out costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw import tac
+from qtaml_hw.accelerator.served import serving
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Study
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.subject import PROBES, Subject
+from qtaml_hw.tac.response import MeasureName
+from qtaml_hw.tac.sensitivity import OutputName
+
+Array = NDArray[np.float64]
+PlanOf = Callable[[tac.DamageModel], ProtectionPlan]
+MEASURES: Final[dict[str, MeasureName]] = {"logits": "squared", "softmax": "divergence"}
+DRAWS: Final = tac.Draws()
+NOISY_PROBES: Final = PROBES // DRAWS.draws  # each noisy network is another average, so that fewer probes do
+
+
+def first_order(study: Study) -> bool:
+    """Whether the damage is that of the logits' Jacobian, in whose units distortions are reported."""
+    return study.protection.score == "jacobian" and study.protection.output == "logits"
+
+
+def score_cost(study: Study, subject: Subject) -> str:
+    """Passes over the calibration inputs that the score takes."""
+    probe, layers = tac.Probe(), len(subject.image.tensors)
+    noisy = DRAWS.draws * DRAWS.rounds
+    return {
+        "magnitude": "none",
+        "peak": "none",
+        "activation": "1 forward",
+        "measured": f"1 forward, {PROBES} backward; {layers * probe.maps * (probe.deepest + 1)} forward under flips",
+        "second_order": f"1 forward, {PROBES} backward; {noisy} forward, {noisy * NOISY_PROBES} backward under flips",
+    }.get(study.protection.score, f"1 forward, {PROBES} backward")
+
+
+def scored_damage(
+    study: Study, subject: Subject, channel: FlipChannel, starts: NDArray[np.int64], plan_of: PlanOf
+) -> tac.DamageModel:
+    """The damage model by the study's score, for groups from ``starts`` [G + 1]; ``plan_of`` spends the budget on one.
+
+    Raises ValueError without calibration inputs.
+    """
+    protection, image = study.protection, subject.image
+    if protection.score == "measured":
+        probe = tac.Probe(measure=MEASURES[protection.output], seed=study.evaluate.seed)
+        response = tac.measured_response(image, subject.calibration_outputs, channel, probe)
+        return tac.refined_damage(subject.damage_at(starts), image.tensor_starts, response, channel)
+    worth = _importance(study, subject)
+    if protection.score == "second_order":
+        worth = tac.refine(
+            image,
+            worth,
+            noisy_energy(subject, protection.output),
+            lambda found: plan_of(tac.damage_model(image, found, starts)),
+            channel,
+            tac.Draws(DRAWS.draws, DRAWS.rounds, study.evaluate.seed),
+        )
+    return tac.damage_model(image, worth, starts)
+
+
+def _importance(study: Study, subject: Subject) -> Array:
+    """The named score of every weight; the Jacobian is computed once per network."""
+    protection = study.protection
+    name = "jacobian" if protection.score == "second_order" else protection.score
+    if name == "jacobian" and protection.output == "logits":
+        return subject.importance
+    if subject.calibration is None:
+        raise ValueError(f"the score {protection.score} needs unlabelled calibration inputs")
+    seen = tac.Calibration(subject.image, subject.served.module, subject.calibration, PROBES)
+    return tac.importance("softmax" if name == "jacobian" else name, seen)
+
+
+def noisy_energy(subject: Subject, output: OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
+    """Jacobian energies with given weights in the network; every call draws probes of its own."""
+    names, inputs, calls = [t.name for t in subject.image.tensors], subject.calibration, iter(range(1, 1 << 30))
+    if inputs is None:
+        raise ValueError("the score second_order needs unlabelled calibration inputs")
+
+    def energy_at(weights: Mapping[str, NDArray[np.float32]]) -> Array:
+        with serving(subject.served.module, weights) as module:
+            found = tac.jacobian_energy(module, names, inputs, probes=NOISY_PROBES, seed=next(calls), output=output)
+        return found.values
+
+    return energy_at

@@ -1,0 +1,361 @@
+"""A model of any size through the memory, tensor after tensor: surveyed, protected by layer, corrupted, handed on.
+
+Two readings of the files: one for scales, codes' histograms and what a flip costs in every layer, one that quantises,
+flips and decodes.  Only one tensor's codes and a block of its weights are in memory at a time.  What codes leave is
+drawn plane by plane from their residual channel: errors after decoding are taken as independent (modelled; ``run`` of a
+study decodes words).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw import tac
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.faults import flip_bits
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.prices import prices_of
+from qtaml_hw.weights import NumberFormat, number_format
+from qtaml_hw.weights.quantise import in_steps
+from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.workloads.shards import FLOATS, Shard, Slot, open_shards
+
+BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
+EMBEDDINGS: Final = "*embed*"
+ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # of every byte
+Each = Callable[[str, NDArray[np.float32]], None]
+"""Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedTensor:
+    """One stored tensor: where it lies, its scales, and counts of its codes weighted by scale squared [2^B]."""
+
+    slot: Slot
+    scale: NDArray[np.float32]
+    histogram: NDArray[np.float64]
+    weighted: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedImage:
+    """The stored tensors of a model as far as planning needs them; the codes stay on disk."""
+
+    form: NumberFormat
+    layout: ScaleLayout
+    tensors: tuple[StreamedTensor, ...]
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of a weight."""
+        return self.form.bits
+
+    @cached_property
+    def tensor_starts(self) -> NDArray[np.int64]:
+        """Global index of every tensor's first weight, and the total: int64 [tensors + 1]."""
+        return np.concatenate([[0], np.cumsum([t.slot.values for t in self.tensors])]).astype(np.int64)
+
+    @property
+    def stored_bits(self) -> int:
+        """Data bits in the memory, parity not counted."""
+        return int(self.tensor_starts[-1]) * self.planes
+
+    @cached_property
+    def plane_order(self) -> NDArray[np.int64]:
+        """Planes from the most to the least significant: by the mean squared change of a weight when one flips."""
+        damage = sum(t.weighted for t in self.tensors) @ self.form.flip_damage
+        return np.array(sorted(range(self.planes), key=lambda plane: (-damage[plane], -plane)), dtype=np.int64)
+
+    def damage(self) -> tac.DamageModel:
+        """What flips cost by layer, a weight being worth its layer's mean square (the magnitude score)."""
+        bits, table = self.form.bit_table.astype(np.float64), self.form.decode_table
+        zeros, ones = np.empty((len(self.tensors), self.planes)), np.empty((len(self.tensors), self.planes))
+        for i, t in enumerate(self.tensors):
+            worth = float(t.weighted @ table**2) / t.slot.values
+            hurt = worth * t.weighted[:, None] * self.form.flip_damage
+            ones[i], zeros[i] = (hurt * bits).sum(axis=0), (hurt * (1.0 - bits)).sum(axis=0)
+        return tac.DamageModel(self.tensor_starts, zeros, ones, self.plane_order)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamResult:
+    """What was done: the image's sizes, the plan, its prediction, and bits that read wrong after protection."""
+
+    image: StreamedImage
+    plan: ProtectionPlan
+    predicted_distortion: float
+    flips: int
+    passed_through: tuple[str, ...]
+    files: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able: sizes, overheads, every stored tensor with its protected planes, and what was not stored."""
+        planes = self.plan.planes_protected()
+        return {
+            "format": self.image.form.name,
+            "stored_weights": int(self.image.tensor_starts[-1]),
+            "stored_bits": self.image.stored_bits,
+            "policy": self.plan.policy,
+            "protected_bits_fraction": self.plan.protected_bits_fraction,
+            "parity_bits_fraction": self.plan.parity_bits_fraction,
+            "predicted_distortion": self.predicted_distortion,
+            "flips_residual": self.flips,
+            "stored": [
+                {"name": t.slot.name, "shape": list(t.slot.shape), "weights": t.slot.values, "protected_planes": int(k)}
+                for t, k in zip(self.image.tensors, planes, strict=True)
+            ],
+            "passed_through": list(self.passed_through),
+            "files": [str(file) for file in self.files],
+        }
+
+
+def stream(
+    study: Study,
+    weights: str | Path,
+    *,
+    out: str | Path | None = None,
+    each: Each | None = None,
+    map_index: int = 0,
+    device: str | None = None,
+) -> StreamResult:
+    """A model's safetensors file or folder of shards as one chip of the study's memory returns it.
+
+    out: folder for the shards as read, in their own types and layout; each: called with every stored tensor instead or
+    besides; device: where codes are flipped (``cuda``; the same flips, bit for bit; None: the engine on the processor).
+    Stored are tensors with two axes or more, without those named like ``*embed*``; ``network.store`` changes that.
+    Policies: none, uniform, and magnitude (layers by their mean square; others need the network).  No mean correction.
+
+    Raises InputError for files that cannot be read or written, settings that need the network itself, and a device
+    that is not there.
+    """
+    if device is not None:
+        _check_device(device)
+    if study.flips.structured:
+        raise InputError("flips.structure: a streamed model has independent flips; leave it out, or write kind: iid")
+    try:
+        shards = open_shards(weights)
+        form, layout = _format_of(study)
+        stored = _stored(study, shards)
+        image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
+        channel = view_cell(study, image.planes).channel
+        menu = tac.Menu.of(study.protection.menu)
+        plan = _plan(study, image, channel, menu)
+        chip = _Chip(image, plan, channel, menu, (study.evaluate.seed, map_index), device)
+        folder = None if out is None else _folder(Path(out), shards)
+        files = [_pass(shard, chip, folder, each) for shard in shards]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{weights}: {error}") from error
+    names = {slot.name for slot in stored}
+    others = tuple(slot.name for shard in shards for slot in shard.slots if slot.name not in names)
+    left = tac.predicted_distortion(image.damage(), channel, plan, menu)
+    return StreamResult(image, plan, left, chip.flips, others, tuple(f for f in files if f is not None))
+
+
+def _check_device(device: str) -> None:
+    """Raises InputError with torch's reason when no code can go there and come back."""
+    import torch
+
+    try:
+        torch.zeros(1, dtype=torch.uint8, device=device).cpu()
+    except (AssertionError, RuntimeError, ImportError) as error:  # as torch raises them, by kind of device
+        there = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        raise InputError(f"device {device!r} cannot be used on this machine, {there} can: {reason}") from error
+
+
+def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
+    asked = study.weights
+    form = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
+    layout = ScaleLayout.of(asked.scale)
+    if form.scaling != "peak" or layout.kind not in ("per_tensor", "per_channel") or asked.rounding != "nearest":
+        raise ValueError("a stream is stored with a scale per tensor or channel and rounded to the nearest code")
+    return form, layout
+
+
+def _stored(study: Study, shards: tuple[Shard, ...]) -> tuple[Slot, ...]:
+    """The tensors that live in the memory, in file order."""
+    rule = study.network.store
+    slots = [slot for shard in shards for slot in shard.slots]
+    for pattern in () if rule is None else (*(rule.include or ()), *(rule.exclude or ())):
+        if not any(fnmatchcase(slot.name, pattern) for slot in slots):
+            raise ValueError(f"store: no tensor matches {pattern!r}")
+
+    def wanted(slot: Slot) -> bool:
+        if slot.dtype not in FLOATS or len(slot.shape) < 2 or not slot.values:
+            return False
+        if rule is None:
+            return not fnmatchcase(slot.name, EMBEDDINGS)
+        inside = not rule.include or any(fnmatchcase(slot.name, p) for p in rule.include)
+        outside = any(fnmatchcase(slot.name, p) for p in rule.exclude or ())
+        return inside and not outside and (rule.embeddings or not fnmatchcase(slot.name, EMBEDDINGS))
+
+    found = tuple(slot for slot in slots if wanted(slot))
+    if not found:
+        raise ValueError("no tensor is stored: none with two axes or more is left")
+    return found
+
+
+def _blocks(slot: Slot) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
+    columns = slot.values // slot.shape[0]
+    step = max(1, BLOCK_VALUES // columns)
+    for first in range(0, slot.shape[0], step):
+        rows = min(step, slot.shape[0] - first)
+        block = slot.read(first * columns, rows * columns).reshape(rows, columns)
+        if not np.isfinite(block).all():
+            raise ValueError(f"{slot.name}: weights must be finite")
+        yield first, block
+
+
+def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: NDArray[np.float32]) -> Iterator[Any]:
+    """(first weight, codes [rows, columns], scales of the rows) of every block."""
+    for first, block in _blocks(slot):
+        own = scale if layout.kind == "per_tensor" else scale[first : first + len(block)]
+        yield first * block.shape[1], form.encode(in_steps(block, own, form, layout)), own
+
+
+def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
+    peaks = [np.abs(block).max(axis=1) for _, block in _blocks(slot)]
+    peak = np.concatenate(peaks)
+    scale = ((peak.max(keepdims=True) if layout.kind == "per_tensor" else peak) / np.float32(form.largest)).astype(
+        np.float32
+    )
+    scale[scale == 0.0] = 1.0
+    histogram, weighted = np.zeros(1 << form.bits), np.zeros(1 << form.bits)
+    for _, codes, own in _coded(slot, form, layout, scale):
+        if own.size == 1:
+            counts = np.bincount(codes.reshape(-1), minlength=histogram.size)
+            histogram += counts
+            weighted += counts * float(own[0]) ** 2
+            continue
+        for row, step in zip(codes, own, strict=True):
+            counts = np.bincount(row, minlength=histogram.size)
+            histogram += counts
+            weighted += counts * float(step) ** 2
+    return StreamedTensor(slot, scale, histogram, weighted)
+
+
+def _plan(study: Study, image: StreamedImage, channel: FlipChannel, menu: tac.Menu) -> ProtectionPlan:
+    protection = study.protection
+    if protection.policy == "none":
+        return ProtectionPlan.unprotected(image.tensor_starts, image.planes)
+    _, _, prices = prices_of(study, image, menu)
+    if protection.policy == "uniform" and prices.target is None:
+        return tac.plan_uniform(image, channel, menu, prices)
+    if protection.policy != "magnitude" or protection.group != "layer":
+        raise ValueError(
+            f"policy {protection.policy} by {protection.group} needs the network; a stream of tensors takes none, "
+            "uniform with a budget, or magnitude by layer"
+        )
+    return tac.plan_by_damage(
+        image.damage(), channel, menu, prices, image=image, kind="layer", policy="magnitude", solver=protection.solver
+    ).plan
+
+
+@dataclass(eq=False)
+class _Chip:
+    """One fault map over all tensors, in the order of the files; counts the bits that read wrong."""
+
+    image: StreamedImage
+    plan: ProtectionPlan
+    channel: FlipChannel
+    menu: tac.Menu
+    key: tuple[int, int]
+    device: str | None
+    flips: int = 0
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Tensor name -> its number in the image."""
+        return {t.slot.name: i for i, t in enumerate(self.image.tensors)}
+
+    def read(self, number: int) -> Iterator[NDArray[np.float32]]:
+        """The weights of a tensor as read, block by block, flat."""
+        tensor, form, layout = self.image.tensors[number], self.image.form, self.image.layout
+        codes = np.empty(tensor.slot.values, dtype=form.code_dtype)
+        for first, block, _ in _coded(tensor.slot, form, layout, tensor.scale):
+            codes[first : first + block.size] = block.reshape(-1)
+        flipped = self._flipped(codes, number)
+        self.flips += int(ONES[(codes ^ flipped).view(np.uint8)].sum(dtype=np.int64))
+        table, columns = form.decode_table.astype(np.float32), codes.size // tensor.slot.shape[0]
+        step = max(1, BLOCK_VALUES // columns)
+        for first in range(0, tensor.slot.shape[0], step):
+            levels = table[flipped[first * columns : (first + step) * columns]].reshape(-1, columns)
+            own = tensor.scale if layout.kind == "per_tensor" else tensor.scale[first : first + step]
+            yield (levels * own[:, None]).reshape(-1)
+
+    def _flipped(self, codes: NDArray[Any], number: int) -> NDArray[Any]:
+        p01, p10 = self.menu.residuals(self.channel)
+        planes, chosen = np.arange(self.image.planes), self.plan.choice[number]
+        cells = FlipChannel(p01[planes, chosen], p10[planes, chosen], "fixed", "").padded(8 * codes.itemsize)
+        seed, map_index = self.key
+        if self.device is None:
+            return flip_bits(codes, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+        import torch
+
+        from qtaml_hw.faults.torch_twin import flip_bits_torch
+
+        there = torch.from_numpy(codes).to(self.device)
+        found = flip_bits_torch(there, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+        back: NDArray[Any] = found.cpu().numpy()
+        return back
+
+
+def _folder(folder: Path, shards: tuple[Shard, ...]) -> Path:
+    """Where shards are written; never where they are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(shard.file.resolve().parent == folder.resolve() for shard in shards):
+        raise ValueError(f"{folder} holds the weights that are read; write to another folder")
+    return folder
+
+
+def _pass(shard: Shard, chip: _Chip, folder: Path | None, each: Each | None) -> Path | None:
+    """One shard through the memory; written whole or not at all."""
+    if folder is None:
+        for slot in shard.slots:
+            for _ in _pieces(slot, chip, each):
+                pass
+        return None
+    target = folder / shard.file.name
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(shard.header)
+            for slot in shard.slots:
+                for piece in _pieces(slot, chip, each, plain=True):
+                    file.write(piece)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _pieces(slot: Slot, chip: _Chip, each: Each | None, plain: bool = False) -> Iterator[bytes]:
+    """The bytes of a tensor as read; ``plain``: also of those that are not stored.  ``each`` sees it whole."""
+    number = chip.numbers.get(slot.name)
+    if number is None:
+        if plain:
+            yield from slot.copied()
+        return
+    whole = np.empty(slot.values, dtype=np.float32) if each is not None else None
+    done = 0
+    for block in chip.read(number):
+        if whole is not None:
+            whole[done : done + block.size] = block
+        done += block.size
+        if plain:
+            yield slot.bytes_of(block)
+    if each is not None and whole is not None:
+        each(slot.name, whole.reshape(slot.shape))

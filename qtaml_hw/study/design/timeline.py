@@ -1,0 +1,108 @@
+"""Record fields over simulated time: what a point's array does and spends, and what each fault map suffers.
+
+Lists have one entry per time of ``evaluate.at``.  Energies count from the time before (the first from the first write,
+which is left out); counts of corrections run from the first write up to the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qtaml_hw.config import Study
+from qtaml_hw.memory import Memory, Timeline, bank_use, layer_reads, leakage_factor
+from qtaml_hw.study.design.array import within_cost_range_k
+
+ENERGY_PARTS = {
+    "read": ("read",),
+    "codec": ("decode", "encode"),
+    "refresh": ("refresh",),
+    "scrub": ("scrub",),
+    "reload": ("write", "backing"),
+    "leakage": ("leakage",),
+}
+
+
+def array_facts(study: Study, chip: Memory, extra_refresh: float) -> dict[str, Any]:
+    """What every fault map of a point shares: energy by part and interval, bank time by kind of command.
+
+    ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the plain one.
+    """
+    edges = (0.0, *chip.schedule.sample_times_s)
+    spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip)).between(chip.log, edges)
+    energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
+    energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
+    whole = bank_use(chip.layout, chip.schedule, chip.log, chip.ecc_words, (0.0, chip.schedule.horizon_s))
+    refresh = float(whole.refresh[0]) * (1.0 + extra_refresh)
+    return {
+        "energy_series_j": {part: _short(joules) for part, joules in energy.items() if np.any(joules)},
+        "availability": max(float(whole.available[0]) - refresh + float(whole.refresh[0]), 0.0),
+        "refresh_bandwidth_share": refresh,
+        "scrub_bandwidth_share": float(whole.scrub[0]),
+        "read_bandwidth_share": float(whole.read[0]),
+        "stalls": int(chip.log.stalls),
+        "stall_s": float(chip.log.stall_s),
+    }
+
+
+def phase_facts(study: Study) -> dict[str, Any]:
+    """The phases of the study's timeline, for plots; nothing without one."""
+    phases = study.timeline.phases
+    return {"phases": [{"label": p.label, "start_s": p.start_s, "end_s": p.end_s} for p in phases]} if phases else {}
+
+
+def _phase_leakage(study: Study, chip: Memory) -> tuple[float, ...]:
+    """Leakage of the array in each phase over that at the cell's temperature; gate leakage knows no temperature."""
+    geometry, bank = chip.geometry, chip.geometry.bank_cost(chip.layout.stored_bits)
+    technology = (geometry.cell, geometry.periphery, geometry.node_m)
+    usual = leakage_factor(*technology, within_cost_range_k(study.cell.temperature_k))
+    both_w, factors = bank.leakage_w + bank.gate_leakage_w, []
+    for phase in study.timeline.phases:
+        kelvin = study.cell.temperature_k if phase.temperature_k is None else phase.temperature_k
+        share = leakage_factor(*technology, within_cost_range_k(kelvin)) / usual
+        factors.append((bank.leakage_w * share + bank.gate_leakage_w) / both_w)
+    return tuple(factors)
+
+
+def _short(values: Any) -> list[float]:
+    return [float(f"{v:.6g}") for v in values]
+
+
+def map_fields(timeline: Timeline) -> dict[str, Any]:
+    """What one fault map suffers, time by time."""
+    scrub, refresh, lost, reloaded = timeline.corrections.T.tolist()
+    return {
+        "flips_raw_series": timeline.flips_data.tolist(),
+        "flips_parity_series": timeline.flips_parity.tolist(),
+        "flips_residual_series": timeline.flips_read.tolist(),
+        "words_corrected_series": timeline.words_corrected.tolist(),
+        "words_uncorrectable_series": timeline.words_uncorrectable.tolist(),
+        "scrub_corrected_series": scrub,
+        "refresh_corrected_series": refresh,
+        "corrections_uncorrectable_series": lost,
+        "words_reloaded_series": reloaded,
+        "reload_s": timeline.reload_s,
+        "reload_energy_j": timeline.reloaded_j,
+        "reload_wait_s_series": _short(timeline.reload_wait_s),
+    }
+
+
+def slack_facts(study: Study, chip: Memory, compute_s: float, read_latency_s: float) -> dict[str, Any]:
+    """How far reads are from holding up the accelerator, whose layers compute for ``compute_s`` per inference.
+
+    ``clock_slack_s`` : clock period less array access and decode, negative where a read takes several cycles;
+    ``layer_slack_s`` : least compute time less reading time over the layers, negative where a layer waits for weights;
+    ``throughput_per_s`` : inferences back to back at the mean simulated latency, stalls included.
+    """
+    period_s = 1.0 / study.accelerator.clock_hz
+    traffic, latency = layer_reads(chip.layout, chip.log), chip.log.inference_s
+    slack = np.array(chip.schedule.layer_time_s or (0.0,)) - traffic.read_s
+    whole_s = max(compute_s, float(np.mean(latency))) if len(latency) else compute_s
+    return {
+        "clock_slack_s": period_s - read_latency_s,
+        "read_cycles": int(np.ceil(read_latency_s / period_s - 1e-9)),
+        "layer_slack_s": float(slack.min()),
+        "throughput_per_s": 1.0 / whole_s,
+    }

@@ -1,0 +1,1 @@
+"""What an architect asks of a study, beyond its records."""

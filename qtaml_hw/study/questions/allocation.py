@@ -1,0 +1,102 @@
+"""The protection plan of a study on its network, with its predictions, before any fault map is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress
+from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table
+from qtaml_hw.records.store import write_atomically
+from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.plan_facts import plan_facts
+from qtaml_hw.study.design.plan_files import plan_text
+from qtaml_hw.study.design.protect import Protection, protect
+from qtaml_hw.study.design.subject import Subject, Workshop
+from qtaml_hw.study.design.transforming import stored_subject
+from qtaml_hw.study.questions.tensors import tensor_rows
+
+
+@dataclass(frozen=True, eq=False)
+class AllocationResult:
+    """A protection plan with its predictions, for tables and JSON."""
+
+    protection: Protection
+    subject: Subject
+    node_m: float
+    clock_hz: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def _code_row(self, row: PlanRow) -> dict[str, Any]:
+        """One entry in one layer; variance saved per check bit is None where no check bit is paid."""
+        plain = {**asdict(row), "tensor": self.subject.image.tensors[row.tensor].name}
+        saved = row.lsb2_saved_per_parity_bit
+        return {**plain, "lsb2_saved_per_parity_bit": saved if np.isfinite(saved) else None}
+
+    @property
+    def plan(self) -> ProtectionPlan:
+        """The plan itself."""
+        return self.protection.plan
+
+    def save(self, path: Path) -> None:
+        """Write the plan and the number format it is for as JSON, for ``protection: {plan: ..}``.
+
+        Raises StoreError when the file cannot be written.
+        """
+        write_atomically(path, plan_text(self.plan, self.subject.image.format.name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
+        plan, found = self.plan, self.protection
+        names = group_names(plan, [t.name for t in self.subject.image.tensors])
+        sizes, planes = np.diff(plan.starts), plan.planes_protected()
+        return {
+            "policy": plan.policy,
+            "menu": list(plan.menu),
+            "tensors": tensor_rows(self.subject),
+            "groups": [
+                {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
+                for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
+            ],
+            "corrections": list(found.decoder.kinds),
+            "codes": [self._code_row(row) for row in plan_table(plan, found.channel, self.node_m, self.clock_hz)],
+            "protected_bits_fraction": plan.protected_bits_fraction,
+            "parity_bits_fraction": plan.parity_bits_fraction,
+            "predicted_distortion": found.predicted_distortion,
+            "lower_bound": found.lower_bound,
+            "gap": found.gap,
+            "rho_star": found.rho_star,
+            **self.facts,
+        }
+
+
+def group_names(plan: ProtectionPlan, tensors: Sequence[str]) -> list[str]:
+    """``conv.weight``, ``conv.weight[3]`` (channel), ``conv.weight[word 12]``, ``conv.weight[row 3]``."""
+    prefix = {"layer": None, "channel": "", "word": "word ", "row": "row "}[plan.group_kind]
+    names = []
+    for tensor, name in enumerate(tensors):
+        first, last = plan.tensor_groups(tensor)
+        names += [name if prefix is None else f"{name}[{prefix}{i}]" for i in range(last - first)]
+    return names
+
+
+def allocate(study: Study, *, progress: Progress | None = None) -> AllocationResult:
+    """The protection plan of a study on its network, without evaluating any fault map.
+
+    Raises InputError when the network cannot be loaded or the budget cannot price the menu.
+    """
+    subject = Workshop(progress).subject(study)
+    try:
+        channel = view_cell(study, subject.image.planes).channel
+        subject = stored_subject(subject, study, channel)
+        protection = protect(study, subject, channel)
+        facts = plan_facts(study, subject, protection)
+        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz, facts)
+    except ValueError as error:
+        raise InputError(str(error)) from error

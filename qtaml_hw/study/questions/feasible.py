@@ -1,0 +1,198 @@
+"""How far a design may go: thinnest oxide, longest refresh, smallest area that still keep enough chips good enough.
+
+Bisection over paired fault maps: every trial is judged on the same chips, whose weak cells are nested over the flip
+probability, so that a chip that fails keeps failing further on and the search has one edge to find.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from scipy.special import betaincinv
+
+from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config.axes import attribute
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.questions.outlook import in_si
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.units import show
+
+Goal = Literal["t_ox", "refresh", "area"]
+GOALS: Final[tuple[Goal, ...]] = ("t_ox", "refresh", "area")
+
+
+def goals(names: Sequence[str]) -> tuple[Goal, ...]:
+    """Goals by name.
+
+    Raises InputError for an unknown one.
+    """
+    asked = [name.strip() for name in names if name.strip()]
+    for name in asked:
+        if name not in GOALS:
+            raise InputError(f"{name[:40]!r} is no goal; allowed: {', '.join(GOALS)}")
+    return tuple(goal for goal in GOALS if goal in asked) or GOALS
+
+
+@dataclass(frozen=True)
+class Search:
+    """One value to push: its path, its range in SI from the gentle to the harsh end, and when to stop."""
+
+    what: str
+    path: str
+    dimension: str
+    gentle: float
+    harsh: float
+    resolution: float  # relative in value, or absolute where the scale is linear
+    log: bool
+
+    def between(self, a: float, b: float) -> float:
+        """The middle of two values on the search's scale."""
+        return math.sqrt(a * b) if self.log else 0.5 * (a + b)
+
+    def close(self, a: float, b: float) -> bool:
+        """Whether two values are one as far as the search cares."""
+        return abs(math.log(a / b)) <= self.resolution if self.log else abs(a - b) <= self.resolution
+
+
+@dataclass(frozen=True)
+class Target:
+    """A chip is good when it keeps a share ``keep`` of the clean accuracy, a design when ``wanted`` of chips are."""
+
+    keep: float
+    wanted: float
+    maps: int
+
+
+def feasible(
+    study: Study,
+    goals: tuple[Goal, ...] = GOALS,
+    *,
+    keep: float = 0.95,
+    wanted: float = 0.90,
+    maps: int = 20,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """One row per goal; JSON-able.  A goal that the study cannot push has ``feasible`` None and says why in ``reason``.
+
+    Raises InputError for shares outside (0, 1] or fewer than two maps.
+    """
+    for name, share in (("keep", keep), ("yield", wanted)):
+        if not 0.0 < share <= 1.0:
+            raise InputError(f"{name} {100 * share:g}% is no share: above 0 %, at most 100 %")
+    if maps < 2:
+        raise InputError(f"{maps} fault maps tell nothing about a yield; take at least 2")
+    target = Target(keep, wanted, maps)
+    workshop = Workshop(progress)
+    fixed = study.with_({"evaluate.maps": {"min": maps, "max": maps}})
+    rows = []
+    for number, goal in enumerate(goals):
+        progress(number, len(goals), goal)
+        reason = _no_lever(fixed, goal)
+        rows.append(
+            {"goal": goal, "feasible": None, "reason": reason} if reason else _push(fixed, goal, target, workshop)
+        )
+    return {"keep": keep, "yield": wanted, "maps": maps, "rows": rows}
+
+
+def _no_lever(study: Study, goal: Goal) -> str | None:
+    """Why a goal cannot be asked of this study."""
+    if goal in ("t_ox", "refresh") and study.flips.law == "fixed":
+        return "flips.law is fixed: neither oxide nor refresh decides the flips"
+    if goal == "refresh" and isinstance(study.refresh.interval_s, tuple):
+        return "every row class has an interval of its own: give one refresh.interval to push it"
+    if goal == "refresh" and study.refresh.interval_s is None:
+        return "the study refreshes nothing: refresh.interval is off"
+    if goal == "refresh" and study.flips.law == "poisson":
+        return "flips.law is poisson: a refresh keeps the flips it reads, whatever its interval"
+    if goal == "area" and (study.protection.policy == "none" or study.protection.planes is not None):
+        return "area is pushed through the budget of protected bits: give a policy with a budget"
+    if goal == "area" and set(study.protection.menu) == {"ideal"}:
+        return "ideal protection takes no area: give a menu of codes that can be built"
+    return None
+
+
+def _search(study: Study, goal: Goal) -> Search:
+    if goal == "t_ox":
+        now = float(study.cell.t_ox_m)
+        return Search("thinnest oxide", "cell.t_ox", "length", max(2.0 * now, 3e-9), 0.5e-9, 0.01e-9, False)
+    if goal == "refresh":
+        last = study.evaluate.at_s[-1]
+        now = float(attribute(study, "refresh.interval"))
+        return Search("longest refresh interval", "refresh.interval", "time", min(now, last) / 30, last, 0.03, True)
+    return Search("smallest area", "protection.budget", "fraction", 1.0, 0.0, 0.005, False)
+
+
+def _push(study: Study, goal: Goal, target: Target, workshop: Workshop) -> dict[str, Any]:
+    """Bisection between the gentle end, which must do, and the harsh end."""
+    search, trials, progress = _search(study, goal), list[dict[str, Any]](), workshop.progress or silent
+
+    def judge(value: float) -> bool:
+        trials.append(_trial(study, search, value, target, workshop))
+        progress(len(trials), 0, f"{search.what}: {trials[-1]['shown']}")
+        return bool(trials[-1]["good"])
+
+    found = bisect(judge, search)
+    row: dict[str, Any] = {"goal": goal, "what": search.what, "path": search.path, "trials": len(trials)}
+    if found is None:
+        worst = trials[0]
+        why = worst.get("error") or f"only {worst['yield']:.0%} of chips do at {search.path} = {worst['shown']}"
+        return {**row, "feasible": False, "reason": why}
+    best, edge = found
+    at = {trial["value_si"]: trial for trial in trials}
+    refused = None if edge is None else at[edge]["shown"]
+    return {**row, "feasible": True, **{k: v for k, v in at[best].items() if k != "good"}, "first_refused": refused}
+
+
+def bisect(judge: Callable[[float], bool], search: Search) -> tuple[float, float | None] | None:
+    """(the harshest value that does, the gentlest that does not): None when even the gentle end does not do."""
+    if not judge(search.gentle):
+        return None
+    if judge(search.harsh):
+        return search.harsh, None
+    good, bad = search.gentle, search.harsh
+    while not search.close(good, bad):
+        middle = search.between(good, bad)
+        good, bad = (middle, bad) if judge(middle) else (good, middle)
+    return good, bad
+
+
+def _trial(study: Study, search: Search, value: float, target: Target, workshop: Workshop) -> dict[str, Any]:
+    """One value judged on the target's chips; a value that cannot be built is not good, and says why."""
+    written = in_si(value, search.dimension)
+    found: dict[str, Any] = {"value_si": value, "shown": show(value, search.dimension, 4), "good": False}
+    change: Any = {"bits": written} if search.path == "protection.budget" else written
+    try:
+        moved = study.with_({search.path: change})
+    except StudyError as error:
+        return {**found, "error": error.errors[0].message}
+    point = Point(found["shown"], {search.path: written}, moved)
+    (summary,) = summarise(run_points([point], None, workshop=workshop)[0])
+    if summary.error is not None:
+        return {**found, "error": summary.error}
+    return {**found, **_figures(summary, target)}
+
+
+def _figures(summary: PointSummary, target: Target) -> dict[str, Any]:
+    share, count = summary.yield_at(target.keep), len(summary.accuracies)
+    names = ("area_m2", "energy_per_inference_j", "protected_bits_fraction", "parity_bits_fraction", "p10", "p01")
+    return {
+        "good": share >= target.wanted,
+        "yield": share,
+        "yield_ci95": list(share_interval(round(share * count), count)),
+        "accuracy_mean": summary.accuracy.mean,
+        "maps": count,
+        **{name: summary.facts[name] for name in names},
+    }
+
+
+def share_interval(good: int, count: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact 95 % interval of a share (Biometrika 26, 1934)."""
+    low = 0.0 if good == 0 else float(betaincinv(good, count - good + 1, 0.025))
+    high = 1.0 if good == count else float(betaincinv(good + 1, count - good, 0.975))
+    return low, high

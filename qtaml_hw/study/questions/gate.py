@@ -1,0 +1,48 @@
+"""How much current a gate oxide lets through, for values with units; imports the device alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtaml_hw import device, units
+from qtaml_hw.device.current import CurrentMethod
+from qtaml_hw.device.transmission import barrier_of, stack_transmission
+from qtaml_hw.errors import InputError
+
+
+def gate_current(
+    t_ox: str,
+    voltage: str,
+    temperature: str = "25 degC",
+    *,
+    stack: str = "sio2",
+    method: CurrentMethod = "closed_form",
+) -> dict[str, Any]:
+    """Gate current density and band-edge transmission for values with units, with warnings outside the calibration.
+
+    Raises InputError for values outside the physical ranges, with the reason.
+    """
+    try:
+        t_ox_m, voltage_v = units.parse(t_ox, "length"), units.parse(voltage, "voltage")
+        temperature_k = units.parse(temperature, "temperature")
+        density = device.current_density(t_ox_m, voltage_v, temperature_k, method=method, stack=stack)
+        through = _band_edge_transmission(t_ox_m, voltage_v, stack)
+        warnings = device.calibration_warnings(t_ox_m, voltage_v, stack)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return {
+        "t_ox_m": t_ox_m,
+        "voltage_v": voltage_v,
+        "temperature_k": temperature_k,
+        "stack": stack,
+        "method": method,
+        "j_a_per_m2": float(density),
+        "transmission": through,
+        "warnings": list(warnings),
+    }
+
+
+def _band_edge_transmission(t_ox_m: float, voltage_v: float, stack: str) -> float:
+    """WKB transmission of an electron at the band edge with the whole voltage over the dielectric."""
+    layers = barrier_of(device.named_stack(stack, t_ox_m), voltage_v, "electron")
+    return float(stack_transmission(layers, 0.0))

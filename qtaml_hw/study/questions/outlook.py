@@ -1,0 +1,35 @@
+"""What is known of a point before any fault map is drawn: flip probabilities, predicted distortion, cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qtaml_hw.config import Point, Study
+from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.run.task import reason
+from qtaml_hw.units import DIMENSIONS
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """The facts of a point in closed form, or why it cannot be."""
+
+    facts: dict[str, Any]
+    error: str | None = None
+
+
+def outlook(study: Study, label: str, workshop: Workshop) -> Outlook:
+    """Everything of a record that no fault map decides; the correction of decoded weights is left out of it."""
+    try:
+        bare = study.with_({"protection.correction": "none"})
+        return Outlook(prepare(Point(label, {}, bare), 0, workshop).facts)
+    except ValueError as error:
+        return Outlook({}, reason(error))
+
+
+def in_si(value: float, dimension: str) -> str:
+    """A number in SI as a study file takes it: ``1.8e-09 m``."""
+    unit = DIMENSIONS[dimension].si
+    return f"{value:.9g}" if unit == "1" else f"{value:.9g} {unit}"

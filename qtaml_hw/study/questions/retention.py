@@ -1,0 +1,83 @@
+"""Questions with a closed-form answer: retention, the ECC table; no network is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from qtaml_hw import device, protection
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.protection.table import DEFAULT_CODES, DEFAULT_P
+from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
+
+SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
+
+
+@dataclass(frozen=True, eq=False)
+class Retention:
+    """Retention of a study's cell: after ``quantiles_s[p]`` seconds without refresh a share p of cells has failed.
+
+    ``p01`` and ``p10`` are flip probabilities at ``interval_s``; ``intervals`` lists (seconds, p01, p10) around it.
+    Empty quantiles: a static cell, which holds its bit for ever or not at all.
+    """
+
+    quantiles_s: dict[float, float]
+    interval_s: float
+    p01: float
+    p10: float
+    gate_share: float | None
+    law: str
+    intervals: tuple[tuple[float, float, float], ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; quantiles under the names "1e-6", "1e-3", "0.05", "0.1", "0.5"."""
+        named = {name: self.quantiles_s.get(float(name)) for name in QUANTILES}
+        table = [{"interval_s": t, "p01": up, "p10": down} for t, up, down in self.intervals]
+        return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
+
+
+def retention(study: Study) -> Retention:
+    """Closed form, instant.
+
+    Raises InputError for law ``fixed``, which has no cell behind it.
+    """
+    if study.flips.law == "fixed":
+        raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
+    view, interval_s = view_cell(study, 1), exposure_s(study)
+    cell, law = build_cell(study), study.flips.law
+    channels = [(float(t), device.flip_channel(cell, float(t), 1, law)) for t in interval_s * np.geomspace(*SPAN, 13)]
+    return Retention(
+        {float(q): seconds for q, seconds in (view.retention_quantiles_s or {}).items()},
+        interval_s,
+        float(view.channel.p01[0]),
+        float(view.channel.p10[0]),
+        view.gate_share,
+        law,
+        tuple((t, float(c.p01[0]), float(c.p10[0])) for t, c in channels),
+        view.warnings,
+    )
+
+
+def ecc_table(
+    study: Study | None = None, *, p: Sequence[float] | None = None, codes: Sequence[str] | None = None
+) -> list[protection.EccRow]:
+    """The ECC overhead table; with a study, at its node and with its raw flip probability put before ``p``.
+
+    Raises InputError for an unknown code or a probability outside [0, 1].
+    """
+    values, node_m = list(p) if p else [], 45e-9
+    if study is not None:
+        node_m = study.array.node_m
+        channel = view_cell(study, 1).channel
+        values = [0.5 * float(channel.p01[0] + channel.p10[0]), *values]  # mean over balanced bits
+    if not values:
+        values = list(DEFAULT_P)
+    try:
+        return protection.overhead_table(values, codes or DEFAULT_CODES, node_m)
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,170 @@
+"""Designs that nothing beats: all points screened in closed form, the promising ones measured, the exact Pareto set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.config import Point, Study
+from qtaml_hw.config.axes import axes_shown
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.questions.outlook import Outlook, outlook
+from qtaml_hw.study.questions.pareto import dominated
+from qtaml_hw.study.questions.sampling import sampled
+from qtaml_hw.study.run.engine import Workers, run_points
+
+Objective = Literal["accuracy", "energy", "area", "latency"]
+OBJECTIVES: Final[tuple[Objective, ...]] = get_args(Objective)
+_COSTS: Final = {"energy": "energy_per_inference_j", "area": "area_m2", "latency": "read_latency_s"}
+NEAR: Final = 2.0  # a point is measured unless one with less than half its predicted distortion costs no more
+
+
+def search(
+    study: Study,
+    objectives: Sequence[str] = ("accuracy", "energy", "area"),
+    *,
+    trials: int | None = None,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """The Pareto set of a study's sweep; JSON-able.
+
+    ``front`` : measured points that nothing measured beats.  ``near`` : measured points that the intervals of accuracy
+    do not tell from it.  ``screened`` : points that prediction and cost already rule out, with what they predict.
+    ``trials`` : at most so many points are looked at in closed form, chosen by optuna; ``unseen`` counts the others.
+
+    Raises InputError for unknown objectives, a study without axes, or trials without optuna.
+    """
+    wanted = _objectives(objectives)
+    points = list(study.points())
+    if len(points) < 2:
+        raise InputError("search looks over the axes of the study's sweep section, and there are none")
+    workshop = Workshop(progress)
+    outlooks = _outlooks(points, wanted, trials, workshop)
+    seen = list(outlooks)
+    promising = dict(zip(seen, _promising(list(outlooks.values()), wanted), strict=True))
+    chosen = [i for i in seen if promising[i]]
+    folder = None if store is None else Path(store)
+    asked = [points[i] for i in chosen]
+    records = run_points(asked, folder, workers=Workers(jobs), progress=progress, workshop=workshop)
+    summaries = {i: summarise(group)[0] for i, group in zip(chosen, records, strict=True)}
+    measured = {i: s for i, s in summaries.items() if s.error is None}
+    front, near = _sets(measured, wanted)
+    failed = [{"label": points[i].label, "error": s.error} for i, s in summaries.items() if s.error is not None]
+    return {
+        "objectives": list(wanted),
+        "points": len(points),
+        "unseen": len(points) - len(seen),
+        "measured": len(measured),
+        "front": [_row(points[i], measured[i]) for i in front],
+        "near": [_row(points[i], measured[i]) for i in near],
+        "screened": [_predicted(points[i], outlooks[i]) for i in seen if not promising[i]],
+        "failures": failed,
+    }
+
+
+def _outlooks(
+    points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, workshop: Workshop
+) -> dict[int, Outlook]:
+    """What is known in closed form of all points, or of as many as ``trials`` allows; in the order of the sweep."""
+    progress, found = workshop.progress or silent, dict[int, Outlook]()
+    total = len(points) if trials is None else min(trials, len(points))
+
+    def look(number: int) -> tuple[float, ...] | None:
+        progress(len(found), total, f"closed form: {points[number].label}")
+        seen = found[number] = outlook(points[number].study, points[number].label, workshop)
+        return _figures(seen, wanted)
+
+    if total < len(points):
+        sampled(points, look, total, points[0].study.evaluate.seed)
+    else:
+        for number in range(len(points)):
+            look(number)
+    return dict(sorted(found.items()))
+
+
+def _figures(found: Outlook, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
+    """Logarithms of cost and predicted distortion, less is better; None where a point has none."""
+    if found.error is not None or found.facts["predicted_distortion"] is None:
+        return None
+    keys = [_COSTS.get(objective, "predicted_distortion") for objective in wanted]
+    return tuple(math.log(max(float(found.facts[key]), 1e-300)) for key in keys)
+
+
+def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
+    for name in names:
+        if name not in OBJECTIVES:
+            raise InputError(f"{name[:40]!r} is no objective; allowed: {', '.join(OBJECTIVES)}")
+    if len(set(names)) < 2:
+        raise InputError("a search trades at least two objectives, such as accuracy,energy")
+    return tuple(one for one in OBJECTIVES if one in names)
+
+
+def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list[bool]:
+    """Which points to measure; where distortion is not predicted, or a point cannot be, all that are not ruled out."""
+    known = {i: values for i, o in enumerate(outlooks) if (values := _figures(o, wanted)) is not None}
+    kept = [True] * len(outlooks)
+    if not known:
+        return kept
+    slack = np.array([np.log(NEAR) if objective == "accuracy" else 0.0 for objective in wanted])
+    for i, beaten in zip(known, dominated(np.array(list(known.values())), slack), strict=True):
+        kept[i] = not beaten
+    return kept
+
+
+def _sets(measured: dict[int, PointSummary], wanted: Sequence[Objective]) -> tuple[list[int], list[int]]:
+    """The front by means, and what the front's intervals leave open."""
+    if not measured:
+        return [], []
+    numbers = list(measured)
+    means = _values(measured, wanted, "mean")
+    front = [i for i, beaten in zip(numbers, dominated(means), strict=True) if not beaten]
+    near = []
+    for position, number in enumerate(numbers):
+        if number in front:
+            continue
+        trial = _values(measured, wanted, "low")
+        trial[position] = _values(measured, wanted, "high")[position]
+        if not dominated(trial)[position]:
+            near.append(number)
+    return front, near
+
+
+def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end: str) -> NDArray[np.float64]:
+    """Objectives to minimise [points, objectives]; accuracy as the error, at its mean or an end of its interval."""
+    return np.array(
+        [
+            [1.0 - getattr(s.accuracy, end) if o == "accuracy" else s.facts[_COSTS[o]] for o in wanted]
+            for s in measured.values()
+        ],
+        dtype=np.float64,
+    )
+
+
+def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
+    found, facts = summary.accuracy, summary.facts
+    names = ("energy_per_inference_j", "area_m2", "read_latency_s", "protected_bits_fraction", "parity_bits_fraction")
+    return {
+        "label": point.label,
+        "axes": axes_shown(point),
+        "identity": summary.identity,
+        "accuracy_mean": found.mean,
+        "accuracy_ci95_low": found.low,
+        "accuracy_ci95_high": found.high,
+        "maps": found.maps,
+        **{name: facts[name] for name in (*names, "predicted_distortion")},
+    }
+
+
+def _predicted(point: Point, found: Outlook) -> dict[str, Any]:
+    names = ("predicted_distortion", "energy_per_inference_j", "area_m2", "read_latency_s")
+    return {"label": point.label, "axes": axes_shown(point), **{name: found.facts[name] for name in names}}

@@ -1,0 +1,32 @@
+"""Which tensors of a study's network live in the memory, and which stay exact beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtaml_hw.config import Study
+from qtaml_hw.progress import Progress
+from qtaml_hw.study.design.subject import Subject, Workshop
+
+
+def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """Every parameter in network order: its name, kind, shape, count, whether it is stored, and in how many bits.
+
+    Raises InputError when the network cannot be loaded, or the store rule names what is not there.
+    """
+    return tensor_rows(Workshop(progress).subject(study))
+
+
+def tensor_rows(subject: Subject) -> list[dict[str, Any]]:
+    """The same of a network that is loaded."""
+    return [
+        {
+            "name": e.name,
+            "kind": e.kind,
+            "shape": list(e.shape),
+            "values": e.values,
+            "stored": e.stored,
+            "bits": e.values * subject.image.planes if e.stored else 0,
+        }
+        for e in subject.inventory
+    ]

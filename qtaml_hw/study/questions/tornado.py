@@ -1,0 +1,120 @@
+"""Which input matters: every numeric physical input moved down and up alone, closed form first, measured on request.
+
+The protection is planned anew for every move, as a designer who knew the moved value would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.results import paired_difference
+from qtaml_hw.records.store import Record
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.questions.outlook import Outlook, in_si, outlook
+from qtaml_hw.study.questions.uncertainty import Input, inputs
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.units import show
+
+FIGURES: Final = ("p01", "p10", "predicted_distortion", "area_m2", "energy_per_inference_j")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One input at one end of its range."""
+
+    path: str
+    side: str
+    shown: str
+    study: Study
+
+
+def tornado(
+    study: Study,
+    *,
+    uncertainties: dict[str, float] | None = None,
+    measure: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Rows by input, the one that moves the prediction most first; JSON-able.
+
+    Every row: path, value, how far it is moved and who says so, and for both ends (``low``, ``high``) the closed-form
+    figures, or ``error`` where the study does not allow the value.  ``uncertainties`` : moves in SI by path, before
+    those of the preset (see ``study.questions.uncertainty``).  ``measure`` adds accuracies and their differences to the
+    base, paired over maps.
+    """
+    workshop = Workshop(progress)
+    base = outlook(study, study.label, workshop)
+    if base.error is not None:
+        raise InputError(base.error)
+    listed = inputs(study, uncertainties or {})
+    rows, moves = list[dict[str, Any]](), list[tuple[dict[str, Any], Move]]()
+    for number, one in enumerate(listed):
+        progress(number, len(listed), one.path)
+        row = _row(one)
+        for side, sign in (("low", -1.0), ("high", 1.0)):
+            moved = one.value + sign * one.step
+            row[side] = {"value": show(moved, one.dimension, 4), "value_si": moved}
+            try:
+                move = Move(one.path, side, row[side]["value"], study.with_({one.path: in_si(moved, one.dimension)}))
+            except StudyError as error:
+                row[side]["error"] = error.errors[0].message
+                continue
+            row[side] |= _figures(outlook(move.study, f"{one.path}={move.shown}", workshop))
+            moves.append((row[side], move))
+        row["swing"] = _swing(row, base)
+        rows.append(row)
+    rows.sort(key=lambda r: -r["swing"])
+    found = {"base": _figures(base), "rows": rows, "measured": measure}
+    if measure:
+        _measure(study, found, [m for m in moves if "error" not in m[0]], workshop)
+    return found
+
+
+def _row(one: Input) -> dict[str, Any]:
+    """What is known of an input before it is moved."""
+    return {
+        "path": one.path,
+        "value": show(one.value, one.dimension, 4),
+        "value_si": one.value,
+        "uncertainty_si": one.step,
+        "uncertainty_source": one.source,
+    }
+
+
+def _figures(found: Outlook) -> dict[str, Any]:
+    return {name: found.facts[name] for name in FIGURES} if found.error is None else {"error": found.error}
+
+
+def _swing(row: dict[str, Any], base: Outlook) -> float:
+    """Largest relative move of the predicted distortion, or of the flip probability where nothing is predicted."""
+    key = "predicted_distortion" if base.facts["predicted_distortion"] else "p10"
+    middle = float(base.facts[key] or 0.0)
+    ends = [float(row[side][key]) for side in ("low", "high") if row[side].get(key) is not None]
+    if len(ends) == 2:
+        return abs(ends[1] - ends[0]) / middle if middle else abs(ends[1] - ends[0])
+    return max((abs(end - middle) / middle if middle else abs(end - middle) for end in ends), default=0.0)
+
+
+def _measure(study: Study, found: dict[str, Any], moves: list[tuple[dict[str, Any], Move]], workshop: Workshop) -> None:
+    """Accuracies of the base and of every move on the same fault maps, written into their rows."""
+    points = [Point(study.label, {}, study)]
+    points += [Point(f"{m.path}={m.shown}", {m.path: m.shown}, m.study) for _, m in moves]
+    base, *others = run_points(points, None, progress=workshop.progress or silent, workshop=workshop)
+    found["base"]["accuracy_mean"] = _mean(base)
+    for (end, _), records in zip(moves, others, strict=True):
+        if "error" in records[0]:
+            end["error"] = records[0]["error"]
+            continue
+        change = paired_difference([r["accuracy"] for r in records], [r["accuracy"] for r in base])
+        end |= {"accuracy_mean": _mean(records), "difference": change.mean, "ci95": list(change.ci95)}
+        end["maps"] = change.maps
+
+
+def _mean(records: list[Record]) -> float:
+    if "error" in records[0]:
+        raise InputError(str(records[0]["error"]))
+    return float(sum(r["accuracy"] for r in records)) / len(records)

@@ -1,0 +1,1 @@
+"""Design points over fault maps: in this process, in several, or on a cluster."""

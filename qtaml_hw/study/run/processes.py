@@ -1,0 +1,203 @@
+"""Points on several processes of this machine, each with a shard of its own.
+
+While the workers start, this process takes the first map of one point of every kind itself: that compiles every numba
+kernel of the sweep once, into the cache on disk, where the workers find it.  Every worker has a pipe of its own, so
+that one that dies, whatever it was at, costs nobody else anything: its point is given to another, and a point under
+which two workers die is recorded as failed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+
+from qtaml_hw._threads import single_thread
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress
+from qtaml_hw.records.store import Record, ShardWriter, StoreError, read_records
+from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.run.engine import finished_maps
+from qtaml_hw.study.run.task import Task, evaluate, failure
+
+MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
+MOST_DEATHS = 2  # workers that a point may cost before it is given up
+STARTING = -1
+Answer = list[Record] | str | None
+"""The records of a task; why the store cannot be written; None from a worker that is ready."""
+
+
+def in_processes(
+    tasks: list[Task], jobs: int, sink: ShardWriter, workshop: Workshop, progress: Progress
+) -> dict[int, list[Record]]:
+    """Records of every task by its number.
+
+    Raises StoreError when a worker cannot write, InputError when workers cannot even start.
+    """
+    crew = _Crew(jobs, len(tasks), sink, progress)
+    try:
+        crew.serve(0.0)
+        with single_thread():
+            for task in _begun(tasks, sink, workshop):
+                crew.pending.append(task)
+                crew.serve(0.0)
+        while len(crew.results) < len(tasks):
+            crew.serve(None)
+    finally:
+        crew.dismiss()
+    return crew.results
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, the pipe to it, what it is at, and whether it has ever answered."""
+
+    process: SpawnProcess
+    pipe: Connection[Task, Answer]
+    task: Task | None = None
+    ready: bool = False
+
+
+@dataclass(eq=False)
+class _Crew:
+    """The workers of one sweep, the tasks that wait for them, and what they have brought."""
+
+    jobs: int
+    total: int
+    sink: ShardWriter
+    progress: Progress
+    pending: deque[Task] = field(default_factory=deque)
+    results: dict[int, list[Record]] = field(default_factory=dict)
+    workers: list[_Worker] = field(default_factory=list)
+    deaths: Counter[int] = field(default_factory=Counter)
+    context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
+
+    def serve(self, patience_s: float | None) -> None:
+        """Hear the workers who have something to say (None: wait for one), and hand out what is pending."""
+        for _ in range(min(self.jobs, self.total - len(self.results)) - len(self.workers)):
+            self._hire()
+        heard = wait([worker.pipe for worker in self.workers], patience_s)
+        for worker in [worker for worker in self.workers if worker.pipe in heard]:
+            try:
+                self._take(worker, worker.pipe.recv())
+            except (EOFError, OSError):  # the pipe ends with the process
+                self._bury(worker)
+        for worker in self.workers:
+            if worker.ready and worker.task is None and self.pending:
+                worker.task = self.pending.popleft()
+                with suppress(BrokenPipeError):  # it has died just now, which the next round hears
+                    worker.pipe.send(worker.task)
+
+    def _hire(self) -> None:
+        mine, its = self.context.Pipe()
+        process = self.context.Process(target=_worker, args=(self.sink.folder, its), daemon=True)
+        process.start()
+        its.close()  # so that the worker alone keeps its end open
+        self.workers.append(_Worker(process, mine))
+
+    def _take(self, worker: _Worker, answer: Answer) -> None:
+        if isinstance(answer, str):
+            raise StoreError(answer)
+        if answer is not None and worker.task is not None:
+            self._finish(worker.task, answer)
+        worker.ready, worker.task = True, None
+
+    def _finish(self, task: Task, records: list[Record]) -> None:
+        self.results[task.number] = records
+        self.progress(len(self.results), self.total, task.point.label)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Forget a worker that is gone; its task waits again, from where the worker was, or is given up.
+
+        Raises InputError when workers cannot even start.
+        """
+        worker.process.join()
+        worker.pipe.close()
+        self.workers.remove(worker)
+        code, task = worker.process.exitcode or 0, worker.task
+        number = STARTING if task is None else task.number
+        self.deaths[number] += 1
+        if task is not None and self.deaths[number] < MOST_DEATHS:
+            kept = finished_maps(read_records(self.sink.folder)).get(task.identity, {})
+            self.pending.appendleft(replace(task, done=kept))
+        elif task is not None:
+            record = failure(task, InputError(f"{MOST_DEATHS} worker processes died at this point; one {_end(code)}"))
+            self.sink.append(record)
+            self._finish(task, [record])
+        elif code > 0 or self.deaths[number] > MOST_DEATHS * self.jobs:
+            raise InputError(
+                f"a worker process {_end(code)} before it had begun; finished maps are kept. A script that sweeps with "
+                "several jobs keeps what it runs under: if __name__ == '__main__'"
+            )
+
+    def dismiss(self) -> None:
+        """Let idle workers close their shards, end the others; finished maps are on disk already."""
+        for worker in self.workers:
+            worker.pipe.close()
+            if worker.task is not None or not worker.ready:
+                worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join()
+
+
+def _end(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    memory = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{memory}"
+
+
+def _begun(tasks: list[Task], sink: ShardWriter, workshop: Workshop) -> Iterator[Task]:
+    """The tasks; of the first of each kind one map is done here, and kept."""
+    seen: set[str] = set()
+    for task in tasks:
+        kind = kernel_kind(task.point.study)
+        if kind in seen or len(seen) >= MOST_KINDS or 0 in task.done:
+            yield task
+            continue
+        seen.add(kind)
+        try:
+            record = prepare(task.point, task.number, workshop).record(0)
+        except Exception:  # the worker meets the same failure, and records it
+            yield task
+            continue
+        sink.append(record)
+        yield replace(task, done={**task.done, 0: record})
+
+
+def kernel_kind(study: Study) -> str:
+    """What decides which compiled kernels a point runs through."""
+    section, cell = study.protection, study.cell.kind
+    menu = () if section.policy == "none" else section.menu
+    parts = (cell, study.flips.law, section.policy, section.group, menu, section.correction, study.scrub.on)
+    return repr((*parts, study.refresh.on, study.weights.encoding, study.weights.scale))
+
+
+def _worker(folder: Path, pipe: Connection[Answer, Task]) -> None:
+    """Take tasks until the pipe ends; stop when the parent is gone, so that nothing runs on unseen."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it ends its workers
+    parent, workshop = os.getppid(), Workshop()
+
+    def emit(record: Record) -> None:
+        sink.append(record)
+        if os.getppid() != parent:
+            raise SystemExit
+
+    with suppress(EOFError, BrokenPipeError):  # the parent has nothing more to give, or is gone
+        pipe.send(None)
+        try:
+            with single_thread(), ShardWriter(folder) as sink:
+                while True:
+                    pipe.send(evaluate(pipe.recv(), workshop, emit))
+        except StoreError as error:
+            pipe.send(str(error))

@@ -1,0 +1,93 @@
+"""Run, sweep, compare: the verbs of the scripting face over the engine and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from qtaml_hw.config import Point, Study
+from qtaml_hw.config.axes import axes_shown
+from qtaml_hw.config.load import overridden
+from qtaml_hw.errors import InputError
+from qtaml_hw.progress import Progress, silent
+from qtaml_hw.publish import citations, publish
+from qtaml_hw.records.results import Result, SweepResult, WhatIf
+from qtaml_hw.records.store import Record
+from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.study.run.engine import Workers, run_points
+
+
+def run(
+    study: Study, *, store: str | Path | None = None, progress: Progress = silent, command: str = "", label: str = ""
+) -> Result:
+    """Evaluate one design point over fault maps; with ``store``, records are kept there and a report is written.
+
+    Raises InputError when the point cannot be evaluated.
+    """
+    folder = None if store is None else Path(store)
+    point = Point(label or study.label, {}, study)
+    (summary,) = _summaries([point], run_points([point], folder, progress=progress))
+    if summary.error is not None:
+        raise InputError(summary.error)
+    return Result(summary, folder, publish(study, folder, command), citations(study))
+
+
+def sweep(
+    study: Study,
+    *,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    cluster: str | None = None,
+    progress: Progress = silent,
+    command: str = "",
+) -> SweepResult:
+    """Evaluate every point of the study's sweep; failed points are recorded and do not stop the others.
+
+    ``jobs`` processes of this machine, or as many workers of a ``cluster`` that is started: ``local``, ``slurm``,
+    ``lsf``, ``sge``, ``pbs``; or a running Dask scheduler's address (``tcp://host:8786``) with the workers it has.
+    The records are the same, bit for bit.
+
+    Raises StoreError when the folder cannot be used, InputError when workers or a cluster cannot be started.
+    """
+    folder = None if store is None else Path(store)
+    points = list(study.points())
+    records = run_points(points, folder, workers=Workers(jobs, cluster), progress=progress)
+    return SweepResult(tuple(_summaries(points, records)), folder, publish(study, folder, command))
+
+
+def what_if(
+    study: Study,
+    changes: Mapping[str, object] | Sequence[str],
+    *,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+) -> WhatIf:
+    """The study before and after a change, on the same fault maps (same seed, same map indices).
+
+    ``changes`` : ``{"cell.t_ox": "1.6 nm"}``, or ``["cell.t_ox=1.6nm"]`` as on the command line.
+
+    Raises StudyError for changes that do not fit, InputError when a point cannot be evaluated.
+    """
+    if isinstance(changes, Mapping):
+        label, after = ", ".join(f"{path}={value}" for path, value in changes.items()), study.with_(changes)
+    else:
+        label, after = ", ".join(changes), overridden(study, changes)
+    folder = None if store is None else Path(store)
+    points = [Point("before", {}, study), Point(label, {}, after)]
+    summaries = _summaries(points, run_points(points, folder, progress=progress))
+    for summary in summaries:
+        if summary.error is not None:
+            raise InputError(f"{summary.facts['label']}: {summary.error}")
+    report = publish(study, folder, "")
+    return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
+
+
+def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:
+    """Summaries in point order, under the labels of this sweep (a record may stem from another one)."""
+    found = []
+    for number, (point, group) in enumerate(zip(points, records, strict=True)):
+        (summary,) = summarise(group)
+        axes = axes_shown(point)
+        found.append(replace(summary, facts={**summary.facts, "label": point.label, "point": number, "axes": axes}))
+    return found
