@@ -330,6 +330,3 @@ def main() -> None:
 add_plan_commands(app)
 add_model_commands(app)
 add_commands(app)
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ from typing import Final
 from qtaml_hw.config.reading.document import Layer, Leaf, Origin
 from qtaml_hw.config.reading.yaml_strict import Tree, decode, read
 
-_FOLDER: Final = FilePath(__file__).parent / "presets" / "cells"
+_FOLDER: Final = FilePath(__file__).parents[1] / "presets" / "cells"
 
 
 @dataclass(frozen=True)

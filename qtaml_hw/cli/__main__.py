@@ -1,0 +1,7 @@
+"""``python -m qtaml_hw.cli``: the command line without its installed script."""
+
+from __future__ import annotations
+
+from qtaml_hw.cli.app import main
+
+main()
