@@ -62,9 +62,10 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
     if as_json:
         print_json({"ok": True, "errors": [], "points": len(points)})
         return
-    from qtaml_hw.report.console import effective_values, show
+    from qtaml_hw.report.console import show
+    from qtaml_hw.report.terminal import effective_table
 
-    show(effective_values(study.provenance))
+    show(effective_table(study.provenance))
     typer.echo(f"{file}: ok, {len(points)} point{'s' * (len(points) != 1)}")
 
 

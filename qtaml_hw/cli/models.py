@@ -28,16 +28,14 @@ def tensors(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fals
     if as_json:
         print_json({"tensors": rows, "stored_values": stored, "exact_values": exact})
         return
-    from rich.table import Table
+    from qtaml_hw.report.console import show, table
 
-    from qtaml_hw.report.console import show
-
-    table = Table("Tensor", "Kind", "Shape", "Values", "Stored")
+    cells = []
     for row in rows:
         shape = " x ".join(map(str, row["shape"]))
         where = f"{row['bits']:,} bits" if row["stored"] else "no, exact"
-        table.add_row(row["name"], row["kind"], shape, f"{row['values']:,}", where)
-    show(table)
+        cells.append((row["name"], row["kind"], shape, f"{row['values']:,}", where))
+    show(table(["Tensor", "Kind", "Shape", "Values", "Stored"], cells))
     typer.echo(f"stored: {stored:,} values; exact, beside the memory: {exact:,}")
 
 

@@ -243,15 +243,6 @@ def _quantity(option: str, text: str, dimension: str) -> float:
 
 
 def _table(heads: list[str], rows: list[list[str]], caption: str = "") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+    from qtaml_hw.report.console import show, table
 
-    from qtaml_hw.report.console import show
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=Text(caption) if caption else None, caption_justify="left")
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    show(table)
+    show(table(heads, rows, caption=caption))

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report.columns import BANKS, BY_KEY, Shown, show, tells
+from qtaml_hw.report.console import table, text
 from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import (
     NOTHING,
@@ -28,31 +28,7 @@ from qtaml_hw.report.text import (
     share_of_cells,
 )
 
-WIDTH: Final = 100
 Row = Mapping[str, Any]
-
-
-def _table(heading: str, columns: Sequence[str], left: int = 1) -> Table:
-    """The first ``left`` columns hold words and may wrap, the others numbers."""
-    table = Table(
-        title=_text(heading, 90) if heading else None,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
-    for i, name in enumerate(columns):
-        if i < left:
-            table.add_column(name, overflow="fold", min_width=8)
-        else:
-            table.add_column(name, justify="right", no_wrap=True, vertical="top")
-    return table
-
-
-def _text(value: object, longest: int = 120) -> Text:
-    return Text(plain(value, longest))
 
 
 def _header(title: str, unit: str) -> str:
@@ -69,26 +45,18 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     shown = [found for key in _SHORT if tells(found := show(done, key))]
     varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
     heads = [_header(_SHORT[s.column.key], s.unit) for s in varied]
-    table = _table("", ["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads])
-    row = 0
+    rows: list[Sequence[object]] = []
+    nth = iter(range(len(done)))
     for s in points:
+        name = text(s.facts.get("label", s.identity))
         if s.error is not None:
-            table.add_row(
-                _text(s.facts.get("label", s.identity)), Text("failed", "bold red"), *[""] * (len(varied) + 2)
-            )
+            rows.append((name, Text("failed", "bold red"), *[""] * (len(varied) + 2)))
             continue
-        accuracy = s.accuracy
-        cells = (
-            percent(accuracy.mean),
-            _interval(accuracy),
-            str(accuracy.maps),
-            *(column.cells[row] for column in varied),
-        )
-        table.add_row(_text(s.facts.get("label", s.identity)), *cells)
-        row += 1
-    table.caption = Text("; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done))))
-    table.caption_justify = "left"
-    return table
+        accuracy, row = s.accuracy, next(nth)
+        cells = (column.cells[row] for column in varied)
+        rows.append((name, percent(accuracy.mean), _interval(accuracy), accuracy.maps, *cells))
+    caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
+    return table(["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads], rows, caption=caption, words=1)
 
 
 def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
@@ -141,21 +109,20 @@ _BANDS: Final = {
 def run_table(summary: PointSummary) -> Table:
     """One point: every figure with its unit, its interval or band, and whether it was measured or modelled."""
     label = summary.facts.get("label") or summary.facts.get("study", "")
-    table = _table(str(label), ["", "Value", "Unit", "Interval or band", "How"])
+    heads = ["", "Value", "Unit", "Interval or band", "How"]
     if summary.error is not None:
-        table.add_row("failed", _text(summary.error), "", "", "")
-        return table
+        return table(heads, [("failed", text(summary.error), "", "", "")], heading=str(label), words=1)
     found = summary.accuracy
     interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
-    table.add_row(score_name([summary]), percent(found.mean), "%", interval, "measured")
+    rows = [(score_name([summary]), percent(found.mean), "%", interval, "measured")]
     for key, name in (("clean_accuracy", "Clean accuracy"), ("quantised_accuracy", "Quantised accuracy")):
         images = f"{summary.facts.get('images', 0):,} images"
-        table.add_row(name, percent(summary.facts.get(key)), "%", images, "measured")
+        rows.append((name, percent(summary.facts.get(key)), "%", images, "measured"))
     for key in _RUN_KEYS:
         shown = show([summary], key)
         if tells(shown):
-            table.add_row(shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark)
-    return table
+            rows.append((shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark))
+    return table(heads, rows, heading=str(label), words=1)
 
 
 def _band(summary: PointSummary, key: str) -> str:
@@ -183,11 +150,9 @@ def ecc_table(rows: Iterable[Row]) -> Table:
         _header("Decode", energy.unit),
         _header("Decode", latency.unit),
     )
-    table = _table("ECC overhead (modelled)", heads)
-    table.columns[0].no_wrap, table.columns[0].min_width = True, 14
-    for r in found:
-        table.add_row(
-            _text(r["code"], 20),
+    lines = [
+        (
+            text(r["code"], 20),
             percent(r.get("parity_fraction")),
             number(r.get("p"), 2),
             Text(number(r.get("residual_p")) + ("*" if r.get("hurts") else " "), "red" if r.get("hurts") else ""),
@@ -196,12 +161,14 @@ def ecc_table(rows: Iterable[Row]) -> Table:
             energy.show(r.get("decode_energy_j"), 2),
             latency.show(r.get("decode_latency_s"), 2),
         )
+        for r in found
+    ]
     sources = sorted({plain(r["source"]) for r in found if r.get("source")})
     parts = ["GE: gate equivalents", "lost: flagged as uncorrectable"]
     parts += ["*: hurts, leaves more bit errors than it found"] if any(r.get("hurts") for r in found) else []
-    table.caption = Text("; ".join([*parts, *sources]))
-    table.caption_justify = "left"
-    return table
+    made = table(heads, lines, heading="ECC overhead (modelled)", caption="; ".join([*parts, *sources]), words=1)
+    made.columns[0].no_wrap, made.columns[0].min_width = True, 14
+    return made
 
 
 _TOTALS: Final = {
@@ -216,22 +183,21 @@ _TOTALS: Final = {
 
 def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: int = 64) -> Table:
     """The protection plan: protected planes of every group; ``totals`` as in ``qtaml-hw allocate --json``."""
-    table = _table("Protection plan (modelled)", ["Group", "Weights", "Protected planes\n(mean per weight)", ""])
+    rows: list[Sequence[object]] = []
     for g in groups[:most]:
         planes = g.get("planes", 0)
         mean = float(planes) if is_number(planes) else float(len(planes))
-        table.add_row(_text(g["group"], 60), f"{g['weights']:,}", number(mean), Text("█" * round(2 * mean), "blue"))
+        rows.append((text(g["group"], 60), f"{g['weights']:,}", number(mean), Text("█" * round(2 * mean), "blue")))
     if len(groups) > most:
-        table.add_row(f"and {len(groups) - most:,} more", "", "", "")
+        rows.append((f"and {len(groups) - most:,} more", "", "", ""))
     shares = ("protected_bits_fraction", "parity_bits_fraction", "gap")
     parts = [
         form.format(percent(totals[key]) if key in shares else number(totals[key]))
         for key, form in _TOTALS.items()
         if totals and is_number(totals.get(key))
     ]
-    table.caption = Text("; ".join(parts)) if parts else None
-    table.caption_justify = "left"
-    return table
+    heads = ["Group", "Weights", "Protected planes\n(mean per weight)", ""]
+    return table(heads, rows, heading="Protection plan (modelled)", caption="; ".join(parts), words=1)
 
 
 def retention_table(found: Row) -> Table:
@@ -239,21 +205,21 @@ def retention_table(found: Row) -> Table:
 
     ``intervals`` (optional): rows {interval_s, p10, p01}, flip probability against the refresh interval.
     """
-    table = _table("Retention (modelled)", ["", "Value", "Unit"])
+    rows = []
     quantiles = found.get("quantiles_s") or {}
     for share, seconds in sorted(quantiles.items(), key=lambda pair: float(pair[0])):
         unit: Scale = scale([seconds], "s")
-        table.add_row(f"{share_of_cells(float(share))} of cells failed after", unit.show(seconds), unit.unit)
+        rows.append((f"{share_of_cells(float(share))} of cells failed after", unit.show(seconds), unit.unit))
     for key, name in (("p10", "p(1→0), stored 1 read as 0"), ("p01", "p(0→1), stored 0 read as 1")):
         if is_number(found.get(key)):
-            table.add_row(name, number(found[key]), "per bit")
+            rows.append((name, number(found[key]), "per bit"))
     if is_number(found.get("gate_share")):
-        table.add_row("Share of the gate in the leakage", percent(found["gate_share"]), "%")
+        rows.append(("Share of the gate in the leakage", percent(found["gate_share"]), "%"))
     for r in found.get("intervals", ()):
         unit = scale([r["interval_s"]], "s")
         name = f"after {unit.show(r['interval_s'])} {unit.unit}: p(1→0), p(0→1)"
-        table.add_row(name, f"{number(r['p10'])}, {number(r['p01'])}", "per bit")
-    return table
+        rows.append((name, f"{number(r['p10'])}, {number(r['p01'])}", "per bit"))
+    return table(["", "Value", "Unit"], rows, heading="Retention (modelled)", words=1)
 
 
 _WHAT_IF: Final = {
@@ -277,7 +243,7 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
 
     ``difference`` : the same keys; ``accuracy_ci95_low/high`` bound the paired difference, ``maps`` is its count.
     """
-    table = _table("What if", ["", "Unit", "Before", "After", "Difference"])
+    rows: list[Sequence[object]] = []
     for key, (name, si) in _WHAT_IF.items():
         if not (is_number(before.get(key)) and is_number(after.get(key))):
             continue
@@ -290,10 +256,10 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
             unit, cells = chosen.unit, [*(chosen.show(v) for v in values), _signed(chosen.show(change), change)]
             if values[0] > 0 and change:
                 cells[2] += f" ({100 * change / values[0]:+.1f} %)"
-        table.add_row(name, unit, *cells)
+        rows.append((name, unit, *cells))
         if key == "accuracy_mean":
-            table.add_row("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference)))
-    return table
+            rows.append(("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference))))
+    return table(["", "Unit", "Before", "After", "Difference"], rows, heading="What if", words=1)
 
 
 def _signed(shown: str, change: float) -> str:
@@ -307,3 +273,16 @@ def _mapped_interval(row: Row) -> str:
     if not (is_number(low) and is_number(high)):
         return NOTHING
     return f"{percent(low)} to {percent(high)}" + (f", {maps}" if maps else "")
+
+
+def effective_table(provenance: Mapping[str, Any]) -> Table:
+    """Every value that is in force, and where it comes from (``config.Study.provenance``)."""
+    rows = []
+    for path, origin in provenance.items():
+        place = {"default": "default", "set": "--set"}.get(origin.kind, origin.source)
+        if origin.kind == "file" and origin.line:
+            place = f"{origin.source}:{origin.line}"
+        if origin.citation:
+            place = f"{origin.source}: {origin.citation}"
+        rows.append((path, origin.text, place))
+    return table(["Value", "", "From"], rows, heading="Effective values")
