@@ -23,8 +23,8 @@ from qtaml_hw.accelerator import served
 from qtaml_hw.config import Point, parse_study
 from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.identity import DigestBook, identity_of
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.identity import Digests, identity_of
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.engine import Memory, Workers, run_points
 from qtaml_hw.study.run.task import Task, evaluate
 
@@ -50,9 +50,9 @@ GOAL_TASK_S, GOAL_RESUME_S, GOAL_GRID_S, GOAL_SHARE, GOAL_BATCH = 5e-3, 2.0, 180
 
 def overhead_per_map() -> None:
     """Time of a map in the engine less its memory simulation and forward passes, records written to disk."""
-    study, workshop = parse_study(TEXT, name="bench"), Workshop()
+    study, networks = parse_study(TEXT, name="bench"), Networks()
     (point,) = study.points()
-    design = prepare(point, 0, workshop)
+    design = prepare(point.study, networks)
     identity = design.identity
     inside: list[float] = []
     timed = _timed_parts(design, inside)
@@ -63,7 +63,7 @@ def overhead_per_map() -> None:
             start = time.perf_counter()
             shard.append(timed.record(index))
             whole.append(time.perf_counter() - start - sum(inside))
-        evaluate(Task(0, point, identity, {}), workshop, Memory().append)
+        evaluate(Task(0, point, identity, {}), networks, Memory().append)
     middle = statistics.median(whole[2:])
     print(f"engine overhead per map: {1e3 * middle:.2f} ms (goal <= {1e3 * GOAL_TASK_S:g} ms)")
 
@@ -99,7 +99,7 @@ def resume(points: int) -> None:
         study = parse_study(text, name=str(file), folder=Path(folder))
         swept = study.points()
         run_points([swept[0]], out)  # leaves the digests
-        digest = DigestBook(out).find(swept[0].study)
+        digest = Digests(out).find(swept[0].study)
         if digest is None:
             raise SystemExit("the trained network cannot be cached here: nothing to measure")
         (records,) = run_points([swept[0]], out)
@@ -137,8 +137,8 @@ def grid_points(network: str, quick: bool) -> list[Point]:
 
 def grid(network: str, quick: bool) -> None:
     """Wall seconds of the grid on two processes; then where its CPU time goes, in one process."""
-    points, warm = grid_points(network, quick), Workshop()
-    warm.subject(points[0].study)  # trained, so that both runs find it in the cache
+    points, warm = grid_points(network, quick), Networks()
+    warm.load(points[0].study)  # trained, so that both runs find it in the cache
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         found = run_points(points, Path(folder), workers=Workers(2))
@@ -149,7 +149,7 @@ def grid(network: str, quick: bool) -> None:
     _watch(served, "functional_call", "forward passes", spent)
     _watch(memory.Memory, "run", "memory simulation", spent)
     start = time.process_time()
-    run_points(points, None, workshop=Workshop())
+    run_points(points, None, networks=Networks())
     whole = time.process_time() - start
     spent["all else"] = whole - sum(spent.values())
     for what, seconds in spent.items():
@@ -173,7 +173,7 @@ def _watch(home: object, name: str, what: str, spent: dict[str, float]) -> None:
 
 def batching(network: str, maps: int) -> None:
     """Forward passes of several fault maps at once (``torch.func.vmap``) against one after the other, alternating."""
-    subject = Workshop().subject(grid_points(network, True)[0].study)
+    subject = Networks().load(grid_points(network, True)[0].study)
     module, inputs = subject.served.module, subject.inputs
     stored = {name: torch.from_numpy(w.copy()) for name, w in subject.image.decode().items()}
     faulty = [{name: w + 0.01 * torch.randn_like(w) for name, w in stored.items()} for _ in range(maps)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.config import Point, Study, StudyError, parse_study
+from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import Bursts, Clusters, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.design import prepare
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.streamed import stream
-from qtaml_hw.study.design.subject import Workshop
 
 TEXT = """
 study: structure
@@ -73,17 +73,15 @@ def test_counts_have_the_stated_mean_and_dispersion(
 
 
 def test_a_point_with_clusters_runs_and_says_so() -> None:
-    workshop = Workshop()
-    plain = prepare(Point("plain", {}, study("")), 0, workshop)
-    design = prepare(Point("clusters", {}, study(CLUSTERED)), 0, workshop)
+    networks = Networks()
+    plain = prepare(study(""), networks)
+    design = prepare(study(CLUSTERED), networks)
     assert "flip_structure" not in plain.facts
     facts = {key: design.facts[key] for key in ("flip_structure", "flip_structure_weights", "flip_dispersion", "p01")}
     assert facts == {"flip_structure": "clustered", "flip_structure_weights": 256, "flip_dispersion": 20.0, "p01": 0.02}
     bits, flips = design.facts["stored_bits"], sum(design.record(m)["flips_raw"] for m in range(3))
     assert abs(flips - 3 * 0.02 * bits) < 5 * np.sqrt(20 * 3 * bits * 0.02)
-    kept = prepare(
-        Point("kept", {}, study(CLUSTERED, "policy: uniform, menu: [ideal], budget: {bits: 25 %}")), 0, workshop
-    )
+    kept = prepare(study(CLUSTERED, "policy: uniform, menu: [ideal], budget: {bits: 25 %}"), networks)
     read, stored = kept.chip.run(kept.cell.model, seed=1).read_out[-1], kept.subject.image.codes()
     assert all(not np.any((r ^ s) >> 6) for r, s in zip(read, stored, strict=True))
     assert any(np.any((r ^ s) & 63) for r, s in zip(read, stored, strict=True))

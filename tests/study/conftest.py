@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qtaml_hw.config import Study, parse_study
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 
 TEXT = """
 study: small
@@ -23,5 +23,5 @@ def small() -> Study:
 
 
 @pytest.fixture(scope="session")
-def workshop() -> Workshop:
-    return Workshop()
+def networks() -> Networks:
+    return Networks()

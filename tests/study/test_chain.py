@@ -14,7 +14,7 @@ import qtaml_hw as q
 from qtaml_hw.config import Point, Study
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.study.design.design import DesignPoint, check, prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.retention import retention
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.tac import value_statistics
@@ -24,13 +24,13 @@ from qtaml_hw.workloads import load_data
 FIXED = {"flips.law": "fixed", "flips.p": 0.02}
 
 
-def point(study: Study, workshop: Workshop, **changes: Any) -> DesignPoint:
+def point(study: Study, networks: Networks, **changes: Any) -> DesignPoint:
     changed = study.with_({path.replace("__", "."): value for path, value in changes.items()}) if changes else study
-    return prepare(Point("point", {}, changed), 0, workshop)
+    return prepare(changed, networks)
 
 
-def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study, workshop: Workshop) -> None:
-    design = point(small, workshop, flips__law="fixed", flips__p=0.0)
+def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study, networks: Networks) -> None:
+    design = point(small, networks, flips__law="fixed", flips__p=0.0)
     record = design.record(0)
     assert record["flips_raw"] == record["flips_residual"] == 0
     assert record["accuracy"] == record["quantised_accuracy"]
@@ -41,19 +41,19 @@ def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study,
 
 @pytest.mark.parametrize("scale", ["per_tensor", "per_channel"])
 @pytest.mark.parametrize("encoding", ["twos_complement", "offset_binary"])
-def test_every_format_serves_the_network(small: Study, workshop: Workshop, scale: str, encoding: str) -> None:
-    design = point(small, workshop, flips__law="fixed", flips__p=0.0, weights__scale=scale, weights__encoding=encoding)
+def test_every_format_serves_the_network(small: Study, networks: Networks, scale: str, encoding: str) -> None:
+    design = point(small, networks, flips__law="fixed", flips__p=0.0, weights__scale=scale, weights__encoding=encoding)
     assert abs(design.facts["quantised_accuracy"] - design.facts["clean_accuracy"]) <= 0.02
 
 
-def test_the_memory_delivers_the_probability_that_was_asked_for(small: Study, workshop: Workshop) -> None:
-    design = point(small, workshop, flips__law="fixed", flips__p=0.02)
+def test_the_memory_delivers_the_probability_that_was_asked_for(small: Study, networks: Networks) -> None:
+    design = point(small, networks, flips__law="fixed", flips__p=0.02)
     bits, flips = design.facts["stored_bits"], [design.record(i)["flips_raw"] for i in range(3)]
     assert abs(sum(flips) - 3 * 0.02 * bits) < 5 * np.sqrt(3 * bits * 0.02 * 0.98)
 
 
-def test_the_retention_law_flips_the_cells_that_the_population_says(small: Study, workshop: Workshop) -> None:
-    design = point(small, workshop)
+def test_the_retention_law_flips_the_cells_that_the_population_says(small: Study, networks: Networks) -> None:
+    design = point(small, networks)
     ones = sum(int(np.unpackbits(codes).sum()) for codes in design.subject.image.codes())
     p = design.facts["p10"]
     assert p == pytest.approx(0.145, rel=0.02)
@@ -61,31 +61,31 @@ def test_the_retention_law_flips_the_cells_that_the_population_says(small: Study
     assert abs(flips - p * ones) < 5 * np.sqrt(ones * p * (1 - p))
 
 
-def test_thinner_oxide_flips_a_superset_and_loses_more(small: Study, workshop: Workshop) -> None:
+def test_thinner_oxide_flips_a_superset_and_loses_more(small: Study, networks: Networks) -> None:
     lost = None
     for t_ox in ("1.9 nm", "1.8 nm", "1.7 nm"):
-        design = point(small, workshop, cell__t_ox=t_ox)
+        design = point(small, networks, cell__t_ox=t_ox)
         timeline = design.chip.run(design.cell.model, seed=7, map_index=3)
         now = [r ^ s for r, s in zip(timeline.read_out[-1], design.subject.image.codes(), strict=True)]
         assert lost is None or all(not np.any(before & ~after) for before, after in zip(lost, now, strict=True))
         lost = now
 
 
-def test_poisson_accumulates_through_refresh_and_retention_does_not(small: Study, workshop: Workshop) -> None:
+def test_poisson_accumulates_through_refresh_and_retention_does_not(small: Study, networks: Networks) -> None:
     at = ["20 us", "1 ms"]
     counts = {}
     for law in ("retention", "poisson"):
-        design = point(small, workshop, flips__law=law, evaluate__at=at, cell__t_ox="2.0 nm")
+        design = point(small, networks, flips__law=law, evaluate__at=at, cell__t_ox="2.0 nm")
         counts[law] = design.chip.run(design.cell.model, seed=1, map_index=0).flips_raw.tolist()
     assert counts["retention"][0] == counts["retention"][1]
     assert counts["poisson"][1] > 2 * counts["poisson"][0] > 0
 
 
 @pytest.mark.parametrize("menu", ["ideal", "secded-72-64", "secded-39-32"])
-def test_protected_planes_help_at_small_p(small: Study, workshop: Workshop, menu: str) -> None:
+def test_protected_planes_help_at_small_p(small: Study, networks: Networks, menu: str) -> None:
     changes = {"flips__law": "fixed", "flips__p": 0.003, "protection__policy": "uniform", "protection__planes": 3}
-    bare = point(small, workshop, flips__law="fixed", flips__p=0.003)
-    guarded = point(small, workshop, **changes, protection__menu=[menu])
+    bare = point(small, networks, flips__law="fixed", flips__p=0.003)
+    guarded = point(small, networks, **changes, protection__menu=[menu])
     before = sum(bare.record(i)["accuracy"] for i in range(4))
     after = sum(guarded.record(i)["accuracy"] for i in range(4))
     assert after > before
@@ -96,26 +96,26 @@ def test_protected_planes_help_at_small_p(small: Study, workshop: Workshop, menu
     assert (guarded.facts["parity_area_m2"] > 0) == (menu != "ideal")
 
 
-def test_a_code_beyond_its_break_even_is_called_out(small: Study, workshop: Workshop) -> None:
+def test_a_code_beyond_its_break_even_is_called_out(small: Study, networks: Networks) -> None:
     changes = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["secded-72-64"]}
-    design = point(small, workshop, flips__law="fixed", flips__p=0.1, **changes)
+    design = point(small, networks, flips__law="fixed", flips__p=0.1, **changes)
     assert any("secded-72-64 leaves more errors" in w for w in design.facts["warnings"])
     assert design.record(0)["words_uncorrectable"] > 0
 
 
-def test_tac_spends_its_budget_and_predicts_no_worse_than_uniform(small: Study, workshop: Workshop) -> None:
+def test_tac_spends_its_budget_and_predicts_no_worse_than_uniform(small: Study, networks: Networks) -> None:
     found = {}
     for policy in ("uniform", "tac", "magnitude", "random", "oracle"):
         changes = {"protection.policy": policy, "protection.budget": {"bits": "20 %"}, **FIXED}
-        found[policy] = prepare(Point(policy, {}, small.with_(changes)), 0, workshop).facts
+        found[policy] = prepare(small.with_(changes), networks).facts
         assert 0.0 < found[policy]["protected_bits_fraction"] <= 0.2
     assert found["tac"]["predicted_distortion"] <= min(f["predicted_distortion"] for f in found.values())
     assert found["tac"]["lower_bound"] <= found["tac"]["predicted_distortion"]
 
 
-def test_energy_and_area_add_up(small: Study, workshop: Workshop) -> None:
+def test_energy_and_area_add_up(small: Study, networks: Networks) -> None:
     coded = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["secded-72-64"]}
-    facts = point(small, workshop, scrub__interval="1 ms", **coded).facts
+    facts = point(small, networks, scrub__interval="1 ms", **coded).facts
     parts = ("mac", "weight_read", "codec", "refresh", "scrub", "leakage", "storage", "backing")
     assert facts["energy_per_inference_j"] == pytest.approx(sum(facts[f"{p}_energy_j"] for p in parts))
     areas = sum(facts[f"{p}_area_m2"] for p in ("array", "parity", "codec", "storage"))
@@ -124,19 +124,19 @@ def test_energy_and_area_add_up(small: Study, workshop: Workshop) -> None:
     assert facts["area_low_m2"] <= facts["area_m2"] <= facts["area_high_m2"]
 
 
-def test_records_are_plain_json_and_checked(small: Study, workshop: Workshop) -> None:
-    record = point(small, workshop).record(0)
+def test_records_are_plain_json_and_checked(small: Study, networks: Networks) -> None:
+    record = point(small, networks).record(0)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     with pytest.raises(ArithmeticError, match=r"accuracy = 1\.5 lies outside"):
         check({**record, "accuracy": 1.5})
 
 
-def test_the_identity_follows_physics_not_labels(small: Study, workshop: Workshop) -> None:
-    base = point(small, workshop).identity
-    assert point(small.with_({"study": "another name"}), workshop).identity == base
-    assert point(small, workshop, cell__t_ox="0.0018 um").identity == base
-    assert point(small, workshop, cell__t_ox="1.81 nm").identity != base
-    assert point(small, workshop, evaluate__seed=1).identity != base
+def test_the_identity_follows_physics_not_labels(small: Study, networks: Networks) -> None:
+    base = point(small, networks).identity
+    assert point(small.with_({"study": "another name"}), networks).identity == base
+    assert point(small, networks, cell__t_ox="0.0018 um").identity == base
+    assert point(small, networks, cell__t_ox="1.81 nm").identity != base
+    assert point(small, networks, evaluate__seed=1).identity != base
 
 
 def test_maps_stop_when_the_interval_is_narrow(small: Study) -> None:
@@ -171,8 +171,8 @@ def test_what_if_pairs_the_same_maps(small: Study) -> None:
     assert found.as_dict()["difference"]["area_m2"] == pytest.approx(0.0, abs=1e-15)
 
 
-def test_a_users_module_is_corrupted_and_restored(small: Study, workshop: Workshop) -> None:
-    module = workshop.subject(small).served.module
+def test_a_users_module_is_corrupted_and_restored(small: Study, networks: Networks) -> None:
+    module = networks.load(small).served.module
     before = {name: p.clone() for name, p in module.state_dict().items()}
     with q.corrupted(module, small, map_index=3) as faulty:
         changed = [name for name, p in faulty.state_dict().items() if not torch.equal(p, before[name])]
@@ -190,23 +190,23 @@ def test_a_users_module_is_corrupted_and_restored(small: Study, workshop: Worksh
     assert all(torch.equal(p, before[name]) for name, p in module.state_dict().items())
 
 
-def test_rho_star_compares_both_policies_at_the_plans_own_distortion(small: Study, workshop: Workshop) -> None:
+def test_rho_star_compares_both_policies_at_the_plans_own_distortion(small: Study, networks: Networks) -> None:
     found = {}
     for policy in ("uniform", "tac"):
         changes = {"protection.policy": policy, "protection.budget": {"bits": "25 %"}, **FIXED}
-        found[policy] = prepare(Point(policy, {}, small.with_(changes)), 0, workshop).facts
+        found[policy] = prepare(small.with_(changes), networks).facts
     assert found["uniform"]["rho_star"] > 1.0
     assert found["tac"]["rho_star"] > 1.0
     hurting = {"protection.policy": "uniform", "protection.planes": 2, "protection.menu": ["secded-72-64"]}
-    facts = prepare(Point("hurts", {}, small.with_({**hurting, **FIXED, "flips.p": 0.1})), 0, workshop).facts
+    facts = prepare(small.with_({**hurting, **FIXED, "flips.p": 0.1}), networks).facts
     assert facts["rho_star"] is None
 
 
 @pytest.mark.parametrize("ecc_aware", [True, False])
-def test_the_record_charges_what_the_simulated_memory_spent(small: Study, workshop: Workshop, ecc_aware: bool) -> None:
+def test_the_record_charges_what_the_simulated_memory_spent(small: Study, networks: Networks, ecc_aware: bool) -> None:
     coded = {"protection__policy": "uniform", "protection__planes": 2, "protection__menu": ["bch-63-45"]}
     coded |= {"refresh__ecc_aware": ecc_aware, "scrub__interval": "100 us"}
-    design = point(small, workshop, **coded)
+    design = point(small, networks, **coded)
     spent = design.chip.run(design.cell.model, seed=1, map_index=0).energy_j  # 1 ms: one inference period
     facts = design.facts
     first_write = sum(r.words for r in design.chip.regions) * design.chip.costs.encode_j["bch-63-45"]
@@ -217,28 +217,28 @@ def test_the_record_charges_what_the_simulated_memory_spent(small: Study, worksh
     assert facts["codec_energy_j"] == pytest.approx(codec, rel=1e-3)
 
 
-def test_entries_without_a_code_are_not_free(small: Study, workshop: Workshop) -> None:
-    base = point(small, workshop).facts
+def test_entries_without_a_code_are_not_free(small: Study, networks: Networks) -> None:
+    base = point(small, networks).facts
     change = {"protection__policy": "uniform", "protection__planes": 2}
-    robust = point(small, workshop, **change, protection__menu=["robust-cell"]).facts
-    faster = point(small, workshop, **change, protection__menu=["refresh-2x"]).facts
+    robust = point(small, networks, **change, protection__menu=["robust-cell"]).facts
+    faster = point(small, networks, **change, protection__menu=["refresh-2x"]).facts
     assert robust["array_area_m2"] == pytest.approx(base["array_area_m2"] * (1 + 0.5 * 2 / 8))
     assert faster["refresh_energy_j"] == pytest.approx(base["refresh_energy_j"] * (1 + 2 / 8))
     assert faster["bank_busy_fraction"] > base["bank_busy_fraction"]
     with pytest.raises(q.InputError, match="refresh-2x changes nothing under the law poisson"):
-        point(small, workshop, **change, protection__menu=["refresh-2x"], flips__law="poisson")
+        point(small, networks, **change, protection__menu=["refresh-2x"], flips__law="poisson")
 
 
-def test_dies_differ_only_when_their_spread_is_stated(small: Study, workshop: Workshop) -> None:
-    alike = point(small, workshop)
+def test_dies_differ_only_when_their_spread_is_stated(small: Study, networks: Networks) -> None:
+    alike = point(small, networks)
     assert alike.cell.of_chip(1, 0) is alike.cell.of_chip(1, 5)
-    spread = point(small, workshop, cell__sigma_t_ox_die="3 %")
+    spread = point(small, networks, cell__sigma_t_ox_die="3 %")
     flips = {spread.record(i)["flips_raw"] for i in range(4)}
     assert max(flips) > 1.5 * min(flips)
     assert spread.record(2)["flips_raw"] == spread.record(2)["flips_raw"]
 
 
-def test_an_abstract_rate_is_called_abstract_and_needs_one_time(small: Study, workshop: Workshop) -> None:
+def test_an_abstract_rate_is_called_abstract_and_needs_one_time(small: Study, networks: Networks) -> None:
     changes = {
         "cell": {"kind": "sram6t", "accelerated_flip_rate": "30 Hz"},
         "refresh.interval": "off",
@@ -246,11 +246,11 @@ def test_an_abstract_rate_is_called_abstract_and_needs_one_time(small: Study, wo
         "evaluate.at": ["1 ms"],
     }
     study = small.with_(changes)
-    design = prepare(Point("abstract", {}, study), 0, workshop)
+    design = prepare(study, networks)
     assert design.facts["p10"] == pytest.approx(-np.expm1(-0.03), rel=1e-6)
     assert any("ABSTRACT" in w for w in design.facts["warnings"])
     with pytest.raises(q.InputError, match="evaluated at one time"):
-        prepare(Point("two", {}, study.with_({"evaluate.at": ["1 ms", "2 ms"]})), 0, workshop)
+        prepare(study.with_({"evaluate.at": ["1 ms", "2 ms"]}), networks)
 
 
 def test_ten_million_weights_drift_and_spread_as_the_closed_form_says() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from qtaml_hw.config import parse_study
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import MAP_FIELDS
-from qtaml_hw.study.design.identity import DigestBook
+from qtaml_hw.study.design.identity import Digests
 from qtaml_hw.study.run.engine import finished_maps, run_points, settled
 from tests.study.conftest import TEXT
 
@@ -73,17 +73,17 @@ print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib
 def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
     study, weights = parse_study(TEXT, name="x"), tmp_path / "weights"
     weights.write_bytes(b"1")
-    book = DigestBook(tmp_path)
-    book.keep(study, "digest", [weights])
-    assert DigestBook(tmp_path).find(study) == "digest"
+    digests = Digests(tmp_path)
+    digests.keep(study, "digest", [weights])
+    assert Digests(tmp_path).find(study) == "digest"
     weights.write_bytes(b"22")
-    assert DigestBook(tmp_path).find(study) is None
-    assert DigestBook(tmp_path).find(study.with_({"network.name": "digits-mlp"})) is None
-    book.keep(study, "own code", None)
-    assert book.find(study) == "own code"
+    assert Digests(tmp_path).find(study) is None
+    assert Digests(tmp_path).find(study.with_({"network.name": "digits-mlp"})) is None
+    digests.keep(study, "own code", None)
+    assert digests.find(study) == "own code"
     for damaged in (b"", b"[]", b'{"a": 3}', b"\xff"):
         (tmp_path / "digests.json").write_bytes(damaged)
-        assert DigestBook(tmp_path).find(study) is None
+        assert Digests(tmp_path).find(study) is None
 
 
 def test_a_gap_in_the_maps_settles_nothing() -> None:

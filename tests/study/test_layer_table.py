@@ -15,7 +15,7 @@ from qtaml_hw.records import t_interval
 from qtaml_hw.records.results import Result
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 
 TEXT = """
 study: layers
@@ -33,7 +33,7 @@ evaluate: {at: [100 us, 1 ms], images: 50, maps: {min: 2, max: 2}}
 @pytest.fixture(scope="module")
 def facts():
     (point,) = parse_study(TEXT, name="x").points()
-    return prepare(point, 0, Workshop()).facts
+    return prepare(point.study, Networks()).facts
 
 
 def test_layers_are_those_of_the_closed_forms(facts):
@@ -92,7 +92,7 @@ def test_a_study_names_its_mac_energy():
     assert "mac" not in plain.resolved()["accelerator"]
     assert other.identity() != plain.identity()
     (point,) = other.points()
-    found = prepare(point, 0, Workshop()).facts
+    found = prepare(point.study, Networks()).facts
     assert found["mac_energy_j"] == pytest.approx(4.6e-12 * sum(found["layer_table"]["macs"]))
     with pytest.raises(StudyError, match="mac"):
         plain.with_({"accelerator.mac": "horowitz-45nm"})

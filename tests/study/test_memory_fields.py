@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 import qtaml_hw as q
-from qtaml_hw.config import Point, Study, StudyError, parse_study
+from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.memory import layer_reads, refresh_pass
 from qtaml_hw.study.design.array import geometry_of
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.early import check_arrays
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 
 THICK = {"cell.t_ox": "2.2 nm"}  # p10 = 7e-4 after 10 us
 WIDE = {"array.placement": "plane_separated", "array.plane_class": [0, 0, 0, 0, 0, 0, 1, 1]}
 SECDED = {"protection.policy": "uniform", "protection.planes": 2, "protection.menu": ["secded-72-64"]}
 
 
-def point(study: Study, workshop: Workshop, *changes: dict[str, Any]) -> DesignPoint:
+def point(study: Study, networks: Networks, *changes: dict[str, Any]) -> DesignPoint:
     merged = {path: value for change in (THICK, *changes) for path, value in change.items()}
-    return prepare(Point("point", {}, study.with_(merged)), 0, workshop)
+    return prepare(study.with_(merged), networks)
 
 
 def plane_errors(design: DesignPoint, planes: slice) -> tuple[int, int]:
@@ -41,9 +41,9 @@ def close(found: tuple[int, int], p: float) -> bool:
     return abs(lost - ones * p) < 4 * np.sqrt(ones * p * (1 - p)) + 1
 
 
-def test_top_planes_in_rows_of_their_own_are_refreshed_more_often(small: Study, workshop: Workshop) -> None:
-    plain = point(small, workshop)
-    classes = point(small, workshop, WIDE, {"refresh.interval": ["40 us", "10 us"]})
+def test_top_planes_in_rows_of_their_own_are_refreshed_more_often(small: Study, networks: Networks) -> None:
+    plain = point(small, networks)
+    classes = point(small, networks, WIDE, {"refresh.interval": ["40 us", "10 us"]})
     p = classes.protection.channel.p10
     assert p[7] == p[6] == plain.protection.channel.p10[0]
     assert p[0] > 50 * p[7]
@@ -51,13 +51,13 @@ def test_top_planes_in_rows_of_their_own_are_refreshed_more_often(small: Study, 
     assert close(plane_errors(classes, slice(6, 8)), p[7])
     saved = classes.facts["refresh_energy_j"] / plain.facts["refresh_energy_j"]
     assert saved == pytest.approx(6 / 8 / 4 + 2 / 8, rel=0.03)  # whole rows of each class
-    never = point(small, workshop, WIDE, {"refresh.interval": ["off", "10 us"]})
+    never = point(small, networks, WIDE, {"refresh.interval": ["off", "10 us"]})
     assert close(plane_errors(never, slice(0, 6)), never.protection.channel.p10[0])
     assert never.protection.channel.p10[0] > 0.99
 
 
-def test_words_in_neighbouring_banks_are_read_in_parallel(small: Study, workshop: Workshop) -> None:
-    chips = [point(small, workshop, {"array.interleave": i}).chip for i in ("block", "word")]
+def test_words_in_neighbouring_banks_are_read_in_parallel(small: Study, networks: Networks) -> None:
+    chips = [point(small, networks, {"array.interleave": i}).chip for i in ("block", "word")]
     block, word = (layer_reads(chip.layout, chip.log).read_s for chip in chips)
     assert block.sum() > 2 * word.sum()
     largest, cycle_s = int(np.argmax(chips[1].layout.bank_words.sum(axis=1))), chips[1].layout.cycle_s
@@ -65,23 +65,23 @@ def test_words_in_neighbouring_banks_are_read_in_parallel(small: Study, workshop
     assert word[largest] == pytest.approx(-(-accesses // 8) * cycle_s, rel=0.02)  # over eight banks
 
 
-def test_rows_refreshed_together_shorten_the_pass(small: Study, workshop: Workshop) -> None:
-    one, four = (point(small, workshop, {"array.rows_refreshed_together": n}).chip for n in (1, 4))
+def test_rows_refreshed_together_shorten_the_pass(small: Study, networks: Networks) -> None:
+    one, four = (point(small, networks, {"array.rows_refreshed_together": n}).chip for n in (1, 4))
     share = [float(c.log.bank_busy_s.sum()) for c in (one, four)]
     rows = int(one.layout.rows_per_group[0])
     passes = one.log.refreshes
     assert share[0] - share[1] == pytest.approx(passes * (rows - -(-rows // 4)) * one.layout.cycle_s)
 
 
-def test_staggered_banks_are_refreshed_one_after_another(small: Study, workshop: Workshop) -> None:
-    log = point(small, workshop, {"refresh.mode": "staggered"}).chip.log
+def test_staggered_banks_are_refreshed_one_after_another(small: Study, networks: Networks) -> None:
+    log = point(small, networks, {"refresh.mode": "staggered"}).chip.log
     firsts = [float(times[0]) for times in log.refresh_s]
     np.testing.assert_allclose(firsts, 10e-6 * np.arange(1, 9) / 8, rtol=1e-9)
 
 
-def test_a_network_larger_than_the_array_is_streamed(small: Study, workshop: Workshop) -> None:
+def test_a_network_larger_than_the_array_is_streamed(small: Study, networks: Networks) -> None:
     store = {"bandwidth": "8 Gbit/s", "latency": "1 us"}
-    whole, tiled = point(small, workshop), point(small, workshop, {"array.capacity": "16 KB", "array.backing": store})
+    whole, tiled = point(small, networks), point(small, networks, {"array.capacity": "16 KB", "array.backing": store})
     streamed = tiled.chip.layout.residency.streamed
     bits = 8 * np.array([codes.size for codes in tiled.subject.image.codes()])[streamed]
     assert streamed.any()
@@ -91,12 +91,12 @@ def test_a_network_larger_than_the_array_is_streamed(small: Study, workshop: Wor
     assert tiled.record(0)["accuracy"] > 0.9
 
 
-def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, workshop: Workshop) -> None:
+def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, networks: Networks) -> None:
     store = {"array.backing": {"bandwidth": "10 GB/s", "latency": "100 ns"}}
     heavy = {"cell.t_ox": "1.85 nm", "refresh.ecc_aware": False}
     left, runs = {}, {}
     for policy in ("raw", "zero", "reload"):
-        design = point(small, workshop, SECDED, store, heavy, {"array.on_uncorrectable": policy})
+        design = point(small, networks, SECDED, store, heavy, {"array.on_uncorrectable": policy})
         runs[policy] = design.cell.live(design.chip, 7, 0)
         left[policy] = int(runs[policy].flips_read[-1])
     assert int(runs["raw"].words_uncorrectable[-1]) > 20
@@ -105,10 +105,10 @@ def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, workshop: Work
     assert runs["reload"].reload_wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
 
 
-def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: Study, workshop: Workshop) -> None:
+def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: Study, networks: Networks) -> None:
     fast = {"refresh.interval": "4 us"}
-    plain = point(small, workshop, fast)
-    aware = point(small, workshop, fast, {"refresh.retention_aware": {"multiples": [2]}})
+    plain = point(small, networks, fast)
+    aware = point(small, networks, fast, {"refresh.retention_aware": {"multiples": [2]}})
     records = [d.record(0) for d in (plain, aware)]
     assert records[0]["flips_raw"] == records[1]["flips_raw"]
     p = float(plain.cell.model.flip_probability(8e-6))
@@ -121,9 +121,9 @@ def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: St
     assert energy[1] / energy[0] == pytest.approx(saved, abs=4 * 0.25 / np.sqrt(rows))
 
 
-def test_phases_change_retention_and_stop_refresh(small: Study, workshop: Workshop) -> None:
+def test_phases_change_retention_and_stop_refresh(small: Study, networks: Networks) -> None:
     def flips(*phases: dict[str, str], at: list[str]) -> tuple[list[int], float]:
-        design = point(small, workshop, {"timeline.phases": list(phases), "evaluate.at": at})
+        design = point(small, networks, {"timeline.phases": list(phases), "evaluate.at": at})
         return design.cell.live(design.chip, 7, 0).flips_data.tolist(), float(design.cell.channel.p10[0])
 
     hot = {"label": "hot", "from": "200 us", "to": "600 us", "temperature": "105 degC"}
@@ -131,7 +131,7 @@ def test_phases_change_retention_and_stop_refresh(small: Study, workshop: Worksh
     low = {"label": "low", "from": "200 us", "to": "600 us", "v_dd": "0.9 V"}
     idle = {"label": "idle", "from": "200 us", "to": "280 us", "refresh": "off"}
     at = ["150 us", "500 us", "1 ms"]
-    ones = sum(int(np.unpackbits(c).sum()) for c in point(small, workshop).subject.image.codes())
+    ones = sum(int(np.unpackbits(c).sum()) for c in point(small, networks).subject.image.codes())
     usual, p = flips(at=at)
     assert usual[0] == usual[1] == usual[2]
     heated, p_hot = flips(hot, at=at)
@@ -142,33 +142,33 @@ def test_phases_change_retention_and_stop_refresh(small: Study, workshop: Worksh
     assert flips(low, at=at)[0][2] > usual[2]
     slept, p_slept = flips(idle, at=at)
     assert close((slept[1], ones), p_slept)
-    hotter = point(small, workshop, {"cell.temperature": "105 degC"})
+    hotter = point(small, networks, {"cell.temperature": "105 degC"})
     assert p_hot == pytest.approx(float(hotter.cell.channel.p10[0]), rel=1e-6)
 
 
-def test_an_update_writes_what_was_lost_anew(small: Study, workshop: Workshop) -> None:
+def test_an_update_writes_what_was_lost_anew(small: Study, networks: Networks) -> None:
     idle = {"from": "200 us", "to": "300 us", "refresh": "off", "inferences": "off"}
     study = {"timeline.phases": [idle], "evaluate.at": ["150 us", "400 us", "1 ms"], "timeline.updates": "500 us"}
-    design = point(small, workshop, study)
+    design = point(small, networks, study)
     flips = design.cell.live(design.chip, 7, 0).flips_data.tolist()
     assert flips[0] == flips[2] < flips[1] / 100
     assert [len(times) for times in design.chip.log.write_s] == [1] * 8
 
 
-def test_lost_power_is_reloaded(small: Study, workshop: Workshop) -> None:
+def test_lost_power_is_reloaded(small: Study, networks: Networks) -> None:
     dark = {"label": "off", "from": "200 us", "to": "300 us", "powered": "off"}
-    design = point(small, workshop, {"timeline.phases": [dark], "evaluate.at": ["150 us", "1 ms"]})
+    design = point(small, networks, {"timeline.phases": [dark], "evaluate.at": ["150 us", "1 ms"]})
     flips = design.cell.live(design.chip, 7, 0).flips_data.tolist()
     assert flips[0] == flips[1]
     assert all(times.tolist() == [300e-6] for times in design.chip.log.write_s)
 
 
-def test_every_die_has_its_own_cells_in_every_phase(small: Study, workshop: Workshop) -> None:
+def test_every_die_has_its_own_cells_in_every_phase(small: Study, networks: Networks) -> None:
     hot = {"label": "hot", "from": "200 us", "to": "600 us", "temperature": "105 degC"}
-    design = point(small, workshop, {"timeline.phases": [hot], "cell.sigma_v_th_die": "20 mV"})
+    design = point(small, networks, {"timeline.phases": [hot], "cell.sigma_v_th_die": "20 mV"})
     flips = [int(design.cell.live(design.chip, 7, i).flips_data[-1]) for i in range(4)]
     assert max(flips) > 1.3 * min(flips)
-    usual = point(small, workshop, {"cell.sigma_v_th_die": "20 mV"})
+    usual = point(small, networks, {"cell.sigma_v_th_die": "20 mV"})
     assert flips[2] > 1.3 * int(usual.cell.live(usual.chip, 7, 2).flips_data[-1])
     assert flips[2] == int(design.cell.live(design.chip, 7, 2).flips_data[-1])
 
@@ -186,10 +186,10 @@ def test_every_die_has_its_own_cells_in_every_phase(small: Study, workshop: Work
     ],
 )
 def test_what_needs_the_network_is_refused_before_the_first_map(
-    small: Study, workshop: Workshop, change: dict[str, Any], words: str
+    small: Study, networks: Networks, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(q.InputError, match=words):
-        point(small, workshop, change)
+        point(small, networks, change)
 
 
 def test_validate_finds_a_refresh_pass_that_is_too_long_without_the_network() -> None:

@@ -14,7 +14,8 @@ import qtaml_hw as q
 from qtaml_hw.config import StudyError, load_study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.summary import summarise
-from qtaml_hw.study.design.subject import Workshop, load_subject
+from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.subject import load_subject
 from qtaml_hw.study.run.task import Task, evaluate
 
 SOURCE = """
@@ -107,10 +108,10 @@ def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
     subject = load_subject(given.with_({"weights.scale": "per_channel"}))
     assert [t.scale.size for t in subject.image.tensors] == [12, 1, 1, 1, 4, 1]
     point = given.points()[0]
-    records = evaluate(Task(0, point, "i", {}), Workshop(), lambda record: None)
+    records = evaluate(Task(0, point, "i", {}), Networks(), lambda record: None)
     assert len(records) == 2
     assert records[0]["exact_parameters"] == {}
-    plain = evaluate(Task(0, study(folder, OWN).points()[0], "i", {}), Workshop(), lambda record: None)
+    plain = evaluate(Task(0, study(folder, OWN).points()[0], "i", {}), Networks(), lambda record: None)
     assert plain[0]["exact_parameters"] == {"bias": 16, "norm": 24}
     with pytest.raises(InputError, match=r"store: no parameter matches '7.\*'"):
         q.tensors(study(folder, OWN, more={"network.store.exclude": "7.*"}))
@@ -122,14 +123,14 @@ def test_sorted_files_are_spread_or_warned_about(folder: Path) -> None:
     assert "take" not in first.resolved()["data"]
     assert load_subject(first).labels.unique().tolist() == [0]
     assert torch.bincount(load_subject(spread).labels).tolist() == [10, 10, 10, 10]
-    records = evaluate(Task(0, first.points()[0], "i", {}), Workshop(), lambda record: None)
+    records = evaluate(Task(0, first.points()[0], "i", {}), Networks(), lambda record: None)
     assert "the first 40 images show 1 of 4 classes; 'data.take: spread' spreads them" in records[0]["warnings"]
 
 
 @pytest.mark.parametrize("name", ["top5", "agreement", "embedding_cosine", "own_models:mine"])
 def test_other_metrics_are_named_in_the_record(folder: Path, name: str) -> None:
     given = study(folder, OWN, more={"evaluate.metric": name})
-    records = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    records = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
     for record in records:
         assert record["metric"] == name
         assert record["metric_value"] == record["accuracy"]
@@ -145,14 +146,14 @@ def test_perplexity_of_tokens(folder: Path) -> None:
     given = study(
         folder, '{factory: "own_models:words"}', '{factory: "own_models:tokens"}', {"evaluate.metric": "perplexity"}
     )
-    (record, _) = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    (record, _) = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
     assert record["metric_value"] == pytest.approx(1.0 / record["accuracy"])
     assert 1.0 < record["clean_metric_value"] < 60.0
 
 
 def test_a_metric_out_of_bounds_fails_its_point(folder: Path) -> None:
     given = study(folder, OWN, more={"evaluate.metric": "own_models:too_much"})
-    (record,) = evaluate(Task(0, given.points()[0], "i", {}), Workshop(), lambda record: None)
+    (record,) = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
     assert "must be from 0 (worst) to 1 (best), it is 7.0" in record["error"]
 
 

@@ -13,7 +13,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.results import Result
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.inversion import best_masks, disagreement, tensor_scores
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.allocation import allocate
 from qtaml_hw.verbs import run, sweep
 from qtaml_hw.weights.transforms import STEPS
@@ -134,10 +134,10 @@ def test_batch_norm_must_be_folded_first(tmp_path: Path) -> None:
 
 
 def test_inversion_is_kept_only_where_it_measurably_helps_the_outputs() -> None:
-    workshop, flips = Workshop(), "{law: fixed, p: 5 %, direction: 1to0}"
+    networks, flips = Networks(), "{law: fixed, p: 5 %, direction: 1to0}"
     for encoding in ("twos_complement", "sign_magnitude", "gray"):
         asked = study(f"{{encoding: {encoding}, transforms: invert_planes}}", flips)
-        subject = workshop.subject(asked)
+        subject = networks.load(asked)
         channel = view_cell(asked, 8).channel
         image = inverted(subject.image, best_masks(subject, channel, "none"))
         plain, chosen = (disagreement(subject, one, channel, "none") for one in (subject.image, image))

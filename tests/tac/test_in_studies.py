@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import qtaml_hw as q
 from qtaml_hw.cli.app import app
-from qtaml_hw.config import Point, Study, StudyError, parse_study
+from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 
 TEXT = """
 study: small
@@ -26,21 +26,21 @@ evaluate: {at: [1 ms], images: 60, maps: {min: 2, max: 2}}
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
-    return Workshop()
+def networks() -> Networks:
+    return Networks()
 
 
-def point(workshop: Workshop, changes: dict[str, Any], study: Study | None = None) -> DesignPoint:
+def point(networks: Networks, changes: dict[str, Any], study: Study | None = None) -> DesignPoint:
     changed = (study or parse_study(TEXT)).with_({f"protection.{k}": v for k, v in changes.items()})
-    return prepare(Point("point", {}, changed), 0, workshop)
+    return prepare(changed, networks)
 
 
 SCORES = ["jacobian", "fisher", "magnitude", "peak", "activation", "measured", "second_order"]
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_every_score_makes_a_plan_within_the_budget_and_says_what_it_cost(workshop: Workshop, score: str) -> None:
-    facts = point(workshop, {"score": score, "group": "channel"}).facts
+def test_every_score_makes_a_plan_within_the_budget_and_says_what_it_cost(networks: Networks, score: str) -> None:
+    facts = point(networks, {"score": score, "group": "channel"}).facts
     assert 0.08 < facts["protected_bits_fraction"] <= 0.1
     assert facts["score"] == score
     assert facts["spent"] == pytest.approx(facts["protected_bits_fraction"] * facts["stored_bits"])
@@ -48,34 +48,34 @@ def test_every_score_makes_a_plan_within_the_budget_and_says_what_it_cost(worksh
     assert (facts["score_cost"] == "none") == (score in ("magnitude", "peak"))
 
 
-def test_outputs_of_a_score_make_different_plans(workshop: Workshop) -> None:
-    plans = [point(workshop, {"group": "word", "output": o}).protection.plan for o in ("logits", "softmax")]
+def test_outputs_of_a_score_make_different_plans(networks: Networks) -> None:
+    plans = [point(networks, {"group": "word", "output": o}).protection.plan for o in ("logits", "softmax")]
     assert plans[0].protected_bits == pytest.approx(plans[1].protected_bits, rel=0.01)
     assert not np.array_equal(plans[0].choice, plans[1].choice)
 
 
-def test_the_exact_solver_is_no_worse_and_leaves_no_gap(workshop: Workshop) -> None:
-    greedy, exact = (point(workshop, {"solver": s}).facts for s in ("greedy", "exact"))
+def test_the_exact_solver_is_no_worse_and_leaves_no_gap(networks: Networks) -> None:
+    greedy, exact = (point(networks, {"solver": s}).facts for s in ("greedy", "exact"))
     assert exact["predicted_distortion"] <= greedy["predicted_distortion"]
     assert exact["plan_gap"] == pytest.approx(0.0, abs=1e-5)
     assert exact["protected_bits_fraction"] <= 0.1
 
 
-def test_a_wanted_distortion_is_reached_at_the_least_cost(workshop: Workshop) -> None:
-    bare = point(workshop, {"policy": "none"}).facts["predicted_distortion"]
+def test_a_wanted_distortion_is_reached_at_the_least_cost(networks: Networks) -> None:
+    bare = point(networks, {"policy": "none"}).facts["predicted_distortion"]
     for policy, group in (("tac", "layer"), ("tac", "row"), ("uniform", "layer")):
-        facts = point(workshop, {"policy": policy, "group": group, "budget.distortion": "5 %"}).facts
+        facts = point(networks, {"policy": policy, "group": group, "budget.distortion": "5 %"}).facts
         assert facts["predicted_distortion"] <= 0.05 * bare * (1 + 1e-9)
         assert (facts["budget_kind"], facts["budget"]) == ("distortion", 0.05)
         if policy == "tac":
             assert facts["least_spent"] <= facts["spent"]
             assert facts["plan_gap"] <= 0.1
     with pytest.raises(q.InputError, match="the whole menu leaves a distortion of"):
-        point(workshop, {"menu": ["secded-72-64"], "budget.distortion": "1 %"})
+        point(networks, {"menu": ["secded-72-64"], "budget.distortion": "1 %"})
 
 
-def test_rows_are_those_of_the_memory(workshop: Workshop) -> None:
-    design = point(workshop, {"group": "row"})
+def test_rows_are_those_of_the_memory(networks: Networks) -> None:
+    design = point(networks, {"group": "row"})
     plan, image = design.protection.plan, design.subject.image
     assert plan.group_kind == "row"
     share = -(-image.weights // 8)  # eight banks, neighbouring weights in one
@@ -85,28 +85,28 @@ def test_rows_are_those_of_the_memory(workshop: Workshop) -> None:
     }
     assert design.facts["side_bits_fraction"] > 0.0
     record = design.record(0)
-    assert record["flips_residual"] < point(workshop, {"policy": "none"}).record(0)["flips_residual"]
+    assert record["flips_residual"] < point(networks, {"policy": "none"}).record(0)["flips_residual"]
     word = parse_study(TEXT).with_({"array.interleave": "word"})
     with pytest.raises(q.InputError, match=r"group row needs array\.interleave block"):
-        point(workshop, {"group": "row"}, word)
+        point(networks, {"group": "row"}, word)
 
 
 @pytest.mark.parametrize("kind", ["steps", "table"])
-def test_corrections_that_need_a_table_say_so(workshop: Workshop, kind: str) -> None:
-    facts = point(workshop, {"correction": kind}).facts
+def test_corrections_that_need_a_table_say_so(networks: Networks, kind: str) -> None:
+    facts = point(networks, {"correction": kind}).facts
     assert not facts["zero_overhead"]
     assert set(facts["corrections"]) == {kind}
-    assert facts["side_bits_fraction"] > point(workshop, {}).facts["side_bits_fraction"]
+    assert facts["side_bits_fraction"] > point(networks, {}).facts["side_bits_fraction"]
 
 
-def test_stronger_cells_and_faster_refresh_have_their_price_and_work(workshop: Workshop) -> None:
-    bare = point(workshop, {"policy": "none"})
-    area = point(workshop, {"budget.distortion": "5 %", "budget.paid_in": "area", "menu": ["robust-cell"]})
+def test_stronger_cells_and_faster_refresh_have_their_price_and_work(networks: Networks) -> None:
+    bare = point(networks, {"policy": "none"})
+    area = point(networks, {"budget.distortion": "5 %", "budget.paid_in": "area", "menu": ["robust-cell"]})
     spent = area.facts["array_area_m2"] - bare.facts["array_area_m2"]
     assert area.facts["spent_unit"] == "m2"
     assert area.facts["spent"] == pytest.approx(spent, rel=1e-6)
     energy = point(
-        workshop, {"budget.distortion": "5 %", "budget.paid_in": "energy", "menu": ["refresh-2x", "refresh-4x"]}
+        networks, {"budget.distortion": "5 %", "budget.paid_in": "energy", "menu": ["refresh-2x", "refresh-4x"]}
     )
     spent = energy.facts["refresh_energy_j"] - bare.facts["refresh_energy_j"]
     assert energy.facts["spent"] == pytest.approx(spent, rel=1e-6)
@@ -116,20 +116,20 @@ def test_stronger_cells_and_faster_refresh_have_their_price_and_work(workshop: W
         assert design.record(0)["flips_residual"] < lost
         assert design.record(0)["accuracy"] > bare.record(0)["accuracy"]
     with pytest.raises(q.InputError, match="the energy model has no price for robust-cell"):
-        point(workshop, {"budget.energy": "1 pJ", "menu": ["robust-cell"]})
+        point(networks, {"budget.energy": "1 pJ", "menu": ["robust-cell"]})
     with pytest.raises(q.InputError, match="the area model has no price for refresh-2x"):
-        point(workshop, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
+        point(networks, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
 
 
-def test_what_has_no_price_says_which_currency_has_one(workshop: Workshop) -> None:
+def test_what_has_no_price_says_which_currency_has_one(networks: Networks) -> None:
     unpriced = {"budget.distortion": "5 %", "budget.paid_in": "energy", "menu": ["robust-cell"]}
     with pytest.raises(q.InputError, match="no price for robust-cell; use paid_in: area or paid_in: bits"):
-        point(workshop, unpriced)
+        point(networks, unpriced)
     with pytest.raises(q.InputError, match=r"price for refresh-2x; use budget: \{energy: ..\} or \{bits: ..\}"):
-        point(workshop, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
+        point(networks, {"budget.area": "1 um2", "menu": ["refresh-2x"]})
 
 
-def test_a_plan_is_saved_applied_and_compared(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_plan_is_saved_applied_and_compared(networks: Networks, tmp_path: Path) -> None:
     study = tmp_path / "s.yaml"
     study.write_text(TEXT)
     one, two = tmp_path / "one.json", tmp_path / "two.json"
@@ -137,13 +137,13 @@ def test_a_plan_is_saved_applied_and_compared(workshop: Workshop, tmp_path: Path
     for path, more in ((one, []), (two, ["--set", "protection.budget.bits=20 %"])):
         done = run.invoke(app, ["allocate", str(study), "--out", str(path), "--quiet", "--json", *more])
         assert done.exit_code == 0, done.output
-    made = point(workshop, {})
-    applied = prepare(Point("p", {}, q.load(study).with_({"protection.plan": str(one)})), 0, workshop)
+    made = point(networks, {})
+    applied = prepare(q.load(study).with_({"protection.plan": str(one)}), networks)
     assert applied.protection.plan == made.protection.plan
     assert applied.record(0)["accuracy"] == made.record(0)["accuracy"]
     assert (applied.facts["policy"], applied.facts["plan_policy"]) == ("plan", "tac")
     assert applied.identity != made.identity
-    other = prepare(Point("p", {}, q.load(study).with_({"protection.plan": str(two)})), 0, workshop)
+    other = prepare(q.load(study).with_({"protection.plan": str(two)}), networks)
     assert other.identity != applied.identity
     found = json.loads(run.invoke(app, ["plan-diff", str(one), str(two), "--json"]).stdout)
     changed = other.protection.plan.protected_bits - made.protection.plan.protected_bits
@@ -151,21 +151,21 @@ def test_a_plan_is_saved_applied_and_compared(workshop: Workshop, tmp_path: Path
     assert run.invoke(app, ["plan-diff", str(one), str(one)]).stdout.startswith("the same")
 
 
-def test_a_plan_that_does_not_fit_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_plan_that_does_not_fit_is_refused(networks: Networks, tmp_path: Path) -> None:
     base = parse_study(TEXT)
     with pytest.raises(q.InputError, match="cannot read the plan"):
-        prepare(Point("p", {}, base.with_({"protection.plan": str(tmp_path / "none.json")})), 0, workshop)
+        prepare(base.with_({"protection.plan": str(tmp_path / "none.json")}), networks)
     broken = tmp_path / "broken.json"
     broken.write_text('{"starts": [0, 3]}')
     with pytest.raises(q.InputError, match="not a protection plan: 'tensor_starts'"):
-        prepare(Point("p", {}, base.with_({"protection.plan": str(broken)})), 0, workshop)
+        prepare(base.with_({"protection.plan": str(broken)}), networks)
     small = q.protection.ProtectionPlan.uniform_msb([0, 10], 8, 1, "ideal")
     q.protection.save_plan(small, broken)
     with pytest.raises(q.InputError, match="is for 1 tensors of 10 weights"):
-        prepare(Point("p", {}, base.with_({"protection.plan": str(broken)})), 0, workshop)
+        prepare(base.with_({"protection.plan": str(broken)}), networks)
 
 
-def test_a_plan_is_for_one_number_format(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_plan_is_for_one_number_format(networks: Networks, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     base = parse_study(TEXT)
     made = q.allocate(base)
@@ -174,9 +174,9 @@ def test_a_plan_is_for_one_number_format(workshop: Workshop, tmp_path: Path) -> 
     assert json.loads(path.read_text())["format"] == name
     other = base.with_({"protection.plan": str(path), "weights.format": "e4m3"})
     with pytest.raises(q.InputError, match=f"is for weights in {name}; this network stores e4m3"):
-        prepare(Point("p", {}, other), 0, workshop)
+        prepare(other, networks)
     q.protection.save_plan(made.plan, path)  # as older files: no format
-    assert prepare(Point("p", {}, other), 0, workshop).protection.plan == made.plan
+    assert prepare(other, networks).protection.plan == made.plan
 
 
 REFUSED = {

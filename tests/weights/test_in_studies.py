@@ -10,7 +10,7 @@ import qtaml_hw
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 
 
 def study(weights: str, protection: str = "{policy: none, correction: none}") -> Study:
@@ -22,12 +22,12 @@ def study(weights: str, protection: str = "{policy: none, correction: none}") ->
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
-    return Workshop()
+def networks() -> Networks:
+    return Networks()
 
 
-def point(workshop: Workshop, weights: str, protection: str = "{policy: none, correction: none}") -> DesignPoint:
-    return prepare(study(weights, protection).points()[0], 0, workshop)
+def point(networks: Networks, weights: str, protection: str = "{policy: none, correction: none}") -> DesignPoint:
+    return prepare(study(weights, protection).points()[0].study, networks)
 
 
 RUNS = {  # weights: name, bits per weight with its scales, least accuracy without flips, menu
@@ -52,9 +52,9 @@ RUNS = {  # weights: name, bits per weight with its scales, least accuracy witho
 
 
 @pytest.mark.parametrize("weights", RUNS)
-def test_every_kind_of_format_runs_through_plan_memory_and_network(workshop: Workshop, weights: str) -> None:
+def test_every_kind_of_format_runs_through_plan_memory_and_network(networks: Networks, weights: str) -> None:
     name, bits, accuracy, menu = RUNS[weights]
-    design = point(workshop, weights, f"{{policy: tac, menu: [{menu}], budget: {{bits: 25 %}}}}")
+    design = point(networks, weights, f"{{policy: tac, menu: [{menu}], budget: {{bits: 25 %}}}}")
     facts, record = design.facts, design.record(0)
     assert facts["weights_format"] == name
     assert facts["storage_bits_per_weight"] == pytest.approx(bits, rel=0.01)
@@ -68,10 +68,10 @@ def test_every_kind_of_format_runs_through_plan_memory_and_network(workshop: Wor
     assert 0.0 < record["accuracy"] <= 1.0
 
 
-def test_protected_exponents_save_a_float_that_a_flip_destroys(workshop: Workshop) -> None:
+def test_protected_exponents_save_a_float_that_a_flip_destroys(networks: Networks) -> None:
     accuracy = {
         policy: point(
-            workshop, "{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}"
+            networks, "{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}"
         ).record(0)["accuracy"]
         for policy in ("none", "uniform", "tac")
     }
@@ -80,8 +80,8 @@ def test_protected_exponents_save_a_float_that_a_flip_destroys(workshop: Worksho
     assert accuracy["tac"] >= accuracy["uniform"]
 
 
-def test_wide_codes_use_the_planes_they_have(workshop: Workshop) -> None:
-    design = point(workshop, "{format: int16}", "{policy: uniform, planes: 11, correction: none}")
+def test_wide_codes_use_the_planes_they_have(networks: Networks) -> None:
+    design = point(networks, "{format: int16}", "{policy: uniform, planes: 11, correction: none}")
     assert design.facts["protected_bits_fraction"] == pytest.approx(11 / 16)
     assert design.protection.plan.choice[:, 5:].all()
 

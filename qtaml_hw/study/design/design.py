@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.cli.doctor import versions
-from qtaml_hw.config import Point, Study
-from qtaml_hw.config.axes import axes_shown, axes_si
+from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.protection import MenuEntry
-from qtaml_hw.records.interval import narrow_enough
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.chip import chip_of
 from qtaml_hw.study.design.cost import point_cost
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.design.protect import Protection, protect
 from qtaml_hw.study.design.storage_cost import Written
-from qtaml_hw.study.design.subject import Subject, Workshop
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.study.design.timeline import map_fields
 from qtaml_hw.study.design.transforming import refuse_zeroing, stored_subject, transform_facts, transform_warnings
 from qtaml_hw.weights import Codes
@@ -87,13 +86,12 @@ def check(record: Record) -> None:
             raise ArithmeticError(f"{name} = {record[name]!r} lies outside [{low:g}, {high:g}]; the record is not kept")
 
 
-def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
+def prepare(study: Study, networks: Networks) -> DesignPoint:
     """Load the network, age the cell, plan the protection, price it.
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
-    study = point.study
-    subject = workshop.subject(study)
+    subject = networks.load(study)
     try:
         cell = view_cell(study, subject.image.planes)
         subject = stored_subject(subject, study, cell.channel)
@@ -106,15 +104,11 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         written = Written.of(subject.image, {**planned, **steps})
         costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors], written)
     except ValueError as error:
-        raise InputError(f"{point.label}: {error}") from error
+        raise InputError(str(error)) from error
     identity = identity_of(study, subject.digest)
     facts = {
         "identity": identity,
         "study": study.label,
-        "label": point.label,
-        "point": number,
-        "axes": axes_shown(point),
-        "axes_si": axes_si(point),
         **_study_facts(study, subject),
         **cell.facts,
         **_protection_facts(study, subject, protection),
@@ -136,23 +130,6 @@ def prepare(point: Point, number: int, workshop: Workshop) -> DesignPoint:
         "versions": dict(versions()),
     }
     return DesignPoint(identity, study, subject, cell, protection, chip, facts)
-
-
-def run_maps(design: DesignPoint, done: dict[int, Record], emit: Callable[[Record], None]) -> Iterator[Record]:
-    """Records of a point in map order, finished ones reused, until the interval over maps is narrow enough.
-
-    The stopping rule sees maps 0, 1, 2 ... in order, so an interrupted run and a whole one end with the same records.
-    """
-    maps = design.study.evaluate.maps
-    accuracies: list[float] = []
-    while not narrow_enough(accuracies, maps.min, maps.max, maps.ci95_halfwidth):
-        index = len(accuracies)
-        record = done.get(index)
-        if record is None:
-            record = design.record(index)
-            emit(record)
-        accuracies.append(float(record["accuracy"]))
-        yield record
 
 
 def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:

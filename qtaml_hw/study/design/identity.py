@@ -54,7 +54,7 @@ def storage_key(study: Study) -> str:
 
 
 @dataclass(eq=False)
-class DigestBook:
+class Digests:
     """Digests of networks and data by what they are made of, kept in a store's folder (None: in this process only)."""
 
     folder: Path | None = None

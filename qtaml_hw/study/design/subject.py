@@ -212,20 +212,3 @@ def load_subject(study: Study, progress: Progress | None = None) -> Subject:
         return rewritten_subject(subject, study, lambda m: image_of(m, study, subject.calibration))
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
-
-
-@dataclass(eq=False)
-class Workshop:
-    """Subjects already loaded in this process, by what they are made of; owned by the run that uses them."""
-
-    progress: Progress | None = None
-    _subjects: dict[str, Subject] = field(default_factory=dict)
-
-    def subject(self, study: Study) -> Subject:
-        """The study's network, loaded at most once."""
-        sections = (study.network, study.data, study.weights, study.hardening)
-        judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
-        key = "|".join([*(s.model_dump_json() for s in sections), *judged])
-        if key not in self._subjects:
-            self._subjects[key] = load_subject(study, self.progress)
-        return self._subjects[key]

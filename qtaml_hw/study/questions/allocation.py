@@ -15,10 +15,11 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table
 from qtaml_hw.records.store import write_atomically
 from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts
 from qtaml_hw.study.design.plan_files import plan_text
 from qtaml_hw.study.design.protect import Protection, protect
-from qtaml_hw.study.design.subject import Subject, Workshop
+from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.study.design.transforming import stored_subject
 from qtaml_hw.study.questions.tensors import tensor_rows
 
@@ -91,7 +92,7 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
 
     Raises InputError when the network cannot be loaded or the budget cannot price the menu.
     """
-    subject = Workshop(progress).subject(study)
+    subject = Networks(progress).load(study)
     try:
         channel = view_cell(study, subject.image.planes).channel
         subject = stored_subject(subject, study, channel)

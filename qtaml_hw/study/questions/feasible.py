@@ -18,7 +18,7 @@ from qtaml_hw.config.axes import attribute
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.outlook import in_si
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.units import show
@@ -88,14 +88,14 @@ def feasible(
     if maps < 2:
         raise InputError(f"{maps} fault maps tell nothing about a yield; take at least 2")
     target = Target(keep, wanted, maps)
-    workshop = Workshop(progress)
+    networks = Networks(progress)
     fixed = study.with_({"evaluate.maps": {"min": maps, "max": maps}})
     rows = []
     for number, goal in enumerate(goals):
         progress(number, len(goals), goal)
         reason = _no_lever(fixed, goal)
         rows.append(
-            {"goal": goal, "feasible": None, "reason": reason} if reason else _push(fixed, goal, target, workshop)
+            {"goal": goal, "feasible": None, "reason": reason} if reason else _push(fixed, goal, target, networks)
         )
     return {"keep": keep, "yield": wanted, "maps": maps, "rows": rows}
 
@@ -128,12 +128,12 @@ def _search(study: Study, goal: Goal) -> Search:
     return Search("smallest area", "protection.budget", "fraction", 1.0, 0.0, 0.005, False)
 
 
-def _push(study: Study, goal: Goal, target: Target, workshop: Workshop) -> dict[str, Any]:
+def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[str, Any]:
     """Bisection between the gentle end, which must do, and the harsh end."""
-    search, trials, progress = _search(study, goal), list[dict[str, Any]](), workshop.progress or silent
+    search, trials, progress = _search(study, goal), list[dict[str, Any]](), networks.progress or silent
 
     def judge(value: float) -> bool:
-        trials.append(_trial(study, search, value, target, workshop))
+        trials.append(_trial(study, search, value, target, networks))
         progress(len(trials), 0, f"{search.what}: {trials[-1]['shown']}")
         return bool(trials[-1]["good"])
 
@@ -162,7 +162,7 @@ def bisect(judge: Callable[[float], bool], search: Search) -> tuple[float, float
     return good, bad
 
 
-def _trial(study: Study, search: Search, value: float, target: Target, workshop: Workshop) -> dict[str, Any]:
+def _trial(study: Study, search: Search, value: float, target: Target, networks: Networks) -> dict[str, Any]:
     """One value judged on the target's chips; a value that cannot be built is not good, and says why."""
     written = in_si(value, search.dimension)
     found: dict[str, Any] = {"value_si": value, "shown": show(value, search.dimension, 4), "good": False}
@@ -172,7 +172,7 @@ def _trial(study: Study, search: Search, value: float, target: Target, workshop:
     except StudyError as error:
         return {**found, "error": error.errors[0].message}
     point = Point(found["shown"], {search.path: written}, moved)
-    (summary,) = summarise(run_points([point], None, workshop=workshop)[0])
+    (summary,) = summarise(run_points([point], None, networks=networks)[0])
     if summary.error is not None:
         return {**found, "error": summary.error}
     return {**found, **_figures(summary, target)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Study
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.task import reason
 from qtaml_hw.units import DIMENSIONS
 
@@ -20,11 +20,11 @@ class Outlook:
     error: str | None = None
 
 
-def outlook(study: Study, label: str, workshop: Workshop) -> Outlook:
+def outlook(study: Study, networks: Networks) -> Outlook:
     """Everything of a record that no fault map decides; the correction of decoded weights is left out of it."""
     try:
         bare = study.with_({"protection.correction": "none"})
-        return Outlook(prepare(Point(label, {}, bare), 0, workshop).facts)
+        return Outlook(prepare(bare, networks).facts)
     except ValueError as error:
         return Outlook({}, reason(error))
 

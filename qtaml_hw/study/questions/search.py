@@ -15,7 +15,7 @@ from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.outlook import Outlook, outlook
 from qtaml_hw.study.questions.pareto import dominated
 from qtaml_hw.study.questions.sampling import sampled
@@ -48,14 +48,14 @@ def search(
     points = list(study.points())
     if len(points) < 2:
         raise InputError("search looks over the axes of the study's sweep section, and there are none")
-    workshop = Workshop(progress)
-    outlooks = _outlooks(points, wanted, trials, workshop)
+    networks = Networks(progress)
+    outlooks = _outlooks(points, wanted, trials, networks)
     seen = list(outlooks)
     promising = dict(zip(seen, _promising(list(outlooks.values()), wanted), strict=True))
     chosen = [i for i in seen if promising[i]]
     folder = None if store is None else Path(store)
     asked = [points[i] for i in chosen]
-    records = run_points(asked, folder, workers=Workers(jobs), progress=progress, workshop=workshop)
+    records = run_points(asked, folder, workers=Workers(jobs), progress=progress, networks=networks)
     summaries = {i: summarise(group)[0] for i, group in zip(chosen, records, strict=True)}
     measured = {i: s for i, s in summaries.items() if s.error is None}
     front, near = _sets(measured, wanted)
@@ -73,15 +73,15 @@ def search(
 
 
 def _outlooks(
-    points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, workshop: Workshop
+    points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, networks: Networks
 ) -> dict[int, Outlook]:
     """What is known in closed form of all points, or of as many as ``trials`` allows; in the order of the sweep."""
-    progress, found = workshop.progress or silent, dict[int, Outlook]()
+    progress, found = networks.progress or silent, dict[int, Outlook]()
     total = len(points) if trials is None else min(trials, len(points))
 
     def look(number: int) -> tuple[float, ...] | None:
         progress(len(found), total, f"closed form: {points[number].label}")
-        seen = found[number] = outlook(points[number].study, points[number].label, workshop)
+        seen = found[number] = outlook(points[number].study, networks)
         return _figures(seen, wanted)
 
     if total < len(points):

@@ -6,7 +6,8 @@ from typing import Any
 
 from qtaml_hw.config import Study
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.subject import Subject, Workshop
+from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.subject import Subject
 
 
 def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str, Any]]:
@@ -14,7 +15,7 @@ def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str,
 
     Raises InputError when the network cannot be loaded, or the store rule names what is not there.
     """
-    return tensor_rows(Workshop(progress).subject(study))
+    return tensor_rows(Networks(progress).load(study))
 
 
 def tensor_rows(subject: Subject) -> list[dict[str, Any]]:

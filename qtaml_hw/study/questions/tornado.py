@@ -13,7 +13,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.results import paired_difference
 from qtaml_hw.records.store import Record
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.outlook import Outlook, in_si, outlook
 from qtaml_hw.study.questions.uncertainty import Input, inputs
 from qtaml_hw.study.run.engine import run_points
@@ -46,8 +46,8 @@ def tornado(
     those of the preset (see ``study.questions.uncertainty``).  ``measure`` adds accuracies and their differences to the
     base, paired over maps.
     """
-    workshop = Workshop(progress)
-    base = outlook(study, study.label, workshop)
+    networks = Networks(progress)
+    base = outlook(study, networks)
     if base.error is not None:
         raise InputError(base.error)
     listed = inputs(study, uncertainties or {})
@@ -63,14 +63,14 @@ def tornado(
             except StudyError as error:
                 row[side]["error"] = error.errors[0].message
                 continue
-            row[side] |= _figures(outlook(move.study, f"{one.path}={move.shown}", workshop))
+            row[side] |= _figures(outlook(move.study, networks))
             moves.append((row[side], move))
         row["swing"] = _swing(row, base)
         rows.append(row)
     rows.sort(key=lambda r: -r["swing"])
     found = {"base": _figures(base), "rows": rows, "measured": measure}
     if measure:
-        _measure(study, found, [m for m in moves if "error" not in m[0]], workshop)
+        _measure(study, found, [m for m in moves if "error" not in m[0]], networks)
     return found
 
 
@@ -99,11 +99,11 @@ def _swing(row: dict[str, Any], base: Outlook) -> float:
     return max((abs(end - middle) / middle if middle else abs(end - middle) for end in ends), default=0.0)
 
 
-def _measure(study: Study, found: dict[str, Any], moves: list[tuple[dict[str, Any], Move]], workshop: Workshop) -> None:
+def _measure(study: Study, found: dict[str, Any], moves: list[tuple[dict[str, Any], Move]], networks: Networks) -> None:
     """Accuracies of the base and of every move on the same fault maps, written into their rows."""
     points = [Point(study.label, {}, study)]
     points += [Point(f"{m.path}={m.shown}", {m.path: m.shown}, m.study) for _, m in moves]
-    base, *others = run_points(points, None, progress=workshop.progress or silent, workshop=workshop)
+    base, *others = run_points(points, None, progress=networks.progress or silent, networks=networks)
     found["base"]["accuracy_mean"] = _mean(base)
     for (end, _), records in zip(moves, others, strict=True):
         if "error" in records[0]:

@@ -18,12 +18,11 @@ from qtaml_hw.config import Point
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.store import Record
-from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.identity import identity_of
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.engine import Workers, settled
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster
-from qtaml_hw.study.run.task import Emit, Task, failure, reason
+from qtaml_hw.study.run.task import Emit, PreparedPoint, Task, failure, prepare_point, reason
 
 BENCH = "qtaml_hw"
 KEPT_POINTS = 4  # prepared points that a worker remembers
@@ -38,13 +37,13 @@ class Bench:
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
-        self.lock, self.workshop = threading.Lock(), Workshop()
-        self.points: dict[str, DesignPoint] = {}
+        self.lock, self.networks = threading.Lock(), Networks()
+        self.points: dict[str, PreparedPoint] = {}
 
     def teardown(self, worker: Any) -> None:
         """Called by Dask on the worker."""
 
-    def point(self, task: Batch) -> DesignPoint:
+    def point(self, task: Batch) -> PreparedPoint:
         """The prepared point of a batch.
 
         Raises InputError when the worker's network is another one.
@@ -52,13 +51,13 @@ class Bench:
         found = self.points.get(task.identity)
         if found is None:
             study = task.point.study
-            mine = identity_of(study, self.workshop.subject(study).digest)
+            mine = identity_of(study, self.networks.load(study).digest)
             if mine != task.identity:
                 raise InputError(
                     f"the worker on {os.uname().nodename} has another network {study.network.name} than the client: "
                     "let QTAML_HW_CACHE point to one shared folder on all machines"
                 )
-            found = prepare(task.point, task.number, self.workshop)
+            found = prepare_point(task.point, task.number, self.networks)
             self.points = dict([*self.points.items(), (task.identity, found)][-KEPT_POINTS:])
         return found
 

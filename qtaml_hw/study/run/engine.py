@@ -16,10 +16,10 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.interval import narrow_enough
 from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.records.summary import MAP_FIELDS
-from qtaml_hw.study.design.identity import DigestBook, identity_of
+from qtaml_hw.study.design.identity import Digests, identity_of
 
 if TYPE_CHECKING:
-    from qtaml_hw.study.design.subject import Workshop
+    from qtaml_hw.study.design.networks import Networks
     from qtaml_hw.study.run.task import Task
 
 _NEEDED = {*MAP_FIELDS, "clean_accuracy", "images"}
@@ -85,18 +85,18 @@ def run_points(
     *,
     workers: Workers | None = None,
     progress: Progress = silent,
-    workshop: Workshop | None = None,
+    networks: Networks | None = None,
 ) -> list[list[Record]]:
     """Records of every point, in point order; resumes from the store in ``folder`` when one is given.
 
-    ``workshop`` : networks that are loaded already.
+    ``networks`` : networks that are loaded already.
 
     Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
     finished = finished_maps(read_records(folder)) if folder is not None and folder.exists() else {}
-    book, results = DigestBook(folder), Results()
+    digests, results = Digests(folder), Results()
     for number, point in enumerate(points):
-        digest = book.find(point.study)
+        digest = digests.find(point.study)
         if digest is None:
             continue
         known = settled(point.study, finished.get(identity_of(point.study, digest), {}))
@@ -105,7 +105,7 @@ def run_points(
     if len(results) < len(points):
         with _sink(folder) as sink:
             results |= _evaluated(
-                points, results, finished, sink, _Setting(book, workers or Workers(), progress, workshop)
+                points, results, finished, sink, _Setting(digests, workers or Workers(), progress, networks)
             )
     progress(len(points), len(points), "done")
     return [results[number] for number in range(len(points))]
@@ -113,24 +113,24 @@ def run_points(
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    book: DigestBook
+    digests: Digests
     workers: Workers
     progress: Progress
-    workshop: Workshop | None
+    networks: Networks | None
 
 
 def _evaluated(
     points: list[Point], known: Results, finished: Finished, sink: ShardWriter | Memory, setting: _Setting
 ) -> Results:
     """Records of the points that are not known yet."""
-    from qtaml_hw.study.design.subject import Workshop
+    from qtaml_hw.study.design.networks import Networks
     from qtaml_hw.study.run.task import Task, identify
 
-    workshop, results, tasks = setting.workshop or Workshop(setting.progress), Results(), list[Task]()
+    networks, results, tasks = setting.networks or Networks(setting.progress), Results(), list[Task]()
     for number, point in enumerate(points):
         if number in known:
             continue
-        identity = identify(point.study, setting.book, workshop)
+        identity = identify(point.study, setting.digests, networks)
         done = finished.get(identity, {})
         records = settled(point.study, done)
         if records is None:
@@ -146,11 +146,11 @@ def _evaluated(
     if setting.workers.jobs > 1 and len(tasks) > 1 and isinstance(sink, ShardWriter):
         from qtaml_hw.study.run.processes import in_processes
 
-        return results | in_processes(tasks, setting.workers.jobs, sink, workshop, setting.progress)
-    return results | _here(tasks, sink, workshop, setting.progress)
+        return results | in_processes(tasks, setting.workers.jobs, sink, networks, setting.progress)
+    return results | _here(tasks, sink, networks, setting.progress)
 
 
-def _here(tasks: list[Task], sink: ShardWriter | Memory, workshop: Workshop, progress: Progress) -> Results:
+def _here(tasks: list[Task], sink: ShardWriter | Memory, networks: Networks, progress: Progress) -> Results:
     from qtaml_hw._threads import single_thread
     from qtaml_hw.study.run.task import evaluate
 
@@ -158,7 +158,7 @@ def _here(tasks: list[Task], sink: ShardWriter | Memory, workshop: Workshop, pro
     with single_thread():
         for task in tasks:
             progress(len(results), len(tasks), task.point.label)
-            results[task.number] = evaluate(task, workshop, sink.append)
+            results[task.number] = evaluate(task, networks, sink.append)
     return results
 
 

@@ -24,10 +24,9 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.store import Record, ShardWriter, StoreError, read_records
-from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.subject import Workshop
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.engine import finished_maps
-from qtaml_hw.study.run.task import Task, evaluate, failure
+from qtaml_hw.study.run.task import Task, evaluate, failure, prepare_point
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
 MOST_DEATHS = 2  # workers that a point may cost before it is given up
@@ -37,7 +36,7 @@ Answer = list[Record] | str | None
 
 
 def in_processes(
-    tasks: list[Task], jobs: int, sink: ShardWriter, workshop: Workshop, progress: Progress
+    tasks: list[Task], jobs: int, sink: ShardWriter, networks: Networks, progress: Progress
 ) -> dict[int, list[Record]]:
     """Records of every task by its number.
 
@@ -47,7 +46,7 @@ def in_processes(
     try:
         crew.serve(0.0)
         with single_thread():
-            for task in _begun(tasks, sink, workshop):
+            for task in _begun(tasks, sink, networks):
                 crew.pending.append(task)
                 crew.serve(0.0)
         while len(crew.results) < len(tasks):
@@ -157,7 +156,7 @@ def _end(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}{memory}"
 
 
-def _begun(tasks: list[Task], sink: ShardWriter, workshop: Workshop) -> Iterator[Task]:
+def _begun(tasks: list[Task], sink: ShardWriter, networks: Networks) -> Iterator[Task]:
     """The tasks; of the first of each kind one map is done here, and kept."""
     seen: set[str] = set()
     for task in tasks:
@@ -167,7 +166,7 @@ def _begun(tasks: list[Task], sink: ShardWriter, workshop: Workshop) -> Iterator
             continue
         seen.add(kind)
         try:
-            record = prepare(task.point, task.number, workshop).record(0)
+            record = prepare_point(task.point, task.number, networks).record(0)
         except Exception:  # the worker meets the same failure, and records it
             yield task
             continue
@@ -186,7 +185,7 @@ def kernel_kind(study: Study) -> str:
 def _worker(folder: Path, pipe: Connection[Answer, Task]) -> None:
     """Take tasks until the pipe ends; stop when the parent is gone, so that nothing runs on unseen."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it ends its workers
-    parent, workshop = os.getppid(), Workshop()
+    parent, networks = os.getppid(), Networks()
 
     def emit(record: Record) -> None:
         sink.append(record)
@@ -198,6 +197,6 @@ def _worker(folder: Path, pipe: Connection[Answer, Task]) -> None:
         try:
             with single_thread(), ShardWriter(folder) as sink:
                 while True:
-                    pipe.send(evaluate(pipe.recv(), workshop, emit))
+                    pipe.send(evaluate(pipe.recv(), networks, emit))
         except StoreError as error:
             pipe.send(str(error))
