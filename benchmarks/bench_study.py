@@ -113,7 +113,7 @@ import json, resource, time
 start = time.perf_counter()
 from pathlib import Path
 from qtaml_hw.config import load_study
-from qtaml_hw.study.engine import run_points
+from qtaml_hw.study.run.engine import run_points
 found = run_points(list(load_study({str(file)!r}).points()), Path({str(out)!r}))
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps([len(found), time.perf_counter() - start, used.ru_utime + used.ru_stime]))

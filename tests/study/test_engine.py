@@ -22,7 +22,7 @@ CODE = """
 import sys
 from pathlib import Path
 from qtaml_hw.config import load_study
-from qtaml_hw.study.engine import Workers, run_points
+from qtaml_hw.study.run.engine import Workers, run_points
 run_points(list(load_study(sys.argv[1]).points()), Path(sys.argv[2]), workers=Workers(int(sys.argv[3])))
 """
 COMMAND = [sys.executable, "-c", CODE]
@@ -62,7 +62,7 @@ def test_a_finished_sweep_is_read_not_run(tmp_path: Path) -> None:
 import json, sys
 from pathlib import Path
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.engine import run_points
+from qtaml_hw.study.run.engine import run_points
 records = run_points(list(parse_study({TEXT!r}, name="x").points()), Path({str(tmp_path)!r}))
 print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib") if m in sys.modules]]))
 """
