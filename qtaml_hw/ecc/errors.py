@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from qtaml_hw._jit import njit
 from qtaml_hw.ecc.codec import CORRECTED, U64, UNCORRECTABLE
 from qtaml_hw.ecc.cosets import CosetTable
-from qtaml_hw.ecc.finite_field import locate_errors
-
-if TYPE_CHECKING:
-    from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.finite_field import Field, locate_errors
 
 Int64 = NDArray[np.int64]
 Array = NDArray[Any]  # inside compiled kernels
@@ -120,15 +117,13 @@ def _by_algebra(degrees: Array, t: int, k: int, exp: Array, log: Array, word_ids
 
 
 def correct_by_table(columns: U64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
-    """Coset-table decoding of sparse error patterns (see ``Code.correct_errors``)."""
+    """Coset-table decoding of sparse error patterns (see ``LinearCode.correct_errors``)."""
     return _outcome(_by_table(columns, cosets.positions, cosets.status, k, word_ids, positions))
 
 
-def correct_algebraic(code: Code, word_ids: Int64, positions: Int64) -> ErrorOutcome:
-    """Berlekamp-Massey and Chien decoding of sparse error patterns; ValueError for a code without a field."""
-    if code.gf is None:
-        raise ValueError(f"{code.name} has {code.parity} check bits and no algebraic decoder")
-    return _outcome(_by_algebra(code.degrees, code.t, code.k, code.gf.exp, code.gf.log, word_ids, positions))
+def correct_by_algebra(gf: Field, degrees: Int64, t: int, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
+    """Berlekamp-Massey and Chien decoding of sparse error patterns; ``degrees`` as in ``LinearCode``."""
+    return _outcome(_by_algebra(degrees, t, k, gf.exp, gf.log, word_ids, positions))
 
 
 def syndrome_errors(syndromes: U64, k: int, r: int) -> tuple[Int64, Int64]:

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, log2
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.linear import LinearCode
 
 TABLE_NODE_M = 45e-9
 TABLE_SOURCE = "synthesised (yosys 0.23 + abc, Nangate 45 nm)"
@@ -72,7 +70,7 @@ ENCODE_PJ_PER_GE = 0.5383 / 368.0  # (72,64) of the table
 DECODE_PJ_PER_GE = 0.7766 / 732.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodecHardware:
     """One encoder and one decoder, combinational.  Areas in m^2, energies in J per word, latencies in s; GE = NAND2."""
 
@@ -122,7 +120,7 @@ _SEC_DECODER = {"hamming": (2.6, 5.0)}
 _SECDED_DECODER = (4.2, 8.0)
 
 
-def closed_form(code: Code) -> tuple[float, float, float, float]:
+def closed_form(code: LinearCode) -> tuple[float, float, float, float]:
     """(encoder GE, encoder ps, decoder GE, decoder ps) at 45 nm of a code that the table does not hold."""
     ones, r, k, t = int(code.parity_matrix.sum()), code.parity, code.k, code.t
     fan_in = max(2, int(code.parity_matrix.sum(axis=0).max()))
@@ -139,7 +137,7 @@ def closed_form(code: Code) -> tuple[float, float, float, float]:
     return 1.7 * max(ones - r, 0), encoder_ps, decoder, 102.4 * t * m
 
 
-def codec_hardware(code: Code, node_m: float) -> CodecHardware:
+def codec_hardware(code: LinearCode, node_m: float) -> CodecHardware:
     """See ``Code.hardware``."""
     area, delay, energy = node_scaling(node_m)
     row = SYNTHESISED.get(code.name)
@@ -154,38 +152,13 @@ def codec_hardware(code: Code, node_m: float) -> CodecHardware:
     if abs(node_m - TABLE_NODE_M) > 1e-12:
         source += f", scaled to {node_m * 1e9:g} nm"
     return CodecHardware(
-        enc_ge,
-        dec_ge,
-        enc_ge * area,
-        dec_ge * area,
-        enc_pj * energy * 1e-12,
-        dec_pj * energy * 1e-12,
-        enc_ps * delay * 1e-12,
-        dec_ps * delay * 1e-12,
-        source,
+        encoder_ge=enc_ge,
+        decoder_ge=dec_ge,
+        encoder_area_m2=enc_ge * area,
+        decoder_area_m2=dec_ge * area,
+        encode_energy_j=enc_pj * energy * 1e-12,
+        decode_energy_j=dec_pj * energy * 1e-12,
+        encode_latency_s=enc_ps * delay * 1e-12,
+        decode_latency_s=dec_ps * delay * 1e-12,
+        source=source,
     )
-
-
-@dataclass(frozen=True)
-class WriteCost:
-    """Writing ``data_bits`` of one word: array bits read and written, logic energy (J) and latency (s) of the codec."""
-
-    read_bits: int
-    written_bits: int
-    logic_energy_j: float
-    logic_latency_s: float
-
-
-def write_cost(code: Code, data_bits: int, node_m: float = TABLE_NODE_M) -> WriteCost:
-    """A write of a whole word encodes and writes n bits; a narrower one must read, decode, merge, encode and write
-    all n.
-
-    ValueError unless 1 <= data_bits <= k.
-    """
-    if not 1 <= data_bits <= code.k:
-        raise ValueError(f"a write into a word of {code.name} covers 1 to {code.k} data bits, got {data_bits}")
-    logic = codec_hardware(code, node_m)
-    if data_bits == code.k:
-        return WriteCost(0, code.n, logic.encode_energy_j, logic.encode_latency_s)
-    energy, latency = logic.decode_energy_j + logic.encode_energy_j, logic.decode_latency_s + logic.encode_latency_s
-    return WriteCost(code.n, code.n, energy, latency)

@@ -14,53 +14,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
+from qtaml_hw.ecc.linear import LinearCode, OnUncorrectable
 from qtaml_hw.ecc.syndrome import exact_transfer
+from qtaml_hw.ecc.transfer import Transfer
 from qtaml_hw.ecc.weight_distribution import bounded_distance_transfer
-
-if TYPE_CHECKING:
-    from qtaml_hw.ecc.code import Code
-
-Floats = NDArray[np.float64]
-Policy = Literal["raw", "zero", "reload"]
-
-
-@dataclass(frozen=True, eq=False)
-class Transfer:
-    """Conditional behaviour of the decoder per data bit, float64 [k], and per word.
-
-    ``wrong_if_hit``: P(not flagged and the bit wrong after decoding | the bit was flipped); ``wrong_if_clean``: the
-    same given that it was not.  ``flagged_if_hit``, ``flagged_if_clean``: P(word flagged | ...).  ``p_due``,
-    ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.
-    """
-
-    wrong_if_hit: Floats
-    wrong_if_clean: Floats
-    flagged_if_hit: Floats
-    flagged_if_clean: Floats
-    p_due: float
-    p_sdc: float
-    method: str
-
-    def __post_init__(self) -> None:
-        for array in (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean):
-            array.setflags(write=False)  # results are remembered and shared
-
-    def directional(self, p01: ArrayLike, p10: ArrayLike, policy: Policy) -> tuple[Floats, Floats]:
-        """Per data bit: P(1 after decoding | stored 0) and P(0 | stored 1), given the bit's own raw p01, p10."""
-        p01, p10 = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
-        up = p01 * self.wrong_if_hit + (1.0 - p01) * self.wrong_if_clean
-        down = p10 * self.wrong_if_hit + (1.0 - p10) * self.wrong_if_clean
-        if policy == "raw":
-            up, down = up + p01 * self.flagged_if_hit, down + p10 * self.flagged_if_hit
-        elif policy == "zero":
-            down = down + p10 * self.flagged_if_hit + (1.0 - p10) * self.flagged_if_clean
-        return np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -83,7 +45,7 @@ def check_probability(value: float, what: str) -> float:
     return float(value)
 
 
-def code_transfer(code: Code, p_data: ArrayLike, p_parity: ArrayLike) -> Transfer:
+def code_transfer(code: LinearCode, p_data: ArrayLike, p_parity: ArrayLike) -> Transfer:
     """See ``Code.transfer``."""
     data = np.broadcast_to(np.asarray(p_data, dtype=np.float64), (code.k,))
     parity = np.broadcast_to(np.asarray(p_parity, dtype=np.float64), (code.parity,))
@@ -92,22 +54,22 @@ def code_transfer(code: Code, p_data: ArrayLike, p_parity: ArrayLike) -> Transfe
         raise ValueError("error probabilities must be in [0, 1]")
     uniform = bool(np.all(p == p[0]))
     if code.algebraic or (uniform and code.parity > 15 and code.position_symmetric):
-        return Transfer(*bounded_distance_transfer(code, float(p.mean())))
-    return Transfer(*exact_transfer(code, p))
+        return bounded_distance_transfer(code, float(p.mean()))
+    return exact_transfer(code, p)
 
 
 @lru_cache(maxsize=4096)
-def _scalar_transfer(code: Code, p_data: float, p_parity: float) -> Transfer:
+def _scalar_transfer(code: LinearCode, p_data: float, p_parity: float) -> Transfer:
     return code_transfer(code, p_data, p_parity)
 
 
-def uniform_transfer(code: Code, p: float) -> Transfer:
+def uniform_transfer(code: LinearCode, p: float) -> Transfer:
     """The transfer at one probability for all bits of the word."""
     return _scalar_transfer(code, p, p)
 
 
 def code_residual(
-    code: Code, p: float, p10: float | None, *, ones: float, parity_p: float | None, policy: Policy
+    code: LinearCode, p: float, p10: float | None, *, ones: float, parity_p: float | None, policy: OnUncorrectable
 ) -> Residual:
     """See ``Code.residual``."""
     p01 = check_probability(p, "p01" if p10 is not None else "p")
@@ -124,7 +86,7 @@ def code_residual(
 
 
 @lru_cache(maxsize=512)
-def break_even(code: Code) -> float:
+def break_even(code: LinearCode) -> float:
     """The raw p where the residual bit error equals p (first crossing from below); 0.5 where the code never hurts."""
 
     def gain(log_p: float) -> float:

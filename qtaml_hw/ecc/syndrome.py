@@ -8,19 +8,17 @@ the data bits gives it for every j in k log2 k convolutions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-
-if TYPE_CHECKING:
-    from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.linear import LinearCode
+from qtaml_hw.ecc.transfer import Transfer
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]  # inside compiled kernels
-TransferTuple = tuple[Floats, Floats, Floats, Floats, float, float, str]
 
 
 @njit()
@@ -150,11 +148,11 @@ def _words(columns: Array, k: int, table: Array, status: Array, p: Array, t: int
     return due, max(sdc, 0.0)
 
 
-def exact_transfer(code: Code, p: Floats) -> TransferTuple:
-    """The fields of ``Transfer`` for per-bit probabilities ``p`` float64 [n]; p = 1 is taken as 1 - 2^-53."""
+def exact_transfer(code: LinearCode, p: Floats) -> Transfer:
+    """The ``Transfer`` for per-bit probabilities ``p`` float64 [n]; p = 1 is taken as 1 - 2^-53."""
     p = np.minimum(p, 1.0 - 2.0**-53)
     cosets, columns = code.cosets, code.columns[:, 0]
     out = np.zeros((4, code.k))
     _all_bits(columns, code.k, cosets.positions, cosets.status, p, out)
     due, sdc = _words(columns, code.k, cosets.positions, cosets.status, p, code.t)
-    return out[0], out[1], out[2], out[3], min(float(due), 1.0), min(float(sdc), 1.0), "exact-syndrome"
+    return Transfer(out[0], out[1], out[2], out[3], min(float(due), 1.0), min(float(sdc), 1.0), "exact-syndrome")

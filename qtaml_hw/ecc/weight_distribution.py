@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,9 @@ from scipy.special import gammaln
 
 from qtaml_hw._jit import njit
 from qtaml_hw.ecc.codec import U64, pack
+from qtaml_hw.ecc.linear import LinearCode
 from qtaml_hw.ecc.matrices import BitMatrix
-
-if TYPE_CHECKING:
-    from qtaml_hw.ecc.code import Code
-    from qtaml_hw.ecc.syndrome import TransferTuple
+from qtaml_hw.ecc.transfer import Transfer
 
 COUNT_LIMIT = 24  # words of a code, or of its dual, are counted one by one up to 2^24 (a tenth of a second)
 
@@ -61,7 +58,7 @@ def macwilliams(dual: list[int], r: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def log_weights(code: Code) -> tuple[NDArray[np.float64], str]:
+def log_weights(code: LinearCode) -> tuple[NDArray[np.float64], str]:
     """ln A_w for w = 0 .. n (-inf where none) and the tag ``exact`` or ``binomial`` (A_w = C(n, w) / 2^r, w >= d)."""
     generator = np.concatenate([np.eye(code.k, dtype=np.uint8), code.parity_matrix], axis=1)
     if code.k <= COUNT_LIMIT:
@@ -105,7 +102,7 @@ class Miscorrection:
 
 
 @lru_cache(maxsize=64)
-def miscorrection(code: Code) -> Miscorrection:
+def miscorrection(code: LinearCode) -> Miscorrection:
     """A pattern of weight w = v - i + j is decoded to the weight-v codeword from which it differs in i + j <= t
     places."""
     logs, tag = log_weights(code)
@@ -121,8 +118,8 @@ def miscorrection(code: Code) -> Miscorrection:
     return Miscorrection(v, i, j, ways, np.minimum(share, 1.0), weight, tag)
 
 
-def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
-    """The fields of ``Transfer`` at one error probability for all bits, all positions alike (true of cyclic codes)."""
+def bounded_distance_transfer(code: LinearCode, p: float) -> Transfer:
+    """The ``Transfer`` at one error probability for all bits, all positions alike (true of cyclic codes)."""
     p = min(max(p, 1e-300), 1.0 - 2.0**-53)
     wrong, n = miscorrection(code), code.n
     log_p, log_q = np.log(p), np.log1p(-p)
@@ -137,4 +134,4 @@ def bounded_distance_transfer(code: Code, p: float) -> TransferTuple:
     a, c = (min(x / (n * p), 1.0) * one for x in hit)
     b, d = (min(x / (n * (1.0 - p)), 1.0) * one for x in clean)
     due, sdc = min(float(flagged.sum()), 1.0), min(float(missed.sum()), 1.0)
-    return a, b, c, d, due, sdc, f"bounded-distance, {wrong.tag} weights"
+    return Transfer(a, b, c, d, due, sdc, f"bounded-distance, {wrong.tag} weights")

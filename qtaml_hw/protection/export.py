@@ -1,5 +1,4 @@
-"""The overhead table as text: CSV, JSON, Markdown, LaTeX.  `ideal` is shown apart, under a title that says what it
-is."""
+"""The overhead table as text: CSV, JSON, Markdown, LaTeX; `ideal` stands apart, under a title that says what it is."""
 
 from __future__ import annotations
 

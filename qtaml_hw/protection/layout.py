@@ -7,27 +7,22 @@ the last word of a tensor may be shortened (its missing data bits are tied to ze
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.protection.menu import entry as menu_entry
-
-if TYPE_CHECKING:
-    from qtaml_hw.protection.plan import ProtectionPlan
+from qtaml_hw.ecc.linear import LinearCode
 
 Int64 = NDArray[np.int64]
 
 
 class WordLayout:
-    """The ECC words of one tensor and one entry of a plan's menu.
+    """The ECC words of one tensor and one menu entry.
 
     Parameters
     ----------
-    plan : the protection plan.
-    tensor : index of the tensor, 0 .. T-1.
-    entry : index into ``plan.menu``; entries without a code have words of one bit and no check bits.
+    starts : int64 [G+1], group g of the tensor = its weights starts[g] : starts[g+1]; starts[0] = 0.
+    chosen : bool [G, B], the planes (LSB first) of each group that are under this entry.
+    code : the entry's code; None where it has none: words of one bit and no check bits.
 
     Attributes
     ----------
@@ -35,18 +30,11 @@ class WordLayout:
     n_words, data_bits, parity_bits : totals; parity counts whole words.
     """
 
-    def __init__(self, plan: ProtectionPlan, tensor: int, entry: int) -> None:
-        if not 0 <= tensor < plan.tensors:
-            raise ValueError(f"tensor {tensor} does not exist; the plan has tensors 0 .. {plan.tensors - 1}")
-        if not 0 <= entry < len(plan.menu):
-            raise ValueError(f"menu entry {entry} does not exist; the plan's menu has 0 .. {len(plan.menu) - 1}")
-        code = menu_entry(plan.menu[entry]).code
+    def __init__(self, starts: Int64, chosen: NDArray[np.bool_], code: LinearCode | None) -> None:
         self.k = 1 if code is None else code.k
         self.parity_per_word = 0 if code is None else code.parity
         self.n = self.k + self.parity_per_word
-        first, last = plan.tensor_groups(tensor)
-        self._starts: Int64 = plan.starts[first : last + 1] - plan.tensor_starts[tensor]
-        chosen = plan.choice[first:last] == entry
+        self._starts: Int64 = starts
         self._per_weight: Int64 = chosen.sum(axis=1, dtype=np.int64)
         # rank of a plane among its group's planes with this entry, most significant first; -1 elsewhere
         self._rank: NDArray[np.int8] = np.where(chosen, np.cumsum(chosen[:, ::-1], axis=1)[:, ::-1] - 1, -1).astype(

@@ -31,7 +31,7 @@ ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 ti
 ENTRY_NAMES: tuple[str, ...] = ("none", "ideal", *CODE_NAMES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MenuEntry:
     """One line of the menu.
 
@@ -109,7 +109,14 @@ def robust_cell(
             f"{retention_gain}, {extra_area_per_bit}, {sigma_ln}"
         )
     title = f"cell with {retention_gain:.3g}x retention, {1.0 + extra_area_per_bit:.3g}x area"
-    return MenuEntry(name, "cell", title, None, extra_area_per_bit, 1.0, retention_gain, sigma_ln)
+    return MenuEntry(
+        name=name,
+        kind="cell",
+        title=title,
+        extra_area_per_bit=extra_area_per_bit,
+        retention_gain=retention_gain,
+        sigma_ln=sigma_ln,
+    )
 
 
 def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name: str | None = None) -> MenuEntry:
@@ -117,23 +124,21 @@ def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name:
     if factor < 1.0 or sigma_ln <= 0.0:
         raise ValueError(f"faster refresh needs a factor >= 1 and sigma_ln > 0, got {factor}, {sigma_ln}")
     return MenuEntry(
-        name or f"refresh-{factor:g}x",
-        "refresh",
-        f"refreshed {factor:g}x as often",
-        None,
-        0.0,
-        factor,
-        factor,
-        sigma_ln,
+        name=name or f"refresh-{factor:g}x",
+        kind="refresh",
+        title=f"refreshed {factor:g}x as often",
+        refresh_factor=factor,
+        retention_gain=factor,
+        sigma_ln=sigma_ln,
     )
 
 
 @lru_cache(maxsize=1024)
 def _entry(name: str) -> MenuEntry:
     if name == "none":
-        return MenuEntry("none", "none", "unprotected")
+        return MenuEntry(name="none", kind="none", title="unprotected")
     if name == "ideal":
-        return MenuEntry("ideal", "ideal", IDEAL_TITLE)
+        return MenuEntry(name="ideal", kind="ideal", title=IDEAL_TITLE)
     if name == "robust-cell":
         return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
     if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
@@ -144,7 +149,7 @@ def _entry(name: str) -> MenuEntry:
 def _code_entry(chosen: Code) -> MenuEntry:
     kind: Kind = "detect" if chosen.t == 0 else "code"
     what = "detect and zero" if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
-    return MenuEntry(chosen.name, kind, f"{chosen.name} ({what})", chosen)
+    return MenuEntry(name=chosen.name, kind=kind, title=f"{chosen.name} ({what})", code=chosen)
 
 
 def entry(name: str) -> MenuEntry:

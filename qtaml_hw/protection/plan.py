@@ -1,5 +1,4 @@
-"""ProtectionPlan: for every group of weights and bit plane, a choice from the menu; knows its overhead and residual
-channel."""
+"""ProtectionPlan: a choice from the menu for every group of weights and bit plane; knows its overhead and residual."""
 
 from __future__ import annotations
 
@@ -175,8 +174,14 @@ class ProtectionPlan:
         return int(first), int(last)
 
     def layout(self, tensor: int, entry: int) -> WordLayout:
-        """The ECC words of one tensor and one menu entry."""
-        return WordLayout(self, tensor, entry)
+        """The ECC words of one tensor and one menu entry, both by index; ValueError where there is none."""
+        if not 0 <= tensor < self.tensors:
+            raise ValueError(f"tensor {tensor} does not exist; the plan has tensors 0 .. {self.tensors - 1}")
+        if not 0 <= entry < len(self.menu):
+            raise ValueError(f"menu entry {entry} does not exist; the plan's menu has 0 .. {len(self.menu) - 1}")
+        first, last = self.tensor_groups(tensor)
+        starts = self.starts[first : last + 1] - self.tensor_starts[tensor]
+        return WordLayout(starts, self.choice[first:last] == entry, self.entries[entry].code)
 
     # ---- what is left of a channel
 

@@ -34,32 +34,31 @@ DEFAULT_CODES: tuple[str, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EccRow:
-    """One option at one raw flip probability.
+    """One option at one raw flip probability; the defaults are those of an option without words and logic.
 
     ``n``, ``k`` bits; ``parity_fraction`` check bits per data bit; ``p`` raw and ``residual_p`` decoded data bit
-    error; ``p_due``,
-    ``p_sdc`` per word; ``break_even_p`` the raw p above which the option makes data worse; gates in GE; ``area_m2``
-    encoder plus decoder; energy and latency of one decode; ``source`` of the hardware figures and method of the
-    residual; ``hurts``: residual_p > p.  A detecting entry is judged by the same bit error, zeroed ones counted as
-    errors, although zeroing a weight can be milder than the flip it replaces (docs/ecc.md).
+    error; ``p_due``, ``p_sdc`` per word; ``break_even_p`` the raw p above which the option makes data worse; gates
+    in GE; ``area_m2`` encoder plus decoder; energy and latency of one decode; ``source`` of the hardware figures and
+    method of the residual; ``hurts``: residual_p > p.  A detecting entry is judged by the same bit error, zeroed ones
+    counted as errors, although zeroing a weight can be milder than the flip it replaces (docs/ecc.md).
     """
 
     code: str
-    n: int
-    k: int
-    parity_fraction: float
+    n: int = 1
+    k: int = 1
+    parity_fraction: float = 0.0
     p: float
     residual_p: float
-    p_due: float
+    p_due: float = 0.0
     p_sdc: float
-    break_even_p: float
-    encoder_ge: float
-    decoder_ge: float
-    area_m2: float
-    decode_energy_j: float
-    decode_latency_s: float
+    break_even_p: float = 0.5
+    encoder_ge: float = 0.0
+    decoder_ge: float = 0.0
+    area_m2: float = 0.0
+    decode_energy_j: float = 0.0
+    decode_latency_s: float = 0.0
     source: str
     hurts: bool
 
@@ -88,31 +87,36 @@ def _row(item: MenuEntry, p: float, node_m: float) -> EccRow:
         residual, _ = item.residual_channel(p, p)
         source = {"none": "unprotected", "ideal": IDEAL_TITLE}.get(item.kind, f"{item.title}; lognormal retention")
         return EccRow(
-            item.name, 1, 1, 0.0, p, residual, 0.0, residual, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, source, residual > p
+            code=item.name,
+            p=p,
+            residual_p=residual,
+            p_sdc=residual,
+            source=source,
+            hurts=residual > p,
         )
     code = item.code
     left, hardware = code.residual(p), code.hardware(node_m)
     return EccRow(
-        item.name,
-        code.n,
-        code.k,
-        code.parity_fraction,
-        p,
-        left.bit_error,
-        left.p_due,
-        left.p_sdc,
-        code.break_even_p(),
-        hardware.encoder_ge,
-        hardware.decoder_ge,
-        hardware.encoder_area_m2 + hardware.decoder_area_m2,
-        hardware.decode_energy_j,
-        hardware.decode_latency_s,
-        f"{hardware.source}; residual: {left.method}",
-        left.bit_error > p,
+        code=item.name,
+        n=code.n,
+        k=code.k,
+        parity_fraction=code.parity_fraction,
+        p=p,
+        residual_p=left.bit_error,
+        p_due=left.p_due,
+        p_sdc=left.p_sdc,
+        break_even_p=code.break_even_p(),
+        encoder_ge=hardware.encoder_ge,
+        decoder_ge=hardware.decoder_ge,
+        area_m2=hardware.encoder_area_m2 + hardware.decoder_area_m2,
+        decode_energy_j=hardware.decode_energy_j,
+        decode_latency_s=hardware.decode_latency_s,
+        source=f"{hardware.source}; residual: {left.method}",
+        hurts=left.bit_error > p,
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogicCost:
     """One codec: ``ge`` and ``area_m2`` of encoder plus decoder; delay and pipeline cycles of a decode; energy per
     word read (decode), written (encode) and scrubbed (both), the array's own energy not included."""
@@ -126,7 +130,7 @@ class LogicCost:
     scrub_energy_j: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlanRow:
     """One menu entry in one tensor (bank) of a plan, as it is stored.
 
@@ -173,26 +177,26 @@ def plan_table(
             layout = plan.layout(tensor, index)
             raw, left = float((share * before).sum()), float((share * after[first:last]).sum())
             saved = float((bits * gain[first:last]).sum())
-            stats = (0.0, left, item.title) if item.code is None else _word_stats(item.code, raw)
-            logic = LogicCost() if item.code is None else _logic(item.code.hardware(node_m), clock_hz)
+            p_due, p_sdc, method = (0.0, left, item.title) if item.code is None else _word_stats(item.code, raw)
             parity = layout.parity_bits
-            price = saved / parity if parity else float("inf")
             rows.append(
                 PlanRow(
-                    tensor,
-                    item.name,
-                    total,
-                    layout.n_words,
-                    parity,
-                    parity / total,
-                    parity / plan.stored_bits,
-                    raw,
-                    channel.source,
-                    left,
-                    *stats,
-                    logic,
-                    price,
-                    left > raw,
+                    tensor=tensor,
+                    entry=item.name,
+                    data_bits=total,
+                    words=layout.n_words,
+                    parity_bits=parity,
+                    parity_of_protected=parity / total,
+                    parity_of_all=parity / plan.stored_bits,
+                    raw_p=raw,
+                    raw_source=channel.source,
+                    residual_p=left,
+                    p_due=p_due,
+                    p_sdc=p_sdc,
+                    method=method,
+                    logic=LogicCost() if item.code is None else _logic(item.code.hardware(node_m), clock_hz),
+                    lsb2_saved_per_parity_bit=saved / parity if parity else float("inf"),
+                    hurts=left > raw,
                 )
             )
     return rows
@@ -205,11 +209,11 @@ def _word_stats(code: Code, p: float) -> tuple[float, float, str]:
 
 def _logic(hardware: CodecHardware, clock_hz: float) -> LogicCost:
     return LogicCost(
-        hardware.encoder_ge + hardware.decoder_ge,
-        hardware.encoder_area_m2 + hardware.decoder_area_m2,
-        hardware.decode_latency_s,
-        hardware.pipeline_cycles(clock_hz),
-        hardware.decode_energy_j,
-        hardware.encode_energy_j,
-        hardware.decode_energy_j + hardware.encode_energy_j,
+        ge=hardware.encoder_ge + hardware.decoder_ge,
+        area_m2=hardware.encoder_area_m2 + hardware.decoder_area_m2,
+        decode_latency_s=hardware.decode_latency_s,
+        pipeline_cycles=hardware.pipeline_cycles(clock_hz),
+        read_energy_j=hardware.decode_energy_j,
+        write_energy_j=hardware.encode_energy_j,
+        scrub_energy_j=hardware.decode_energy_j + hardware.encode_energy_j,
     )

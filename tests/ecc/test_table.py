@@ -11,7 +11,7 @@ import pytest
 
 from qtaml_hw import ecc, protection
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.ecc.hardware import SYNTHESISED, closed_form, write_cost
+from qtaml_hw.ecc.hardware import SYNTHESISED, closed_form
 
 KEYS = [
     *("code", "n", "k", "parity_fraction", "p", "residual_p", "p_due", "p_sdc", "break_even_p", "encoder_ge"),
@@ -78,12 +78,3 @@ def test_plan_table() -> None:
     assert rows[0].parity_of_all == 441 / (1777 * 8)
     assert all(r.hurts for r in rows)
     assert rows[0].logic.scrub_energy_j == pytest.approx((0.2481 + 0.3746) * 1e-12)
-
-
-def test_narrow_writes_read_modify_write() -> None:
-    code = ecc.code("secded-72-64")
-    whole, narrow = write_cost(code, 64), write_cost(code, 8)
-    assert (whole.read_bits, whole.written_bits, narrow.read_bits, narrow.written_bits) == (0, 72, 72, 72)
-    assert narrow.logic_energy_j == pytest.approx((0.7766 + 0.5383) * 1e-12)
-    with pytest.raises(ValueError, match="1 to 64"):
-        write_cost(code, 65)

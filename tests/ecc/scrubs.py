@@ -1,4 +1,4 @@
-"""Errors that pile up between and across scrubs.
+"""Errors that pile up between and across scrubs, by a Markov chain and by the real decoder.
 
 A scrub reads every word, corrects it, writes corrected words back and leaves flagged words as they are.  With
 memoryless flips every interval brings fresh errors and words are lost one by one; with fixed weak cells the same

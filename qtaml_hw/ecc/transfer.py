@@ -1,0 +1,45 @@
+"""What a decoder does to a data bit, given whether the bit was flipped: the value that every residual is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qtaml_hw.ecc.linear import OnUncorrectable
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """Conditional behaviour of the decoder per data bit, float64 [k], and per word.
+
+    ``wrong_if_hit``: P(not flagged and the bit wrong after decoding | the bit was flipped); ``wrong_if_clean``: the
+    same given that it was not.  ``flagged_if_hit``, ``flagged_if_clean``: P(word flagged | ...).  ``p_due``,
+    ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.
+    """
+
+    wrong_if_hit: Floats
+    wrong_if_clean: Floats
+    flagged_if_hit: Floats
+    flagged_if_clean: Floats
+    p_due: float
+    p_sdc: float
+    method: str
+
+    def __post_init__(self) -> None:
+        for array in (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean):
+            array.setflags(write=False)  # results are remembered and shared
+
+    def directional(self, p01: ArrayLike, p10: ArrayLike, policy: OnUncorrectable) -> tuple[Floats, Floats]:
+        """Per data bit: P(1 after decoding | stored 0) and P(0 | stored 1), given the bit's own raw p01, p10."""
+        p01, p10 = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
+        up = p01 * self.wrong_if_hit + (1.0 - p01) * self.wrong_if_clean
+        down = p10 * self.wrong_if_hit + (1.0 - p10) * self.wrong_if_clean
+        if policy == "raw":
+            up, down = up + p01 * self.flagged_if_hit, down + p10 * self.flagged_if_hit
+        elif policy == "zero":
+            down = down + p10 * self.flagged_if_hit + (1.0 - p10) * self.flagged_if_clean
+        return np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0)
