@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import qtaml_hw
 from qtaml_hw.config import Study
-from qtaml_hw.records.store import shards, write_atomically
+from qtaml_hw.files import write_atomically
+from qtaml_hw.records.store import shards
+from qtaml_hw.versions import own
 
 ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
 PUBLISHED, PAGE = "published.json", "report.html"
@@ -56,7 +57,7 @@ def citations(study: Study) -> tuple[str, ...]:
 
 def _stamp(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     return {
-        "program": qtaml_hw.__version__,
+        "program": own(),
         "parameters": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
         "shards": {path.name: path.stat().st_size for path in shards(folder)},
     }

@@ -6,12 +6,13 @@ Constants are CODATA 2018 (exact ones by definition of the SI), https://physics.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from qtaml_hw.errors import nearest
 
 ELEMENTARY_CHARGE_C: Final = 1.602176634e-19
 BOLTZMANN_J_PER_K: Final = 1.380649e-23
@@ -115,8 +116,7 @@ def _meant(symbol: str, kind: Dimension) -> str:
     """The unit that a symbol was probably meant to be: same letters first (mn, NM), else the closest spelling."""
     units = [unit for unit in kind.units if unit]
     same = [unit for unit in units if sorted(unit.lower()) == sorted(symbol.lower())]
-    near = same or difflib.get_close_matches(symbol, units, n=1, cutoff=0.4)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {same[0]!r}?" if same else nearest(symbol, units)
 
 
 def _exact(factor: float) -> Decimal:

@@ -5,11 +5,12 @@ The buffers of activations are left out: no protection policy changes them.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
+
+from qtaml_hw.errors import unknown
 
 if TYPE_CHECKING:
     from qtaml_hw.accelerator.layers import LayerCost
@@ -86,9 +87,7 @@ def mac_energy(name: str) -> MacEnergy:
     """The preset of that name; ValueError with the names there are."""
     found = MAC_ENERGIES.get(name)
     if found is None:
-        near = difflib.get_close_matches(str(name), list(MAC_ENERGIES), n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown MAC energy {name!r} (there are: {', '.join(MAC_ENERGIES)}){hint}")
+        raise ValueError(unknown("MAC energy", name, MAC_ENERGIES))
     return found
 
 

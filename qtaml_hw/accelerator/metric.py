@@ -6,12 +6,13 @@ geometric mean of the probability that the network gives to the right token.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from qtaml_hw.errors import unknown
 
 Outputs = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -120,7 +121,5 @@ def metric(name: str) -> Metric:
     Raises ValueError with the names there are.
     """
     if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown metric {name!r} (there are: {', '.join(METRICS)}){hint}")
+        raise ValueError(unknown("metric", name, METRICS))
     return METRICS[name]

@@ -6,10 +6,11 @@ access by access: the array works through folds (tiles), each fold fills, stream
 
 from __future__ import annotations
 
-import difflib
 import operator
 from dataclasses import dataclass
 from typing import Final, SupportsIndex
+
+from qtaml_hw.errors import unknown
 
 DATAFLOWS: Final[dict[str, str]] = {
     "ws": "ws", "weight_stationary": "ws",
@@ -44,9 +45,7 @@ def dataflow_code(dataflow: str) -> str:
     """``weight_stationary`` or ``ws`` -> ``ws`` and so on; ValueError with what is allowed."""
     code = DATAFLOWS.get(dataflow.lower()) if isinstance(dataflow, str) else None
     if code is None:
-        near = difflib.get_close_matches(str(dataflow).lower(), list(DATAFLOWS), n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown dataflow {dataflow!r} (allowed: {', '.join(DATAFLOWS)}){hint}")
+        raise ValueError(unknown("dataflow", dataflow, DATAFLOWS))
     return code
 
 

@@ -5,25 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
 
-PACKAGES = ("qtaml-hw", "numpy", "scipy", "numba", "torch", "pydantic", "simpy", "scikit-learn", "matplotlib")
-
-
-@cache  # of what is installed: it does not change while a process runs
-def versions() -> Mapping[str, str]:
-    """Installed versions of what results depend on; "absent" where a package is missing."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return MappingProxyType(found)
+from qtaml_hw.versions import versions
 
 
 def writable(folder: Path) -> str:

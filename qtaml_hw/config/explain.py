@@ -13,8 +13,9 @@ from pydantic_core import ErrorDetails
 
 from qtaml_hw.config.reading.document import Layer, locate
 from qtaml_hw.config.reading.fields import FieldSpec, children, suggest
-from qtaml_hw.config.reading.problems import Problem, choose, nearest
+from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
+from qtaml_hw.errors import nearest, unknown
 from qtaml_hw.units import shorten
 
 MISSING: Final = "is missing; it has no default"
@@ -37,7 +38,7 @@ def _choice(error: ErrorDetails) -> str:
     given = error["input"]
     if not isinstance(given, str):
         return f"got {shorten(given)}; allowed: {', '.join(names)}"
-    return choose(given, names)
+    return unknown("value", given, names)
 
 
 def _expected(what: str) -> Callable[[ErrorDetails], str]:

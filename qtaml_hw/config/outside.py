@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtaml_hw.config.reading.document import locate
-from qtaml_hw.config.reading.problems import Problem, nearest
+from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.study import Study
+from qtaml_hw.errors import nearest
 
 FILES: Final = (
     "network.weights",

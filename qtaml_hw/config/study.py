@@ -17,7 +17,7 @@ from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
 from qtaml_hw.config.reading.fields import FieldSpec, catalogue, models_in, suggest
 from qtaml_hw.config.reading.layers import Document, change_path
-from qtaml_hw.config.reading.problems import Problem, StudyError, choose
+from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import dotted
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
@@ -31,6 +31,7 @@ from qtaml_hw.config.sections.sources import DataSection, NetworkSection
 from qtaml_hw.config.sections.timeline import TimelineSection
 from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
+from qtaml_hw.errors import unknown
 from qtaml_hw.units import shorten, show
 
 RESULTS_VERSION: Final = 2
@@ -229,7 +230,7 @@ def _section(attribute: str, raw: Any) -> Any:
         if kind is None:
             raise _Refused(MISSING, "kind")
         if not isinstance(kind, str) or kind not in _CELLS:
-            raise _Refused(choose(kind, _CELLS, "kind of cell"), "kind")
+            raise _Refused(unknown("kind of cell", kind, _CELLS), "kind")
         return _CELLS[kind].model_validate(raw)
     return models_in(Study.model_fields[attribute].annotation)[0].model_validate(raw)
 

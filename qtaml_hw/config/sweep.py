@@ -17,9 +17,10 @@ from pydantic import Field
 
 from qtaml_hw.config.reading.document import Change, Origin, nearest_mark, written
 from qtaml_hw.config.reading.fields import FieldSpec, suggest
-from qtaml_hw.config.reading.problems import Problem, nearest
+from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import Mark, Path, dotted
+from qtaml_hw.errors import nearest
 from qtaml_hw.units import DIMENSIONS, split
 
 MOST_POINTS: Final = 100_000

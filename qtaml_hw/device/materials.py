@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.errors import unknown
 from qtaml_hw.limits import INTERFACE_THICKNESS_M, STACKS, stack_complaint
 from qtaml_hw.units import parse
 
@@ -100,17 +100,11 @@ class Stack:
 _MATERIALS: Final = ("sio2", "sion", "si3n4", "hfo2", "al2o3")
 
 
-def _unknown(kind: str, name: str, known: tuple[str, ...]) -> ValueError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"unknown {kind} {name!r}; known: {', '.join(known)}{hint}")
-
-
 @cache
 def material(name: str) -> Material:
     """A material of ``qtaml_hw/device/materials``. Raises ValueError for an unknown name."""
     if name not in _MATERIALS:
-        raise _unknown("material", name, _MATERIALS)
+        raise ValueError(unknown("material", name, _MATERIALS))
     text = resources.files("qtaml_hw.device").joinpath("materials", f"{name}.yaml").read_text(encoding="utf-8")
     data: dict[str, Any] = yaml.safe_load(text)
     entries = {key: entry for key, entry in data.items() if isinstance(entry, dict)}
@@ -133,7 +127,7 @@ def named_stack(name: str, t_ox_m: ArrayLike) -> Stack:
     Raises ValueError for an unknown name or a bilayer thinner than its interface layer.
     """
     if name not in STACKS:
-        raise _unknown("gate stack", name, tuple(STACKS))
+        raise ValueError(unknown("gate stack", name, tuple(STACKS)))
     dielectric, bilayer = STACKS[name]
     main = material(dielectric)
     if not bilayer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from qtaml_hw.ecc import matrices
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.parity_file import load_code
+from qtaml_hw.errors import unknown
 
 # the names that tables and menus list; the families accept other sizes too (see `code`)
 CODE_NAMES: tuple[str, ...] = (
@@ -100,12 +100,6 @@ _BY_SIZE: dict[str, Callable[[int, int], Code]] = {
 }
 
 
-def _unknown(name: str) -> ValueError:
-    near = difflib.get_close_matches(name, [*CODE_NAMES, *ALIASES], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"unknown code {name!r}{hint} (codes: {', '.join(CODE_NAMES)})")
-
-
 def canonical(name: str) -> str:
     """The registry's spelling of a code name: lower case, aliases and older prefixes resolved."""
     text = str(name).strip().lower().replace("_", "-").replace(" ", "-")
@@ -124,7 +118,7 @@ def _build(name: str) -> Code:
         return Code(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
     match = re.fullmatch(r"([a-z]+)-(\d{1,4})-(\d{1,4})", name)
     if match is None or match.group(1) not in _BY_SIZE:
-        raise _unknown(name)
+        raise ValueError(unknown("code", name, (*CODE_NAMES, *ALIASES)))
     n, k = int(match.group(2)), int(match.group(3))
     if not 1 <= k < n:
         raise ValueError(f"code {name!r}: a word of n = {n} bits cannot hold k = {k} data bits; allowed is 1 <= k < n")

@@ -11,18 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from qtaml_hw.errors import InputError
-from qtaml_hw.records.store import (
-    Content,
-    Record,
-    ShardWriter,
-    StoreError,
-    read_records,
-    read_store,
-    record_key,
-    shards,
-    write_atomically,
-)
+from qtaml_hw.errors import InputError, StoreError
+from qtaml_hw.files import write_atomically
+from qtaml_hw.records.store import Content, Record, ShardWriter, read_records, read_store, record_key, shards
 from qtaml_hw.records.summary import OF_A_MAP
 
 Format = Literal["csv", "parquet"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import StoreError
 
 SCHEMA_VERSION = 1
 SYNC_SECONDS = 1.0
@@ -30,10 +29,6 @@ Record = dict[str, Any]
 Key = tuple[str, int]
 _MAP, _MAP_START = b',"map_index":', b'{"map_index":'
 _MOST_HEADS = 64  # points whose facts are kept while a file is read: as many as one writer works on at a time
-
-
-class StoreError(InputError):
-    """The output folder cannot be used; the message says why and what is safe."""
 
 
 def record_key(record: Record) -> Key:
@@ -200,7 +195,7 @@ class ShardWriter:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._path = self.folder / f"records-{uuid.uuid4().hex[:12]}.jsonl"
-            self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except OSError as error:
             raise StoreError(f"cannot write results to {self.folder}: {error.strerror}") from error
         return self
@@ -242,20 +237,3 @@ class ShardWriter:
             os.close(self._handle)
         if self._good == 0:
             self._path.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """A small file beside the records, whole or not at all.
-
-    Raises StoreError when it cannot be written.
-    """
-    name = ""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
-        os.replace(name, path)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from qtaml_hw.records.store import Record, StoreError
+from qtaml_hw.errors import StoreError
+from qtaml_hw.records.store import Record
 from qtaml_hw.records.summary import LAYER_COLUMNS, MAP_SERIES, MEANS
 from qtaml_hw.report.columns import COLUMNS
 from qtaml_hw.report.steps import valid_effects

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from qtaml_hw.errors import StoreError
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.records.store import Record, StoreError, read_store
+from qtaml_hw.records.store import Record, read_store
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.report.checks import check_beside, check_records, check_tornado
 from qtaml_hw.report.text import plain

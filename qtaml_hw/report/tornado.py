@@ -9,7 +9,8 @@ from typing import Any
 
 import matplotlib as mpl
 
-from qtaml_hw.records.store import StoreError, write_atomically
+from qtaml_hw.errors import StoreError
+from qtaml_hw.files import write_atomically
 from qtaml_hw.report import style
 from qtaml_hw.report.figures.tornado import tornado
 from qtaml_hw.report.material import TORNADO, Material

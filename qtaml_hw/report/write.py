@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtaml_hw.records.store import StoreError
+from qtaml_hw.errors import StoreError
+from qtaml_hw.files import replacing
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
 from qtaml_hw.report.material import read_material
@@ -56,14 +55,6 @@ def _remove_stale(folder: Path, drawn: set[str]) -> None:
 
 
 def _replace(path: Path, data: bytes) -> Path:
-    """Write beside and rename: a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(data)
     return path

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from qtaml_hw._threads import single_thread
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, unknown
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.reproduce.claims import paper_result
 from qtaml_hw.reproduce.compact import compact_result
@@ -31,9 +30,7 @@ def reproduce(
     Raises InputError for an unknown name, a missing data folder or an unusable store.
     """
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown reproduction {name!r} (there are: {', '.join(NAMES)}){hint}")
+        raise InputError(unknown("reproduction", name, NAMES))
     if name == "theorems":
         return reproduce_theorems(quick, progress)
     if name == "distortion":

@@ -6,7 +6,6 @@ forward passes under noise, are in :mod:`qtaml_hw.tac.response`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw.errors import unknown
 from qtaml_hw.tac.policies import magnitude_importance
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import StoredImage
@@ -106,7 +106,5 @@ def importance(score: str, calibration: Calibration) -> Array:
     Raises ValueError for an unknown name.
     """
     if score not in SCORES:
-        near = difflib.get_close_matches(score, SCORES, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown score {score!r} (there are: {', '.join(SCORES)}){hint}")
+        raise ValueError(unknown("score", score, SCORES))
     return SCORES[score](calibration)

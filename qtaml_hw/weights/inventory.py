@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from torch import nn
+
+from qtaml_hw.errors import nearest
 
 Kind = Literal["weight", "bias", "norm", "embedding", "other"]
 _Parameter = tuple[str, Kind, nn.Parameter]
@@ -113,10 +114,8 @@ def _unmatched(pattern: str, found: list[_Parameter]) -> str:
     names = [name for name, _, _ in found]
     if any(fnmatchcase(name, pattern) for name in names):
         return ""
-    near = difflib.get_close_matches(pattern, names, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"no parameter matches {pattern!r} (there are: {shown}){hint}"
+    return f"no parameter matches {pattern!r} (there are: {shown}){nearest(pattern, names)}"
 
 
 def _switched_off(pattern: str, found: list[_Parameter], rule: StoreRule) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Final
 
+from qtaml_hw.errors import unknown
 from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
 from qtaml_hw.weights.floats import LAYOUTS, FloatFormat, Specials
 from qtaml_hw.weights.formats import Encoding, NumberFormat, WeightFormat
@@ -35,6 +35,4 @@ def number_format(
     for known, build in builders:
         if known:
             return build()
-    near = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown number format {name!r} (there are: {', '.join(FORMATS)}){hint}")
+    raise ValueError(unknown("number format", name, FORMATS))

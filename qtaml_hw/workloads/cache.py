@@ -11,7 +11,6 @@ import json
 import os
 import struct
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+
+from qtaml_hw.files import replacing
 
 State = dict[str, torch.Tensor]
 
@@ -93,16 +94,8 @@ def write(path: Path, identity: str, state: State, record: TrainingRecord) -> No
     meta = {"identity": identity, "sha256": state_digest(state), "record": json.dumps(asdict(record))}
     content = save({name: tensor.detach().contiguous() for name, tensor in state.items()}, metadata=meta)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _header_metadata(content: bytes) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Final
+
+from qtaml_hw.errors import unknown
 
 TRAINING_VERSION: Final = 1
 """Raised whenever a family's layers or the training loop change: cached weights of the old ones are then not used."""
@@ -131,6 +132,4 @@ def known(name: str, allowed: Iterable[str], what: str) -> str:
     choices = list(allowed)
     if name in choices:
         return name
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {what} {name!r} (there are: {', '.join(choices)}){hint}")
+    raise ValueError(unknown(what, name, choices))

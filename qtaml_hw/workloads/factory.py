@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from qtaml_hw.errors import nearest
 from qtaml_hw.workloads.cache import State, state_digest
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.files import from_arrays
@@ -173,9 +173,8 @@ def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:
             raise ValueError(f"the module of factory {factory!r} cannot be imported ({error})") from error
     function: Callable[..., object] | None = getattr(home, name, None)
     if not callable(function):
-        near = difflib.get_close_matches(name, [n for n in dir(home) if callable(getattr(home, n))], n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"module {place!r} has no function {name!r}{hint}")
+        there = [n for n in dir(home) if callable(getattr(home, n))]
+        raise ValueError(f"module {place!r} has no function {name!r}{nearest(name, there)}")
     return function
 
 

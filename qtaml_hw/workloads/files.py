@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import math
 import struct
@@ -16,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from qtaml_hw.errors import nearest
 from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, Labels, data_set, spread
 
 Raw = npt.NDArray[Any]
@@ -169,9 +169,7 @@ def _npz_arrays(path: Path, wanted: list[str]) -> dict[str, Raw]:
 
 
 def _no_such_array(key: str, there: list[str]) -> str:
-    near = difflib.get_close_matches(key, there, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"there is no array {key!r} (there are: {', '.join(there) or 'none'}){hint}"
+    return f"there is no array {key!r} (there are: {', '.join(there) or 'none'}){nearest(key, there)}"
 
 
 def _images(name: str, raw: Raw, how: Preprocessing) -> Images:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from qtaml_hw.errors import StoreError
 from qtaml_hw.records.interval import t_interval
-from qtaml_hw.records.store import StoreError
 from qtaml_hw.records.summary import MAP_SERIES, summarise
 from qtaml_hw.report.checks import check_records
 from qtaml_hw.report.figures import draw

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from qtaml_hw.records.store import StoreError, read_records
+from qtaml_hw.errors import StoreError
+from qtaml_hw.records.store import read_records
 from qtaml_hw.records.summary import summarise
 from qtaml_hw.report import write_report
 from qtaml_hw.report.drawing import Drawing

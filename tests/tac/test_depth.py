@@ -43,7 +43,7 @@ def test_every_score_has_one_positive_value_per_weight(score: str) -> None:
 
 
 def test_an_unknown_score_is_refused_with_a_hint() -> None:
-    with pytest.raises(ValueError, match=r"unknown score 'fischer' .*did you mean 'fisher'"):
+    with pytest.raises(ValueError, match=r"unknown score 'fischer'.*did you mean 'fisher'"):
         tac.importance("fischer", small()[1])
 
 

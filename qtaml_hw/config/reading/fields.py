@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from qtaml_hw.config.reading.problems import nearest
 from qtaml_hw.config.reading.quantities import Quantity
+from qtaml_hw.errors import closest, nearest
 
 
 @dataclass(frozen=True)
@@ -81,5 +81,5 @@ def suggest(path: str, fields: dict[str, FieldSpec]) -> str:
     if near:
         return near
     by_key = {known.rpartition(".")[2]: known for known in fields}
-    match = nearest(key, by_key, 0.75).removeprefix("; did you mean '").removesuffix("'?")
+    match = closest(key, by_key, 0.75)
     return f"; did you mean {by_key[match]!r}?" if match else ""

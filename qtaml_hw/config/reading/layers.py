@@ -21,9 +21,10 @@ from qtaml_hw.config.reading.document import (
 )
 from qtaml_hw.config.reading.fields import FieldSpec, suggest
 from qtaml_hw.config.reading.presets import cell_preset, cell_presets
-from qtaml_hw.config.reading.problems import Problem, choose
+from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
 from qtaml_hw.config.sections.cell import DEFAULT_PRESET
+from qtaml_hw.errors import unknown
 from qtaml_hw.names import DEFAULT_DATA, DEFAULT_NETWORK
 
 DEFAULT_REFRESH: Final = {"gain_cell": "10 us", "edram1t1c": "40 us", "sram6t": "off"}
@@ -100,7 +101,7 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
         preset = cell_preset(DEFAULT_PRESET[kind or next(iter(DEFAULT_PRESET))])
         return preset.layer | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
     if not isinstance(named.value, str) or named.value not in cell_presets():
-        message = choose(named.value, cell_presets(), "preset")
+        message = unknown("preset", named.value, cell_presets())
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
     preset = cell_preset(named.value)
     if isinstance(kind, str) and kind in DEFAULT_PRESET and kind != preset.kind:

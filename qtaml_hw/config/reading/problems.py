@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -36,16 +35,3 @@ class StudyError(ValueError):
 
     def __reduce__(self) -> tuple[type[StudyError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.errors,)
-
-
-def nearest(word: object, names: Iterable[str], cutoff: float = 0.6) -> str:
-    """``; did you mean 'x'?`` for the closest name, or an empty text when nothing is close."""
-    known = list(names)
-    near = difflib.get_close_matches(str(word)[:80].lower(), known, n=1, cutoff=cutoff)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def choose(word: object, names: Iterable[str], what: str = "value") -> str:
-    """Why a word is refused and what is allowed: the message of every table look-up."""
-    known = list(names)
-    return f"unknown {what} {str(word)[:60]!r}; allowed: {', '.join(known)}{nearest(word, known, 0.5)}"

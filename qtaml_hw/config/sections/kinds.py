@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic_core import core_schema
 
-from qtaml_hw.config.reading.problems import choose
+from qtaml_hw.errors import unknown
 
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
@@ -25,7 +25,7 @@ class OneOf:
     def read(self, value: object) -> str:
         """The name itself. Raises ValueError when the table does not hold it."""
         if not isinstance(value, str) or value not in self.names:
-            raise ValueError(choose(value, self.names, self.what))
+            raise ValueError(unknown(self.what, value, self.names))
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

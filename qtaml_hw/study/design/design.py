@@ -9,7 +9,6 @@ from typing import Any
 
 from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
-from qtaml_hw.cli.doctor import versions
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.protection import MenuEntry
@@ -26,6 +25,7 @@ from qtaml_hw.study.design.storage_cost import Written
 from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.study.design.timeline import map_fields
 from qtaml_hw.study.design.transforming import refuse_zeroing, stored_subject, transform_facts, transform_warnings
+from qtaml_hw.versions import versions
 from qtaml_hw.weights import Codes
 
 

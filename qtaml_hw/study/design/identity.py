@@ -11,16 +11,15 @@ import json
 import os
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import qtaml_hw
 from qtaml_hw.config import Study
-from qtaml_hw.records.store import write_atomically
+from qtaml_hw.files import write_atomically
+from qtaml_hw.versions import installed
 
 DIGESTS = "digests.json"
-_CODE = ("workloads", "weights", "hardening")  # the packages that make networks and data
+_CODE = ("names.py", "workloads/**/*.py", "weights/**/*.py", "hardening/**/*.py")  # what makes networks and data
 _FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
 _PACKAGES = ("torch", "numpy", "scikit-learn")
@@ -108,13 +107,8 @@ def _stamp(path: Path) -> list[int] | None:
 @cache
 def _environment() -> dict[str, str]:
     """What else decides which weights a name stands for: package versions, our own code, where caches are."""
-    found = {name: os.environ.get(name, "") for name in _PLACES}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    home = Path(qtaml_hw.__file__).parent
-    code = sorted(path for name in _CODE for path in (home / name).rglob("*.py"))
+    found = {name: os.environ.get(name, "") for name in _PLACES} | {name: installed(name) for name in _PACKAGES}
+    home = Path(__file__).parents[2]
+    code = sorted(path for pattern in _CODE for path in home.glob(pattern))
     stamps = json.dumps([[str(path), _stamp(path)] for path in code])
     return {**found, "code": hashlib.sha256(stamps.encode()).hexdigest()}

@@ -23,6 +23,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.files import replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.prices import prices_of
@@ -328,17 +329,11 @@ def _pass(shard: Shard, chip: _Chip, folder: Path | None, each: Each | None) -> 
                 pass
         return None
     target = folder / shard.file.name
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(shard.header)
-            for slot in shard.slots:
-                for piece in _pieces(slot, chip, each, plain=True):
-                    file.write(piece)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(target) as file:
+        file.write(shard.header)
+        for slot in shard.slots:
+            for piece in _pieces(slot, chip, each, plain=True):
+                file.write(piece)
     return target
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
+from qtaml_hw.files import write_atomically
 from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table
-from qtaml_hw.records.store import write_atomically
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Study
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.progress import Progress
-from qtaml_hw.records.store import Record, ShardWriter, StoreError, read_records
+from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.engine import finished_maps
 from qtaml_hw.study.run.task import Task, evaluate, failure, prepare_point

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown, axes_si
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.records.interval import narrow_enough
-from qtaml_hw.records.store import Record, StoreError
+from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.hardened import trained_files
 from qtaml_hw.study.design.identity import Digests, identity_of
