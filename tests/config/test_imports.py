@@ -1,4 +1,4 @@
-"""Checking a study is light: nothing heavy is imported, and nothing of the package but config and the light ground floor."""
+"""Checking a study is light: nothing heavy is imported, and of the package only config and the light ground floor."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qtaml_hw.records.store import StoreError
+from qtaml_hw.errors import StoreError
 from qtaml_hw.records.summary import summarise
 from qtaml_hw.report.checks import NULLABLE, REQUIRED, WHERE_PRESENT, check_beside, check_records
 from qtaml_hw.report.figures import draw

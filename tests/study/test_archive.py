@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qtaml_hw.errors import StoreError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
-from qtaml_hw.records.store import ShardWriter, StoreError, read_records
+from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.study.run.engine import finished_maps
 
 

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.config.reading.presets import cell_preset, cell_presets
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.records.compare import compare
-from qtaml_hw.records.store import StoreError
 from qtaml_hw.report.checks import check_tornado
 from qtaml_hw.report.tornado import write_tornado
 from qtaml_hw.study.questions.feasible import Search, bisect, feasible, goals, share_interval

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qtaml_hw.records.store import ShardWriter, StoreError, read_records, read_shard
+from qtaml_hw.errors import StoreError
+from qtaml_hw.records.store import ShardWriter, read_records, read_shard
 
 
 def line(identity: str, index: int, **more: object) -> dict[str, object]:
