@@ -25,8 +25,9 @@ from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.identity import Digests, identity_of
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.run.engine import Memory, Workers, run_points
-from qtaml_hw.study.run.task import Task, evaluate
+from qtaml_hw.study.run.engine import RecordList, run_points
+from qtaml_hw.study.run.evaluate import evaluate
+from qtaml_hw.study.run.task import Task, Workers
 
 TEXT = """
 study: bench
@@ -63,7 +64,7 @@ def overhead_per_map() -> None:
             start = time.perf_counter()
             shard.append(timed.record(index))
             whole.append(time.perf_counter() - start - sum(inside))
-        evaluate(Task(0, point, identity, {}), networks, Memory().append)
+        evaluate(Task(0, point, identity, {}), networks, RecordList().append)
     middle = statistics.median(whole[2:])
     print(f"engine overhead per map: {1e3 * middle:.2f} ms (goal <= {1e3 * GOAL_TASK_S:g} ms)")
 

@@ -15,7 +15,8 @@ from qtaml_hw.publish import citations, publish
 from qtaml_hw.records.results import Result, SweepResult, WhatIf
 from qtaml_hw.records.store import Record
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.study.run.task import Workers
 
 
 def run(

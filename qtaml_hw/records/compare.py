@@ -10,8 +10,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import existing_records
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.results import paired_difference
-from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.run.engine import finished_maps
+from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 
 FIGURES: Final = ("area_m2", "energy_per_inference_j", "read_latency_s", "protected_bits_fraction", "p10", "p01")
 

@@ -56,6 +56,9 @@ MEANS = (
     "words_uncorrectable",
 )
 LATER_MEANS = ("reload_energy_j",)  # records of older versions have none
+_NEEDED = {*MAP_FIELDS, "clean_accuracy", "images"}
+Finished = dict[str, dict[int, Record]]
+"""The finished maps of every point: records by identity and map index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,4 +137,24 @@ def _one(identity: str, group: list[Record]) -> PointSummary:
         {n: sum(float(r[n]) for r in group) / len(group) for n in (*MEANS, *LATER_MEANS) if all(n in r for r in group)},
         counts={n: tuple(tuple(r[n]) for r in group) for n in MAP_SERIES if all(n in r for r in group)},
         accuracies_at=at,
+    )
+
+
+def finished_maps(records: Iterable[Record]) -> Finished:
+    """Records by identity and map index, failures left out (they are tried again)."""
+    found: Finished = {}
+    for record in records:
+        if _whole(record):
+            found.setdefault(str(record["identity"]), {})[int(record["map_index"])] = record
+    return found
+
+
+def _whole(record: Record) -> bool:
+    """A finished map with everything that a summary needs; a store that was edited by hand may hold others."""
+    accuracy = record.get("accuracy")
+    return (
+        record["map_index"] >= 0
+        and isinstance(accuracy, int | float)
+        and 0.0 <= accuracy <= 1.0
+        and record.keys() >= _NEEDED
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.store import ShardWriter, read_records
-from qtaml_hw.study.run.engine import finished_maps
+from qtaml_hw.records.summary import finished_maps
 
 
 def line(identity: str, index: int, **more: object) -> dict[str, object]:

@@ -27,7 +27,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.compare import compare
 from qtaml_hw.records.store import ShardWriter, read_store
-from qtaml_hw.study.run.engine import finished_maps
+from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.workloads.factory import load_weights
 from qtaml_hw.workloads.files import load_idx, load_npz
 

@@ -16,7 +16,8 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.summary import summarise
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.subject import load_subject
-from qtaml_hw.study.run.task import Task, evaluate
+from qtaml_hw.study.run.evaluate import evaluate
+from qtaml_hw.study.run.task import Task
 
 SOURCE = """
 import numpy as np

@@ -19,7 +19,8 @@ from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.outlook import Outlook, outlook
 from qtaml_hw.study.questions.pareto import dominated
 from qtaml_hw.study.questions.sampling import sampled
-from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.study.run.task import Workers
 
 Objective = Literal["accuracy", "energy", "area", "latency"]
 OBJECTIVES: Final[tuple[Objective, ...]] = get_args(Objective)

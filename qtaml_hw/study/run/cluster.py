@@ -9,31 +9,31 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-from qtaml_hw.config import Point
+from qtaml_hw._threads import single_thread
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.run.engine import Workers, settled
+from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster
-from qtaml_hw.study.run.task import Emit, PreparedPoint, Task, failure, prepare_point, reason
+from qtaml_hw.study.run.task import Emit, MapSeries, Results, Task, Workers, failure, reason
 
-BENCH = "qtaml_hw"
+PLUGIN = "qtaml_hw"
 KEPT_POINTS = 4  # prepared points that a worker remembers
 PATIENCE_S = 30.0
 
 
 @dataclass(eq=False)
-class Bench:
+class Worker:
     """What a worker process keeps between maps; one map at a time, since torch's settings belong to the process."""
 
-    name: str = BENCH
+    name: str = PLUGIN
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
@@ -43,8 +43,8 @@ class Bench:
     def teardown(self, worker: Any) -> None:
         """Called by Dask on the worker."""
 
-    def point(self, task: Batch) -> PreparedPoint:
-        """The prepared point of a batch.
+    def point(self, task: Task) -> PreparedPoint:
+        """The prepared point of a task.
 
         Raises InputError when the worker's network is another one.
         """
@@ -62,59 +62,35 @@ class Bench:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Fault maps of one point, for one worker."""
-
-    number: int
-    point: Point
-    identity: str
-    maps: tuple[int, ...]
-
-
-def evaluate_batch(batch: Batch) -> list[Record] | str:
-    """On a worker: the records of a batch, or in words why there are none."""
-    from qtaml_hw._threads import single_thread
-
-    bench: Bench = _dask().get_worker().plugins[BENCH]
+def evaluate_maps(task: Task, maps: Sequence[int]) -> list[Record] | str:
+    """On a worker: the records of these fault maps, or in words why there are none."""
+    worker: Worker = _dask().get_worker().plugins[PLUGIN]
     try:
-        with bench.lock, single_thread():
-            design = bench.point(batch)
-            return [design.record(index) for index in batch.maps]
+        with worker.lock, single_thread():
+            design = worker.point(task)
+            return [design.record(index) for index in maps]
     except Exception as error:  # a point's failure is its record; the client keeps it
         return reason(error)
 
 
-@dataclass(eq=False)
-class _Progressing:
-    """A point on its way: what is there, and what to ask for next."""
-
-    task: Task
-    done: dict[int, Record] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.done.update(self.task.done)
-
-    def next_batch(self) -> Batch:
-        """Maps that the stopping rule will need: up to the least count, then half as many again as there are."""
-        maps = self.task.point.study.evaluate.maps
-        there = next(i for i in range(maps.max + 1) if i not in self.done)
-        wanted = min(maps.max, max(maps.min, there + (there + 1) // 2))
-        missing = tuple(i for i in range(there, wanted) if i not in self.done)
-        return Batch(self.task.number, self.task.point, self.task.identity, missing)
-
-    def take(self, records: list[Record], emit: Emit) -> list[Record] | None:
-        """Keep what the stopping rule uses, map after map; all records once it is satisfied."""
-        fresh = {int(r["map_index"]): r for r in records}
-        for index in sorted(fresh):
-            if settled(self.task.point.study, self.done) is not None:
-                break  # asked for in vain: a whole run would not have drawn these
-            self.done[index] = fresh[index]
-            emit(fresh[index])
-        return settled(self.task.point.study, self.done)
+def wanted_maps(series: MapSeries) -> list[int]:
+    """Maps that the stopping rule will need: up to the least count, then half as many again as there are."""
+    rule, there = series.rule, series.next_map() or 0
+    wanted = min(rule.max, max(rule.min, there + (there + 1) // 2))
+    return [index for index in range(there, wanted) if index not in series.done]
 
 
-def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progress) -> dict[int, list[Record]]:
+def take(series: MapSeries, records: list[Record], emit: Emit) -> bool:
+    """Keep what the stopping rule uses, map after map; whether it is satisfied."""
+    for record in sorted(records, key=lambda r: int(r["map_index"])):
+        if series.next_map() is None:
+            break  # asked for in vain: a whole run would not have drawn this one
+        series.done[int(record["map_index"])] = record
+        emit(record)
+    return series.next_map() is None
+
+
+def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progress) -> Results:
     """Records of every task by its number.
 
     Raises InputError when the cluster cannot be reached or started, or Dask is not installed.
@@ -123,31 +99,29 @@ def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progre
         return _drive(client, tasks, emit, progress)
 
 
-def _drive(client: Any, tasks: list[Task], emit: Emit, progress: Progress) -> dict[int, list[Record]]:
-    results: dict[int, list[Record]] = {}
-    going = [_Progressing(task) for task in tasks]
+def _drive(client: Any, tasks: list[Task], emit: Emit, progress: Progress) -> Results:
+    results, owner = Results(), dict[str, tuple[Task, MapSeries]]()
 
-    def submit(one: _Progressing) -> Any:
-        future = client.submit(evaluate_batch, one.next_batch(), pure=False, priority=-one.task.number)
-        owner[future.key] = one
+    def submit(task: Task, series: MapSeries) -> Any:
+        bare = replace(task, done={})  # what is there already stays here
+        future = client.submit(evaluate_maps, bare, wanted_maps(series), pure=False, priority=-task.number)
+        owner[future.key] = task, series
         return future
 
-    owner: dict[str, _Progressing] = {}
-    running = _dask().as_completed([submit(one) for one in going])
+    running = _dask().as_completed([submit(task, task.series()) for task in tasks])
     for future in running:
-        one = owner.pop(future.key)
+        task, series = owner.pop(future.key)
         answer = _answer(future)
         if isinstance(answer, str):
-            record = failure(one.task, InputError(answer))
+            record = failure(task, InputError(answer))
             emit(record)
-            results[one.task.number] = [record]
+            results[task.number] = [record]
+        elif take(series, answer, emit):
+            results[task.number] = series.records
         else:
-            records = one.take(answer, emit)
-            if records is None:
-                running.add(submit(one))
-                continue
-            results[one.task.number] = records
-        progress(len(results), len(tasks), one.task.point.label)
+            running.add(submit(task, series))
+            continue
+        progress(len(results), len(tasks), task.point.label)
     return results
 
 
@@ -161,7 +135,7 @@ def _answer(future: Any) -> list[Record] | str:
 
 @contextmanager
 def _client(workers: Workers, progress: Progress) -> Iterator[Any]:
-    """A Dask client with our bench on every worker, now and later."""
+    """A Dask client whose workers, now and later, keep what they need between maps."""
     kind = str(workers.cluster)
     dask = _dask()
     if kind == "local":
@@ -200,8 +174,8 @@ def _address(text: str) -> str:
 
 
 def _plugin() -> Any:
-    """The bench as a plugin that Dask takes."""
-    return type("BenchPlugin", (Bench, _dask().WorkerPlugin), {})()
+    """A worker's memory as a plugin that Dask takes."""
+    return type("WorkerMemory", (Worker, _dask().WorkerPlugin), {})()
 
 
 def _dask() -> Any:

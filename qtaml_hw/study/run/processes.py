@@ -24,9 +24,10 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.store import Record, ShardWriter, read_records
+from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.run.engine import finished_maps
-from qtaml_hw.study.run.task import Task, evaluate, failure, prepare_point
+from qtaml_hw.study.run.evaluate import evaluate, prepare_point
+from qtaml_hw.study.run.task import Results, Task, failure
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
 MOST_DEATHS = 2  # workers that a point may cost before it is given up
@@ -35,25 +36,23 @@ Answer = list[Record] | str | None
 """The records of a task; why the store cannot be written; None from a worker that is ready."""
 
 
-def in_processes(
-    tasks: list[Task], jobs: int, sink: ShardWriter, networks: Networks, progress: Progress
-) -> dict[int, list[Record]]:
+def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Networks, progress: Progress) -> Results:
     """Records of every task by its number.
 
     Raises StoreError when a worker cannot write, InputError when workers cannot even start.
     """
-    crew = _Crew(jobs, len(tasks), sink, progress)
+    pool = _Pool(jobs, len(tasks), sink, progress)
     try:
-        crew.serve(0.0)
+        pool.serve(0.0)
         with single_thread():
-            for task in _begun(tasks, sink, networks):
-                crew.pending.append(task)
-                crew.serve(0.0)
-        while len(crew.results) < len(tasks):
-            crew.serve(None)
+            for task in _warmed_up(tasks, sink, networks):
+                pool.pending.append(task)
+                pool.serve(0.0)
+        while len(pool.results) < len(tasks):
+            pool.serve(None)
     finally:
-        crew.dismiss()
-    return crew.results
+        pool.close()
+    return pool.results
 
 
 @dataclass(eq=False)
@@ -67,7 +66,7 @@ class _Worker:
 
 
 @dataclass(eq=False)
-class _Crew:
+class _Pool:
     """The workers of one sweep, the tasks that wait for them, and what they have brought."""
 
     jobs: int
@@ -75,7 +74,7 @@ class _Crew:
     sink: ShardWriter
     progress: Progress
     pending: deque[Task] = field(default_factory=deque)
-    results: dict[int, list[Record]] = field(default_factory=dict)
+    results: Results = field(default_factory=Results)
     workers: list[_Worker] = field(default_factory=list)
     deaths: Counter[int] = field(default_factory=Counter)
     context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
@@ -83,22 +82,22 @@ class _Crew:
     def serve(self, patience_s: float | None) -> None:
         """Hear the workers who have something to say (None: wait for one), and hand out what is pending."""
         for _ in range(min(self.jobs, self.total - len(self.results)) - len(self.workers)):
-            self._hire()
+            self._start()
         heard = wait([worker.pipe for worker in self.workers], patience_s)
         for worker in [worker for worker in self.workers if worker.pipe in heard]:
             try:
                 self._take(worker, worker.pipe.recv())
             except (EOFError, OSError):  # the pipe ends with the process
-                self._bury(worker)
+                self._drop(worker)
         for worker in self.workers:
             if worker.ready and worker.task is None and self.pending:
                 worker.task = self.pending.popleft()
                 with suppress(BrokenPipeError):  # it has died just now, which the next round hears
                     worker.pipe.send(worker.task)
 
-    def _hire(self) -> None:
+    def _start(self) -> None:
         mine, its = self.context.Pipe()
-        process = self.context.Process(target=_worker, args=(self.sink.folder, its), daemon=True)
+        process = self.context.Process(target=_work, args=(self.sink.folder, its), daemon=True)
         process.start()
         its.close()  # so that the worker alone keeps its end open
         self.workers.append(_Worker(process, mine))
@@ -114,8 +113,8 @@ class _Crew:
         self.results[task.number] = records
         self.progress(len(self.results), self.total, task.point.label)
 
-    def _bury(self, worker: _Worker) -> None:
-        """Forget a worker that is gone; its task waits again, from where the worker was, or is given up.
+    def _drop(self, worker: _Worker) -> None:
+        """Let go of a worker that is gone; its task waits again, from where the worker was, or is given up.
 
         Raises InputError when workers cannot even start.
         """
@@ -138,7 +137,7 @@ class _Crew:
                 "several jobs keeps what it runs under: if __name__ == '__main__'"
             )
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """Let idle workers close their shards, end the others; finished maps are on disk already."""
         for worker in self.workers:
             worker.pipe.close()
@@ -156,8 +155,8 @@ def _end(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}{memory}"
 
 
-def _begun(tasks: list[Task], sink: ShardWriter, networks: Networks) -> Iterator[Task]:
-    """The tasks; of the first of each kind one map is done here, and kept."""
+def _warmed_up(tasks: list[Task], sink: ShardWriter, networks: Networks) -> Iterator[Task]:
+    """The tasks; the first of each kind brings one map along, made here: that compiles the kernels of its kind."""
     seen: set[str] = set()
     for task in tasks:
         kind = kernel_kind(task.point.study)
@@ -182,7 +181,7 @@ def kernel_kind(study: Study) -> str:
     return repr((*parts, study.refresh.on, study.weights.encoding, study.weights.scale))
 
 
-def _worker(folder: Path, pipe: Connection[Answer, Task]) -> None:
+def _work(folder: Path, pipe: Connection[Answer, Task]) -> None:
     """Take tasks until the pipe ends; stop when the parent is gone, so that nothing runs on unseen."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it ends its workers
     parent, networks = os.getppid(), Networks()

@@ -10,11 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from qtaml_hw.config import parse_study
 from qtaml_hw.records.store import ShardWriter, read_records
-from qtaml_hw.records.summary import MAP_FIELDS
+from qtaml_hw.records.summary import MAP_FIELDS, finished_maps
 from qtaml_hw.study.design.identity import Digests
-from qtaml_hw.study.run.engine import finished_maps, run_points, settled
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.study.run.task import MapSeries, settled
 from tests.study.conftest import TEXT
 
 SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"
@@ -22,7 +26,8 @@ CODE = """
 import sys
 from pathlib import Path
 from qtaml_hw.config import load_study
-from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.study.run.task import Workers
 run_points(list(load_study(sys.argv[1]).points()), Path(sys.argv[2]), workers=Workers(int(sys.argv[3])))
 """
 COMMAND = [sys.executable, "-c", CODE]
@@ -73,14 +78,14 @@ print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib
 def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
     study, weights = parse_study(TEXT, name="x"), tmp_path / "weights"
     weights.write_bytes(b"1")
-    digests = Digests(tmp_path)
-    digests.keep(study, "digest", [weights])
+    book = Digests(tmp_path)
+    book.keep(study, "digest", [weights])
     assert Digests(tmp_path).find(study) == "digest"
     weights.write_bytes(b"22")
     assert Digests(tmp_path).find(study) is None
     assert Digests(tmp_path).find(study.with_({"network.name": "digits-mlp"})) is None
-    digests.keep(study, "own code", None)
-    assert digests.find(study) == "own code"
+    book.keep(study, "own code", None)
+    assert book.find(study) == "own code"
     for damaged in (b"", b"[]", b'{"a": 3}', b"\xff"):
         (tmp_path / "digests.json").write_bytes(damaged)
         assert Digests(tmp_path).find(study) is None
@@ -92,6 +97,24 @@ def test_a_gap_in_the_maps_settles_nothing() -> None:
     assert settled(study, {0: record, 1: record, 2: record}) == [record, record]
     assert settled(study, {0: record}) is None
     assert settled(study, {0: record, 2: record}) is None
+
+
+@given(accuracies=st.lists(st.floats(0.0, 1.0), min_size=12, max_size=12), order=st.permutations(range(12)))
+def test_maps_in_any_order_end_with_the_records_of_a_whole_run(accuracies: list[float], order: list[int]) -> None:
+    study = parse_study(TEXT.replace("min: 2, max: 2", "min: 3, max: 12, ci95_halfwidth: 20 %"), name="x")
+    maps = {index: {"map_index": index, "accuracy": accuracy} for index, accuracy in enumerate(accuracies)}
+    whole = settled(study, maps)
+    assert whole is not None
+    assert 3 <= len(whole) <= 12
+    series = MapSeries(study.evaluate.maps, {})
+    for index in order:
+        wanted = series.next_map()
+        if wanted is None:
+            break
+        assert wanted == next(i for i in range(13) if i not in series.done)
+        series.done[index] = maps[index]
+    assert series.next_map() is None
+    assert series.records == whole == list(maps.values())[: len(whole)]
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.store import read_store
-from qtaml_hw.study.run.engine import Workers, run_points
+from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.processes import _end
+from qtaml_hw.study.run.task import Workers
 from tests.study.conftest import TEXT
 
 NETWORK = '''

@@ -1,0 +1,84 @@
+"""One point evaluated in this process: its records, or the record of why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtaml_hw.config import Point, Study
+from qtaml_hw.config.axes import axes_shown, axes_si
+from qtaml_hw.errors import StoreError
+from qtaml_hw.records.store import Record
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.hardened import trained_files
+from qtaml_hw.study.design.identity import Digests, identity_of
+from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.run.task import Emit, Task, failure
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPoint:
+    """A point's design, ready for any fault map, and where in a sweep its records belong."""
+
+    design: DesignPoint
+    place: Record
+
+    def record(self, map_index: int) -> Record:
+        """Evaluate one fault map; checked before it is returned."""
+        return {**self.place, **self.design.record(map_index)}
+
+
+def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoint:
+    """The design of a point, and its label, number and axes.
+
+    Raises InputError (a ValueError with a reason a user can act on).
+    """
+    place = {"label": point.label, "point": number, "axes": axes_shown(point), "axes_si": axes_si(point)}
+    return PreparedPoint(prepare(point.study, networks), place)
+
+
+def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:
+    """All records of a point; new ones go to ``emit`` as they are made.
+
+    Any failure of the point becomes its record, so that the other points go on; StoreError alone is raised.
+    """
+    try:
+        prepared, series = prepare_point(task.point, task.number, networks), task.series()
+        while (index := series.next_map()) is not None:
+            series.done[index] = prepared.record(index)
+            emit(series.done[index])
+        return series.records
+    except StoreError:
+        raise
+    except Exception as error:  # whatever goes wrong in one point is recorded, and must not cost the others
+        record = failure(task, error)
+        emit(record)
+        return [record]
+
+
+def identify(study: Study, digests: Digests, networks: Networks) -> str:
+    """The identity of a study's result; loads its network where nothing trustworthy is known of it.
+
+    A network that cannot be loaded has no digest: its points fail, under the identity of the study alone.
+    """
+    digest = digests.find(study)
+    if digest is None:
+        try:
+            digest = networks.load(study).digest
+        except ValueError:  # met again, and recorded, where the point is evaluated
+            return study.identity()[:32]
+        digests.keep(study, digest, _files(study))
+    return identity_of(study, digest)
+
+
+def _files(study: Study) -> list[Path] | None:
+    """Every file that a study's network and data are read from; None for a user's own code, which can be anything."""
+    network, data = study.network, study.data
+    if network.factory is not None or data.factory is not None:
+        return None
+    trained = trained_files(study)
+    if not trained:
+        return None  # a cache that cannot be written: the network is trained again each time
+    given = [] if data.idx is None else data.idx.model_dump(exclude_none=True).values()
+    own = [] if data.npz is None else [data.npz.path]
+    return [*trained, *(study.folder.absolute() / path for path in [*given, *own])]
