@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Law = Literal["retention", "poisson", "fixed"]
-Direction = Literal["symmetric", "1to0", "0to1"]
+from qtaml_hw.names import Direction, Law
 
 
 @dataclass(frozen=True, eq=False)

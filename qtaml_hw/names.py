@@ -1,12 +1,45 @@
-"""The names a study file may use for things that live in other parts of the package.
+"""The words that a study file may use, each once: registries and the checks of a study stand on them.
 
-Kept here as plain tuples, so that a study is checked without importing the code behind a name; a test holds each
-table against the registry it mirrors.
+Plain tuples, rows and Literals, so that a study is checked without importing the code behind a name.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellKind:
+    """What a kind of cell is to those that do not model it.
+
+    device: its class in ``qtaml_hw.device``; preset: what it stands on without ``cell.preset``; refresh: interval
+    without ``refresh``; array: the array cost model that stands for it; static: it holds its state without refresh;
+    destructive_read: a read takes the stored charge, so that the row is written back.
+    """
+
+    device: str
+    preset: str
+    refresh: str
+    array: Literal["sram", "edram"]
+    static: bool = False
+    destructive_read: bool = False
+
+
+CELLS: Final[dict[str, CellKind]] = {
+    "gain_cell": CellKind(device="GainCell", preset="gain-cell-65nm", refresh="10 us", array="edram"),
+    "edram1t1c": CellKind(
+        device="Edram1T1C", preset="edram1t1c-65nm", refresh="40 us", array="edram", destructive_read=True
+    ),
+    "sram6t": CellKind(device="Sram6T", preset="sram6t-65nm", refresh="off", array="sram", static=True),
+}
+"""Kinds of cells; the first is that of a study without cell. Refresh: 10 us for a gain cell of 1.8 nm at 85 degC
+(p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM). A gain cell takes the
+LP-DRAM figures of CACTI for its array (assumed)."""
+
+Law = Literal["retention", "poisson", "fixed"]
+Direction = Literal["symmetric", "1to0", "0to1"]
+WriteDevice = Literal["nmos", "pmos"]
 
 CODES: Final = (
     "secded-8-4",
@@ -53,7 +86,8 @@ FLOAT_FORMATS: Final = (
     "bfloat16",
 )
 POWER_FORMATS: Final = ("power4", "power5", "power6", "power7", "power8")
-CODED_FORMATS: Final = ("int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16", *POWER_FORMATS)
+INTEGER_FORMATS: Final = ("int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16")
+CODED_FORMATS: Final = (*INTEGER_FORMATS, *POWER_FORMATS)
 UNSCALED_FORMATS: Final = ("float16", "bfloat16")
 FORMATS: Final = (*CODED_FORMATS, *FLOAT_FORMATS, "binary")
 """Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
@@ -69,8 +103,12 @@ PLANES: Final = {
 }
 """Bit planes of a stored weight by number format."""
 
-SCALES: Final = ("per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128")
+Scale = Literal["per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128"]
+SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 """Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
+
+Encoding = Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"]
+Specials = Literal["saturate", "zero"]
 
 NETWORKS: Final = (
     "digits-lenet",
@@ -83,8 +121,15 @@ NETWORKS: Final = (
 )
 """The embedded networks, as in ``workloads.network(name)``."""
 
-TRANSFORMS: Final = ("equalise", "activation_scale", "sensitivity_order", "invert_planes")
+Transform = Literal["equalise", "activation_scale", "sensitivity_order", "invert_planes"]
+TRANSFORMS: Final[tuple[Transform, ...]] = get_args(Transform)
 """Steps before storage, as in ``weights.transforms``."""
+
+Method = Literal["none", "qat", "noise", "relative_noise", "bit_error"]
+"""How a network is trained to expect faulty weights, as in ``hardening``."""
+
+METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
+"""What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 
 DATA_SETS: Final = ("digits",)
 """The embedded data sets."""

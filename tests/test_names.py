@@ -1,16 +1,18 @@
-"""The name tables that study files are checked against equal the registries behind them."""
+"""The words that study files are checked against have something behind them, each of them."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 from qtaml_hw import device, names, protection, weights, workloads
-from qtaml_hw.config.reading.presets import cell_preset, cell_presets
-from qtaml_hw.config.sections.cell import DEFAULT_PRESET
-from qtaml_hw.study.design.cell import CELLS
+from qtaml_hw.config import Study
+from qtaml_hw.config.reading.fields import models_in
+from qtaml_hw.config.reading.presets import cell_preset
 from qtaml_hw.workloads.data import EMBEDDED
 
 
 def test_networks_and_data_sets() -> None:
-    assert set(names.NETWORKS) == set(workloads.names())
+    assert workloads.names() == names.NETWORKS
     assert set(names.DATA_SETS) == set(EMBEDDED)
     assert names.DEFAULT_NETWORK in names.NETWORKS
     assert names.DEFAULT_DATA in names.DATA_SETS
@@ -22,17 +24,16 @@ def test_codes_and_menu() -> None:
         assert protection.entry(name).name == name
 
 
-def test_cells_and_presets() -> None:
-    assert set(CELLS) == set(DEFAULT_PRESET)
-    assert set(DEFAULT_PRESET.values()) <= set(cell_presets())
-    for kind, name in DEFAULT_PRESET.items():
-        assert cell_preset(name).name == name
-        assert hasattr(device, CELLS[kind])
+def test_every_kind_of_cell_has_a_section_a_preset_and_a_device() -> None:
+    sections = models_in(Study.model_fields["cell"].annotation)
+    assert set(names.CELLS) == {kind for one in sections for kind in get_args(one.model_fields["kind"].annotation)}
+    for kind, row in names.CELLS.items():
+        assert cell_preset(row.preset).kind == kind
+        assert hasattr(device, row.device)
+        assert (row.refresh == "off") == row.static
 
 
-def test_number_formats_and_scales() -> None:
-    assert set(names.FORMATS) == set(weights.FORMATS)
-    assert names.SCALES == weights.GRANULARITIES
+def test_number_formats() -> None:
     assert set(names.FLOAT_FORMATS) == set(weights.LAYOUTS)
     built = {name: weights.number_format(name) for name in names.FORMATS}
     assert {name: form.planes for name, form in built.items()} == names.PLANES

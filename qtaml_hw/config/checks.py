@@ -6,19 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qtaml_hw.config.reading.yaml_strict import Path
-from qtaml_hw.names import PLANES
+from qtaml_hw.names import CELLS, PLANES
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
 """The field that is wrong, where that is shown, and what is wrong."""
 
-STATIC_KINDS: Final = ("sram6t",)
-"""Cells that hold their state without refresh."""
-
 
 def _refresh_of_static_cell(sections: Mapping[str, Any]) -> Finding | None:
     cell, refresh = sections["cell"], sections["refresh"]
-    if cell.kind not in STATIC_KINDS or not refresh.on:
+    if not CELLS[cell.kind].static or not refresh.on:
         return None
     path = ("refresh", "interval")
     return path, path, f"a {cell.kind} cell holds its state and is not refreshed; write 'refresh: off'"
@@ -26,7 +23,7 @@ def _refresh_of_static_cell(sections: Mapping[str, Any]) -> Finding | None:
 
 def _decay_without_time(sections: Mapping[str, Any]) -> Finding | None:
     cell, refresh, flips, evaluate = (sections[name] for name in ("cell", "refresh", "flips", "evaluate"))
-    if refresh.on or cell.kind in STATIC_KINDS or flips.law == "fixed" or "at_s" in evaluate.model_fields_set:
+    if refresh.on or CELLS[cell.kind].static or flips.law == "fixed" or "at_s" in evaluate.model_fields_set:
         return None
     message = (
         f"without refresh a {cell.kind} cell decays from the write on, so the result is set by when it is read; "
@@ -113,7 +110,7 @@ def _read_without_power(sections: Mapping[str, Any]) -> Finding | None:
 def _conditions_of_timeless_cells(sections: Mapping[str, Any]) -> Finding | None:
     cell, flips = sections["cell"], sections["flips"]
     changed = [i for i, phase in enumerate(sections["timeline"].phases) if phase.changes_cell]
-    if not changed or (cell.kind not in STATIC_KINDS and flips.law != "fixed"):
+    if not changed or (not CELLS[cell.kind].static and flips.law != "fixed"):
         return None
     path = ("timeline", "phases", changed[0])
     what = "flips.law is fixed" if flips.law == "fixed" else f"a {cell.kind} cell is weak from the start, or never"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from qtaml_hw.device.materials import named_stack
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.limits import LIMITS
-
-WriteDevice = Literal["nmos", "pmos"]
+from qtaml_hw.names import WriteDevice
 
 
 @dataclass(frozen=True, kw_only=True)

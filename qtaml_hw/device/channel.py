@@ -16,28 +16,6 @@ from qtaml_hw.units import show
 RetentionLaw = Literal["retention", "poisson"]
 
 
-def _memoryless_rate_hz(cell: ChargeCell | Sram6T) -> float:
-    """Rate of the memoryless law: that with the same median, or the abstract one that an SRAM study states."""
-    if isinstance(cell, ChargeCell):
-        return math.log(2.0) / population(cell).median_s
-    if cell.accelerated_flip_rate_hz is None:
-        raise ValueError(
-            "an SRAM cell in hold has no memoryless decay: its failures are static weak cells (law retention); "
-            "state accelerated_flip_rate for an abstract rate"
-        )
-    return cell.accelerated_flip_rate_hz
-
-
-def _source(cell: ChargeCell | Sram6T, interval_s: float, law: RetentionLaw) -> str:
-    abstract = (
-        ", ABSTRACT accelerated rate, not device physics" if isinstance(cell, Sram6T) and law == "poisson" else ""
-    )
-    return (
-        f"{type(cell).__name__}, t_ox {show(cell.t_ox_m, 'length')}, {show(cell.v_dd_v, 'voltage')}, "
-        f"{show(cell.temperature_k, 'temperature')}, interval {show(interval_s, 'time')}, law {law}{abstract}"
-    )
-
-
 def flip_channel(
     cell: ChargeCell | Sram6T, interval_s: float, planes: int, law: RetentionLaw = "retention"
 ) -> FlipChannel:
@@ -54,11 +32,15 @@ def flip_channel(
         )
     if not interval_s >= 0.0:
         raise ValueError(f"an interval cannot be negative (got {interval_s:g} s)")
+    people, note = population(cell), ""
     if law == "retention":
-        p = float(population(cell).flip_probability(interval_s))
+        p = float(people.flip_probability(interval_s))
     else:
-        p = -math.expm1(-_memoryless_rate_hz(cell) * interval_s)
-    loses_1 = isinstance(cell, Sram6T) or cell.leaky_state == 1
-    loses_0 = isinstance(cell, Sram6T) or cell.leaky_state == 0
-    p01, p10 = (np.full(planes, p if loses else 0.0) for loses in (loses_0, loses_1))
-    return FlipChannel(p01, p10, law, _source(cell, interval_s, law))
+        rate_hz, note = people.memoryless
+        p = -math.expm1(-rate_hz * interval_s)
+    p01, p10 = (np.full(planes, p if people.loses(state) else 0.0) for state in (0, 1))
+    source = (
+        f"{type(cell).__name__}, t_ox {show(cell.t_ox_m, 'length')}, {show(cell.v_dd_v, 'voltage')}, "
+        f"{show(cell.temperature_k, 'temperature')}, interval {show(interval_s, 'time')}, law {law}{note}"
+    )
+    return FlipChannel(p01, p10, law, source)

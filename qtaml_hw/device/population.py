@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, overload
@@ -61,6 +62,15 @@ class RetentionPopulation:
     def symmetric(self) -> bool:
         """Whether both stored values decay; charge has one rail to go to."""
         return False
+
+    def loses(self, state: int) -> bool:
+        """Whether cells that store ``state``, 0 or 1, can lose it."""
+        return state == self.leaky_state
+
+    @property
+    def memoryless(self) -> tuple[float, str]:
+        """Rate in 1/s of the memoryless law with the same median, and what a reader must know of it."""
+        return math.log(2.0) / self.median_s, ""
 
     def flip_probability(self, interval_s: ArrayLike) -> Array:
         """P(t_ret < interval) of a cell in the leaky state; any shape, relative accuracy kept down to 1e-12 and below.

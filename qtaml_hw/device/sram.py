@@ -210,8 +210,23 @@ class StaticPopulation:
     spread_v: float
     gate_share: float
     warnings: tuple[str, ...]
+    accelerated_rate_hz: float | None = None
     leaky_state: int = 1
     symmetric: bool = True
+
+    def loses(self, state: int) -> bool:
+        """Whether cells that store ``state``, 0 or 1, can lose it: either."""
+        return state in (0, 1)
+
+    @property
+    def memoryless(self) -> tuple[float, str]:
+        """The abstract rate in 1/s that a study states, and that it is one. Raises ValueError where none is stated."""
+        if self.accelerated_rate_hz is None:
+            raise ValueError(
+                "an SRAM cell in hold has no memoryless decay: its failures are static weak cells (law retention); "
+                "state accelerated_flip_rate for an abstract rate"
+            )
+        return self.accelerated_rate_hz, ", ABSTRACT accelerated rate, not device physics"
 
     def flip_probability(self, interval_s: ArrayLike) -> Array:
         """The share of weak cells for any positive interval; any shape. Raises ValueError for a negative interval."""
@@ -255,4 +270,4 @@ def static_population(cell: Sram6T) -> StaticPopulation:
             f"a share of {weak:.1e} of the cells cannot hold at {show(cell.v_dd_v, 'voltage')}: "
             "no bit of this memory flips in hold"
         )
-    return StaticPopulation(weak, margin, spread, max(0.0, taken), tuple(found))
+    return StaticPopulation(weak, margin, spread, max(0.0, taken), tuple(found), cell.accelerated_flip_rate_hz)

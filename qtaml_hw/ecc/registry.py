@@ -16,36 +16,9 @@ from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.parity_file import load_code
 from qtaml_hw.errors import unknown
+from qtaml_hw.names import CODES
 
-# the names that tables and menus list; the families accept other sizes too (see `code`)
-CODE_NAMES: tuple[str, ...] = (
-    "secded-8-4",
-    "secded-13-8",
-    "secded-22-16",
-    "secded-39-32",
-    "secded-72-64",
-    "secded-137-128",
-    "hamming-7-4",
-    "hamming-12-8",
-    "hamming-15-11",
-    "hamming-31-26",
-    "hamming-38-32",
-    "hamming-71-64",
-    "dected-45-32",
-    "dected-79-64",
-    "bch-15-7",
-    "bch-44-32",
-    "bch-63-51",
-    "bch-78-64",
-    "bch-63-45",
-    "bch-127-64",
-    "repeat-3",
-    "repeat-5",
-    "repeat-7",
-    "golay-23-12",
-    "golay-24-12",
-    "parity-zero",
-)
+CODE_NAMES = CODES  # those that tables and menus list; the families accept other sizes too (see `code`)
 ALIASES = {"tmr": "repeat-3", "golay": "golay-24-12", "parity": "parity-zero", "parity-zero-2": "parity-zero"}
 _PREFIXES = {"hsiao": "secded", "sec-ded": "secded", "sec": "hamming", "dec-ted": "dected", "repetition": "repeat"}
 GOLAY = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1, generator of the (23,12) code

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from qtaml_hw._lazy import attach
 
 if TYPE_CHECKING:
-    from qtaml_hw.hardening.method import METHODS, Hardening, Method
+    from qtaml_hw.hardening.method import METHODS, Hardening
     from qtaml_hw.hardening.network import fine_tuned, hardened
     from qtaml_hw.hardening.steps import practice
+    from qtaml_hw.names import Method
 
 _HOMES = {
     "METHODS": "method",

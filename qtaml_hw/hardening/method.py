@@ -6,16 +6,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.channel import Direction
+from qtaml_hw.names import Direction, Method
 from qtaml_hw.weights import StoredImage
 
-Method = Literal["none", "qat", "noise", "relative_noise", "bit_error"]
-METHODS: Final[tuple[Method, ...]] = ("none", "qat", "noise", "relative_noise", "bit_error")
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
 QUANTISED: Final[tuple[Method, ...]] = ("qat", "bit_error")
 """Methods that train through the stored codes, so that the number format is part of what they are."""
 

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.hardening.method import Hardening, Method, Store
+from qtaml_hw.hardening.method import Hardening, Store
+from qtaml_hw.names import Method
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.workloads.training import PLAIN, Practice
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qtaml_hw.channel import Direction, FlipChannel
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.errors import InputError
+from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
 from qtaml_hw.reproduce.networks import Specimen

@@ -16,8 +16,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.channel import Direction, FlipChannel
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.tac import affine_drift, corrected_noise, correction, symmetric_variance, value_statistics

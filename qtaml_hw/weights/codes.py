@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.weights.formats import ENCODINGS, Encoding, NumberFormat, Scaling, WeightFormat
+from qtaml_hw.names import Encoding
+from qtaml_hw.weights.formats import ENCODINGS, NumberFormat, Scaling, WeightFormat
 
 ROM_BIT_GE = 0.25  # assumed: one bit of a table in logic
 

@@ -7,15 +7,16 @@ E3M2, IEEE 754 for binary16; bfloat16 is the upper half of an IEEE binary32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.errors import unknown
+from qtaml_hw.names import Specials
 from qtaml_hw.weights.formats import HALF_ADDER_GE, MUX_GE, XOR_GE, NumberFormat, Scaling
 
-Specials = Literal["saturate", "zero"]
-SPECIALS: tuple[Specials, ...] = ("saturate", "zero")
+SPECIALS: tuple[Specials, ...] = get_args(Specials)
 Reserved = Literal["none", "last", "exponent"]
 
 
@@ -61,9 +62,9 @@ class FloatFormat(NumberFormat):
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
-            raise ValueError(f"unknown floating-point format {self.layout!r}; allowed: {', '.join(LAYOUTS)}")
+            raise ValueError(unknown("floating-point format", self.layout, LAYOUTS))
         if self.specials not in SPECIALS:
-            raise ValueError(f"unknown rule for special codes {self.specials!r}; allowed: {', '.join(SPECIALS)}")
+            raise ValueError(unknown("rule for special codes", self.specials, SPECIALS))
 
     @property
     def bits(self) -> int:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Encoding = Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"]
+from qtaml_hw.names import Encoding
+
 Scaling = Literal["peak", "mean", "none"]
-ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset_binary", "sign_magnitude", "gray")
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 LINEAR_ENCODINGS: tuple[Encoding, ...] = ENCODINGS[:2]
 
 # Areas in gate equivalents (NAND2_X1 = 0.798 um2) of the Nangate 45 nm open cell library.

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from qtaml_hw.errors import unknown
+from qtaml_hw.names import FORMATS, INTEGER_FORMATS, PLANES, POWER_FORMATS, Encoding, Specials
 from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
-from qtaml_hw.weights.floats import LAYOUTS, FloatFormat, Specials
-from qtaml_hw.weights.formats import Encoding, NumberFormat, WeightFormat
-
-INTEGERS: Final = {f"int{bits}": bits for bits in (2, 3, 4, 5, 6, 7, 8, 16)}
-POWERS: Final = {f"power{bits}": bits for bits in (4, 5, 6, 7, 8)}
-FORMATS: Final = (*INTEGERS, *LAYOUTS, *POWERS, "binary")
+from qtaml_hw.weights.floats import LAYOUTS, FloatFormat
+from qtaml_hw.weights.formats import NumberFormat, WeightFormat
 
 
 def number_format(
@@ -27,9 +23,9 @@ def number_format(
     Raises ValueError for an unknown name, and as the formats do.
     """
     builders: list[tuple[bool, Callable[[], NumberFormat]]] = [
-        (name in INTEGERS, lambda: WeightFormat(INTEGERS[name], encoding)),
+        (name in INTEGER_FORMATS, lambda: WeightFormat(PLANES[name], encoding)),
         (name in LAYOUTS, lambda: FloatFormat(name, specials)),
-        (name in POWERS, lambda: PowerFormat(POWERS[name], power, encoding)),
+        (name in POWER_FORMATS, lambda: PowerFormat(PLANES[name], power, encoding)),
         (name == "binary", BinaryFormat),
     ]
     for known, build in builders:

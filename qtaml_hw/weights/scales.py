@@ -6,15 +6,18 @@ Scales lie beside the weights in registers or a guarded memory and are taken to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.errors import unknown
+from qtaml_hw.names import SCALES, Scale
+
 Kind = Literal["per_tensor", "per_channel", "per_input_channel", "per_group"]
 KINDS: tuple[Kind, ...] = ("per_tensor", "per_channel", "per_input_channel", "per_group")
-Granularity = Literal["per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128"]
-GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+Granularity = Scale
+GRANULARITIES = SCALES
 FLOAT32_BITS, BFLOAT16_BITS = 32, 16
 
 Shape = tuple[int, ...]
@@ -34,7 +37,7 @@ class ScaleLayout:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"unknown scale {self.kind!r}; allowed: {', '.join(KINDS)}")
+            raise ValueError(unknown("scale", self.kind, KINDS))
         if (self.kind == "per_group") != (self.group > 0):
             raise ValueError(f"a group size goes with per_group and with nothing else; got {self.kind}, {self.group}")
 
@@ -42,7 +45,7 @@ class ScaleLayout:
     def of(cls, name: str) -> ScaleLayout:
         """The layout of a name: ``per_channel``, ``group-64``.  Raises ValueError for one that is not there."""
         if name not in GRANULARITIES:
-            raise ValueError(f"unknown scale {name!r}; allowed: {', '.join(GRANULARITIES)}")
+            raise ValueError(unknown("scale", name, GRANULARITIES))
         size = name.removeprefix("group-")
         return cls("per_group", int(size)) if size != name else cls(cast(Kind, name))
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw.names import Transform
 from qtaml_hw.weights.transforms_order import sensitivity_order
 from qtaml_hw.weights.transforms_scale import activation_scale, equalise
 
-Step = Literal["equalise", "activation_scale", "sensitivity_order", "invert_planes"]
-MODULE_STEPS: Final[tuple[Step, ...]] = ("equalise", "activation_scale", "sensitivity_order")
-STEPS: Final[tuple[Step, ...]] = (*MODULE_STEPS, "invert_planes")
+MODULE_STEPS: Final[tuple[Transform, ...]] = ("equalise", "activation_scale", "sensitivity_order")
+STEPS: Final[tuple[Transform, ...]] = (*MODULE_STEPS, "invert_planes")
 Energies = Callable[[nn.Module], Mapping[str, NDArray[np.float64]]]
 
 
@@ -32,7 +32,7 @@ class Evidence:
     energies: Energies
 
 
-def rewritten(module: nn.Module, step: Step, evidence: Evidence) -> nn.Module:
+def rewritten(module: nn.Module, step: Transform, evidence: Evidence) -> nn.Module:
     """A copy of the module after one step; its outputs are the same but for rounding in float32.
 
     Raises ValueError when the step finds nothing to do, or needs calibration inputs and has none.

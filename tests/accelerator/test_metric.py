@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from qtaml_hw.accelerator.metric import METRICS, Metric, metric
-from qtaml_hw.config.sections.evaluate import METRICS as NAMES
+from qtaml_hw.names import METRICS as NAMES
 
 rng = np.random.default_rng(1)
 

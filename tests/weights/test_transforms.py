@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from qtaml_hw.channel import Direction, FlipChannel
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.names import Direction
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac import Menu, ProtectedImage, damage_model
 from qtaml_hw.weights import number_format, quantise

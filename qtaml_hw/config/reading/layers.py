@@ -23,13 +23,8 @@ from qtaml_hw.config.reading.fields import FieldSpec, suggest
 from qtaml_hw.config.reading.presets import cell_preset, cell_presets
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
-from qtaml_hw.config.sections.cell import DEFAULT_PRESET
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import DEFAULT_DATA, DEFAULT_NETWORK
-
-DEFAULT_REFRESH: Final = {"gain_cell": "10 us", "edram1t1c": "40 us", "sram6t": "off"}
-"""Refresh interval by kind of cell: 10 us for a gain cell of 1.8 nm at 85 degC (p = 0.1 at 9.2 us), 40 us for 1T1C
-(45 us without corruption at 105 degC in 65 nm eDRAM); a 6T cell is not refreshed."""
+from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK
 
 _OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
 """Mappings whose keys are the user's own."""
@@ -96,15 +91,15 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
     kind = layer[_KIND].value if _KIND in layer else None
     named = layer.get(_PRESET)
     if named is None:
-        if kind is not None and (not isinstance(kind, str) or kind not in DEFAULT_PRESET):
+        if kind is not None and (not isinstance(kind, str) or kind not in CELLS):
             return {}, []
-        preset = cell_preset(DEFAULT_PRESET[kind or next(iter(DEFAULT_PRESET))])
+        preset = cell_preset(CELLS[kind or next(iter(CELLS))].preset)
         return preset.layer | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
     if not isinstance(named.value, str) or named.value not in cell_presets():
         message = unknown("preset", named.value, cell_presets())
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
     preset = cell_preset(named.value)
-    if isinstance(kind, str) and kind in DEFAULT_PRESET and kind != preset.kind:
+    if isinstance(kind, str) and kind in CELLS and kind != preset.kind:
         fitting = [name for name in cell_presets() if cell_preset(name).kind == kind]
         message = f"the preset {preset.name} is a {preset.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
@@ -115,8 +110,8 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
     """Defaults that depend on what else is given."""
     kind = layer[_KIND].value if _KIND in layer else None
     found: list[tuple[Path, Any]] = []
-    if isinstance(kind, str) and kind in DEFAULT_REFRESH and ("refresh",) not in layer:
-        found.append((("refresh", "interval"), DEFAULT_REFRESH[kind]))
+    if isinstance(kind, str) and kind in CELLS and ("refresh",) not in layer:
+        found.append((("refresh", "interval"), CELLS[kind].refresh))
     for path, alternatives, value in _UNLESS:
         given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
         if not given:

@@ -7,31 +7,26 @@ overrides it; what a cell need not have (junction current, gradients, defects) i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from qtaml_hw.config.reading.quantities import Quantity, Section
+from qtaml_hw.config.reading.quantities import (
+    Area,
+    Capacitance,
+    Current,
+    ElectronVolt,
+    Fraction,
+    Length,
+    Quantity,
+    Section,
+    Temperature,
+    Voltage,
+)
 from qtaml_hw.config.sections.kinds import OneOf
 from qtaml_hw.limits import LIMITS, STACKS, stack_complaint
+from qtaml_hw.names import WriteDevice
 from qtaml_hw.units import show
-
-DEFAULT_PRESET: Final[dict[str, str]] = {
-    "gain_cell": "gain-cell-65nm",
-    "edram1t1c": "edram1t1c-65nm",
-    "sram6t": "sram6t-65nm",
-}
-"""kind of cell -> the preset that it stands on without ``preset``; the first kind is that of a study without cell."""
-
-
-Length = Annotated[float, Quantity("length")]
-Area = Annotated[float, Quantity("area")]
-Voltage = Annotated[float, Quantity("voltage")]
-Temperature = Annotated[float, Quantity("temperature")]
-Capacitance = Annotated[float, Quantity("capacitance")]
-Current = Annotated[float, Quantity("current")]
-ElectronVolt = Annotated[float, Quantity("electronvolt")]
-Fraction = Annotated[float, Quantity("fraction")]
 
 
 class _Cell(Section):
@@ -85,7 +80,7 @@ class _ChargeCell(_Cell):
     defect_current_a: Current = Field(0.0, alias="defect_current", description="median of that leakage at 25 degC")
     defect_spread: float = Field(1.0, description="sigma of the logarithm of that leakage")
     stack: Annotated[str, OneOf(tuple(STACKS), "gate stack")] = Field("sio2", description="gate dielectric")
-    write_device: Literal["nmos", "pmos"] = Field(
+    write_device: WriteDevice = Field(
         "nmos", description="an n-type write device leaks a stored 1, a p-type one a stored 0"
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import OneOf, Positive, ScalarAsList, Whole, factory_name
+from qtaml_hw.names import METRICS
 from qtaml_hw.units import show
 
 
@@ -33,10 +34,6 @@ def _increasing(times_s: tuple[float, ...]) -> tuple[float, ...]:
         if later <= earlier:
             raise ValueError(f"times must increase; {show(later, 'time')} comes after {show(earlier, 'time')}")
     return times_s
-
-
-METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
-"""What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 
 
 def _metric(text: str) -> str:

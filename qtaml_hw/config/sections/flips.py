@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import Whole
+from qtaml_hw.names import Direction, Law
 
 _OF_KIND: Final[dict[str, frozenset[str]]] = {
     "iid": frozenset(),
@@ -56,13 +57,13 @@ class StructureSection(Section):
 class FlipsSection(Section):
     """The law behind bit flips. ``p`` and ``direction`` are stated for the law ``fixed`` only."""
 
-    law: Literal["retention", "poisson", "fixed"] = Field(
+    law: Law = Field(
         "retention", description="retention: the same weak cells fail; poisson: memoryless; fixed: p as stated"
     )
     p: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
         None, description="flip probability of a bit when it is read (law fixed)"
     )
-    direction: Literal["symmetric", "1to0", "0to1"] = Field("symmetric", description="which bits flip (law fixed)")
+    direction: Direction = Field("symmetric", description="which bits flip (law fixed)")
     structure: StructureSection | None = Field(
         None, description="spatial dependence of the flips (law fixed; bits without ECC words)"
     )

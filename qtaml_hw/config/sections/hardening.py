@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import Positive, Whole
+from qtaml_hw.names import Direction, Method
 
 DEFAULT_SEED: Final = 2026
 _STRENGTHS: Final = {"amplitude": ("noise", "relative_noise"), "p": ("bit_error",)}
@@ -16,7 +17,7 @@ _STRENGTHS: Final = {"amplitude": ("noise", "relative_noise"), "p": ("bit_error"
 class HardeningSection(Section):
     """How the network was trained. ``none`` is the network as it comes; other methods train it anew."""
 
-    method: Literal["none", "qat", "noise", "relative_noise", "bit_error"] = Field(
+    method: Method = Field(
         "none",
         description="qat: through the stored codes; noise: Gaussian, fixed amplitude (T0-QAT); relative_noise: "
         "amplitude times the largest weight of the tensor; bit_error: flips of probability p (RandBET)",
@@ -27,9 +28,7 @@ class HardeningSection(Section):
     p: Annotated[float | None, Quantity("fraction", above=0.0, at_most=0.5)] = Field(
         None, description="flip probability of a stored bit in training (bit_error)"
     )
-    direction: Literal["symmetric", "1to0", "0to1"] = Field(
-        "symmetric", description="which bits flip in training (bit_error)"
-    )
+    direction: Direction = Field("symmetric", description="which bits flip in training (bit_error)")
     clip: Annotated[float | None, Field(gt=0.0, le=1e6)] = Field(
         None, description="largest magnitude of a weight, kept throughout the training"
     )

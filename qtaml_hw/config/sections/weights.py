@@ -16,6 +16,8 @@ from qtaml_hw.names import (
     SCALES,
     TRANSFORMS,
     UNSCALED_FORMATS,
+    Encoding,
+    Specials,
 )
 
 DEFAULT_POWER: Final = 2.0
@@ -25,9 +27,7 @@ class WeightsSection(Section):
     """How a weight is written into bits."""
 
     format: Annotated[str, OneOf(FORMATS, "format")] = Field("int8", description="number format of a stored weight")
-    encoding: Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"] = Field(
-        "twos_complement", description="bits of an integer level; for int and power formats"
-    )
+    encoding: Encoding = Field("twos_complement", description="bits of an integer level; for int and power formats")
     scale: Annotated[str, OneOf(SCALES, "scale")] = Field(
         "per_tensor", description="which weights share a scale; groups are runs of one output channel"
     )
@@ -39,7 +39,7 @@ class WeightsSection(Section):
     power: Annotated[float, Field(ge=0.25, le=4.0)] = Field(
         DEFAULT_POWER, description="value = level ^ power, for power formats"
     )
-    specials: Literal["saturate", "zero"] = Field(
+    specials: Specials = Field(
         "saturate", description="what a float code that is no number decodes to: the largest number, or zero"
     )
     fold_batch_norm: Flag = Field(False, description="fold batch normalisation into the weights before storage")

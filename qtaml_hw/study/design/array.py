@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qtaml_hw import memory
 from qtaml_hw.config import Study
+from qtaml_hw.names import CELLS
 
 COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
-_ARRAY_CELL = {"gain_cell": "edram", "edram1t1c": "edram", "sram6t": "sram"}
 
 
 def array_cell(study: Study) -> str:
     """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
-    return _ARRAY_CELL[study.cell.kind]
+    return CELLS[study.cell.kind].array
 
 
 def cost_temperature_k(study: Study) -> float:
@@ -40,7 +40,7 @@ def geometry_of(study: Study) -> memory.ArrayGeometry:
         placement=array.placement,
         plane_class=array.plane_class or (),
         rows_refreshed_together=array.rows_refreshed_together,
-        destructive_read=study.cell.kind == "edram1t1c",
+        destructive_read=CELLS[study.cell.kind].destructive_read,
         capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
         backing_bits_per_s=None if array.backing is None else array.backing.bandwidth_bits_per_s,
         backing_latency_s=0.0 if array.backing is None else array.backing.latency_s,

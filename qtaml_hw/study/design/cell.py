@@ -13,10 +13,10 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
+from qtaml_hw.names import CELLS
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
-CELLS = {"gain_cell": "GainCell", "edram1t1c": "Edram1T1C", "sram6t": "Sram6T"}
 
 
 Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
@@ -64,7 +64,7 @@ class CellView:
 
 def build_cell(study: Study) -> Any:
     """The device's cell of a study: a frozen value in SI."""
-    return getattr(device, CELLS[study.cell.kind])(**study.cell.model_dump(exclude={"kind", "preset"}))
+    return getattr(device, CELLS[study.cell.kind].device)(**study.cell.model_dump(exclude={"kind", "preset"}))
 
 
 def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
