@@ -10,12 +10,13 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 import qtaml_hw.config.sections.cell as section
-from qtaml_hw.device import Edram1T1C, GainCell, Sram6T, population
+from qtaml_hw import config, device
+from qtaml_hw.config.reading.presets import cell_presets
 from qtaml_hw.limits import LIMITS
+from qtaml_hw.names import CELLS
 
-FOLDER = Path(section.__file__).parent / "presets" / "cells"
-FILES = sorted(FOLDER.glob("*.yaml"))
-CELLS = {"gain_cell": GainCell, "edram1t1c": Edram1T1C, "sram6t": Sram6T}
+FOLDER = Path(config.__file__).parent / "presets" / "cells"
+FILES = [FOLDER / f"{name}.yaml" for name in cell_presets()]
 SECTIONS = {
     "gain_cell": section.GainCellSection,
     "edram1t1c": section.Edram1T1CSection,
@@ -36,16 +37,16 @@ def test_every_preset_builds_a_cell_and_cites_every_value(file: Path) -> None:
     assert len(preset["source"]) > 20
     assert all(len(entry["source"]) >= 15 for entry in preset["values"].values())
     one = ADAPTER.validate_python(values_of(file))
-    cell = CELLS[preset["kind"]](**one.model_dump(exclude={"kind", "preset"}))
-    assert population(cell).median_s > 1e-9
+    cell = getattr(device, CELLS[preset["kind"]].device)(**one.model_dump(exclude={"kind", "preset"}))
+    assert device.population(cell).median_s > 1e-9
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_section_and_cell_have_the_same_fields(kind: str) -> None:
     in_section = set(SECTIONS[kind].model_fields) - {"kind", "preset"}
-    assert in_section == {field.name for field in fields(CELLS[kind])}
+    assert in_section == {field.name for field in fields(getattr(device, CELLS[kind].device))}
     assert all(name in LIMITS for name in in_section - {"stack", "write_device"})
-    assert (FOLDER / f"{section.DEFAULT_PRESET[kind]}.yaml").is_file()
+    assert FOLDER / f"{CELLS[kind].preset}.yaml" in FILES
 
 
 @pytest.mark.parametrize(
