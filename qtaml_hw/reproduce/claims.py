@@ -21,7 +21,7 @@ from qtaml_hw.reproduce.paper import (
     reproduce_networks,
     rho_rows,
 )
-from qtaml_hw.reproduce.paths import IDEAL, TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
+from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
 from qtaml_hw.reproduce.trial import Ledger
@@ -77,7 +77,7 @@ def overhead_row(subject: Subject) -> Row:
     """Operations of one inference with corrected weights beside those of the plain network."""
     channel = channel_of(0.10, subject.image.planes)
     plan = PlanPath(subject, channel, TAC_LAYER).plan(0.05)
-    weights = ProtectedImage(subject.image, plan, channel, IDEAL).decoder("offset").decode(subject.image.codes())
+    weights = ProtectedImage(subject.image, plan, channel).decoder("offset").decode(subject.image.codes())
     plain = _operations(subject)
     with serving(subject.served.module, weights):
         served = _operations(subject)

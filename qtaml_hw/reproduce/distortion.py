@@ -20,7 +20,6 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
-from qtaml_hw.reproduce.paths import IDEAL
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
 from qtaml_hw.study.design.subject import Subject
@@ -59,7 +58,7 @@ def distortion_at(subject: Subject, flip_p: float, maps: int) -> Distortion:
     read = [tac.drawn_codes(image, plan, channel, rng) for _ in range(DRAWS.draws)]
     noisy = tac.noisy_importance(image, noisy_energy(subject, "logits"), read)
     second = tac.damage_model(image, tac.second_order_importance(subject.importance, noisy), plan.starts)
-    first, after = (tac.predicted_distortion(d, channel, plan, IDEAL) for d in (subject.damage("layer"), second))
+    first, after = (tac.predicted_distortion(d, channel, plan) for d in (subject.damage("layer"), second))
     return Distortion(subject.name, flip_p, t_interval(changes), first, after)
 
 

@@ -18,7 +18,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.study.design.subject import Subject
-from qtaml_hw.tac import CorrectionKind, Menu, ProtectedImage
+from qtaml_hw.tac import CorrectionKind, ProtectedImage
 from qtaml_hw.weights import Codes
 
 AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3,))  # the fixed law knows no time
@@ -121,6 +121,6 @@ class Trial:
         if self.correction == "none":
             weights = subject.image.decode(codes)
         else:
-            protected = ProtectedImage(subject.image, plan, self.channel, Menu.of(plan.menu[1:]))
+            protected = ProtectedImage(subject.image, plan, self.channel)
             weights = protected.decoder(self.correction).decode(codes)
         return subject.served.correct(weights, subject.inputs, subject.labels)

@@ -50,7 +50,7 @@ def best_masks(subject: Subject, channel: FlipChannel, correction: str) -> tuple
 def disagreement(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> float:
     """Share of unlabelled inputs whose largest output changes under flips with nothing protected."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    decoder = tac.ProtectedImage(image, plan, channel, tac.Menu.of([])).decoder(kind)
+    decoder = tac.ProtectedImage(image, plan, channel).decoder(kind)
     reference = subject.calibration_outputs(image.decode())
     found = []
     for draw in range(DRAWS):
@@ -68,7 +68,7 @@ def _flipped(codes: Codes, channel: FlipChannel, draw: int, tensor: int) -> Code
 def tensor_scores(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> list[float]:
     """Predicted output distortion by each tensor alone: noise left, and the drift through one forward pass."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    protected = tac.ProtectedImage(image, plan, channel, tac.Menu.of([]))
+    protected = tac.ProtectedImage(image, plan, channel)
     clean = image.decode()
     reference = subject.calibration_outputs(clean)
     found = []

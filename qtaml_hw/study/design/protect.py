@@ -60,16 +60,16 @@ def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
         _check_law(channel, menu)
         kind, value, prices = prices_of(study, image, menu)
         plan, planned = _plan(study, subject, channel, menu, prices)
-    protected = tac.ProtectedImage(image, plan, channel, menu)
+    protected = tac.ProtectedImage(image, plan, channel)
     if protection.correction == "auto":
         decoder = protected.automatic(subject.importance, subject.calibration_outputs)
     else:
         decoder = protected.decoder(protection.correction)
     predicted = lower = rho = None
     if subject.calibration is not None:
-        predicted = tac.predicted_distortion(subject.damage_at(plan.starts), channel, plan, menu)
+        predicted = tac.predicted_distortion(subject.damage_at(plan.starts), channel, plan)
         bounded = planned is not None and protection.policy == "tac" and first_order(study)
-        lower = planned.lower_bound if planned is not None and bounded else predicted
+        lower = min(planned.lower_bound, predicted) if planned is not None and bounded else predicted
         rho = _rho_star(subject, plan, channel, menu, predicted)
     return Protection(plan, channel, decoder, kind, value, predicted, lower, rho, planned)
 
