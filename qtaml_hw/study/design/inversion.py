@@ -15,10 +15,10 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.correction import CorrectionKind
-from qtaml_hw.tac.response import MEASURES, RESPONSE_MAP_OFFSET
+from qtaml_hw.tac.response import MEASURES
 from qtaml_hw.weights import Codes, StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
 
@@ -62,7 +62,7 @@ def disagreement(subject: Subject, image: StoredImage, channel: FlipChannel, kin
 
 def _flipped(codes: Codes, channel: FlipChannel, draw: int, tensor: int) -> Codes:
     cells = channel.padded(8 * codes.itemsize)
-    return flip_bits(codes, cells.p01, cells.p10, seed=0, map_index=RESPONSE_MAP_OFFSET + draw, tensor=tensor)
+    return flip(codes, cells.p01, cells.p10, MapKey(0, MAPS["planning"].number(draw), tensor))
 
 
 def tensor_scores(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> list[float]:

@@ -22,7 +22,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
@@ -152,7 +152,7 @@ def stream(
         channel = view_cell(study, image.planes).channel
         menu = tac.Menu.of(study.protection.menu)
         plan = _plan(study, image, channel, menu)
-        chip = _Chip(image, plan, channel, (study.evaluate.seed, map_index), device)
+        chip = _Chip(image, plan, channel, MapKey(study.evaluate.seed, map_index), device)
         folder = None if out is None else _folder(Path(out), shards)
         files = [_pass(shard, chip, folder, each) for shard in shards]
     except (OSError, ValueError) as error:
@@ -271,7 +271,7 @@ class _Chip:
     image: StreamedImage
     plan: ProtectionPlan
     channel: FlipChannel
-    key: tuple[int, int]
+    key: MapKey
     device: str | None
     flips: int = 0
 
@@ -302,15 +302,14 @@ class _Chip:
     def _flipped(self, codes: NDArray[Any], number: int) -> NDArray[Any]:
         p01, p10 = self._residual
         cells = FlipChannel(p01[number], p10[number], "fixed", "").padded(8 * codes.itemsize)
-        seed, map_index = self.key
         if self.device is None:
-            return flip_bits(codes, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+            return flip(codes, cells.p01, cells.p10, self.key.of(number))
         import torch
 
-        from qtaml_hw.faults.torch_twin import flip_bits_torch
+        from qtaml_hw.faults.torch_twin import flip_torch
 
         there = torch.from_numpy(codes).to(self.device)
-        found = flip_bits_torch(there, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+        found = flip_torch(there, cells.p01, cells.p10, self.key.of(number))
         back: NDArray[Any] = found.cpu().numpy()
         return back
 
