@@ -174,9 +174,9 @@ def _watch(home: object, name: str, what: str, spent: dict[str, float]) -> None:
 
 def batching(network: str, maps: int) -> None:
     """Forward passes of several fault maps at once (``torch.func.vmap``) against one after the other, alternating."""
-    subject = Networks().load(grid_points(network, True)[0].study)
-    module, inputs = subject.served.module, subject.inputs
-    stored = {name: torch.from_numpy(w.copy()) for name, w in subject.image.decode().items()}
+    served = Networks().load(grid_points(network, True)[0].study)
+    module, inputs = served.network.served.module, served.network.inputs
+    stored = {name: torch.from_numpy(w.copy()) for name, w in served.image.decode().items()}
     faulty = [{name: w + 0.01 * torch.randn_like(w) for name, w in stored.items()} for _ in range(maps)]
     stacked = {name: torch.stack([one[name] for one in faulty]) for name in stored}
     rest = {**dict(module.named_parameters()), **dict(module.named_buffers())}

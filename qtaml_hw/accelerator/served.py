@@ -1,4 +1,4 @@
-"""A PyTorch network whose weights are served from the memory: outputs and correct answers for any set of weights."""
+"""A PyTorch network whose weights are served from the memory: its outputs for any set of weights."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ class ServedNetwork:
         with torch.inference_mode():
             parts = [functional_call(self.module, parameters, (chunk,)) for chunk in torch.split(inputs, self.batch)]
         return torch.cat(parts).to(torch.float64).numpy()
-
-    def correct(self, weights: Weights, inputs: torch.Tensor, labels: torch.Tensor) -> int:
-        """How many of the inputs get their label as the largest output; outputs that are NaN count as wrong."""
-        scores = self.outputs(weights, inputs)
-        hit = np.argmax(np.nan_to_num(scores, nan=-np.inf), axis=1) == labels.numpy()
-        return int(np.sum(hit & np.isfinite(scores).all(axis=1)))
 
 
 @contextmanager

@@ -21,11 +21,11 @@ from qtaml_hw.reproduce.paper import (
     reproduce_networks,
     rho_rows,
 )
-from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
+from qtaml_hw.reproduce.paths import IDEAL, TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
 from qtaml_hw.reproduce.trial import Ledger
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import ProtectedImage
 
 
@@ -42,7 +42,7 @@ def paper_result(quick: bool, ledger: Ledger, progress: Progress, folder: Path |
         summary += rho_rows(found.main, policy, "networks at their own p")
         if found.others:
             summary += rho_rows([*found.main, *found.others], policy, "(network, p) pairs that need protection")
-    summary += [theorem_row(), overhead_row(networks[2].subject(64, Storage()))]
+    summary += [theorem_row(), overhead_row(networks[2].stored(64, Storage()))]
     return ReproductionResult("paper", (*summary, *found.rows), notes(effort))
 
 
@@ -73,20 +73,20 @@ def theorem_row() -> Row:
     )
 
 
-def overhead_row(subject: Subject) -> Row:
+def overhead_row(stored: StoredNetwork) -> Row:
     """Operations of one inference with corrected weights beside those of the plain network."""
-    channel = channel_of(0.10, subject.image.planes)
-    plan = PlanPath(subject, channel, TAC_LAYER).plan(0.05)
-    weights = ProtectedImage(subject.image, plan, channel).decoder("offset").decode(subject.image.codes())
-    plain = _operations(subject)
-    with serving(subject.served.module, weights):
-        served = _operations(subject)
+    channel = channel_of(0.10, stored.image.planes)
+    plan = PlanPath(stored, channel, TAC_LAYER).plan(0.05)
+    weights = ProtectedImage(stored.image, plan, channel, IDEAL).decoder("offset").decode(stored.image.codes())
+    plain = _operations(stored)
+    with serving(stored.network.served.module, weights):
+        served = _operations(stored)
     word = "holds" if served == plain else "FAILS"
-    what = f"operations per inference with TAC over without, correction folded: {subject.name}"
+    what = f"operations per inference with TAC over without, correction folded: {stored.network.name}"
     return Row(what, 1.0, served / plain, None, f"{word}: {served:,} against {plain:,} operations")
 
 
-def _operations(subject: Subject) -> int:
+def _operations(stored: StoredNetwork) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        subject.served.module(subject.inputs[:1])
+        stored.network.served.module(stored.network.inputs[:1])
     return int(counter.get_total_flops())

@@ -21,7 +21,7 @@ from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 
 QUICK_NETWORKS = ("lenet-cifar", "dscnn", "resnet8")
@@ -102,11 +102,11 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
     steps = 5 * len(specimens)
     for number, specimen in enumerate(specimens):
         effort = effort_for(specimen.name, whole)
-        subject = specimen.subject(effort.images, Storage())
+        stored = specimen.stored(effort.images, Storage())
         progress(5 * number, steps, f"{specimen.name}: policies")
         for flip_p in (MAIN_P, *(() if quick else OTHER_P)):
             policies = POLICIES if flip_p == MAIN_P else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD)
-            measured = measure(search_on(subject, flip_p, effort, ledger), policies)
+            measured = measure(search_on(stored, flip_p, effort, ledger), policies)
             if measured is None:
                 rows.append(Row(f"any protection keeps 95 %: {specimen.name}, p={flip_p:g}", None, "no", None, "FAILS"))
                 continue
@@ -118,7 +118,7 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
             rows += past[1:]
             summary += past[:1]
         progress(5 * number + 4, steps, f"{specimen.name}: real codes")
-        rows += code_rows(subject, effort, ledger)
+        rows += code_rows(stored, effort, ledger)
     progress(steps, steps, "done")
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         summary += rho_rows(found, policy, "(network, p) pairs")
@@ -145,18 +145,18 @@ def notes(effort: Effort) -> tuple[str, ...]:
 def past_rows(specimen: Specimen, flip_p: float, direction: Direction, effort: Effort, ledger: Ledger) -> list[Row]:
     """The best combination first, then every combination against the paper's TAC by layer."""
     measured: dict[str, Overheads | None] = {}
-    subjects: dict[Storage, Subject] = {}
+    loaded: dict[Storage, StoredNetwork] = {}
     for combination in SHORT if specimen.name in DEEP else COMBINATIONS:
         storage, policy = combination.storage, combination.policy
-        if storage not in subjects:
-            subjects[storage] = specimen.subject(effort.images, storage)
-        subject = subjects[storage]
-        channel = FlipChannel.uniform(flip_p, subject.image.planes, direction=direction)
-        facts = {"network": subject.name, "flip_p": flip_p, "combination": combination.title}
-        scales = storage.scale_fraction(subject.image)
-        trial = Trial(subject, channel, SEED, ledger, policy.correction, facts, scales)
+        if storage not in loaded:
+            loaded[storage] = specimen.stored(effort.images, storage)
+        stored = loaded[storage]
+        channel = FlipChannel.uniform(flip_p, stored.image.planes, direction=direction)
+        facts = {"network": stored.network.name, "flip_p": flip_p, "combination": combination.title}
+        scales = storage.scale_fraction(stored.image)
+        trial = Trial(stored, channel, SEED, ledger, policy.correction, facts, scales)
         search = Search(trial, Ladder(effort.per_octave), effort.maps)
-        measured[combination.title] = search.overheads(PlanPath(subject, channel, policy))
+        measured[combination.title] = search.overheads(PlanPath(stored, channel, policy))
     where = f"{specimen.name}, p={flip_p:g} {direction}"
     base = measured[PAPER.title]
     if base is None:
@@ -179,23 +179,23 @@ def _past_row(title: str, overheads: Overheads | None, base: Overheads, where: s
     return Row(what, None, overheads.value, overheads.interval.ci95, verdict)
 
 
-def code_rows(subject: Subject, effort: Effort, ledger: Ledger) -> list[Row]:
+def code_rows(stored: StoredNetwork, effort: Effort, ledger: Ledger) -> list[Row]:
     """What can be built: codes by their check bits, stronger cells by their area; Uniform-MSP has the first entry."""
     rows: list[Row] = []
     for flip_p, codes in ENTRIES.items():
-        search = search_on(subject, flip_p, effort, ledger)
+        search = search_on(stored, flip_p, effort, ledger)
         rows += _built_rows(search, flip_p, codes, "parity bits / stored bits")
         rows += _built_rows(search, flip_p, STRONGER, "added cell area / cell area")
     return rows
 
 
 def _built_rows(search: Search, flip_p: float, entries: tuple[str, ...], cost: str) -> list[Row]:
-    subject, channel = search.trial.subject, search.trial.channel
+    stored, channel = search.trial.stored, search.trial.channel
     rows, base, menu = [], None, Menu.of(entries)
     for policy in (UNIFORM, TAC_LAYER, TAC_WORD):
-        path = PlanPath(subject, channel, policy, menu)
+        path = PlanPath(stored, channel, policy, menu)
         overheads = search.overheads(path)
-        what = f"{cost}, {policy.title}, {entries[0]} first: {subject.name}, p={flip_p:g}"
+        what = f"{cost}, {policy.title}, {entries[0]} first: {stored.network.name}, p={flip_p:g}"
         if overheads is None:
             rows.append(Row(what, None, "never", None, "no budget keeps 95 % of clean accuracy"))
             continue

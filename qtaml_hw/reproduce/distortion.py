@@ -20,9 +20,10 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
+from qtaml_hw.reproduce.paths import IDEAL
 from qtaml_hw.reproduce.result import ReproductionResult, Row
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
-from qtaml_hw.study.design.subject import Subject
 
 FLIP_PS: Final = (0.001, 0.01, 0.03, 0.1, 0.2)
 PROTECTED: Final = 2
@@ -44,30 +45,31 @@ class Distortion:
     second: float
 
 
-def distortion_at(subject: Subject, flip_p: float, maps: int) -> Distortion:
+def distortion_at(stored: StoredNetwork, flip_p: float, maps: int) -> Distortion:
     """Predictions and measurement of one network at one flip probability."""
-    image = subject.image
+    image = stored.image
     channel = FlipChannel.uniform(flip_p, image.planes)
     plan = ProtectionPlan.uniform_msb(image.tensor_starts, image.planes, PROTECTED, "ideal")
-    flips, reference = FixedFlips(image, channel, SEED), subject.calibration_outputs(image.decode())
+    flips, reference = FixedFlips(image, channel, SEED), stored.calibration.outputs(image.decode())
     changes = []
     for index in range(maps):
-        outputs = subject.calibration_outputs(image.decode(flips.read(plan, index)))
+        outputs = stored.calibration.outputs(image.decode(flips.read(plan, index)))
         changes.append(float(np.mean(np.sum((outputs - reference) ** 2, axis=-1))))
     rng = np.random.default_rng([SEED, 0xD15])
     read = [tac.drawn_codes(image, plan, channel, rng) for _ in range(DRAWS.draws)]
-    noisy = tac.noisy_importance(image, noisy_energy(subject, "logits"), read)
-    second = tac.damage_model(image, tac.second_order_importance(subject.importance, noisy), plan.starts)
-    first, after = (tac.predicted_distortion(d, channel, plan) for d in (subject.damage("layer"), second))
-    return Distortion(subject.name, flip_p, t_interval(changes), first, after)
+    noisy = tac.noisy_importance(image, noisy_energy(stored.calibration, "logits"), read)
+    second = tac.damage_model(image, tac.second_order_importance(stored.calibration.importance, noisy), plan.starts)
+    damage = stored.calibration.damage(image, "layer")
+    first, after = (tac.predicted_distortion(d, channel, plan, IDEAL) for d in (damage, second))
+    return Distortion(stored.network.name, flip_p, t_interval(changes), first, after)
 
 
 def distortion_rows(specimen: Specimen, maps: int) -> list[Row]:
     """One network over the flip probability: both predictions over what is measured."""
-    subject = specimen.subject(1, Storage())
+    stored = specimen.stored(1, Storage())
     rows = []
     for flip_p in FLIP_PS:
-        found = distortion_at(subject, flip_p, maps)
+        found = distortion_at(stored, flip_p, maps)
         for name, predicted in (("first", found.first), ("second", found.second)):
             x = found.measured
             ratio = predicted / x.mean

@@ -11,7 +11,8 @@ from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.reproduce.storage import Storage
-from qtaml_hw.study.design.subject import CALIBRATION_INPUTS, Subject
+from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.workloads import DataSet, load_data, load_network, network, state_digest
 
@@ -26,7 +27,7 @@ class Specimen:
     flip_p: float
     source: Callable[[], tuple[nn.Module, DataSet]]
 
-    def subject(self, images: int, storage: Storage) -> Subject:
+    def stored(self, images: int, storage: Storage) -> StoredNetwork:
         """The network stored so, judged on ``images`` test images spread evenly over the test set."""
         module, data = self.source()
         digest = state_digest(dict(module.state_dict()))
@@ -35,17 +36,17 @@ class Specimen:
         weights = weight_arrays(module)
         count = min(images, len(data.test_y))
         chosen = np.unique(np.linspace(0, len(data.test_y) - 1, count).astype(np.int64))
-        return Subject(
+        network = Network(
             name=self.name,
             served=ServedNetwork(module, batch=256),
-            image=storage.image(weights),
             weights=weights,
             inputs=torch.from_numpy(data.test_x[chosen]),
             labels=torch.from_numpy(data.test_y[chosen]),
-            calibration=torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]),
             classes=data.classes,
             digest=f"{digest}+{data.digest}+{count}",
         )
+        image, seen = storage.image(weights), torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS])
+        return StoredNetwork(network, image, Calibration(network.served, image.names, seen))
 
 
 def zoo(name: str, flip_p: float) -> Specimen:

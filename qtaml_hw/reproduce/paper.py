@@ -32,7 +32,7 @@ from qtaml_hw.reproduce.paths import (
 )
 from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import saturation_ratio
 
 LEAST, MOST = 3.4, 33.6  # the range of overhead ratios in the abstract
@@ -85,24 +85,23 @@ def channel_of(flip_p: float, planes: int) -> FlipChannel:
 def measure(search: Search, policies: Sequence[Policy]) -> Measured | None:
     """Overheads of every policy and rho* of the TAC ones; None where no protection keeps the target."""
     trial = search.trial
-    subject, channel = trial.subject, trial.channel
+    stored, channel = trial.stored, trial.channel
     found: dict[str, Overheads] = {}
     for policy in policies:
-        overheads = search.overheads(PlanPath(subject, channel, policy))
+        overheads = search.overheads(PlanPath(stored, channel, policy))
         if overheads is None:
             return None
         found[policy.title] = overheads
     uniform = found[UNIFORM.title].interval.mean
-    rho = {p.title: rho_star(subject, channel, p, uniform) for p in policies if p.name == "tac"}
-    return Measured(subject.name, float(channel.p10.max()), found, rho, trial.clean_accuracy)
+    rho = {p.title: rho_star(stored, channel, p, uniform) for p in policies if p.name == "tac"}
+    return Measured(stored.network.name, float(channel.p10.max()), found, rho, trial.clean_accuracy)
 
 
-def rho_star(subject: Subject, channel: FlipChannel, policy: Policy, uniform_overhead: float) -> float:
+def rho_star(stored: StoredNetwork, channel: FlipChannel, policy: Policy, uniform_overhead: float) -> float:
     """Predicted ratio at the overhead that Uniform-MSP needed; no accuracy of TAC enters."""
-    found = saturation_ratio(
-        subject.damage(policy.group), subject.damage("layer"), channel, IDEAL, min(uniform_overhead, 1.0)
-    )
-    return found.rho_star
+    seen, image = stored.calibration, stored.image
+    groups, layers = seen.damage(image, policy.group), seen.damage(image, "layer")
+    return saturation_ratio(groups, layers, channel, IDEAL, min(uniform_overhead, 1.0)).rho_star
 
 
 def overhead_rows(found: Measured) -> list[Row]:
@@ -156,8 +155,8 @@ def claim_rows(main: Sequence[Measured]) -> list[Row]:
 
 def small_budget_row(search: Search) -> Row:
     """TAC against magnitude, both by layer, on the same maps at the same small budgets: the largest gain found."""
-    subject, channel = search.trial.subject, search.trial.channel
-    paths = [PlanPath(subject, channel, policy) for policy in (TAC_LAYER, MAGNITUDE)]
+    stored, channel = search.trial.stored, search.trial.channel
+    paths = [PlanPath(stored, channel, policy) for policy in (TAC_LAYER, MAGNITUDE)]
     gains = {}
     for share in SMALL_BUDGETS:
         one, two = (search.accuracies(path, share) for path in paths)
@@ -167,7 +166,8 @@ def small_budget_row(search: Search) -> Row:
     word = "same size or larger" if best.high >= POINTS else "smaller"
     if best.mean <= 0.0:
         word = "no gain"
-    what = f"accuracy points of Jacobian over magnitude score, best of small budgets ({share:.2%}): {subject.name}"
+    name = stored.network.name
+    what = f"accuracy points of Jacobian over magnitude score, best of small budgets ({share:.2%}): {name}"
     return Row(what, f"up to {POINTS:g}", best.mean, best.ci95, word)
 
 
@@ -203,10 +203,10 @@ def rho_rows(measured: Sequence[Measured], policy: Policy, which: str) -> list[R
     ]
 
 
-def search_on(subject: Subject, flip_p: float, effort: Effort, ledger: Ledger) -> Search:
+def search_on(stored: StoredNetwork, flip_p: float, effort: Effort, ledger: Ledger) -> Search:
     """A network at a flip probability, ready to be measured."""
-    facts = {"network": subject.name, "flip_p": flip_p, "images": subject.images}
-    trial = Trial(subject, channel_of(flip_p, subject.image.planes), SEED, ledger, facts=facts)
+    facts = {"network": stored.network.name, "flip_p": flip_p, "images": stored.network.images}
+    trial = Trial(stored, channel_of(flip_p, stored.image.planes), SEED, ledger, facts=facts)
     return Search(trial, Ladder(effort.per_octave), effort.maps)
 
 
@@ -222,15 +222,15 @@ class Campaign:
 def reproduce_networks(networks: Sequence[Specimen], effort: Effort, ledger: Ledger, progress: Progress) -> Campaign:
     """Every network at its own flip probability, then at the others (for rho*)."""
     done = Campaign([], [], [])
-    subjects = {}
+    loaded: dict[str, StoredNetwork] = {}
     tasks = [(specimen, specimen.flip_p) for specimen in networks]
     tasks += [(s, p) for s in networks for p in effort.other_p if p != s.flip_p]
     for number, (specimen, flip_p) in enumerate(tasks):
         title = f"{specimen.name}, p={flip_p:g}"
         progress(number, len(tasks), title)
-        if specimen.name not in subjects:
-            subjects[specimen.name] = specimen.subject(effort.images, Storage())
-        search = search_on(subjects[specimen.name], flip_p, effort, ledger)
+        if specimen.name not in loaded:
+            loaded[specimen.name] = specimen.stored(effort.images, Storage())
+        search = search_on(loaded[specimen.name], flip_p, effort, ledger)
         own = number < len(networks)
         found = measure(search, POLICIES if own else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD))
         if found is None:

@@ -16,8 +16,8 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cost import cell_extras
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
-from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.weights import GroupKind
 
 IDEAL = tac.Menu.of(["ideal"])
@@ -53,7 +53,7 @@ class PlanPath:
     ``menu``: ideal protection, real codes or stronger cells, of which the uniform policies use the first.
     """
 
-    subject: Subject
+    stored: StoredNetwork
     channel: FlipChannel
     policy: Policy
     menu: tac.Menu = IDEAL
@@ -77,17 +77,17 @@ class PlanPath:
 
     def _prices(self, share: float) -> tac.Prices:
         if self.menu is IDEAL:
-            return tac.bit_prices(self.menu, self.subject.image, share)
+            return tac.bit_prices(self.menu, self.stored.image, share)
         per_bit = tuple(e.parity_per_bit + e.extra_area_per_bit for e in self.menu.entries)
-        return tac.Prices(per_bit, (0.0,) * len(per_bit), share * self.subject.image.stored_bits, "cells")
+        return tac.Prices(per_bit, (0.0,) * len(per_bit), share * self.stored.image.stored_bits, "cells")
 
     @cached_property
     def damage(self) -> tac.DamageModel:
         """The damage model that the policy believes in, by its groups."""
-        image, policy = self.subject.image, self.policy
+        image, policy = self.stored.image, self.policy
         if policy.name == "magnitude":
             return tac.damage_model(image, tac.magnitude_importance(image), image.group_starts(policy.group))
-        return self.subject.damage(policy.group)
+        return self.stored.calibration.damage(self.stored.image, policy.group)
 
     @cached_property
     def _budgets(self) -> tac.BudgetPath:
@@ -98,33 +98,32 @@ class PlanPath:
         return tac.BudgetPath(problem.damage, problem.cost)
 
     def _bought(self, path: tac.BudgetPath, budget: float) -> ProtectionPlan:
-        image, policy = self.subject.image, self.policy
+        image, policy = self.stored.image, self.policy
         choice = path.at(budget).choice.reshape(-1, image.planes)
         starts = image.group_starts(policy.group)
         return ProtectionPlan(starts, image.tensor_starts, policy.group, policy.name, self.menu.names, choice)
 
     def _second_order(self, budget: float) -> ProtectionPlan:
         """The plan at the importance that its own noise leads to."""
-        subject, image = self.subject, self.subject.image
+        stored, image = self.stored, self.stored.image
         starts = image.group_starts(self.policy.group)
 
         def plan_of(worth: NDArray[np.float64]) -> ProtectionPlan:
             return self._bought(self._path(tac.damage_model(image, worth, starts)), budget)
 
-        return plan_of(
-            tac.refine(image, subject.importance, noisy_energy(subject, "logits"), plan_of, self.channel, DRAWS)
-        )
+        energy_at = noisy_energy(stored.calibration, "logits")
+        return plan_of(tac.refine(image, stored.calibration.importance, energy_at, plan_of, self.channel, DRAWS))
 
     @cached_property
     def _aware(self) -> tac.BudgetPath:
-        image, policy = self.subject.image, self.policy
+        image, policy = self.stored.image, self.policy
         starts = image.group_starts(policy.group)
-        left = tac.corrected_damage(image, self.subject.importance, starts, self.channel, policy.correction)
+        left = tac.corrected_damage(image, self.stored.calibration.importance, starts, self.channel, policy.correction)
         return tac.ideal_path(left, starts)
 
     def plan(self, share: float) -> ProtectionPlan:
         """The plan for a budget of ``share`` of the stored data bits."""
-        image, policy = self.subject.image, self.policy
+        image, policy = self.stored.image, self.policy
         if policy.name == "integer":
             price = self._prices(share).per_bit[1]
             planes = min(int(np.floor(share * image.planes / price + 1e-9)), image.planes)

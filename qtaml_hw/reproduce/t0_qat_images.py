@@ -103,14 +103,14 @@ def _measure(effort: ImageEffort, title: str, seed: int, ledger: Ledger, found: 
     """One trained network at all flip probabilities and budgets, entered in ``found``."""
     clean, measured = found
     place, count = effort.seeds.index(seed), len(effort.seeds)
-    subject = specimen(effort.network, title, seed, effort.epochs).subject(IMAGES, Storage())
+    stored = specimen(effort.network, title, seed, effort.epochs).stored(IMAGES, Storage())
     for flip_p in effort.flip_ps:
-        channel = FlipChannel.uniform(flip_p, subject.image.planes)
+        channel = FlipChannel.uniform(flip_p, stored.image.planes)
         facts = {"network": effort.network, "hardening": title, "training_seed": seed, "flip_p": flip_p}
-        trial = Trial(subject, channel, MAP_SEED, ledger, facts=facts)
+        trial = Trial(stored, channel, MAP_SEED, ledger, facts=facts)
         clean.setdefault(title, np.zeros(count))[place] = trial.clean_accuracy
         for share in BUDGETS:
-            plan = PlanPath(subject, channel, TAC_LAYER).plan(share)
+            plan = PlanPath(stored, channel, TAC_LAYER).plan(share)
             mean = np.mean([trial.accuracy(plan, index) for index in range(effort.maps)])
             measured.setdefault((title, flip_p, share), np.zeros(count))[place] = mean
 

@@ -17,8 +17,8 @@ from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.study.design.subject import Subject
-from qtaml_hw.tac import CorrectionKind, ProtectedImage
+from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.tac import CorrectionKind, Menu, ProtectedImage
 from qtaml_hw.weights import Codes
 
 AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3,))  # the fixed law knows no time
@@ -63,7 +63,7 @@ class Trial:
     ``scale_fraction``: bits of scales beyond one per tensor, over the stored bits.
     """
 
-    subject: Subject
+    stored: StoredNetwork
     channel: FlipChannel
     seed: int
     ledger: Ledger
@@ -73,23 +73,24 @@ class Trial:
 
     @cached_property
     def _flips(self) -> FixedFlips:
-        return FixedFlips(self.subject.image, self.channel, self.seed)
+        return FixedFlips(self.stored.image, self.channel, self.seed)
 
     @cached_property
     def _setting(self) -> bytes:
-        h = hashlib.sha256(f"{self.subject.digest}+{self.subject.image.digest}+{self.seed}+{self.correction}".encode())
+        network, image = self.stored.network, self.stored.image
+        h = hashlib.sha256(f"{network.digest}+{image.digest}+{self.seed}+{self.correction}".encode())
         h.update(self.channel.p01.tobytes() + self.channel.p10.tobytes())
         return h.digest()
 
     @cached_property
     def clean_accuracy(self) -> float:
         """Share of right answers with the weights as trained."""
-        return self.subject.clean_correct / self.subject.images
+        return self.stored.network.clean_score
 
     @cached_property
     def quantised_accuracy(self) -> float:
         """Share of right answers without any flip."""
-        return self.subject.quantised_correct / self.subject.images
+        return self.stored.quantised_score
 
     def identity(self, plan: ProtectionPlan) -> str:
         """What an accuracy depends on, the fault map aside."""
@@ -102,25 +103,25 @@ class Trial:
         key = (self.identity(plan), map_index)
         if key in self.ledger.found:
             return self.ledger.found[key]
-        correct = self._correct(plan, self._read(plan, map_index))
+        accuracy = self._accuracy(plan, self._read(plan, map_index))
         described = {**self.facts, "protected_bits_fraction": plan.protected_bits_fraction, **(facts or {})}
-        return self.ledger.keep(key, correct / self.subject.images, described)
+        return self.ledger.keep(key, accuracy, described)
 
     def _read(self, plan: ProtectionPlan, map_index: int) -> list[Codes]:
         """Codes as read: by mask under ideal protection, through the simulated memory where there are words."""
         if all(e.kind in ("none", "ideal") for e in plan.entries):
             return self._flips.read(plan, map_index)
-        image = self.subject.image
+        image = self.stored.image
         zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
         chip = Memory(tuple(image.codes()), image.planes, plan, ArrayGeometry(), AT_ONCE, zero)
         cells = FixedCells(self.channel.p01, self.channel.p10)
         return list(chip.run(cells, seed=self.seed, map_index=map_index).read_out[-1])
 
-    def _correct(self, plan: ProtectionPlan, codes: list[Codes]) -> int:
-        subject = self.subject
+    def _accuracy(self, plan: ProtectionPlan, codes: list[Codes]) -> float:
+        stored = self.stored
         if self.correction == "none":
-            weights = subject.image.decode(codes)
+            weights = stored.image.decode(codes)
         else:
-            protected = ProtectedImage(subject.image, plan, self.channel)
+            protected = ProtectedImage(stored.image, plan, self.channel, Menu.of(plan.menu[1:]))
             weights = protected.decoder(self.correction).decode(codes)
-        return subject.served.correct(weights, subject.inputs, subject.labels)
+        return stored.network.score(weights)

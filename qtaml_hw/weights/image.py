@@ -97,6 +97,11 @@ class StoredImage:
             raise ValueError("the network stores no weights: no convolution, linear or attention layer was found")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors' names."""
+        return tuple(t.name for t in self.tensors)
+
+    @property
     def planes(self) -> int:
         """Bit planes of a weight."""
         return self.format.bits

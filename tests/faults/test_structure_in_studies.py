@@ -7,7 +7,7 @@ import pytest
 
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.faults import Bursts, Clusters, MapKey, flip_bits, flip_structured
+from qtaml_hw.faults import Bursts, Clusters, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.design import prepare
@@ -45,7 +45,7 @@ def flips_of(structure: Bursts | Clusters | None, p: float, map_index: int = 0) 
 
 @pytest.mark.parametrize("structure", [Bursts(16), Bursts(16, 128), Clusters(256, 6.0)])
 def test_the_memory_flips_what_the_engine_says(structure: Bursts | Clusters) -> None:
-    expected = flip_structured(CODES, 0.03, 0.03, structure, MapKey(3, 2))
+    expected = flip_structured(CODES, 0.03, 0.03, structure, seed=3, map_index=2)
     assert np.array_equal(flips_of(structure, 0.03, 2), expected ^ CODES)
     assert not np.array_equal(expected, flip_bits(CODES, 0.03, 0.03, seed=3, map_index=2))
 
@@ -82,7 +82,7 @@ def test_a_point_with_clusters_runs_and_says_so() -> None:
     bits, flips = design.facts["stored_bits"], sum(design.record(m)["flips_raw"] for m in range(3))
     assert abs(flips - 3 * 0.02 * bits) < 5 * np.sqrt(20 * 3 * bits * 0.02)
     kept = prepare(study(CLUSTERED, "policy: uniform, menu: [ideal], budget: {bits: 25 %}"), networks)
-    read, stored = kept.chip.run(kept.cell.model, seed=1).read_out[-1], kept.subject.image.codes()
+    read, stored = kept.chip.run(kept.cell.model, seed=1).read_out[-1], kept.image.codes()
     assert all(not np.any((r ^ s) >> 6) for r, s in zip(read, stored, strict=True))
     assert any(np.any((r ^ s) & 63) for r, s in zip(read, stored, strict=True))
 

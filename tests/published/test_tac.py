@@ -22,6 +22,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.theorems import gaussian_codes
+from qtaml_hw.study.design.network import Network
 from qtaml_hw.tac import corrected_noise, symmetric_variance
 from qtaml_hw.weights import WeightFormat, quantise
 from qtaml_hw.weights.network import weight_arrays
@@ -52,11 +53,11 @@ def test_accuracy_of_ds_cnn_by_protected_planes() -> None:
     image = quantise(weight_arrays(module))
     flips = FixedFlips(image, FlipChannel.uniform(0.05, 8), seed=1)
     inputs, labels = torch.from_numpy(data.test_x[::6]), torch.from_numpy(data.test_y[::6])
-    served, found = ServedNetwork(module), []
+    network, found = Network("dscnn", ServedNetwork(module), {}, inputs, labels, data.classes, ""), []
     with single_thread():
         for k in range(5):
             plan = ProtectionPlan.uniform_msb(image.tensor_starts, 8, k, "ideal")
-            hits = [served.correct(image.decode(flips.read(plan, m)), inputs, labels) for m in range(3)]
-            found.append(100.0 * np.mean(hits) / len(labels))
+            hits = [network.score(image.decode(flips.read(plan, m))) for m in range(3)]
+            found.append(100.0 * float(np.mean(hits)))
     # three maps of +-10 points at k = 2, and a sixth of the samples
     assert found == pytest.approx([9.0, 11.0, 42.0, 80.0, 85.0], abs=14.0)

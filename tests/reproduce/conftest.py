@@ -10,7 +10,8 @@ from torch import nn
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator.served import ServedNetwork
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.weights import quantise
 from qtaml_hw.weights.network import weight_arrays
 
@@ -22,11 +23,12 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def subject() -> Subject:
+def stored() -> StoredNetwork:
     torch.manual_seed(11)
     net = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 6)).eval()
     x = torch.randn(120, 24)
     with torch.no_grad():
         labels = net(x).argmax(1)
     weights = weight_arrays(net)
-    return Subject("tiny", ServedNetwork(net), quantise(weights), weights, x, labels, torch.randn(40, 24), 6, "tiny")
+    network, image = Network("tiny", ServedNetwork(net), weights, x, labels, 6, "tiny"), quantise(weights)
+    return StoredNetwork(network, image, Calibration(network.served, image.names, torch.randn(40, 24)))

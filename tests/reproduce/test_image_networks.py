@@ -37,11 +37,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_network_is_trained_once_and_then_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = image_networks.image_networks(folder)[0].subject(40, Storage())
+    first = image_networks.image_networks(folder)[0].stored(40, Storage())
     assert first.image.weights == 16 * 9 + 32 * 16 * 9 + 1568 * 120 + 120 * 84 + 84 * 10
-    assert first.images == 40
+    assert first.network.images == 40
     monkeypatch.setattr(image_networks, "train", lambda *_: pytest.fail("trained again"))
-    second = image_networks.image_networks(folder)[0].subject(40, Storage())
+    second = image_networks.image_networks(folder)[0].stored(40, Storage())
     assert second.image.digest == first.image.digest
 
 

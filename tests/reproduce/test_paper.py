@@ -16,15 +16,15 @@ from qtaml_hw.reproduce.paper import Effort, channel_of, measure, overhead_rows,
 from qtaml_hw.reproduce.paths import INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.trial import Ledger, open_ledger
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.network import StoredNetwork
 
 SMALL = Effort(images=120, maps=3, per_octave=3, other_p=())
 
 
-def test_overheads_keep_the_target_and_less_does_not(subject: Subject) -> None:
-    search = search_on(subject, 0.1, SMALL, Ledger())
+def test_overheads_keep_the_target_and_less_does_not(stored: StoredNetwork) -> None:
+    search = search_on(stored, 0.1, SMALL, Ledger())
     for policy in (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD):
-        path = PlanPath(subject, search.trial.channel, policy)
+        path = PlanPath(stored, search.trial.channel, policy)
         found = search.overheads(path)
         assert found is not None
         assert 0.0 < found.interval.low <= found.value <= found.interval.high <= 1.0
@@ -32,8 +32,8 @@ def test_overheads_keep_the_target_and_less_does_not(subject: Subject) -> None:
         assert search.accuracies(path, found.value).mean() >= search.target > below - 0.02
 
 
-def test_rows_say_what_was_measured(subject: Subject) -> None:
-    found = measure(search_on(subject, 0.1, SMALL, Ledger()), (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD))
+def test_rows_say_what_was_measured(stored: StoredNetwork) -> None:
+    found = measure(search_on(stored, 0.1, SMALL, Ledger()), (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD))
     assert found is not None
     rows = overhead_rows(found)
     assert len(rows) == 5 + 2 * 3
@@ -43,11 +43,11 @@ def test_rows_say_what_was_measured(subject: Subject) -> None:
     json.dumps(ReproductionResult("x", tuple(rows)).as_dict(), allow_nan=False)
 
 
-def test_a_second_run_measures_nothing_again(subject: Subject, tmp_path: Path) -> None:
+def test_a_second_run_measures_nothing_again(stored: StoredNetwork, tmp_path: Path) -> None:
     runs = []
     for _ in range(2):
         with open_ledger(tmp_path / "store") as ledger:
-            found = measure(search_on(subject, 0.1, SMALL, ledger), (UNIFORM, TAC_LAYER))
+            found = measure(search_on(stored, 0.1, SMALL, ledger), (UNIFORM, TAC_LAYER))
             assert found is not None
             runs.append((found.overheads[TAC_LAYER.title].value, ledger.measured))
     assert runs[0][0] == runs[1][0]
@@ -55,25 +55,25 @@ def test_a_second_run_measures_nothing_again(subject: Subject, tmp_path: Path) -
     assert runs[1][1] == 0
 
 
-def test_real_codes_go_through_the_memory(subject: Subject) -> None:
-    trial = search_on(subject, 0.005, SMALL, Ledger()).trial
-    path = PlanPath(subject, trial.channel, UNIFORM, tac.Menu.of(["bch-63-45"]))
+def test_real_codes_go_through_the_memory(stored: StoredNetwork) -> None:
+    trial = search_on(stored, 0.005, SMALL, Ledger()).trial
+    path = PlanPath(stored, trial.channel, UNIFORM, tac.Menu.of(["bch-63-45"]))
     plan = path.plan(0.1)
     assert plan.parity_bits > 0
     assert path.overhead(plan) == plan.parity_bits_fraction
     assert 0.5 < trial.accuracy(plan, 0) <= 1.0
 
 
-def test_the_aware_policy_uses_its_correction(subject: Subject) -> None:
+def test_the_aware_policy_uses_its_correction(stored: StoredNetwork) -> None:
     policy = Policy("aware", "channel", "aware", "steps")
-    path = PlanPath(subject, channel_of(0.1, 8), policy)
+    path = PlanPath(stored, channel_of(0.1, 8), policy)
     plan = path.plan(0.2)
     assert 0.1 < plan.protected_bits_fraction <= 0.2
     assert (plan.group_kind, plan.policy) == ("channel", "aware")
 
 
-def test_operations_do_not_grow(subject: Subject) -> None:
-    row = overhead_row(subject)
+def test_operations_do_not_grow(stored: StoredNetwork) -> None:
+    row = overhead_row(stored)
     assert row.ours == 1.0
     assert row.verdict.startswith("holds")
 

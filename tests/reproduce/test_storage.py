@@ -10,7 +10,7 @@ from qtaml_hw.reproduce.crossing import Ladder, Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
 from qtaml_hw.reproduce.trial import Ledger, Trial
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 from qtaml_hw.weights import WeightFormat
 
@@ -48,34 +48,34 @@ def test_scales_are_counted() -> None:
         assert storage.scale_fraction(storage.image(given)) == pytest.approx(cost)
 
 
-def test_side_information_holds_the_scales(subject: Subject) -> None:
-    channel = FlipChannel.uniform(0.1, subject.image.planes)
+def test_side_information_holds_the_scales(stored: StoredNetwork) -> None:
+    channel = FlipChannel.uniform(0.1, stored.image.planes)
     sides = []
     for scales in (0.0, 0.03):
-        search = Search(Trial(subject, channel, 1, Ledger(), scale_fraction=scales), Ladder(3), 2)
-        found = search.overheads(PlanPath(subject, channel, TAC_LAYER))
+        search = Search(Trial(stored, channel, 1, Ledger(), scale_fraction=scales), Ladder(3), 2)
+        found = search.overheads(PlanPath(stored, channel, TAC_LAYER))
         assert found is not None
         sides.append(found.side)
     assert sides[1] - sides[0] == pytest.approx(0.03)
 
 
-def test_second_order_plans_keep_the_budget_and_differ(subject: Subject) -> None:
-    channel = FlipChannel.uniform(0.1, subject.image.planes)
-    first = PlanPath(subject, channel, Policy("tac", "channel", "first")).plan(0.1)
-    second = PlanPath(subject, channel, Policy("second", "channel", "second"))
+def test_second_order_plans_keep_the_budget_and_differ(stored: StoredNetwork) -> None:
+    channel = FlipChannel.uniform(0.1, stored.image.planes)
+    first = PlanPath(stored, channel, Policy("tac", "channel", "first")).plan(0.1)
+    second = PlanPath(stored, channel, Policy("second", "channel", "second"))
     assert second.plan(0.1) == second.plan(0.1)
     assert second.plan(0.1).protected_bits_fraction <= 0.1
     assert not np.array_equal(second.plan(0.1).choice, first.choice)
 
 
-def test_stronger_cells_cost_their_area(subject: Subject) -> None:
-    channel = FlipChannel.uniform(0.1, subject.image.planes)
-    path = PlanPath(subject, channel, TAC_LAYER, Menu.of(["robust-cell"]))
+def test_stronger_cells_cost_their_area(stored: StoredNetwork) -> None:
+    channel = FlipChannel.uniform(0.1, stored.image.planes)
+    path = PlanPath(stored, channel, TAC_LAYER, Menu.of(["robust-cell"]))
     plan = path.plan(0.1)
     assert plan.protected_bits_fraction > 0.1
     assert path.overhead(plan) == pytest.approx(0.5 * plan.protected_bits_fraction)
-    search = Search(Trial(subject, channel, 1, Ledger()), Ladder(3), 2)
-    ideal = search.overheads(PlanPath(subject, channel, TAC_LAYER))
+    search = Search(Trial(stored, channel, 1, Ledger()), Ladder(3), 2)
+    ideal = search.overheads(PlanPath(stored, channel, TAC_LAYER))
     strong = search.overheads(path)
     assert ideal is not None
     assert strong is not None

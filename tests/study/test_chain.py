@@ -35,7 +35,7 @@ def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study,
     assert record["flips_raw"] == record["flips_residual"] == 0
     assert record["accuracy"] == record["quantised_accuracy"]
     timeline = design.chip.run(design.cell.model, seed=1, map_index=0)
-    for read, stored in zip(timeline.read_out[-1], design.subject.image.codes(), strict=True):
+    for read, stored in zip(timeline.read_out[-1], design.image.codes(), strict=True):
         assert np.array_equal(read, stored)
 
 
@@ -54,7 +54,7 @@ def test_the_memory_delivers_the_probability_that_was_asked_for(small: Study, ne
 
 def test_the_retention_law_flips_the_cells_that_the_population_says(small: Study, networks: Networks) -> None:
     design = point(small, networks)
-    ones = sum(int(np.unpackbits(codes).sum()) for codes in design.subject.image.codes())
+    ones = sum(int(np.unpackbits(codes).sum()) for codes in design.image.codes())
     p = design.facts["p10"]
     assert p == pytest.approx(0.145, rel=0.02)
     flips = design.record(0)["flips_raw"]
@@ -66,7 +66,7 @@ def test_thinner_oxide_flips_a_superset_and_loses_more(small: Study, networks: N
     for t_ox in ("1.9 nm", "1.8 nm", "1.7 nm"):
         design = point(small, networks, cell__t_ox=t_ox)
         timeline = design.chip.run(design.cell.model, seed=7, map_index=3)
-        now = [r ^ s for r, s in zip(timeline.read_out[-1], design.subject.image.codes(), strict=True)]
+        now = [r ^ s for r, s in zip(timeline.read_out[-1], design.image.codes(), strict=True)]
         assert lost is None or all(not np.any(before & ~after) for before, after in zip(lost, now, strict=True))
         lost = now
 
@@ -172,7 +172,7 @@ def test_what_if_pairs_the_same_maps(small: Study) -> None:
 
 
 def test_a_users_module_is_corrupted_and_restored(small: Study, networks: Networks) -> None:
-    module = networks.load(small).served.module
+    module = networks.load(small).network.served.module
     before = {name: p.clone() for name, p in module.state_dict().items()}
     with q.corrupted(module, small, map_index=3) as faulty:
         changed = [name for name, p in faulty.state_dict().items() if not torch.equal(p, before[name])]

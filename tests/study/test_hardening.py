@@ -9,7 +9,7 @@ import pytest
 
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.identity import subject_key
+from qtaml_hw.study.design.identity import network_key
 from qtaml_hw.verbs import run
 
 HARDENED = "hardening: {method: noise, amplitude: 0.02, epochs: 1, clip: 0.5}"
@@ -53,13 +53,13 @@ def test_the_default_is_no_part_of_an_identity_and_every_other_value_is() -> Non
         "{method: bit_error, p: 1 %, clip: 0.2}",
     ]
     found = [plain, *(study(f"hardening: {text}") for text in others)]
-    assert len({one.identity() for one in found}) == len({subject_key(one) for one in found}) == len(found)
+    assert len({one.identity() for one in found}) == len({network_key(one) for one in found}) == len(found)
 
 
 def test_the_number_format_decides_the_weights_only_where_training_sees_codes() -> None:
     def keys(method: str) -> set[str]:
         texts = (f"hardening: {method}\nweights: {{encoding: {e}}}" for e in ("twos_complement", "offset_binary"))
-        return {subject_key(study(text)) for text in texts}
+        return {network_key(study(text)) for text in texts}
 
     assert len(keys("{method: bit_error, p: 1 %}")) == 2
     assert len(keys("{method: noise, amplitude: 0.1}")) == 1

@@ -29,7 +29,7 @@ def plane_errors(design: DesignPoint, planes: slice) -> tuple[int, int]:
     """(ones lost, ones) of some planes in fault map 0."""
     timeline = design.cell.live(design.chip, 7, 0)
     lost = ones = 0
-    for read, codes in zip(timeline.read_out[-1], design.subject.image.codes(), strict=True):
+    for read, codes in zip(timeline.read_out[-1], design.image.codes(), strict=True):
         for plane in range(8)[planes]:
             ones += int(np.count_nonzero(codes >> plane & 1))
             lost += int(np.count_nonzero((read ^ codes) >> plane & 1))
@@ -83,7 +83,7 @@ def test_a_network_larger_than_the_array_is_streamed(small: Study, networks: Net
     store = {"bandwidth": "8 Gbit/s", "latency": "1 us"}
     whole, tiled = point(small, networks), point(small, networks, {"array.capacity": "16 KB", "array.backing": store})
     streamed = tiled.chip.layout.residency.streamed
-    bits = 8 * np.array([codes.size for codes in tiled.subject.image.codes()])[streamed]
+    bits = 8 * np.array([codes.size for codes in tiled.image.codes()])[streamed]
     assert streamed.any()
     load_s = len(bits) * 1e-6 + bits.sum() / 8e9
     longer = tiled.chip.log.inference_s[0] - whole.chip.log.inference_s[0]
@@ -102,7 +102,7 @@ def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, networks: Netw
     assert int(runs["raw"].words_uncorrectable[-1]) > 20
     assert left["reload"] < left["raw"] < left["zero"]
     flagged, cycle_s = int(runs["reload"].words_uncorrectable[-1]), design.chip.layout.cycle_s
-    assert runs["reload"].reload.wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
+    assert runs["reload"].reload_wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
 
 
 def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: Study, networks: Networks) -> None:
@@ -131,7 +131,7 @@ def test_phases_change_retention_and_stop_refresh(small: Study, networks: Networ
     low = {"label": "low", "from": "200 us", "to": "600 us", "v_dd": "0.9 V"}
     idle = {"label": "idle", "from": "200 us", "to": "280 us", "refresh": "off"}
     at = ["150 us", "500 us", "1 ms"]
-    ones = sum(int(np.unpackbits(c).sum()) for c in point(small, networks).subject.image.codes())
+    ones = sum(int(np.unpackbits(c).sum()) for c in point(small, networks).image.codes())
     usual, p = flips(at=at)
     assert usual[0] == usual[1] == usual[2]
     heated, p_hot = flips(hot, at=at)

@@ -14,8 +14,7 @@ import qtaml_hw as q
 from qtaml_hw.config import StudyError, load_study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.summary import summarise
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.subject import load_subject
+from qtaml_hw.study.design.networks import Networks, load_network
 from qtaml_hw.study.run.evaluate import evaluate
 from qtaml_hw.study.run.task import Task
 
@@ -83,15 +82,15 @@ OWN = '{factory: "own_models:build", weights: w.safetensors, keys: {module.net.:
 
 
 def test_keys_are_renamed_by_how_they_begin(folder: Path) -> None:
-    subject = load_subject(study(folder, OWN))
-    assert [t.name for t in subject.image.tensors] == ["1.weight", "4.weight"]
+    stored = load_network(study(folder, OWN))
+    assert [t.name for t in stored.image.tensors] == ["1.weight", "4.weight"]
     with pytest.raises(InputError, match=r"missing keys: 1.weight.*unexpected keys: module.net.1.bias"):
-        load_subject(study(folder, '{factory: "own_models:build", weights: w.safetensors}'))
+        load_network(study(folder, '{factory: "own_models:build", weights: w.safetensors}'))
     with pytest.raises(InputError, match=r"no key begins with 'net.' \(the first keys are: module.net"):
-        load_subject(study(folder, OWN.replace("module.net.", "net.")))
+        load_network(study(folder, OWN.replace("module.net.", "net.")))
     both = '{module.net.: "", "module.net.4": "1"}'
     with pytest.raises(InputError, match=r"two keys become one under the mapping: 1.bias"):
-        load_subject(study(folder, OWN.replace('{module.net.: ""}', both)))
+        load_network(study(folder, OWN.replace('{module.net.: ""}', both)))
 
 
 def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
@@ -106,8 +105,8 @@ def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
         "4.bias",
     ]
     assert sum(r["bits"] for r in rows) == 8 * (16 * 12 + 12 + 24 + 48 + 4)
-    subject = load_subject(given.with_({"weights.scale": "per_channel"}))
-    assert [t.scale.size for t in subject.image.tensors] == [12, 1, 1, 1, 4, 1]
+    stored = load_network(given.with_({"weights.scale": "per_channel"}))
+    assert [t.scale.size for t in stored.image.tensors] == [12, 1, 1, 1, 4, 1]
     point = given.points()[0]
     records = evaluate(Task(0, point, "i", {}), Networks(), lambda record: None)
     assert len(records) == 2
@@ -122,8 +121,8 @@ def test_sorted_files_are_spread_or_warned_about(folder: Path) -> None:
     first, spread = study(folder, OWN), study(folder, OWN, more={"data.take": "spread"})
     assert first.identity() != spread.identity()
     assert "take" not in first.resolved()["data"]
-    assert load_subject(first).labels.unique().tolist() == [0]
-    assert torch.bincount(load_subject(spread).labels).tolist() == [10, 10, 10, 10]
+    assert load_network(first).network.labels.unique().tolist() == [0]
+    assert torch.bincount(load_network(spread).network.labels).tolist() == [10, 10, 10, 10]
     records = evaluate(Task(0, first.points()[0], "i", {}), Networks(), lambda record: None)
     assert "the first 40 images show 1 of 4 classes; 'data.take: spread' spreads them" in records[0]["warnings"]
 

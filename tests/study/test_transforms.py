@@ -137,17 +137,18 @@ def test_inversion_is_kept_only_where_it_measurably_helps_the_outputs() -> None:
     networks, flips = Networks(), "{law: fixed, p: 5 %, direction: 1to0}"
     for encoding in ("twos_complement", "sign_magnitude", "gray"):
         asked = study(f"{{encoding: {encoding}, transforms: invert_planes}}", flips)
-        subject = networks.load(asked)
+        stored = networks.load(asked)
+        seen = stored.calibration
         channel = view_cell(asked, 8).channel
-        image = inverted(subject.image, best_masks(subject, channel, "none"))
-        plain, chosen = (disagreement(subject, one, channel, "none") for one in (subject.image, image))
+        image = inverted(stored.image, best_masks(stored.image, seen, channel, "none"))
+        plain, chosen = (disagreement(one, seen, channel, "none") for one in (stored.image, image))
         assert chosen <= plain
         if encoding == "gray":
             assert chosen < 0.95 * plain
-            scores = [sum(tensor_scores(subject, one, channel, "none")) for one in (subject.image, image)]
+            scores = [sum(tensor_scores(one, seen, channel, "none")) for one in (stored.image, image)]
             assert scores[1] < 0.7 * scores[0]
     symmetric = FlipChannel.uniform(0.05, 8)
-    assert best_masks(subject, symmetric, "auto") == (0,) * len(subject.image.tensors)
+    assert best_masks(stored.image, seen, symmetric, "auto") == (0,) * len(stored.image.tensors)
 
 
 def test_a_report_says_what_the_steps_did(tmp_path: Path) -> None:

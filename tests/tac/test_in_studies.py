@@ -76,7 +76,7 @@ def test_a_wanted_distortion_is_reached_at_the_least_cost(networks: Networks) ->
 
 def test_rows_are_those_of_the_memory(networks: Networks) -> None:
     design = point(networks, {"group": "row"})
-    plan, image = design.protection.plan, design.subject.image
+    plan, image = design.protection.plan, design.image
     assert plan.group_kind == "row"
     share = -(-image.weights // 8)  # eight banks, neighbouring weights in one
     rows = {bank * share + i * 128 for bank in range(8) for i in range(share // 128 + 1) if i * 128 < share}
@@ -170,7 +170,7 @@ def test_a_plan_is_for_one_number_format(networks: Networks, tmp_path: Path) -> 
     base = parse_study(TEXT)
     made = q.allocate(base)
     made.save(path)
-    name = made.subject.image.format.name
+    name = made.image.format.name
     assert json.loads(path.read_text())["format"] == name
     other = base.with_({"protection.plan": str(path), "weights.format": "e4m3"})
     with pytest.raises(q.InputError, match=f"is for weights in {name}; this network stores e4m3"):

@@ -59,7 +59,7 @@ def test_every_kind_of_format_runs_through_plan_memory_and_network(networks: Net
     assert facts["weights_format"] == name
     assert facts["storage_bits_per_weight"] == pytest.approx(bits, rel=0.01)
     assert facts["metadata_bits_fraction"] == pytest.approx(
-        facts["storage_bits_per_weight"] / design.subject.image.planes - 1.0
+        facts["storage_bits_per_weight"] / design.image.planes - 1.0
     )
     assert facts["quantised_accuracy"] >= accuracy
     assert facts["predicted_distortion"] > 0.0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.design.subject import load_subject
+from qtaml_hw.study.design.networks import load_network
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
 
@@ -116,8 +116,8 @@ def test_the_memory_holds_the_codes_of_the_file(loaded: LoadedNetwork, tmp_path:
     (tmp_path / "s.yaml").write_text(text)
     from qtaml_hw.config import load_study
 
-    subject = load_subject(load_study(tmp_path / "s.yaml"))
-    stored = {t.name: t for t in subject.image.tensors}
+    stored_network = load_network(load_study(tmp_path / "s.yaml"))
+    stored = {t.name: t for t in stored_network.image.tensors}
     assert list(stored) == ["conv_w.weight", "depth_w.weight", "full_w.weight"]
     for name, codes, scale in (
         ("conv_w.weight", CONV, CONV_SCALE),
@@ -126,10 +126,10 @@ def test_the_memory_holds_the_codes_of_the_file(loaded: LoadedNetwork, tmp_path:
     ):
         np.testing.assert_array_equal(stored[name].codes.view(np.int8), codes.reshape(-1))
         np.testing.assert_array_equal(stored[name].scale, np.array(scale, np.float32))
-    decoded = subject.image.decode()
-    assert all(np.array_equal(decoded[name], subject.weights[name]) for name in stored)
-    assert subject.clean_score == subject.quantised_score
-    costs = subject.layers(parse_study("cell: {preset: gain-cell-65nm}").accelerator)
+    decoded = stored_network.image.decode()
+    assert all(np.array_equal(decoded[name], stored_network.network.weights[name]) for name in stored)
+    assert stored_network.network.clean_score == stored_network.quantised_score
+    costs = stored_network.network.layers(parse_study("cell: {preset: gain-cell-65nm}").accelerator)
     assert costs[0].weight == "conv_w.weight"
 
 

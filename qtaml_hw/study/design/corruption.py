@@ -11,10 +11,9 @@ from torch import nn
 from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.chip import chip_of
-from qtaml_hw.study.design.protect import protect
-from qtaml_hw.study.design.subject import CALIBRATION_INPUTS, Subject, image_of
+from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.contents import Contents
+from qtaml_hw.study.design.image import image_of
 
 
 @contextmanager
@@ -36,26 +35,16 @@ def corrupted(
             raise InputError(f"the policy {study.protection.policy} needs unlabelled inputs: pass calibration=...")
         if study.protection.correction == "auto":
             study = study.with_({"protection.correction": "none"})
+    if study.weights.transforms:
+        study = study.with_({"weights.transforms": []})
     was_training = model.training
     model.eval()
     try:
-        weights, image = image_of(model, study, calibration)
-        subject = Subject(
-            name=type(model).__name__,
-            served=ServedNetwork(model),
-            image=image,
-            weights=weights,
-            inputs=torch.empty(0),
-            labels=torch.empty(0, dtype=torch.int64),
-            calibration=None if calibration is None else calibration[:CALIBRATION_INPUTS],
-            classes=0,
-            digest="",
-        )
-        cell = view_cell(study, image.planes)
-        protection = protect(study, subject, cell.channel)
-        chip = chip_of(study, image, protection.plan)
-        timeline = cell.live(chip, study.evaluate.seed, map_index)
-        faulty = protection.decoder.decode(timeline.read_out[-1])
+        _, image = image_of(model, study, calibration)
+        inputs = None if calibration is None else calibration[:CALIBRATION_INPUTS]
+        contents = Contents.of(study, image, Calibration(ServedNetwork(model), image.names, inputs))
+        timeline = contents.cell.live(contents.chip(study), study.evaluate.seed, map_index)
+        faulty = contents.protection.decoder.decode(timeline.read_out[-1])
     finally:
         model.train(was_training)
     with serving(model, faulty):

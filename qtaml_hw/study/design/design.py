@@ -13,20 +13,21 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.protection import MenuEntry
 from qtaml_hw.records.store import Record
-from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.chip import chip_of
+from qtaml_hw.study.design.cell import CellView
+from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.cost import point_cost
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
+from qtaml_hw.study.design.image import image_facts
+from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
-from qtaml_hw.study.design.protect import Protection, protect
+from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings, side_fraction
+from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.storage_cost import Written
-from qtaml_hw.study.design.subject import Subject
 from qtaml_hw.study.design.timeline import map_fields
-from qtaml_hw.study.design.transforming import refuse_zeroing, stored_subject, transform_facts, transform_warnings
+from qtaml_hw.study.design.transforms import Transforms, transform_warnings
 from qtaml_hw.versions import versions
-from qtaml_hw.weights import Codes
+from qtaml_hw.weights import Codes, StoredImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,8 @@ class DesignPoint:
 
     identity: str
     study: Study
-    subject: Subject
+    network: Network
+    image: StoredImage
     cell: CellView
     protection: Protection
     chip: memory.Memory
@@ -43,7 +45,7 @@ class DesignPoint:
 
     def score(self, codes: Sequence[Codes]) -> float:
         """The metric's score, 0..1, of the network with weights decoded from these codes."""
-        return self.subject.score(self.protection.decoder.decode(codes))
+        return self.network.score(self.protection.decoder.decode(codes))
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
@@ -52,7 +54,7 @@ class DesignPoint:
         accuracies = [self.score(codes) for codes in timeline.read_out]
         found: Record = {
             "map_index": map_index,
-            "correct": round(accuracies[-1] * self.subject.images),
+            "correct": round(accuracies[-1] * self.network.images),
             "accuracy": accuracies[-1],
             "accuracy_series": [list(pair) for pair in zip(timeline.sample_times_s, accuracies, strict=True)],
             "flips_raw": int(timeline.flips_data[-1]),
@@ -62,7 +64,7 @@ class DesignPoint:
             "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
             **map_fields(timeline),
         }
-        record = {**self.facts, **found, **measured_facts(self.subject, accuracies[-1])}
+        record = {**self.facts, **found, **measured_facts(self.network, accuracies[-1])}
         check(record)
         return record
 
@@ -91,50 +93,47 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
-    subject = networks.load(study)
+    stored = networks.load(study)
+    network = stored.network
     try:
-        cell = view_cell(study, subject.image.planes)
-        subject = stored_subject(subject, study, cell.channel)
-        protection = protect(study, subject, cell.channel)
-        refuse_zeroing(subject.image, protection.plan, study.array.on_uncorrectable)
-        layers = subject.layers(study.accelerator)
-        chip = chip_of(study, subject.image, protection.plan, _layer_times(study, subject, layers))
-        planned = plan_facts(study, subject, protection)
-        steps = transform_facts(study, subject, cell.channel)
-        written = Written.of(subject.image, {**planned, **steps})
-        costs = point_cost(study, chip, layers, [t.name for t in subject.image.tensors], written)
+        contents = Contents.of(study, stored.image, stored.calibration)
+        image, cell, protection = contents.image, contents.cell, contents.protection
+        layers = network.layers(study.accelerator)
+        chip = contents.chip(study, _layer_times(study, image, layers))
+        transforms = Transforms.of(study, stored, image)
+        written = Written.of(image, side_fraction(protection) * image.stored_bits, transforms)
+        costs = point_cost(study, chip, layers, image.names, written)
     except ValueError as error:
         raise InputError(str(error)) from error
-    identity = identity_of(study, subject.digest)
+    identity = identity_of(study, network.digest)
     facts = {
         "identity": identity,
         "study": study.label,
-        **_study_facts(study, subject),
+        **_study_facts(study),
+        **network.facts,
+        **image_facts(study, image),
+        "quantised_accuracy": stored.quantised_score,
         **cell.facts,
-        **_protection_facts(study, subject, protection),
-        **planned,
-        **steps,
+        **_protection_facts(study, image, protection),
+        **plan_facts(study, image, protection),
+        **transforms.facts(cell.channel),
         **costs,
-        "images": subject.images,
-        "exact_parameters": exact_parameters(subject),
-        "clean_accuracy": subject.clean_score,
-        "quantised_accuracy": subject.quantised_score,
         "warnings": [
             *cell.warnings,
             *hardening_warnings(study),
-            *transform_warnings(study, subject),
-            *_few_images(study, subject),
+            *transform_warnings(study, network.served.module),
+            *_few_images(study, network),
             *_quiet_warnings(study, protection, chip),
-            *_cost_warnings(study, subject, chip),
+            *_cost_warnings(study, image, chip),
         ],
         "versions": dict(versions()),
     }
-    return DesignPoint(identity, study, subject, cell, protection, chip, facts)
+    return DesignPoint(identity, study, network, image, cell, protection, chip, facts)
 
 
-def _layer_times(study: Study, subject: Subject, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
+def _layer_times(study: Study, image: StoredImage, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
     """Compute time of every stored tensor's layer on the array, seconds."""
-    cycles = {t.name: 0 for t in subject.image.tensors}
+    cycles = dict.fromkeys(image.names, 0)
     for layer in layers:
         if layer.weight in cycles:
             cycles[layer.weight] += layer.cycles
@@ -148,18 +147,9 @@ def _data_name(study: Study) -> str:
     return str(data.name or next((f for f in files if f), None) or data.factory)
 
 
-def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
+def _study_facts(study: Study) -> dict[str, Any]:
     return {
-        "network": subject.name,
         "data": _data_name(study),
-        "classes": subject.classes,
-        "weights_format": subject.image.format.name,
-        "scale": study.weights.scale,
-        "rounding": study.weights.rounding,
-        "storage_bits_per_weight": subject.image.storage_bits_per_weight,
-        "metadata_bits_fraction": subject.image.metadata_bits / subject.image.stored_bits,
-        "decode_ge": subject.image.format.decode_ge,
-        "fold_batch_norm": study.weights.fold_batch_norm,
         **hardening_facts(study),
         "cell_kind": study.cell.kind,
         "cell_preset": study.cell.preset,
@@ -175,11 +165,11 @@ def _study_facts(study: Study, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _protection_facts(study: Study, subject: Subject, protection: Protection) -> dict[str, Any]:
+def _protection_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
     plan, decoder = protection.plan, protection.decoder
     planes = plan.planes_protected()
     layers = []
-    for i, (t, layer) in enumerate(zip(subject.image.tensors, decoder.layers, strict=True)):
+    for i, (t, layer) in enumerate(zip(image.tensors, decoder.layers, strict=True)):
         first, last = plan.tensor_groups(i)
         sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
         mean = float((planes[first:last] * sizes).sum() / t.weights)
@@ -203,15 +193,9 @@ def _protection_facts(study: Study, subject: Subject, protection: Protection) ->
     }
 
 
-def exact_parameters(subject: Subject) -> dict[str, int]:
-    """Parameters beside the memory, which no flip reaches, counted by kind."""
-    kinds = sorted({e.kind for e in subject.inventory if not e.stored})
-    return {kind: sum(e.values for e in subject.inventory if e.kind == kind and not e.stored) for kind in kinds}
-
-
-def measured_facts(subject: Subject, score: float) -> Record:
+def measured_facts(network: Network, score: float) -> Record:
     """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
-    measured = subject.metric
+    measured = network.metric
     if measured.name == "top1":
         return {}
     value = measured.value(score)
@@ -219,18 +203,18 @@ def measured_facts(subject: Subject, score: float) -> Record:
         "metric": measured.name,
         "metric_title": measured.title,
         "metric_value": value if math.isfinite(value) else None,
-        "clean_metric_value": measured.value(subject.clean_score),
+        "clean_metric_value": measured.value(network.clean_score),
     }
 
 
-def _few_images(study: Study, subject: Subject) -> list[str]:
+def _few_images(study: Study, network: Network) -> list[str]:
     """What the user asked for and the data set does not have, or what the images taken leave out."""
-    if study.evaluate.images > subject.images:
-        return [f"{study.evaluate.images} images are asked for, the test set has {subject.images}"]
-    seen = len(set(subject.labels.flatten().tolist()))
-    if study.data.take == "first" and 2 * seen <= subject.label_kinds:
-        shown = f"{seen} of {subject.label_kinds} classes"
-        return [f"the first {subject.images} images show {shown}; 'data.take: spread' spreads them"]
+    if study.evaluate.images > network.images:
+        return [f"{study.evaluate.images} images are asked for, the test set has {network.images}"]
+    seen = len(set(network.labels.flatten().tolist()))
+    if study.data.take == "first" and 2 * seen <= network.label_kinds:
+        shown = f"{seen} of {network.label_kinds} classes"
+        return [f"the first {network.images} images show {shown}; 'data.take: spread' spreads them"]
     return []
 
 
@@ -252,12 +236,12 @@ def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -
     return found
 
 
-def _cost_warnings(study: Study, subject: Subject, chip: memory.Memory) -> list[str]:
+def _cost_warnings(study: Study, image: StoredImage, chip: memory.Memory) -> list[str]:
     """What the energy of an inference takes for granted or leaves out."""
     found = []
-    if "int8" in study.accelerator.mac and (not subject.image.format.linear or subject.image.planes > 8):
+    if "int8" in study.accelerator.mac and (not image.format.linear or image.planes > 8):
         found.append(
-            f"multiply-accumulates are priced as {study.accelerator.mac}, whatever {subject.image.format.name} needs: "
+            f"multiply-accumulates are priced as {study.accelerator.mac}, whatever {image.format.name} needs: "
             "see accelerator.mac"
         )
     if study.array.on_uncorrectable == "reload" and chip.regions:

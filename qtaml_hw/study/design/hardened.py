@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw.config import Study
 from qtaml_hw.hardening import Hardening, fine_tuned, hardened
 from qtaml_hw.hardening.method import Store
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.identity import storage_key
-from qtaml_hw.weights import StoredImage, number_format, quantise
+from qtaml_hw.study.design.image import clip_of, stored_as
+from qtaml_hw.weights import quantise
 from qtaml_hw.workloads.cache import cache_folder
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.load import LoadedNetwork
@@ -70,11 +67,6 @@ def _method(study: Study) -> Hardening:
 
 def _store(study: Study) -> Store:
     """Weights to codes as the study stores them; rounding that is learned from inputs is replaced by the nearest."""
-    section = study.weights
-    form = number_format(section.format, encoding=section.encoding, power=section.power, specials=section.specials)
-
-    def store(weights: Mapping[str, NDArray[np.float32]]) -> StoredImage:
-        clip = "mse" if section.rounding == "mse_clip" else "peak"
-        return quantise(weights, form, section.scale, clip=clip)  # type: ignore[arg-type]  # checked by the section
-
-    return store
+    rounding = "nearest" if study.weights.rounding == "learned" else study.weights.rounding
+    form, layout = stored_as(study)
+    return lambda weights: quantise(weights, form, layout, clip=clip_of(form, rounding))

@@ -38,7 +38,7 @@ def _plan_digest(study: Study) -> str:
     return f"+{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else "+absent"
 
 
-def subject_key(study: Study) -> str:
+def network_key(study: Study) -> str:
     """What a network and its data are made of, as the study names them."""
     named = "|".join([study.network.model_dump_json(), study.data.model_dump_json(), str(study.folder.absolute())])
     hardening = study.hardening
@@ -71,7 +71,7 @@ class Digests:
 
     def find(self, study: Study) -> str | None:
         """The digest of the study's network and data; None when nothing trustworthy is known."""
-        key = subject_key(study)
+        key = network_key(study)
         if key not in self._sure:
             known = self._read.get(key)
             if not isinstance(known, dict) or known.get("environment") != _environment():
@@ -87,7 +87,7 @@ class Digests:
 
         Raises StoreError when the store's folder cannot be written.
         """
-        key = subject_key(study)
+        key = network_key(study)
         self._sure[key] = digest
         if self.folder is None or files is None:
             return

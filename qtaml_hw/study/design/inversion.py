@@ -9,77 +9,75 @@ measured: by how many unlabelled inputs change their largest output under a few 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import MAPS, MapKey, flip
+from qtaml_hw.faults import flip_bits
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.tac.correction import CorrectionKind
-from qtaml_hw.tac.response import MEASURES
+from qtaml_hw.tac.response import MEASURES, RESPONSE_MAP_OFFSET
 from qtaml_hw.weights import Codes, StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
-
-if TYPE_CHECKING:
-    from qtaml_hw.study.design.subject import Subject
 
 DRAWS = 12
 
 
-def best_masks(subject: Subject, channel: FlipChannel, correction: str) -> tuple[int, ...]:
+def best_masks(image: StoredImage, calibration: Calibration, channel: FlipChannel, correction: str) -> tuple[int, ...]:
     """Per tensor the planes to invert, as a bit mask; ``auto`` is judged with the mean drift taken off (offset).
 
     Raises ValueError without calibration inputs.
     """
     kind: CorrectionKind = "offset" if correction == "auto" else correction  # type: ignore[assignment]
-    image, damage = subject.image, subject.damage("layer")
+    damage = calibration.damage(image, "layer")
     by_damage = inversion_masks(damage.zeros, damage.ones, channel.p01, channel.p10)
     every = (1 << image.planes) - 1
     candidates = [(0,) * len(by_damage), by_damage, (every,) * len(by_damage)]
     if np.array_equal(channel.p01, channel.p10):
         return candidates[0]
-    scores = [tensor_scores(subject, inverted(image, masks), channel, kind) for masks in candidates]
+    scores = [tensor_scores(inverted(image, masks), calibration, channel, kind) for masks in candidates]
     best = np.argmin(np.array(scores), axis=0)
     candidates.append(tuple(int(candidates[choice][i]) for i, choice in enumerate(best)))
-    measured = [disagreement(subject, inverted(image, masks), channel, kind) for masks in candidates]
+    measured = [disagreement(inverted(image, masks), calibration, channel, kind) for masks in candidates]
     return candidates[int(np.argmin(measured))]
 
 
-def disagreement(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> float:
+def disagreement(image: StoredImage, calibration: Calibration, channel: FlipChannel, kind: CorrectionKind) -> float:
     """Share of unlabelled inputs whose largest output changes under flips with nothing protected."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    decoder = tac.ProtectedImage(image, plan, channel).decoder(kind)
-    reference = subject.calibration_outputs(image.decode())
-    found = []
+    decoder = tac.ProtectedImage(image, plan, channel, tac.Menu.of([])).decoder(kind)
+    reference = calibration.outputs(image.decode())
+    shares = []
     for draw in range(DRAWS):
         read = [_flipped(t.codes, channel, draw, i) for i, t in enumerate(image.tensors)]
-        outputs = subject.calibration_outputs(decoder.decode(read))
-        found.append(MEASURES["disagreement"](reference, np.nan_to_num(outputs)))
-    return float(np.mean(found))
+        outputs = calibration.outputs(decoder.decode(read))
+        shares.append(MEASURES["disagreement"](reference, np.nan_to_num(outputs)))
+    return float(np.mean(shares))
 
 
 def _flipped(codes: Codes, channel: FlipChannel, draw: int, tensor: int) -> Codes:
     cells = channel.padded(8 * codes.itemsize)
-    return flip(codes, cells.p01, cells.p10, MapKey(0, MAPS["planning"].number(draw), tensor))
+    return flip_bits(codes, cells.p01, cells.p10, seed=0, map_index=RESPONSE_MAP_OFFSET + draw, tensor=tensor)
 
 
-def tensor_scores(subject: Subject, image: StoredImage, channel: FlipChannel, kind: CorrectionKind) -> list[float]:
+def tensor_scores(
+    image: StoredImage, calibration: Calibration, channel: FlipChannel, kind: CorrectionKind
+) -> list[float]:
     """Predicted output distortion by each tensor alone: noise left, and the drift through one forward pass."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    protected = tac.ProtectedImage(image, plan, channel)
+    protected = tac.ProtectedImage(image, plan, channel, tac.Menu.of([]))
     clean = image.decode()
-    reference = subject.calibration_outputs(clean)
-    found = []
+    reference = calibration.outputs(clean)
+    scores = []
     for i, t in enumerate(image.tensors):
         scale = t.weight_scale().astype(np.float64)
-        worth = subject.importance[image.tensor_starts[i] : image.tensor_starts[i + 1]] * scale**2
+        worth = calibration.importance[image.tensor_starts[i] : image.tensor_starts[i + 1]] * scale**2
         layer = protected.layer(i, kind)
         score = layer.expected(layer.variance, t.meant_codes, worth)
         if np.any(layer.bias):
             shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
-            change = subject.calibration_outputs({**clean, t.name: clean[t.name] + shift}) - reference
+            change = calibration.outputs({**clean, t.name: clean[t.name] + shift}) - reference
             score += float(np.mean(np.sum(change**2, axis=-1)))
-        found.append(score if np.isfinite(score) else np.inf)
-    return found
+        scores.append(score if np.isfinite(score) else np.inf)
+    return scores

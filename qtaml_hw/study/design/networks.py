@@ -1,12 +1,27 @@
-"""The networks of a run's studies, each loaded once in this process."""
+"""The networks of a run's studies: each loaded, folded, rewritten and quantised once in this process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+
+from qtaml_hw.accelerator.metric import Metric, metric
+from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.subject import Subject, load_subject
+from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.image import as_in_file, image_of, store_rule
+from qtaml_hw.study.design.network import Network, StoredNetwork
+from qtaml_hw.study.design.sources import load_dataset, load_module
+from qtaml_hw.study.design.transforms import rewritten_network
+from qtaml_hw.weights.inventory import inventory
+from qtaml_hw.weights.network import fold_batch_norm
+from qtaml_hw.workloads.data import DataSet
+from qtaml_hw.workloads.factory import user_function
+from qtaml_hw.workloads.load import LoadedNetwork
 
 
 @dataclass(eq=False)
@@ -14,9 +29,9 @@ class Networks:
     """Networks already loaded in this process, by what they are made of; owned by the run that uses them."""
 
     progress: Progress | None = None
-    _loaded: dict[str, Subject] = field(default_factory=dict)
+    _loaded: dict[str, StoredNetwork] = field(default_factory=dict)
 
-    def load(self, study: Study) -> Subject:
+    def load(self, study: Study) -> StoredNetwork:
         """The study's network, loaded at most once.
 
         Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
@@ -25,5 +40,55 @@ class Networks:
         judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
         key = "|".join([*(s.model_dump_json() for s in sections), *judged])
         if key not in self._loaded:
-            self._loaded[key] = load_subject(study, self.progress)
+            self._loaded[key] = load_network(study, self.progress)
         return self._loaded[key]
+
+
+def load_network(study: Study, progress: Progress | None = None) -> StoredNetwork:
+    """Load, fold, quantise, rewrite.
+
+    Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
+    """
+    data = load_dataset(study)
+    loaded = load_module(study, data, progress)
+    if data.classes > loaded.classes:
+        raise InputError(
+            f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
+        )
+    try:
+        return rewritten_network(_stored(study, loaded, data), study)
+    except ValueError as error:
+        raise InputError(f"network {loaded.name}: {error}") from error
+
+
+def measure(study: Study) -> Metric:
+    """The study's metric, or a user's own function as one.
+
+    Raises ValueError when the function cannot be imported.
+    """
+    name = study.evaluate.metric
+    if ":" not in name:
+        return metric(name)
+    return Metric(name, name.partition(":")[2], user_function(name, study.folder), needs_clean=True)
+
+
+def _stored(study: Study, loaded: LoadedNetwork, data: DataSet) -> StoredNetwork:
+    """The network as loaded and its image, before any step rewrites it."""
+    module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
+    weights, image = image_of(module, study, torch.from_numpy(data.calibration_x))
+    chosen = data.taken(study.evaluate.images, study.data.take)
+    network = Network(
+        name=loaded.name,
+        served=ServedNetwork(module),
+        weights=weights,
+        inputs=torch.from_numpy(data.test_x[chosen]),
+        labels=torch.from_numpy(data.test_y[chosen]),
+        classes=loaded.classes,
+        digest=f"{loaded.digest}+{data.digest}",
+        metric=measure(study),
+        inventory=inventory(module, store_rule(study)),
+        label_kinds=len(np.unique(data.test_y)),
+    )
+    seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS])
+    calibration = Calibration(network.served, image.names, seen)
+    return StoredNetwork(network, as_in_file(image, weights, loaded.codes, study), calibration)

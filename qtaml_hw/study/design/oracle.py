@@ -6,30 +6,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import MAPS, MapKey, flip
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.faults import flip_bits
+from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.weights import StoredImage
 
 ORACLE_MAPS = 4
+ORACLE_MAP_OFFSET = 1 << 30  # fault maps that no evaluation uses
 
 
-def measured_importance(subject: Subject, channel: FlipChannel, seed: int) -> NDArray[np.float64]:
+def measured_importance(
+    image: StoredImage, calibration: Calibration, channel: FlipChannel, seed: int
+) -> NDArray[np.float64]:
     """Importance [weights]: a layer's measured output distortion per unit of its own value noise.
 
     Each layer is corrupted alone at the channel's probabilities over ``ORACLE_MAPS`` maps; the mean squared change
     of the outputs on the calibration inputs is divided by the sum of squared weight changes that caused it.
     """
-    clean = subject.image.decode()
-    reference = subject.calibration_outputs(clean)
-    importance = np.zeros(subject.image.weights)
-    for i, t in enumerate(subject.image.tensors):
+    clean = image.decode()
+    reference = calibration.outputs(clean)
+    importance = np.zeros(image.weights)
+    for i, t in enumerate(image.tensors):
         distortion = energy = 0.0
         cells = channel.padded(8 * t.codes.itemsize)
         for index in range(ORACLE_MAPS):
-            codes = flip(t.codes, cells.p01, cells.p10, MapKey(seed, MAPS["planning"].number(index), i))
-            faulty = t.decode(codes, subject.image.format.decode_table)
-            change = subject.calibration_outputs({**clean, t.name: faulty}) - reference
+            codes = flip_bits(t.codes, cells.p01, cells.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i)
+            faulty = t.decode(codes, image.format.decode_table)
+            change = calibration.outputs({**clean, t.name: faulty}) - reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
             energy += float(np.sum((faulty.astype(np.float64) - clean[t.name]) ** 2))
-        start, end = subject.image.tensor_starts[i : i + 2]
+        start, end = image.tensor_starts[i : i + 2]
         importance[start:end] = distortion / energy if energy > 0.0 else 0.0
     return importance

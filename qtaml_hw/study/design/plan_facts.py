@@ -9,32 +9,35 @@ from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.scoring import score_cost
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.weights import StoredImage
 
 
-def plan_facts(study: Study, subject: Subject, protection: Protection) -> dict[str, Any]:
+def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
     """Fields of a record; None where the policy has nothing to say.
 
     ``spent`` is in ``spent_unit``; ``least_spent`` is the cost below which no plan reaches a wanted distortion.
     ``side_bits_fraction``: what tells groups and corrections apart, over the stored bits, counted beside the budget.
     """
     plan, planned, section = protection.plan, protection.planned, study.protection
-    kinds = set(protection.decoder.kinds)
-    side = max(tac.side_information(plan, kind).fraction for kind in kinds)
     scored = section.policy == "tac"
     return {
         "group": plan.group_kind if section.plan is not None else section.group,
         "plan_policy": plan.policy,
         "score": section.score if scored else None,
         "score_output": section.output if scored else None,
-        "score_cost": score_cost(study, subject) if scored else None,
+        "score_cost": score_cost(study, image) if scored else None,
         "solver": None if planned is None else section.solver,
         "plan_gap": None if planned is None else planned.gap,
         "spent": None if planned is None else planned.spent,
         "spent_unit": None if planned is None else planned.unit,
         "least_spent": None if planned is None else planned.least_spent,
-        "side_bits_fraction": side,
+        "side_bits_fraction": side_fraction(protection),
     }
+
+
+def side_fraction(protection: Protection) -> float:
+    """Bits that tell groups and corrections apart, over the stored bits."""
+    return max(tac.side_information(protection.plan, kind).fraction for kind in set(protection.decoder.kinds))
 
 
 def plan_warnings(study: Study, protection: Protection) -> list[str]:

@@ -11,12 +11,13 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.groups import group_starts
 from qtaml_hw.study.design.oracle import measured_importance
 from qtaml_hw.study.design.plan_files import study_plan
 from qtaml_hw.study.design.prices import prices_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.weights import StoredImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +45,13 @@ class Protection:
         return 0.0 if self.planned is None else self.planned.gap
 
 
-def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
+def protect(study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel) -> Protection:
     """Plan and decoder of a study on its network.
 
     Raises ValueError when the budget cannot price the menu, the menu cannot reach a wanted distortion, or a plan's
     file does not fit the network.
     """
-    image, protection = subject.image, study.protection
+    protection = study.protection
     if protection.plan is not None:
         plan, kind, value, planned = study_plan(study, image), "plan", None, None
         menu = tac.Menu.of(plan.menu[1:])
@@ -59,28 +60,33 @@ def protect(study: Study, subject: Subject, channel: FlipChannel) -> Protection:
         menu = tac.Menu.of(protection.menu)
         _check_law(channel, menu)
         kind, value, prices = prices_of(study, image, menu)
-        plan, planned = _plan(study, subject, channel, menu, prices)
-    protected = tac.ProtectedImage(image, plan, channel)
+        plan, planned = _plan(study, image, calibration, channel, menu, prices)
+    protected = tac.ProtectedImage(image, plan, channel, menu)
     if protection.correction == "auto":
-        decoder = protected.automatic(subject.importance, subject.calibration_outputs)
+        decoder = protected.automatic(calibration.importance, calibration.outputs)
     else:
         decoder = protected.decoder(protection.correction)
     predicted = lower = rho = None
-    if subject.calibration is not None:
-        predicted = tac.predicted_distortion(subject.damage_at(plan.starts), channel, plan)
+    if calibration.inputs is not None:
+        predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan, menu)
         bounded = planned is not None and protection.policy == "tac" and first_order(study)
-        lower = min(planned.lower_bound, predicted) if planned is not None and bounded else predicted
-        rho = _rho_star(subject, plan, channel, menu, predicted)
+        lower = planned.lower_bound if planned is not None and bounded else predicted
+        rho = _rho_star(image, calibration, plan, channel, menu, predicted)
     return Protection(plan, channel, decoder, kind, value, predicted, lower, rho, planned)
 
 
 def _rho_star(
-    subject: Subject, plan: ProtectionPlan, channel: FlipChannel, menu: tac.Menu, predicted: float
+    image: StoredImage,
+    calibration: Calibration,
+    plan: ProtectionPlan,
+    channel: FlipChannel,
+    menu: tac.Menu,
+    predicted: float,
 ) -> float | None:
     """Predicted overhead of Uniform-MSP over that of TAC, at the distortion that this plan leaves."""
     if plan.protected_bits == 0:
         return None
-    allocated, layers = subject.damage_at(plan.starts), subject.damage("layer")
+    allocated, layers = calibration.damage_at(image, plan.starts), calibration.damage(image, "layer")
     found = tac.saturation_ratio_at(allocated, layers, channel, menu, predicted)
     return None if found is None else found.rho_star
 
@@ -100,15 +106,20 @@ def _check_law(channel: FlipChannel, menu: tac.Menu) -> None:
 
 
 def _plan(
-    study: Study, subject: Subject, channel: FlipChannel, menu: tac.Menu, prices: tac.Prices
+    study: Study,
+    image: StoredImage,
+    calibration: Calibration,
+    channel: FlipChannel,
+    menu: tac.Menu,
+    prices: tac.Prices,
 ) -> tuple[ProtectionPlan, tac.Planned | None]:
     """The plan, and what was optimised where the policy optimises anything."""
-    image, protection = subject.image, study.protection
+    protection = study.protection
     if protection.policy == "none":
         return ProtectionPlan.unprotected(image.tensor_starts, image.planes), None
     if protection.policy == "uniform":
         if prices.target is not None:
-            return tac.plan_uniform_reaching(image, subject.damage("layer"), channel, menu, prices), None
+            return tac.plan_uniform_reaching(image, calibration.damage(image, "layer"), channel, menu, prices), None
         return tac.plan_uniform(image, channel, menu, prices), None
     kind, starts = protection.group, group_starts(study, image)
 
@@ -125,19 +136,21 @@ def _plan(
         )
 
     if protection.policy == "tac" and first_order(study):
-        planned = spend(subject.damage_at(starts))
+        planned = spend(calibration.damage_at(image, starts))
     elif protection.policy == "tac":
-        planned = spend(scored_damage(study, subject, channel, starts, lambda damage: spend(damage).plan))
+        planned = spend(scored_damage(study, image, calibration, channel, starts, lambda damage: spend(damage).plan))
     else:
-        planned = spend(tac.damage_model(image, _importance(study, subject, channel), starts))
+        planned = spend(tac.damage_model(image, _importance(study, image, calibration, channel), starts))
     return planned.plan, planned
 
 
-def _importance(study: Study, subject: Subject, channel: FlipChannel) -> NDArray[np.float64]:
+def _importance(
+    study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel
+) -> NDArray[np.float64]:
     """What a baseline holds every weight to be worth."""
     policy = study.protection.policy
     if policy == "magnitude":
-        return tac.magnitude_importance(subject.image)
+        return tac.magnitude_importance(image)
     if policy == "random":
-        return tac.random_importance(subject.image, group_starts(study, subject.image), study.evaluate.seed)
-    return measured_importance(subject, channel, study.evaluate.seed)
+        return tac.random_importance(image, group_starts(study, image), study.evaluate.seed)
+    return measured_importance(image, calibration, channel, study.evaluate.seed)

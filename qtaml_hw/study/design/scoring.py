@@ -13,9 +13,10 @@ from qtaml_hw.accelerator.served import serving
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.subject import PROBES, Subject
+from qtaml_hw.study.design.calibration import PROBES, Calibration
 from qtaml_hw.tac.response import MeasureName
 from qtaml_hw.tac.sensitivity import OutputName
+from qtaml_hw.weights import StoredImage
 
 Array = NDArray[np.float64]
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]
@@ -29,9 +30,9 @@ def first_order(study: Study) -> bool:
     return study.protection.score == "jacobian" and study.protection.output == "logits"
 
 
-def score_cost(study: Study, subject: Subject) -> str:
+def score_cost(study: Study, image: StoredImage) -> str:
     """Passes over the calibration inputs that the score takes."""
-    probe, layers = tac.Probe(), len(subject.image.tensors)
+    probe, layers = tac.Probe(), len(image.tensors)
     noisy = DRAWS.draws * DRAWS.rounds
     return {
         "magnitude": "none",
@@ -43,23 +44,28 @@ def score_cost(study: Study, subject: Subject) -> str:
 
 
 def scored_damage(
-    study: Study, subject: Subject, channel: FlipChannel, starts: NDArray[np.int64], plan_of: PlanOf
+    study: Study,
+    image: StoredImage,
+    calibration: Calibration,
+    channel: FlipChannel,
+    starts: NDArray[np.int64],
+    plan_of: PlanOf,
 ) -> tac.DamageModel:
     """The damage model by the study's score, for groups from ``starts`` [G + 1]; ``plan_of`` spends the budget on one.
 
     Raises ValueError without calibration inputs.
     """
-    protection, image = study.protection, subject.image
+    protection = study.protection
     if protection.score == "measured":
         probe = tac.Probe(measure=MEASURES[protection.output], seed=study.evaluate.seed)
-        response = tac.measured_response(image, subject.calibration_outputs, channel, probe)
-        return tac.refined_damage(subject.damage_at(starts), image.tensor_starts, response, channel)
-    worth = _importance(study, subject)
+        response = tac.measured_response(image, calibration.outputs, channel, probe)
+        return tac.refined_damage(calibration.damage_at(image, starts), image.tensor_starts, response, channel)
+    worth = _importance(study, image, calibration)
     if protection.score == "second_order":
         worth = tac.refine(
             image,
             worth,
-            noisy_energy(subject, protection.output),
+            noisy_energy(calibration, protection.output),
             lambda found: plan_of(tac.damage_model(image, found, starts)),
             channel,
             tac.Draws(DRAWS.draws, DRAWS.rounds, study.evaluate.seed),
@@ -67,26 +73,26 @@ def scored_damage(
     return tac.damage_model(image, worth, starts)
 
 
-def _importance(study: Study, subject: Subject) -> Array:
+def _importance(study: Study, image: StoredImage, calibration: Calibration) -> Array:
     """The named score of every weight; the Jacobian is computed once per network."""
     protection = study.protection
     name = "jacobian" if protection.score == "second_order" else protection.score
     if name == "jacobian" and protection.output == "logits":
-        return subject.importance
-    if subject.calibration is None:
+        return calibration.importance
+    if calibration.inputs is None:
         raise ValueError(f"the score {protection.score} needs unlabelled calibration inputs")
-    seen = tac.Calibration(subject.image, subject.served.module, subject.calibration, PROBES)
+    seen = tac.Calibration(image, calibration.served.module, calibration.inputs, PROBES)
     return tac.importance("softmax" if name == "jacobian" else name, seen)
 
 
-def noisy_energy(subject: Subject, output: OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
+def noisy_energy(calibration: Calibration, output: OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
     """Jacobian energies with given weights in the network; every call draws probes of its own."""
-    names, inputs, calls = [t.name for t in subject.image.tensors], subject.calibration, iter(range(1, 1 << 30))
+    names, inputs, calls = list(calibration.names), calibration.inputs, iter(range(1, 1 << 30))
     if inputs is None:
         raise ValueError("the score second_order needs unlabelled calibration inputs")
 
     def energy_at(weights: Mapping[str, NDArray[np.float32]]) -> Array:
-        with serving(subject.served.module, weights) as module:
+        with serving(calibration.served.module, weights) as module:
             found = tac.jacobian_energy(module, names, inputs, probes=NOISY_PROBES, seed=next(calls), output=output)
         return found.values
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
 from qtaml_hw.memory import ArrayCost, Memory
+from qtaml_hw.study.design.transforms import Transforms
 from qtaml_hw.weights import StoredImage
 
 
@@ -20,12 +20,10 @@ class Written:
     decode_ge: float
 
     @classmethod
-    def of(cls, image: StoredImage, facts: dict[str, Any]) -> Written:
-        """From an image and a record's facts of its plan and its steps before storage."""
-        planned = float(facts["side_bits_fraction"]) * image.stored_bits
-        steps = float(facts.get("transform_metadata_bits", 0))
-        gates = float(facts.get("transform_decode_ge", 0.0))
-        return cls(image.metadata_bits + planned + steps, image.format.decode_ge + gates)
+    def of(cls, image: StoredImage, planned_bits: float, transforms: Transforms) -> Written:
+        """Of an image, the bits that tell its plan's groups and corrections apart, and its steps before storage."""
+        side_bits = image.metadata_bits + planned_bits + transforms.metadata_bits
+        return cls(side_bits, image.format.decode_ge + transforms.decode_ge)
 
 
 @dataclass(frozen=True)

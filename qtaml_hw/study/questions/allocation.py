@@ -14,14 +14,14 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.files import write_atomically
 from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts
 from qtaml_hw.study.design.plan_files import plan_text
-from qtaml_hw.study.design.protect import Protection, protect
-from qtaml_hw.study.design.subject import Subject
-from qtaml_hw.study.design.transforming import stored_subject
+from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.questions.tensors import tensor_rows
+from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights.inventory import TensorEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +29,15 @@ class AllocationResult:
     """A protection plan with its predictions, for tables and JSON."""
 
     protection: Protection
-    subject: Subject
+    image: StoredImage
+    inventory: tuple[TensorEntry, ...]
     node_m: float
     clock_hz: float
     facts: dict[str, Any] = field(default_factory=dict)
 
     def _code_row(self, row: PlanRow) -> dict[str, Any]:
         """One entry in one layer; variance saved per check bit is None where no check bit is paid."""
-        plain = {**asdict(row), "tensor": self.subject.image.tensors[row.tensor].name}
+        plain = {**asdict(row), "tensor": self.image.tensors[row.tensor].name}
         saved = row.lsb2_saved_per_parity_bit
         return {**plain, "lsb2_saved_per_parity_bit": saved if np.isfinite(saved) else None}
 
@@ -50,17 +51,17 @@ class AllocationResult:
 
         Raises StoreError when the file cannot be written.
         """
-        write_atomically(path, plan_text(self.plan, self.subject.image.format.name))
+        write_atomically(path, plan_text(self.plan, self.image.format.name))
 
     def as_dict(self) -> dict[str, Any]:
         """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
         plan, found = self.plan, self.protection
-        names = group_names(plan, [t.name for t in self.subject.image.tensors])
+        names = group_names(plan, self.image.names)
         sizes, planes = np.diff(plan.starts), plan.planes_protected()
         return {
             "policy": plan.policy,
             "menu": list(plan.menu),
-            "tensors": tensor_rows(self.subject),
+            "tensors": tensor_rows(self.inventory, self.image.planes),
             "groups": [
                 {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
                 for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
@@ -92,12 +93,12 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
 
     Raises InputError when the network cannot be loaded or the budget cannot price the menu.
     """
-    subject = Networks(progress).load(study)
+    stored = Networks(progress).load(study)
     try:
-        channel = view_cell(study, subject.image.planes).channel
-        subject = stored_subject(subject, study, channel)
-        protection = protect(study, subject, channel)
-        facts = plan_facts(study, subject, protection)
-        return AllocationResult(protection, subject, study.array.node_m, study.accelerator.clock_hz, facts)
+        contents = Contents.of(study, stored.image, stored.calibration)
     except ValueError as error:
         raise InputError(str(error)) from error
+    image, protection = contents.image, contents.protection
+    facts = plan_facts(study, image, protection)
+    inventory, node_m, clock_hz = stored.network.inventory, study.array.node_m, study.accelerator.clock_hz
+    return AllocationResult(protection, image, inventory, node_m, clock_hz, facts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qtaml_hw.config import Study
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.subject import Subject
+from qtaml_hw.weights.inventory import TensorEntry
 
 
 def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str, Any]]:
@@ -15,11 +16,12 @@ def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str,
 
     Raises InputError when the network cannot be loaded, or the store rule names what is not there.
     """
-    return tensor_rows(Networks(progress).load(study))
+    stored = Networks(progress).load(study)
+    return tensor_rows(stored.network.inventory, stored.image.planes)
 
 
-def tensor_rows(subject: Subject) -> list[dict[str, Any]]:
-    """The same of a network that is loaded."""
+def tensor_rows(inventory: Sequence[TensorEntry], planes: int) -> list[dict[str, Any]]:
+    """The same of a network that is loaded, for weights of so many planes."""
     return [
         {
             "name": e.name,
@@ -27,7 +29,7 @@ def tensor_rows(subject: Subject) -> list[dict[str, Any]]:
             "shape": list(e.shape),
             "values": e.values,
             "stored": e.stored,
-            "bits": e.values * subject.image.planes if e.stored else 0,
+            "bits": e.values * planes if e.stored else 0,
         }
-        for e in subject.inventory
+        for e in inventory
     ]

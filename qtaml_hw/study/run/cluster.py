@@ -51,7 +51,7 @@ class Worker:
         found = self.points.get(task.identity)
         if found is None:
             study = task.point.study
-            mine = identity_of(study, self.networks.load(study).digest)
+            mine = identity_of(study, self.networks.load(study).network.digest)
             if mine != task.identity:
                 raise InputError(
                     f"the worker on {os.uname().nodename} has another network {study.network.name} than the client: "

@@ -64,7 +64,7 @@ def identify(study: Study, digests: Digests, networks: Networks) -> str:
     digest = digests.find(study)
     if digest is None:
         try:
-            digest = networks.load(study).digest
+            digest = networks.load(study).network.digest
         except ValueError:  # met again, and recorded, where the point is evaluated
             return study.identity()[:32]
         digests.keep(study, digest, _files(study))

@@ -1,0 +1,58 @@
+"""What lies in the memory of a study: an image of weights as it is written, its cells, and what protects it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtaml_hw import memory
+from qtaml_hw.config import Study
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.array import geometry_of, schedule_of
+from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.cell import CellView, centre_cell, phase_cells, view_cell
+from qtaml_hw.study.design.protect import Protection, protect
+from qtaml_hw.study.design.transforms import INVERT, stored_image
+from qtaml_hw.weights import StoredImage
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """An image as it is written, the cells that hold it, and its protection."""
+
+    image: StoredImage
+    cell: CellView
+    protection: Protection
+
+    @classmethod
+    def of(cls, study: Study, image: StoredImage, calibration: Calibration) -> Contents:
+        """A study's memory with an image of its network, planes inverted and bits protected as the study says.
+
+        Raises ValueError when the cell cannot be modelled or the plan cannot be made, with the reason.
+        """
+        cell = view_cell(study, image.planes)
+        written = stored_image(image, calibration, study, cell.channel)
+        protection = protect(study, written, calibration, cell.channel)
+        _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
+        return cls(written, cell, protection)
+
+    def chip(self, study: Study, layer_time_s: tuple[float, ...] = ()) -> memory.Memory:
+        """The array with the image in it, ready to live through any number of fault maps.
+
+        Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked.
+        """
+        image = self.image
+        profiled = centre_cell(study) if study.refresh.retention_aware is not None else None
+        schedule = schedule_of(study, profiled, phase_cells(study), layer_time_s)
+        codes, plan = tuple(image.codes()), self.protection.plan
+        return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
+
+
+def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: str | None) -> None:
+    """Words that read as zero need one code of zero; inverted planes give every tensor its own.
+
+    Raises ValueError where both are asked for.
+    """
+    zeroing = [e.name for e in plan.entries if e.zeroes_weight and plan.bits_by_entry().get(e.name)]
+    zeroing += ["on_uncorrectable: zero"] if on_uncorrectable == "zero" else []
+    if zeroing and any(t.inverted for t in image.tensors):
+        raise ValueError(f"{INVERT} and {zeroing[0]} do not go together: a detected word reads as one code of zero")

@@ -1,0 +1,91 @@
+"""How a study stores weights: its number format and scales, how they are rounded, and codes that a file brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
+from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
+from qtaml_hw.weights.inventory import StoreRule
+from qtaml_hw.weights.learned import learned_rounding
+from qtaml_hw.weights.network import weight_arrays
+from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.workloads.load import FileCodes
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def store_rule(study: Study) -> StoreRule:
+    """Which tensors the study keeps in the memory."""
+    store = study.network.store
+    return StoreRule() if store is None else StoreRule(**store.model_dump(exclude_none=True))
+
+
+def stored_as(study: Study) -> tuple[NumberFormat, ScaleLayout]:
+    """The number format of the study's weights and what shares a scale."""
+    asked = study.weights
+    form = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
+    return form, ScaleLayout.of(asked.scale)
+
+
+def clip_of(form: NumberFormat, rounding: str) -> Clip:
+    """Every rounding but the nearest begins at the scales of least squared error, in formats that have scales."""
+    return "peak" if rounding == "nearest" or form.scaling == "none" else "mse"
+
+
+def image_of(
+    module: nn.Module, study: Study, calibration: torch.Tensor | None = None
+) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
+    """A module's stored tensors as trained, and their image in the study's format.
+
+    Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
+    """
+    weights, rounding = weight_arrays(module, store_rule(study)), study.weights.rounding
+    form, layout = stored_as(study)
+    image = quantise(weights, form, layout, clip=clip_of(form, rounding))
+    if rounding != "learned":
+        return weights, image
+    if calibration is None:
+        raise InputError("learned rounding needs unlabelled inputs: pass calibration=...")
+    return weights, learned_rounding(image, weights, module, calibration[:CALIBRATION_INPUTS])
+
+
+def image_facts(study: Study, image: StoredImage) -> dict[str, Any]:
+    """Record fields: how weights are written, and what that takes beside their bits."""
+    return {
+        "weights_format": image.format.name,
+        "scale": study.weights.scale,
+        "rounding": study.weights.rounding,
+        "fold_batch_norm": study.weights.fold_batch_norm,
+        "storage_bits_per_weight": image.storage_bits_per_weight,
+        "metadata_bits_fraction": image.metadata_bits / image.stored_bits,
+        "decode_ge": image.format.decode_ge,
+    }
+
+
+def as_in_file(image: StoredImage, weights: Weights, codes: Mapping[str, FileCodes], study: Study) -> StoredImage:
+    """The image with the codes and scales that a network's file brings, as the file stores them.
+
+    Where the format is int8 and the weights are still the file's; else the image as it is.
+    """
+    if not codes or study.weights.format != "int8" or study.weights.rounding != "nearest":
+        return image
+    return StoredImage(image.format, tuple(_own(image, t, weights[t.name], codes.get(t.name)) for t in image.tensors))
+
+
+def _own(image: StoredImage, tensor: StoredTensor, weights: NDArray[np.float32], own: FileCodes | None) -> StoredTensor:
+    if own is None or own.levels.size != tensor.weights:
+        return tensor
+    kind = "per_tensor" if own.scale.size == 1 else ("per_channel", "per_input_channel")[own.axis]
+    levels = own.levels.astype(np.float32)
+    stored = StoredTensor(tensor.name, tensor.shape, image.format.encode(levels), own.scale, ScaleLayout.of(kind))
+    same = np.array_equal(stored.decode(stored.codes, image.format.decode_table), weights)
+    return stored if same else tensor

@@ -1,0 +1,132 @@
+"""A network with its weights as trained and the inputs it is judged on; with its image, it is what a study stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qtaml_hw import tac
+from qtaml_hw.accelerator.layers import LayerCost, layer_costs
+from qtaml_hw.accelerator.metric import METRICS, Metric
+from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config.sections.accelerator import AcceleratorSection
+from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights.inventory import TensorEntry
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A served network, its stored tensors as trained, and the labelled inputs on which a metric judges it.
+
+    ``classes`` : outputs; ``digest`` : of the weights as loaded and the data; ``inventory`` : every parameter and
+    whether it lives in the memory; ``label_kinds`` : labels of the whole test set.
+    """
+
+    name: str
+    served: ServedNetwork
+    weights: Mapping[str, NDArray[np.float32]]
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    classes: int
+    digest: str
+    metric: Metric = METRICS["top1"]
+    inventory: tuple[TensorEntry, ...] = ()
+    label_kinds: int = 0
+    _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def images(self) -> int:
+        """Test inputs per fault map."""
+        return len(self.labels)
+
+    @cached_property
+    def _clean_outputs(self) -> NDArray[np.float64]:
+        return self.served.outputs(self.weights, self.inputs)
+
+    def score(self, weights: Mapping[str, NDArray[np.float32]]) -> float:
+        """The metric's score, 0..1, of the network with these weights.
+
+        Raises ValueError when a user's own metric returns anything else.
+        """
+        outputs = self.served.outputs(weights, self.inputs)
+        clean = self._clean_outputs if self.metric.needs_clean else outputs
+        return self.metric(outputs, clean, self.labels.numpy())
+
+    @cached_property
+    def clean_score(self) -> float:
+        """Score with the weights as trained, in floating point."""
+        return self.score(self.weights)
+
+    def layers(self, accelerator: AcceleratorSection) -> tuple[LayerCost, ...]:
+        """The GEMMs of one inference and what each costs on the array, counted once per array."""
+        key = (accelerator.rows, accelerator.columns, accelerator.dataflow)
+        if key not in self._layers:
+            shape, example = tuple(self.inputs.shape[1:]), torch.zeros_like(self.inputs[:1])
+            self._layers[key] = layer_costs(self.served.module, shape, *key, example=example)
+        return self._layers[key]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Record fields: what the network is, and how well it does with its weights as trained."""
+        return {
+            "network": self.name,
+            "classes": self.classes,
+            "images": self.images,
+            "exact_parameters": self.exact_parameters,
+            "clean_accuracy": self.clean_score,
+        }
+
+    @property
+    def exact_parameters(self) -> dict[str, int]:
+        """Parameters beside the memory, which no flip reaches, counted by kind."""
+        exact = [entry for entry in self.inventory if not entry.stored]
+        return {kind: sum(e.values for e in exact if e.kind == kind) for kind in sorted({e.kind for e in exact})}
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A network before or after a step: its scores without faults, and the damage that flips do, by layer.
+
+    ``output_change``: largest change of an output by the step, relative to the largest output.
+    """
+
+    step: str
+    clean_score: float
+    quantised_score: float
+    damage: tac.DamageModel
+    output_change: float = 0.0
+
+    def distortion(self, channel: FlipChannel) -> float:
+        """Predicted output distortion with nothing protected."""
+        return float(self.damage.distortion(channel.p01, channel.p10).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class StoredNetwork:
+    """A network, the image of its weights, and the inputs that tell what they are worth.
+
+    ``stages``: the network before and after each step that rewrote it; empty without steps.
+    """
+
+    network: Network
+    image: StoredImage
+    calibration: Calibration
+    stages: tuple[Stage, ...] = ()
+
+    @cached_property
+    def quantised_score(self) -> float:
+        """Score with the image decoded without any flip; planes stored inverted do not change it."""
+        return self.network.score(self.image.decode())
+
+    def stage(self, step: str, output_change: float = 0.0) -> Stage:
+        """The network as it is now, after a step."""
+        damage = self.calibration.damage(self.image, "layer")
+        return Stage(step, self.network.clean_score, self.quantised_score, damage, output_change)
