@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qtaml_hw.cli import app as cli
+from qtaml_hw import cli
 
 STUDY = """
 study: cli

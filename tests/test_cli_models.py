@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from qtaml_hw.cli import app as cli
+from qtaml_hw import cli
 
 STUDY = """
 cell: {preset: gain-cell-65nm}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from qtaml_hw.cli import app as cli
+from qtaml_hw import cli
 
 ROOT = Path(__file__).parents[1]
 FRAGMENTS = {ROOT / "docs" / "device" / "results.md"}  # included by another page, links are relative to that one

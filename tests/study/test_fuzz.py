@@ -22,7 +22,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qtaml_hw.cli import app as cli
+from qtaml_hw import cli
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.compare import compare
