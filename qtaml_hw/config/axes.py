@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point
+from qtaml_hw.config.reading.fields import value_at
 
 
 def axes_shown(point: Point) -> dict[str, str]:
@@ -18,20 +17,8 @@ def axes_shown(point: Point) -> dict[str, str]:
 def axes_si(point: Point) -> dict[str, float | str]:
     """The number in SI behind every axis; the shown text where there is none."""
     shown = axes_shown(point)
-    numbers = {path: attribute(point.study, path) for path in shown}
+    numbers = {path: value_at(point.study, path) for path in shown}
     return {
         path: value if isinstance(value, int | float) and not isinstance(value, bool) else shown[path]
         for path, value in numbers.items()
     }
-
-
-def attribute(study: Study, path: str) -> Any:
-    """The value at a path of the file, whose names are aliases of attributes; None where there is none."""
-    node: Any = study
-    for step in path.split("."):
-        fields = getattr(type(node), "model_fields", {})
-        name = next((n for n, f in fields.items() if step in (n, f.alias)), None)
-        if name is None:
-            return None
-        node = getattr(node, name)
-    return node

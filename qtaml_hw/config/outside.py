@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qtaml_hw.config.reading.document import locate
+from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.study import Study
 from qtaml_hw.errors import nearest
@@ -45,24 +46,17 @@ def missing(study: Study) -> list[Problem]:
 def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
     """(path, value, what is wrong with it)."""
     for path in FILES:
-        value = _value(study, path)
+        value = value_at(study, path)
         named = isinstance(value, str) and (path != "data.texts" or value.endswith(".txt"))  # others are built in
         if named and not (study.folder / str(value)).exists():
             there = study.folder / str(value)
             yield path, str(value), f"there is no {there}"
     for path in FUNCTIONS:
-        value = _value(study, path)
+        value = value_at(study, path)
         if isinstance(value, str) and ":" in value:
             complaint = _function_missing(value, study.folder)
             if complaint:
                 yield path, value, complaint
-
-
-def _value(study: Study, path: str) -> Any:
-    node: Any = study
-    for name in path.split("."):
-        node = getattr(node, name, None)
-    return node
 
 
 def _function_missing(name: str, folder: Path) -> str:

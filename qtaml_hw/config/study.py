@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.reading.fields import FieldSpec, catalogue, models_in, suggest
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, models_in, suggest, value_at
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
@@ -73,6 +73,10 @@ class Study(Section):
     def __hash__(self) -> int:
         return hash(self.identity())
 
+    def unused(self) -> set[str]:
+        """A name, and the points around this one."""
+        return {"label", "sweep"}
+
     @property
     def file(self) -> str:
         """The file that the study was read from, as it was named."""
@@ -92,7 +96,7 @@ class Study(Section):
             if leaf is not None:
                 found[path] = leaf.origin
             elif not field.branch and not path.startswith("sweep."):
-                text = _shown(_attribute(self, path), field)
+                text = _shown(value_at(self, path), field)
                 if text:
                     found[path] = Origin("default", "qtaml_hw", text)
         own = {dotted(path): leaf.origin for path, leaf in self._layer.items() if path[0] != "sweep"}
@@ -137,16 +141,7 @@ class Study(Section):
         Left out: labels, the sweep, the name of the preset (its values are there), how many fault maps are drawn,
         values that are not set, and what a policy or a law does not use.
         """
-        left_out: dict[str, Any] = {"label": True, "sweep": True, "cell": {"preset"}, "evaluate": {"maps"}}
-        for name in ("accelerator", "array", "refresh", "timeline", "weights", "protection"):
-            left_out[name] = getattr(self, name).unused()
-        left_out["hardening"] = self.hardening.unused()
-        left_out["flips"] = self.flips.unused()
-        if self.evaluate.metric == "top1":
-            left_out["evaluate"].add("metric")
-        if self.data.take == "first":
-            left_out["data"] = {"take"}
-        plain: dict[str, Any] = _rounded(self.model_dump(mode="json", exclude=left_out, exclude_none=True))
+        plain: dict[str, Any] = _rounded(self.model_dump(mode="json", exclude=self.left_out(), exclude_none=True))
         return plain
 
     def identity(self) -> str:
@@ -287,18 +282,6 @@ def _of_point(problem: Problem, spec: PointSpec) -> Problem:
     line, column = (problem.line, problem.column) if problem.line else (change.origin.line, change.origin.column)
     message = f"at the point {spec.label!r}: {problem.message}"
     return dataclasses.replace(problem, line=line, column=column, message=message)
-
-
-def _attribute(study: Study, path: str) -> Any:
-    """The effective value of a dotted field of the file."""
-    node: Any = study
-    for key in path.split("."):
-        if node is None or isinstance(node, tuple):
-            return None
-        fields = type(node).model_fields
-        attribute = next(name for name, info in fields.items() if (info.alias or name) == key)
-        node = getattr(node, attribute)
-    return node
 
 
 def _shown(value: Any, field: FieldSpec) -> str:

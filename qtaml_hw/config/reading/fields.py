@@ -62,6 +62,18 @@ def _collect(model: type[BaseModel], prefix: str, kind: str | None, found: dict[
             _collect(one, f"{path}.", kind, found)
 
 
+def value_at(root: BaseModel, path: str) -> Any:
+    """The value at a path of the file, whose names are aliases of attributes; None where there is none."""
+    node: Any = root
+    for step in path.split("."):
+        fields = getattr(type(node), "model_fields", {})
+        name = next((n for n, f in fields.items() if step in (n, f.alias)), None)
+        if name is None:
+            return None
+        node = getattr(node, name)
+    return node
+
+
 def children(fields: dict[str, FieldSpec], prefix: str) -> list[str]:
     """The keys that a mapping of the file can have."""
     start = f"{prefix}." if prefix else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
@@ -22,6 +23,25 @@ class Section(BaseModel):
         allow_inf_nan=False,
         defer_build=True,  # a command that checks one study builds one kind of cell, not all of them
     )
+
+    usual: ClassVar[Mapping[str, object]] = {}
+    """Fields that came later, and the values that change nothing: at those they are no part of an identity."""
+
+    def unused(self) -> set[str]:
+        """Attributes that no result depends on, as the others are."""
+        return {name for name, value in self.usual.items() if getattr(self, name) == value}
+
+    def left_out(self) -> dict[str, Any]:
+        """What is unused here and in the sections inside, as pydantic's ``exclude``; a section unused as a whole is."""
+        found: dict[str, Any] = dict.fromkeys(self.unused(), True)
+        for name in type(self).model_fields.keys() - found.keys():
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                found[name] = value.unused() == type(value).model_fields.keys() or value.left_out()
+            elif isinstance(value, tuple):
+                inner = {i: part.left_out() for i, part in enumerate(value) if isinstance(part, Section)}
+                found[name] = {i: part for i, part in inner.items() if part}
+        return {name: part for name, part in found.items() if part}  # an empty one would leave out all of it
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ tables come from, 64-bit words.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
@@ -100,12 +100,7 @@ class ArraySection(Section):
             return 1
         return None if self.plane_class is None else max(self.plane_class) + 1
 
-    def unused(self) -> set[str]:
-        """Fields that came later and are at the value that changes nothing: no part of an identity."""
-        return {name for name, usual in _USUAL_ARRAY.items() if getattr(self, name) == usual}
-
-
-_USUAL_ARRAY: Final = {"placement": "row_major", "interleave": "block", "rows_refreshed_together": 1}
+    usual: ClassVar = {"placement": "row_major", "interleave": "block", "rows_refreshed_together": 1}
 
 
 class RetentionAwareSection(Section):
@@ -173,9 +168,7 @@ class RefreshSection(Section):
         """Whether anything of the memory is refreshed."""
         return self.shortest_s is not None
 
-    def unused(self) -> set[str]:
-        """Fields that came later and are at the value that changes nothing: no part of an identity."""
-        return {"mode"} if self.mode == "burst" else set()
+    usual: ClassVar = {"mode": "burst"}
 
 
 class ScrubSection(Section):

@@ -42,6 +42,10 @@ class _Cell(Section):
         alias="sigma_v_th", description="threshold voltage from cell to cell (one standard deviation)"
     )
 
+    def unused(self) -> set[str]:
+        """The name of the preset: its values are here."""
+        return {"preset"}
+
     @field_validator("*")
     @classmethod
     def _physical(cls, value: Any, info: ValidationInfo) -> Any:

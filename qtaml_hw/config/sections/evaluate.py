@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -57,3 +57,9 @@ class EvaluateSection(Section):
     )
     maps: MapsSection = Field(default_factory=MapsSection)
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(2026, description="seed of every draw")
+
+    usual: ClassVar = {"metric": "top1"}
+
+    def unused(self) -> set[str]:
+        """How many fault maps are drawn, too: each is what it is."""
+        return super().unused() | {"maps"}

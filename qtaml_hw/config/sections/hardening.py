@@ -63,10 +63,10 @@ class HardeningSection(Section):
         """Whether training goes through the stored codes, so that the number format decides the weights."""
         return self.method in ("qat", "bit_error")
 
-    def unused(self) -> bool | set[str]:
+    def unused(self) -> set[str]:
         """What plays no part in a result: all of it where the network is the one that comes."""
         if not self.trained:
-            return True
+            return set(type(self).model_fields)
         return set() if self.method == "bit_error" else {"direction"}
 
 

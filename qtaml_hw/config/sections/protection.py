@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -130,15 +130,13 @@ class ProtectionSection(Section):
             raise ValueError(f"output goes with the scores {', '.join(_OUTPUT_SCORES)}; {self.score} has its own")
         return self
 
+    usual: ClassVar = {"score": "jacobian", "output": "logits", "solver": "greedy"}
+
     def unused(self) -> set[str]:
         """Fields that no result of this policy depends on, or that say what is done anyway: no part of an identity."""
-        found = {name for name, usual in _USUAL.items() if getattr(self, name) == usual}
+        found = super().unused()
         if self.policy in ("none", "plan"):
             found |= {"group", "budget", "planes", "menu", "score", "output", "solver"}
         if self.policy != "tac":
             found |= {"score", "output"}
         return found | ({"solver"} if self.policy == "uniform" else set())
-
-
-_USUAL: Final = {"score": "jacobian", "output": "logits", "solver": "greedy"}
-"""Fields that came later, and the values that change nothing."""

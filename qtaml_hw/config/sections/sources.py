@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -177,6 +177,8 @@ class DataSection(Section):
     take: Literal["first", "spread"] = Field(
         "first", description="fewer images than there are: the first ones, or evenly spaced ones (sorted files)"
     )
+
+    usual: ClassVar = {"take": "first"}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -58,6 +58,10 @@ class PhaseSection(Section):
             )
         return self
 
+    def unused(self) -> set[str]:
+        """A name."""
+        return {"label"}
+
     @property
     def name(self) -> str:
         """The label, or the times where there is none."""
@@ -96,9 +100,4 @@ class TimelineSection(Section):
         Field((), alias="updates", description="times at which all weights are written anew from the backing store")
     )
 
-    def unused(self) -> dict[str, Any] | bool:
-        """What no result depends on: labels, what is not given; True without phases and updates."""
-        if not self.phases and not self.updates_s:
-            return True
-        empty = {name: True for name in ("phases", "updates_s") if not getattr(self, name)}
-        return {"phases": {"__all__": {"label"}}, **empty}
+    usual: ClassVar = {"phases": (), "updates_s": ()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -72,15 +72,8 @@ class WeightsSection(Section):
             raise ValueError(f"{scales} to clip; rounding is nearest or learned")
         return self
 
+    usual: ClassVar = {"rounding": "nearest", "specials": "saturate", "transforms": ()}
+
     def unused(self) -> set[str]:
-        """Fields that play no part in a result of this format, or say what was always so."""
-        return {
-            name
-            for name, plain in (
-                ("rounding", self.rounding == "nearest"),
-                ("power", self.format not in POWER_FORMATS),
-                ("specials", self.specials == "saturate"),
-                ("transforms", not self.transforms),
-            )
-            if plain
-        }
+        """The power too, of formats that have none."""
+        return super().unused() | ({"power"} if self.format not in POWER_FORMATS else set())

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from scipy.special import betaincinv
 
 from qtaml_hw.config import Point, Study, StudyError
-from qtaml_hw.config.axes import attribute
+from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.summary import PointSummary, summarise
@@ -123,7 +123,7 @@ def _search(study: Study, goal: Goal) -> Search:
         return Search("thinnest oxide", "cell.t_ox", "length", max(2.0 * now, 3e-9), 0.5e-9, 0.01e-9, False)
     if goal == "refresh":
         last = study.evaluate.at_s[-1]
-        now = float(attribute(study, "refresh.interval"))
+        now = float(value_at(study, "refresh.interval"))
         return Search("longest refresh interval", "refresh.interval", "time", min(now, last) / 30, last, 0.03, True)
     return Search("smallest area", "protection.budget", "fraction", 1.0, 0.0, 0.005, False)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qtaml_hw.config import Study
-from qtaml_hw.config.axes import attribute
-from qtaml_hw.config.reading.fields import FieldSpec, catalogue
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, value_at
 from qtaml_hw.config.reading.presets import cell_preset
 from qtaml_hw.errors import InputError
 from qtaml_hw.units import parse, split
@@ -87,7 +86,7 @@ def _value(study: Study, path: str, spec: FieldSpec) -> float | None:
     """The value in SI of a numeric physical input; None for anything else, and for what is zero or off."""
     if not path.startswith(SECTIONS) or spec.quantity is None:
         return None
-    value = attribute(study, path)
+    value = value_at(study, path)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and value != 0.0 else None
 
