@@ -20,7 +20,7 @@ import numpy as np
 import stim
 import torch
 
-from qtaml_hw.faults import MapKey, corrupt_and_dequantise, flip_bits
+from qtaml_hw.faults import flip_bits
 
 SLOW_SHARE = 50
 
@@ -113,26 +113,6 @@ def asymmetric(codes: np.ndarray, rounds: int) -> None:
     judge_rate("flip_bits per plane, asymmetric", medians["ours"], codes.size, 1.2e9)
 
 
-def fused(codes: np.ndarray, rounds: int) -> None:
-    out = np.empty(codes.shape, dtype=np.float32)
-    signed, tensor = codes.view(np.int8), torch.from_numpy(out)
-    source = torch.from_numpy(signed)
-    for p in (0.1, 1e-4):
-        medians = alternate(
-            {
-                "ours": lambda index, p=p: corrupt_and_dequantise(codes, p, p, 0.01, MapKey(1, index), out=out),
-                "numpy": lambda _: np.multiply(signed, np.float32(0.01), out=out, dtype=np.float32),
-                "torch": lambda _: torch.mul(source, 0.01, out=tensor),
-            },
-            rounds,
-        )
-        bare = min(medians["numpy"], medians["torch"])
-        copies = medians["ours"] / bare
-        figure = f"{1e3 * medians['ours']:.1f} ms {copies:.2f} bare"
-        judge(f"corrupt_and_dequantise p = {p:g}", figure, "<= 1.3 bare conversion", 1.3 / copies)
-        print(f"  bare conversion: numpy {1e3 * medians['numpy']:.1f} ms, torch {1e3 * medians['torch']:.1f} ms")
-
-
 def memory(codes: np.ndarray) -> None:
     flip_bits(codes, 0.1, 0.05, seed=1, out=codes)  # so that loading the kernels is not counted
     tracemalloc.start()
@@ -166,7 +146,6 @@ def main() -> None:
         memory(codes)
         flips(codes, options.rounds)
         asymmetric(codes, options.rounds)
-        fused(codes, options.rounds)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
 from qtaml_hw.errors import unknown
 from qtaml_hw.units import shorten, show
 
-RESULTS_VERSION: Final = 2
+RESULTS_VERSION: Final = 3
 """Raised whenever the same study would give other numbers than before; part of every identity."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from qtaml_hw.device.cells import ChargeCell, Edram1T1C, GainCell
 from qtaml_hw.device.channel import flip_channel
 from qtaml_hw.device.current import CurrentModel, calibration_warnings, current_density, stack_current_density
+from qtaml_hw.device.die import Die, draw_die
 from qtaml_hw.device.leakage import arrhenius
 from qtaml_hw.device.materials import Layer, Material, Stack, material, named_stack
-from qtaml_hw.device.population import Die, RetentionPopulation, charge_population, lot_population, population
+from qtaml_hw.device.population import RetentionPopulation, charge_population, lot_population, population
 from qtaml_hw.device.questions import RetentionTable, gate_share, longest_interval, retention_table, thinnest_t_ox
 from qtaml_hw.device.sram import (
     Mismatch,
@@ -19,7 +20,6 @@ from qtaml_hw.device.sram import (
     static_population,
 )
 from qtaml_hw.device.transmission import transmission
-from qtaml_hw.device.weak import WeakCellDraw, draw_die, draw_weak_cells
 from qtaml_hw.limits import STACKS
 
 __all__ = [
@@ -37,13 +37,11 @@ __all__ = [
     "Sram6T",
     "Stack",
     "StaticPopulation",
-    "WeakCellDraw",
     "arrhenius",
     "calibration_warnings",
     "charge_population",
     "current_density",
     "draw_die",
-    "draw_weak_cells",
     "flip_channel",
     "gate_share",
     "hold_lobes",

@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
+from qtaml_hw.device.die import Die
 from qtaml_hw.device.leakage import SteadyCurrent, steady_current
 from qtaml_hw.device.node import FailedShare, NodeModel, thickness_grid
 from qtaml_hw.device.quadrature import gauss
@@ -31,14 +32,6 @@ _MOST_PLACES: Final = 24  # along a gradient that is wide against the cells' own
 _LEAST_SHARE: Final = 1e-17  # the integral ends at 8.8 standard deviations
 _LARGEST_SHARE: Final = 1.0 - 1e-8  # closer to 1 the integral's rounding shows
 _THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
-
-
-@dataclass(frozen=True)
-class Die:
-    """Offset of one die from the process centre: relative oxide thickness and threshold voltage in volts."""
-
-    t_ox_fraction: float = 0.0
-    v_th_v: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

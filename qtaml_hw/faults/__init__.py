@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-from qtaml_hw.faults._dequantise import corrupt_and_dequantise
-from qtaml_hw.faults._flip import MapKey, error_masks, flip_bits
-from qtaml_hw.faults._packed import flip_packed
+from qtaml_hw.faults._flip import error_masks, flip, flip_bits
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
 from qtaml_hw.faults._weak import WeakCells, weak_cells
+from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey
 
 __all__ = [
+    "MAPS",
+    "TENSORS",
     "Bursts",
     "Clusters",
     "MapKey",
     "WeakCells",
-    "corrupt_and_dequantise",
     "error_masks",
+    "flip",
     "flip_bits",
-    "flip_packed",
     "flip_structured",
     "weak_cells",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from qtaml_hw.faults._chunks import flip_chunks, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
-from qtaml_hw.faults._streams import CHUNK_BYTES, group_key
+from qtaml_hw.faults._streams import CHUNK_BYTES
+from qtaml_hw.faults.keys import MapKey
 
 CODE_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32))
-
-
-@dataclass(frozen=True)
-class MapKey:
-    """Which draw: one tensor in one fault map of one seed; whole numbers in [0, 2^64)."""
-
-    seed: int
-    map_index: int = 0
-    tensor: int = 0
-
-    def group(self, index: int) -> np.uint64:
-        """The stream key of planes ``8 * index`` .. ``8 * index + 7``."""
-        return np.uint64(group_key(self.seed, self.map_index, self.tensor, index))
 
 
 def flip_bits(
@@ -38,6 +25,19 @@ def flip_bits(
     seed: int,
     map_index: int = 0,
     tensor: int = 0,
+    out: NDArray[Any] | None = None,
+    threads: int = 1,
+) -> NDArray[Any]:
+    """:func:`flip`, the key's three numbers said one by one."""
+    return flip(codes, p01, p10, MapKey(seed, map_index, tensor), out=out, threads=threads)
+
+
+def flip(
+    codes: NDArray[Any],
+    p01: ArrayLike,
+    p10: ArrayLike,
+    key: MapKey,
+    *,
     out: NDArray[Any] | None = None,
     threads: int = 1,
 ) -> NDArray[Any]:
@@ -52,7 +52,7 @@ def flip_bits(
     codes : uint8, uint16 or uint32 array of any shape; weights count in C order.
     p01, p10 : probability of reading 1 where 0 is stored, and 0 where 1 is stored; one number, or one per plane,
         least significant first.
-    seed, map_index, tensor : whole numbers in [0, 2^64).
+    key : seed, fault map and tensor.
     out : where the corrupted codes go; ``codes`` itself flips in place.  A new array if left out.
     threads : threads over chunks of 65,536 weights; the result does not depend on it.
 
@@ -69,18 +69,16 @@ def flip_bits(
             "for int8 values pass codes.view(numpy.uint8)"
         )
     result = _result(codes, out)
-    flip_in_place(result, p01, p10, MapKey(seed, map_index, tensor), threads)
+    flip_in_place(result, p01, p10, key, threads)
     return result
 
 
-def error_masks(
-    n_weights: int, p: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0, bits: int = 8, threads: int = 1
-) -> NDArray[Any]:
+def error_masks(n_weights: int, p: ArrayLike, key: MapKey, *, bits: int = 8, threads: int = 1) -> NDArray[Any]:
     """Error patterns without data, for linear codes: bit b of entry i is 1 where that cell flips with probability p.
 
     ``p`` is one probability or ``bits`` of them; the result is uint8, uint16 or uint32 [n_weights] by ``bits``, the
-    exclusive or of :func:`flip_bits`'s output with its input at ``p01 = p10 = p``.
-    Raises ValueError for other widths, a negative count, or what :func:`flip_bits` refuses.
+    exclusive or of :func:`flip`'s output with its input at ``p01 = p10 = p``.
+    Raises ValueError for other widths, a negative count, or what :func:`flip` refuses.
     """
     by_width = {8 * dtype.itemsize: dtype for dtype in CODE_TYPES}
     if bits not in by_width:
@@ -88,7 +86,7 @@ def error_masks(
     if n_weights < 0:
         raise ValueError(f"n_weights must not be negative; got {n_weights}")
     masks = np.zeros(n_weights, dtype=by_width[bits])
-    flip_in_place(masks, p, p, MapKey(seed, map_index, tensor), threads)
+    flip_in_place(masks, p, p, key, threads)
     return masks
 
 

@@ -7,7 +7,7 @@ changes.  Planes stay independent of each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +16,7 @@ from scipy import special
 from qtaml_hw.faults._flip import CODE_TYPES, error_masks
 from qtaml_hw.faults._rates import plane_probabilities
 from qtaml_hw.faults._weak import weak_cells
-
-CLUSTER_TENSOR: Final = 2**40  # tensor ids of the clusters' own uniforms: tensor + CLUSTER_TENSOR
+from qtaml_hw.faults.keys import TENSORS, MapKey
 
 
 @dataclass(frozen=True)
@@ -85,29 +84,21 @@ class Clusters:
 
 
 def flip_structured(
-    codes: NDArray[Any],
-    p01: ArrayLike,
-    p10: ArrayLike,
-    structure: Bursts | Clusters,
-    *,
-    seed: int,
-    map_index: int = 0,
-    tensor: int = 0,
+    codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, structure: Bursts | Clusters, key: MapKey
 ) -> NDArray[Any]:
-    """:func:`flip_bits` (which is the independent case) with spatially dependent cells; a new array.
+    """:func:`flip` (which is the independent case) with spatially dependent cells; a new array.
 
-    Raises ValueError as :func:`flip_bits` does, and where ``structure`` can not have the asked dispersion.
+    Raises ValueError as :func:`flip` does, and where ``structure`` can not have the asked dispersion.
     """
     if codes.dtype not in CODE_TYPES:
         raise ValueError(f"codes must be uint8, uint16 or uint32; got {codes.dtype}")
     bits = 8 * codes.dtype.itemsize
     up, down = plane_probabilities(p01, p10, bits)
-    key = {"seed": seed, "map_index": map_index, "tensor": tensor}
     weight = np.arange(codes.size, dtype=np.int64)
     if isinstance(structure, Bursts):
         run = structure.run_of(weight)
         runs = int(run.max(initial=-1)) + 1
-        masks = [error_masks(runs, p, bits=bits, **key)[run] for p in (up, down)]
+        masks = [error_masks(runs, p, key, bits=bits)[run] for p in (up, down)]
     else:
         masks = [np.zeros(codes.size, dtype=codes.dtype) for _ in (up, down)]
         for plane in range(bits):
@@ -117,12 +108,12 @@ def flip_structured(
     return np.asarray(codes ^ ((mask01 & ~codes) | (mask10 & codes)))
 
 
-def _clustered(n_weights: int, plane: int, p: float, clusters: Clusters, key: dict[str, int]) -> NDArray[np.int64]:
+def _clustered(n_weights: int, plane: int, p: float, clusters: Clusters, key: MapKey) -> NDArray[np.int64]:
     """Weight indices of one plane that flip at probability p."""
     if p == 0.0 or not n_weights:
         return np.empty(0, dtype=np.int64)
     blocks = -(-n_weights // clusters.weights)
-    own = {**key, "tensor": key["tensor"] + CLUSTER_TENSOR}
-    rate = clusters.block_rates(p, weak_cells(blocks, plane, 1.0, **own).u)
-    cells = weak_cells(n_weights, plane, float(min(rate.max(), 1.0)), **key)
+    own = key.of(TENSORS["clusters"].number(key.tensor))
+    rate = clusters.block_rates(p, weak_cells(blocks, plane, 1.0, own).u)
+    cells = weak_cells(n_weights, plane, float(min(rate.max(), 1.0)), key)
     return cells.position[cells.u < rate[cells.position // clusters.weights]]

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.faults._chunks import Below, weak_chunks
-from qtaml_hw.faults._flip import MapKey
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._streams import CHUNK_BYTES
 from qtaml_hw.faults._uniform import levels_needed, poisson_tables, word_threshold
+from qtaml_hw.faults.keys import MapKey
 
 MOST_PLANES = 32
 
 
-@dataclass(frozen=True, eq=False)
-class WeakCells:
+class WeakCells(NamedTuple):
     """Cells of one plane with U < p_max: weight index ``position`` int64 [m], ascending, and ``u`` float64 [m]."""
 
     position: NDArray[np.int64]
     u: NDArray[np.float64]
 
 
-def weak_cells(
-    n_weights: int, plane: int, p_max: float, *, seed: int, map_index: int = 0, tensor: int = 0
-) -> WeakCells:
-    """Exactly the cells of a plane whose virtual uniform is below ``p_max``; ``flip_bits`` at p flips ``u < p``.
+def weak_cells(n_weights: int, plane: int, p_max: float, key: MapKey) -> WeakCells:
+    """Exactly the cells of a plane whose virtual uniform is below ``p_max``; ``flip`` at p flips ``u < p``.
 
     Raises ValueError for a negative count, a plane outside 0..31 or a ``p_max`` outside [0, 1].
     """
@@ -38,7 +35,7 @@ def weak_cells(
     if not 0.0 <= p_max <= 1.0:
         raise ValueError(f"p_max must be a probability in [0, 1]; got {p_max}")
     p_max = float(p_max)
-    key = MapKey(seed, map_index, tensor).group(plane // 8)
+    stream = key.group(plane // 8)
     below = Below(p_max, np.uint64(word_threshold(p_max)), levels_needed(p_max), poisson_tables())
     chunks = -(-n_weights // CHUNK_BYTES)
     capacity = CHUNK_BYTES + min(n_weights, int(1.05 * p_max * n_weights) + CHUNK_BYTES)
@@ -47,7 +44,7 @@ def weak_cells(
     while next_chunk < chunks and below.levels:
         position, u = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.float64)
         with compile_notice(weak_chunks):
-            found, next_chunk = weak_chunks(n_weights, plane % 8, below, key, next_chunk, position, u)
+            found, next_chunk = weak_chunks(n_weights, plane % 8, below, stream, next_chunk, position, u)
         parts.append(WeakCells(position[:found].copy(), u[:found].copy()))
     if not parts:
         return WeakCells(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))

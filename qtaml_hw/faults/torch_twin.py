@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike
 
 from qtaml_hw.faults._dense import LANE_MULTIPLIER, LANES, SEGMENT_BYTES
-from qtaml_hw.faults._flip import MapKey
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
 from qtaml_hw.faults._streams import (
     CHUNK_BYTES,
@@ -34,6 +33,7 @@ from qtaml_hw.faults._uniform import (
     poisson_tables,
     uniform_of_tau,
 )
+from qtaml_hw.faults.keys import MapKey
 
 BATCH_CHUNKS: Final = {"cpu": 16, "cuda": 512}  # chunks at once: about 1 and 32 million weights
 TOP_BIT: Final = -(1 << 63)
@@ -41,18 +41,15 @@ CODE_BYTES: Final = {torch.uint8: 1, torch.uint16: 2, torch.uint32: 4}
 SEGMENTS: Final = CHUNK_BYTES // SEGMENT_BYTES
 
 
-def flip_bits_torch(
-    codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, *, seed: int, map_index: int = 0, tensor: int = 0
-) -> torch.Tensor:
-    """:func:`qtaml_hw.faults.flip_bits` for a tensor; a new tensor on the codes' device.
+def flip_torch(codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, key: MapKey) -> torch.Tensor:
+    """:func:`qtaml_hw.faults.flip` for a tensor; a new tensor on the codes' device.
 
-    ``codes`` is a uint8, uint16 or uint32 tensor of any shape.  Raises ValueError as ``flip_bits`` does.
+    ``codes`` is a uint8, uint16 or uint32 tensor of any shape.  Raises ValueError as ``flip`` does.
     """
     if codes.dtype not in CODE_BYTES:
         raise ValueError(f"codes must be a uint8, uint16 or uint32 tensor; got {codes.dtype}")
     stride = CODE_BYTES[codes.dtype]
     up, down = plane_probabilities(p01, p10, 8 * stride)
-    key = MapKey(seed, map_index, tensor)
     result = codes.contiguous().clone()
     if not result.numel():
         return result

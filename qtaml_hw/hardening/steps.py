@@ -17,14 +17,13 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.hardening.method import Hardening, Store
 from qtaml_hw.names import Method
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.workloads.training import PLAIN, Practice
 
 Seen = dict[str, torch.Tensor]
-TRAINING_MAP_OFFSET = 1 << 29  # fault maps that no evaluation uses
 LEARNT_LOSS = 1.75  # cross entropy below which RandBET starts to flip bits (Stutz et al. 2021, appendix)
 
 
@@ -57,11 +56,8 @@ class Disturbance:
         """Weights as decoded from codes with this step's flips."""
         image = self.store(_arrays(weights))
         channel = FlipChannel.uniform(float(self.hardening.p or 0.0), image.planes, direction=self.hardening.direction)
-        seed, index = self.hardening.seed, TRAINING_MAP_OFFSET + self.step
-        read = [
-            flip_bits(t.codes, channel.p01, channel.p10, seed=seed, map_index=index, tensor=i)
-            for i, t in enumerate(image.tensors)
-        ]
+        key = MapKey(self.hardening.seed, MAPS["training"].number(self.step))
+        read = [flip(t.codes, channel.p01, channel.p10, key.of(i)) for i, t in enumerate(image.tensors)]
         return _tensors(image.decode(read), weights)
 
     def _gaussian(self, weight: torch.Tensor, deviation: float) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """The weight memory: geometry, cost, and cells under refresh, scrub and reads in simulated time."""
 
-from qtaml_hw.memory.ageing.outlook import planned_flip_probability
+from qtaml_hw.memory.ageing.histories import planned_flip_probability
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost, leakage_factor
-from qtaml_hw.memory.array.geometry import ArrayGeometry, ArrayLayout, RefreshPass, refresh_pass
+from qtaml_hw.memory.array.geometry import ArrayGeometry, RefreshPass, refresh_pass
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline

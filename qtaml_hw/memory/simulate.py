@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.aging import Aging
-from qtaml_hw.memory.ageing.book import HistoryBook
 from qtaml_hw.memory.ageing.exposure import Exposure
-from qtaml_hw.memory.ageing.images import Images, Update, check_updates
+from qtaml_hw.memory.ageing.histories import Histories
+from qtaml_hw.memory.ageing.laid_out import Codes, LaidOut, Update, check_updates
 from qtaml_hw.memory.ageing.profile import Profiler, check_profile
-from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
-from qtaml_hw.memory.array.geometry import ArrayGeometry, ArrayLayout
+from qtaml_hw.memory.ageing.regions import CodeRegion
+from qtaml_hw.memory.array.geometry import ArrayGeometry
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, check_cell
-from qtaml_hw.memory.timeline import Codes, Timeline
+from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter, energy_costs
 from qtaml_hw.memory.traffic.rows import RowBins, expected_bins
@@ -26,7 +27,6 @@ from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
 
 Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +53,14 @@ class Memory:
     schedule: Schedule
     zero_code: int = 0
     updates: tuple[Update, ...] = ()
+    _latest: list[Histories] = field(default_factory=list, init=False, repr=False)  # a cache, see ``histories``
 
     def __post_init__(self) -> None:
         sizes = np.array([c.size for c in self.codes], dtype=np.int64)
         if not np.array_equal(sizes, np.diff(self.plan.tensor_starts)) or self.planes != self.plan.planes:
             raise ValueError(
                 f"the plan protects tensors of {np.diff(self.plan.tensor_starts).tolist()} weights in "
-                f"{self.plan.planes} "
-                f"planes; the codes have {sizes.tolist()} in {self.planes}"
+                f"{self.plan.planes} planes; the codes have {sizes.tolist()} in {self.planes}"
             )
         for c in self.codes:
             if c.dtype not in (np.uint8, np.uint16) or c.ndim != 1:
@@ -77,25 +77,16 @@ class Memory:
         return ArrayLayout(self.geometry, self.plan.tensor_starts, self.planes, parity)
 
     @cached_property
+    def laid_out(self) -> LaidOut:
+        """The images in the array, as every fault map finds them."""
+        images = (self.codes, *(codes for _, codes in self.updates))
+        times_s = tuple(time_s for time_s, _ in self.updates)
+        return LaidOut(images, times_s, self.plan, self.layout, self.schedule)
+
+    @property
     def regions(self) -> tuple[CodeRegion, ...]:
         """ECC words of every entry with a code, with the check bits of the first codes."""
-        return self.regions_of(0)
-
-    @cached_property
-    def images(self) -> Images:
-        """The codes that are stored over time."""
-        return Images.of(self.codes, self.updates, self.schedule)
-
-    def regions_of(self, image: int) -> tuple[CodeRegion, ...]:
-        """ECC words of every entry with a code, with the check bits of one image."""
-        if image not in self._regions:
-            codes, policy = self.images.codes[image], self.schedule.on_uncorrectable
-            self._regions[image] = code_regions(codes, self.plan, self.layout, policy)
-        return self._regions[image]
-
-    @cached_property
-    def _regions(self) -> dict[int, tuple[CodeRegion, ...]]:
-        return {}
+        return self.laid_out.regions
 
     @cached_property
     def log(self) -> CommandLog:
@@ -135,16 +126,6 @@ class Memory:
         words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
         return EnergyMeter(self.layout, self.schedule, words, self.costs)
 
-    def reload_word_s(self, region: CodeRegion) -> float:
-        """Time to fetch one flagged word from the backing store and write it, check bits included, into its bank.
-
-        Latency, data bits over the bandwidth (none where no backing store is described) and the accesses of the write;
-        the bank and the store are taken meanwhile.
-        """
-        geometry, rate = self.geometry, self.geometry.backing_bits_per_s
-        transfer_s = 0.0 if rate is None else geometry.backing_latency_s + region.code.k / rate
-        return transfer_s + -(-region.code.n // geometry.word_bits) * self.layout.cycle_s
-
     @property
     def ecc_words(self) -> int:
         """ECC words of all entries."""
@@ -164,34 +145,18 @@ class Memory:
         ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`; ``phase_cells`` are the models
         in the schedule's phases where every chip has its own (None: as ``cell``), () takes the phases' cells.
         """
-        book = self.book(cell, phase_cells)
+        key, histories = MapKey(seed, map_index), self.histories(cell, phase_cells)
         if self.schedule.retention_aware is not None:
-            book = self._profiled(book, seed, map_index)
-        draft = Aging(self, book, seed, map_index)
-        draft.age()
-        meter = self.meter if costs is None else replace(self.meter, costs=costs)
+            histories = self._profiled(histories, key)
+        aged = Aging(histories, key, self.zero_code).age()
         return Timeline(
-            sample_times_s=self.schedule.sample_times_s,
-            read_out=tuple(tuple(reads[s] for reads in draft.reads) for s in range(draft.samples)),
-            flips_data=draft.flips_data,
-            flips_parity=draft.flips_parity,
-            flips_read=draft.flips_read(),
-            words_corrected=draft.corrected,
-            words_uncorrectable=draft.uncorrectable,
-            corrections=draft.corrections,
-            scrub_corrected=draft.counts.scrub_corrected,
-            refresh_corrected=draft.counts.refresh_corrected,
-            corrections_uncorrectable=draft.counts.uncorrectable,
-            words_reloaded=draft.counts.reloaded,
-            reload_s=draft.reload_s,
-            reload_wait_s=draft.reload_wait_s,
-            log=book.log,
-            horizon_s=self.schedule.horizon_s,
-            reloaded_bits=draft.reloaded_bits,
-            meter=meter,
-            law=draft.law,
-            warnings=(*self.warnings, *self._swamped(draft.reload_s, book.log)),
-            source=meter.costs.source,
+            read_out=aged.read_out,
+            counts=aged.counts,
+            reload=aged.reload,
+            log=histories.log,
+            meter=self.meter if costs is None else replace(self.meter, costs=costs),
+            law=histories.law,
+            warnings=(*self.warnings, *self._swamped(aged.reload.time_s, histories.log)),
         )
 
     def _swamped(self, reload_s: float, log: CommandLog) -> list[str]:
@@ -205,30 +170,24 @@ class Memory:
             f"for {max(idle_s, 0.0):.3g} s within {store_s:.3g} s: words are lost faster than they can be fetched"
         ]
 
-    @cached_property
-    def _last_book(self) -> list[HistoryBook]:
-        return []
+    def histories(self, cell: CellModel, phase_cells: tuple[CellModel | None, ...] = ()) -> Histories:
+        """What rows live through under a cell model; kept until another model is asked for (many maps share one)."""
+        asked = (cell, *phase_cells)
+        for kept in self._latest:
+            known = (kept.exposure.cell, *kept.exposure.phase_cells)
+            if len(known) == len(asked) and all(a is b for a, b in zip(known, asked, strict=True)):
+                return kept
+        exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
+        self._latest[:] = [Histories(self.laid_out, self.log, exposure, self.bins)]
+        return self._latest[0]
 
-    def book(self, cell: CellModel, phase_cells: tuple[CellModel | None, ...] = ()) -> HistoryBook:
-        """Histories under a cell model; kept until another model is asked for."""
-        last = self._last_book[0].exposure if self._last_book else None
-        if (
-            last is None
-            or last.cell is not cell
-            or any(a is not b for a, b in zip_longest(last.phase_cells, phase_cells))
-        ):
-            exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
-            self._last_book[:] = [HistoryBook(self.layout, self.log, exposure, self.bins, self.images)]
-        return self._last_book[0]
-
-    def _profiled(self, book: HistoryBook, seed: int, map_index: int) -> HistoryBook:
+    def _profiled(self, histories: Histories, key: MapKey) -> Histories:
         """Histories of one fault map whose rows are refreshed by their weakest cell."""
         aware = self.schedule.retention_aware
         assert aware is not None
-        profiler = Profiler(self.layout, self.plan, self.regions, self.schedule, aware)
-        bins = profiler.bins(check_profile(book.exposure.cell), seed, map_index)
+        bins = Profiler(self.laid_out, aware).bins(check_profile(histories.exposure.cell), key)
         log = simulate_commands(self.layout, self.schedule, self.ecc_words, bins)
-        return HistoryBook(self.layout, log, book.exposure, bins, self.images)
+        return Histories(self.laid_out, log, histories.exposure, bins)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

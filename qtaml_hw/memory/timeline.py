@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.memory.ageing.counts import Counts, Reload
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.energy import EnergyMeter
 
@@ -18,53 +19,76 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Timeline:
     """One fault map over simulated time.
 
-    Per sample (int64 [samples], in order of ``sample_times_s``): ``flips_raw``, stored bits in error before decoding,
-    check bits included; ``flips_data`` and ``flips_parity``, its parts; ``flips_read``, weight bits wrong as read after
-    decoding; ``words_corrected`` and ``words_uncorrectable``, ECC words that this read-out changed or flagged.
-    ``corrections`` int64 [samples, 4]: what scrubs corrected, refreshes corrected, both found uncorrectable, and what
-    was reloaded, from the first write up to each sample.
-
-    Over the horizon: words corrected by scrubs and by ECC-aware refreshes, words that those found uncorrectable
-    (each time it was found), words reloaded from the backing store, their data bits, and ``reload_s``, the time that
-    fetching and writing them took, one after another.  ``reload_wait_s`` float64 [samples]: what an inference at each
-    sample waits for the words that it finds uncorrectable and fetches (a read stores nothing, so each one does).
+    ``read_out`` [samples][tensors], codes as read after decoding; ``counts``, bits and words by sample and over the
+    horizon; ``reload``, what was fetched anew; ``log``, what the banks did; ``meter``, what that spends; ``law``
+    retention, poisson or fixed.
     """
 
-    sample_times_s: tuple[float, ...]
     read_out: tuple[tuple[Codes, ...], ...] = field(repr=False)
-    flips_data: Int64
-    flips_parity: Int64
-    flips_read: Int64
-    words_corrected: Int64
-    words_uncorrectable: Int64
-    corrections: Int64 = field(repr=False)
-    scrub_corrected: int
-    refresh_corrected: int
-    corrections_uncorrectable: int
-    words_reloaded: int
-    reload_s: float
-    reload_wait_s: Float64 = field(repr=False)
+    counts: Counts
+    reload: Reload
     log: CommandLog = field(repr=False)
-    horizon_s: float
-    reloaded_bits: int
     meter: EnergyMeter = field(repr=False)
     law: str
     warnings: tuple[str, ...]
-    source: str
 
     @property
-    def flips_raw(self) -> Int64:
-        """Stored bits in error before decoding, check bits included, at every sample."""
-        return self.flips_data + self.flips_parity
+    def sample_times_s(self) -> tuple[float, ...]:
+        """When the weights were read out."""
+        return self.meter.schedule.sample_times_s
+
+    @property
+    def horizon_s(self) -> float:
+        """Simulated time."""
+        return self.meter.schedule.horizon_s
+
+    @property
+    def source(self) -> str:
+        """Where the energies come from."""
+        return self.meter.costs.source
 
     @property
     def snapshots(self) -> dict[float, list[Codes]]:
         """Codes of every tensor as read after decoding, by sample time in seconds."""
         return {t: list(codes) for t, codes in zip(self.sample_times_s, self.read_out, strict=True)}
+
+    # ---- what a read-out finds, per sample: int64 [samples], as in ``counts``
+
+    @property
+    def flips_raw(self) -> Int64:
+        """Stored bits in error before decoding, check bits included."""
+        return self.counts.flips_raw
+
+    @property
+    def flips_data(self) -> Int64:
+        """Stored data bits in error before decoding."""
+        return self.counts.flips_data
+
+    @property
+    def flips_parity(self) -> Int64:
+        """Stored check bits in error before decoding."""
+        return self.counts.flips_parity
+
+    @property
+    def flips_read(self) -> Int64:
+        """Weight bits wrong as read after decoding."""
+        return self.counts.flips_read
+
+    @property
+    def words_corrected(self) -> Int64:
+        """ECC words that this read-out changed."""
+        return self.counts.words_corrected
+
+    @property
+    def words_uncorrectable(self) -> Int64:
+        """ECC words that this read-out flagged."""
+        return self.counts.words_uncorrectable
+
+    # ---- what the banks did and spent
 
     @property
     def reads(self) -> int:
@@ -87,28 +111,28 @@ class Timeline:
         return self.log.stalls
 
     @property
-    def bank_busy_fraction(self) -> Float64:
-        """Share of the horizon in which each bank was occupied: float64 [banks]; reloads are spread evenly."""
-        banks = len(self.log.bank_busy_s)
-        return (self.log.bank_busy_s + self.reload_s / banks) / self.horizon_s
-
-    @property
     def events(self) -> list[tuple[float, str, int, int]]:
         """(time_s, action, bank, tensor or row class or -1) of every bank command."""
         return self.log.events()
+
+    @property
+    def bank_busy_fraction(self) -> Float64:
+        """Share of the horizon in which each bank was occupied: float64 [banks]; reloads are spread evenly."""
+        banks = len(self.log.bank_busy_s)
+        return (self.log.bank_busy_s + self.reload.time_s / banks) / self.horizon_s
 
     @cached_property
     def energy_j(self) -> Mapping[str, float]:
         """Joules by action over the horizon."""
         energy = self.meter.spent(self.log, self.horizon_s)
-        energy["backing"] += self.reloaded_bits * self.meter.costs.backing_j_per_bit
+        energy["backing"] += self.reload.bits * self.meter.costs.backing_j_per_bit
         return MappingProxyType(energy)
 
     @property
     def reloaded_j(self) -> float:
         """Joules that fetching and writing words which no correction could save took."""
         costs = self.meter.costs
-        return self.reloaded_bits * costs.backing_j_per_bit + self.words_reloaded * costs.write_j
+        return self.reload.bits * costs.backing_j_per_bit + self.reload.words * costs.write_j
 
     def power_w(self, edges_s: Sequence[float]) -> dict[str, Float64]:
         """Average watts by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
@@ -125,8 +149,3 @@ class Timeline:
         ):
             raise ValueError(f"edges must ascend within 0 to the horizon of {self.horizon_s:g} s; got {edges.tolist()}")
         return {a: joules / np.diff(edges) for a, joules in self.meter.between(self.log, edges.tolist()).items()}
-
-
-def sample_arrays(samples: int, tensors: Sequence[Codes]) -> list[Codes]:
-    """Writable copies [samples, weights] of every tensor's codes."""
-    return [np.repeat(codes[None, :], samples, axis=0) for codes in tensors]

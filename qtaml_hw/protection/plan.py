@@ -27,6 +27,20 @@ def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array
 
 
+def _others(code: Code, held: Int64, p: NDArray[np.float64]) -> dict[int, float]:
+    """Mean error probability of the bits that share a word with a bit of each plane, by plane that is held at all.
+
+    ``held`` int64 [B]: data bits of each plane under the code; ``p`` [B]: how they err.  Words are average ones of n
+    bits at the mean of all planes; check cells lie by the word's first data bit, so with one data bit they are its own.
+    """
+    planes = np.flatnonzero(held)
+    if planes.size == 0 or code.k == 1:
+        return {int(plane): float(p[plane]) for plane in planes}
+    mean = float((held * p).sum() / held.sum())
+    others = np.clip((code.n * mean - p[planes]) / (code.n - 1), p[planes].min(), p[planes].max())
+    return dict(zip(planes.tolist(), others.tolist(), strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class ProtectionPlan:
     """A protection choice per (group, plane).
@@ -190,8 +204,10 @@ class ProtectionPlan:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """p01, p10 float64 [G, B] after protection.
 
-        A plane keeps its own p01, p10; the other bits of its word err with the mean over the tensor's data bits under
-        the same entry (``ones`` float64 [B]: density of ones per plane, 1/2 by default), check cells included.
+        A plane keeps its own p01, p10; the other bits of its word err with what they are on average: the mean over the
+        tensor's data bits under the same entry, itself left out (``ones`` float64 [B]: density of ones per plane, 1/2
+        by default).  Exact where planes are alike; where they differ it stands for the sum over every word's own
+        pattern of planes (``tests/ecc/test_plan.py``).
         ValueError when the channel has another number of planes.
         """
         if channel.planes != self.planes:
@@ -213,13 +229,11 @@ class ProtectionPlan:
             for tensor in range(self.tensors):
                 first, last = self.tensor_groups(tensor)
                 chosen = self.choice[first:last] == index
-                bits = chosen * np.diff(self.starts[first : last + 1])[:, None]
-                if not chosen.any():
-                    continue
-                word_p = float((bits * mean).sum() / bits.sum())
-                up, down = item.word_channel(channel.p01, channel.p10, word_p)
-                p01[first:last] = np.where(chosen, up, p01[first:last])
-                p10[first:last] = np.where(chosen, down, p10[first:last])
+                held = np.diff(self.starts[first : last + 1]) @ chosen
+                for plane, others in _others(item.code, held, mean).items():
+                    up, down = item.word_channel(channel.p01[plane], channel.p10[plane], others)
+                    p01[first:last, plane][chosen[:, plane]] = up
+                    p10[first:last, plane][chosen[:, plane]] = down
         return p01, p10
 
     # ---- as text

@@ -21,7 +21,7 @@ from qtaml_hw.reproduce.paper import (
     reproduce_networks,
     rho_rows,
 )
-from qtaml_hw.reproduce.paths import IDEAL, TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
+from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
 from qtaml_hw.reproduce.trial import Ledger
@@ -77,7 +77,7 @@ def overhead_row(stored: StoredNetwork) -> Row:
     """Operations of one inference with corrected weights beside those of the plain network."""
     channel = channel_of(0.10, stored.image.planes)
     plan = PlanPath(stored, channel, TAC_LAYER).plan(0.05)
-    weights = ProtectedImage(stored.image, plan, channel, IDEAL).decoder("offset").decode(stored.image.codes())
+    weights = ProtectedImage(stored.image, plan, channel).decoder("offset").decode(stored.image.codes())
     plain = _operations(stored)
     with serving(stored.network.served.module, weights):
         served = _operations(stored)

@@ -20,7 +20,6 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
-from qtaml_hw.reproduce.paths import IDEAL
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
@@ -60,7 +59,7 @@ def distortion_at(stored: StoredNetwork, flip_p: float, maps: int) -> Distortion
     noisy = tac.noisy_importance(image, noisy_energy(stored.calibration, "logits"), read)
     second = tac.damage_model(image, tac.second_order_importance(stored.calibration.importance, noisy), plan.starts)
     damage = stored.calibration.damage(image, "layer")
-    first, after = (tac.predicted_distortion(d, channel, plan, IDEAL) for d in (damage, second))
+    first, after = (tac.predicted_distortion(d, channel, plan) for d in (damage, second))
     return Distortion(stored.network.name, flip_p, t_interval(changes), first, after)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
@@ -42,8 +42,7 @@ class FixedFlips:
         """Which bits of which weight have flipped, uint8 [weights]."""
         if map_index not in self._patterns:
             parts = [
-                flip_bits(t.codes, self.channel.p01, self.channel.p10, seed=self.seed, map_index=map_index, tensor=i)
-                ^ t.codes
+                flip(t.codes, self.channel.p01, self.channel.p10, MapKey(self.seed, map_index, i)) ^ t.codes
                 for i, t in enumerate(self.image.tensors)
             ]
             self._patterns[map_index] = np.concatenate(parts)

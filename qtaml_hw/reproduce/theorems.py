@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult, Row
@@ -140,7 +140,7 @@ def gaussian_codes(form: NumberFormat, weights: int, seed: int) -> NDArray[np.ui
 def sample(case: Case, codes: NDArray[np.uint8], map_index: int) -> Sample:
     """Flip the codes once and count."""
     channel = case.channel
-    read = flip_bits(codes, channel.p01, channel.p10, seed=SEED, map_index=map_index)
+    read = flip(codes, channel.p01, channel.p10, MapKey(SEED, map_index))
     joint = codes.astype(np.uint16) << 8 | read
     return Sample(case, np.bincount(joint, minlength=1 << 16).reshape(256, 256).astype(np.float64))
 

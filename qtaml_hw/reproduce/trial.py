@@ -18,7 +18,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.store import Record, ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.study.design.network import StoredNetwork
-from qtaml_hw.tac import CorrectionKind, Menu, ProtectedImage
+from qtaml_hw.tac import CorrectionKind, ProtectedImage
 from qtaml_hw.weights import Codes
 
 AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3,))  # the fixed law knows no time
@@ -122,6 +122,6 @@ class Trial:
         if self.correction == "none":
             weights = stored.image.decode(codes)
         else:
-            protected = ProtectedImage(stored.image, plan, self.channel, Menu.of(plan.menu[1:]))
+            protected = ProtectedImage(stored.image, plan, self.channel)
             weights = protected.decoder(self.correction).decode(codes)
         return stored.network.score(weights)

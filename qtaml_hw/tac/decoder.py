@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
-from qtaml_hw.tac.policies import Menu
 from qtaml_hw.weights import Codes, StoredImage
 
 Array = NDArray[np.float64]
@@ -76,20 +76,22 @@ class ProtectedImage:
     image: StoredImage
     plan: ProtectionPlan
     channel: FlipChannel
-    menu: Menu
+
+    @cached_property
+    def _residual(self) -> tuple[Array, Array]:
+        return self.plan.residual(self.channel)
 
     def layer(self, tensor: int, kind: CorrectionKind) -> LayerDecoder:
         """The decoder of one tensor with one kind of correction."""
         stored, form = self.image.tensors[tensor], self.image.format
         first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
-        rows, of_group = np.unique(self.plan.choice[first:last], axis=0, return_inverse=True)
+        rows, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
         pattern = np.repeat(of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1])).astype(np.uint16)
-        residual01, residual10 = self.menu.residuals(self.channel)
-        planes = np.arange(form.bits)
+        residual01, residual10 = (left[first:last][group] for left in self._residual)
         tables, folds = np.empty((len(rows), 1 << form.bits)), True
         bias, variance = np.empty_like(tables), np.empty_like(tables)
-        for i, row in enumerate(rows):
-            p01, p10 = stored.meant_flips(residual01[planes, row], residual10[planes, row])
+        for i in range(len(rows)):
+            p01, p10 = stored.meant_flips(residual01[i], residual10[i])
             histogram = np.bincount(stored.meant_codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
             found = correction(kind, form, p01, p10, histogram)
             tables[i] = found.table

@@ -69,7 +69,10 @@ class Menu:
         return tuple(e.name for e in self.entries)
 
     def residuals(self, channel: FlipChannel) -> tuple[Array, Array]:
-        """Residual p01 and p10 of every plane under every option, each [B, Q]."""
+        """Residual p01 and p10 of every plane under every option, each [B, Q], for words of bits that are alike.
+
+        What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.
+        """
         raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
         # planes mostly share one channel, and a code's residual is an enumeration: each once
         known = {pair: [e.residual_channel(*pair) for e in self.entries] for pair in set(raw)}
@@ -248,11 +251,9 @@ def plan_uniform_reaching(
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
 
 
-def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan, menu: Menu) -> float:
+def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan) -> float:
     """First-order output distortion that any plan leaves; the damage model is grouped as the plan is."""
-    p01, p10 = menu.residuals(channel)
-    planes = np.arange(plan.planes)
-    return float(damage.distortion(p01[planes, plan.choice], p10[planes, plan.choice]).sum())
+    return float(damage.distortion(*plan.residual(channel)).sum())
 
 
 def magnitude_importance(image: StoredImage) -> Array:

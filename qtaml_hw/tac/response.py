@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.weights import StoredImage
 
 Array = NDArray[np.float64]
 Forward = Callable[[Mapping[str, NDArray[np.float32]]], Array]
 MeasureName = Literal["divergence", "squared", "disagreement"]
-RESPONSE_MAP_OFFSET = 1 << 30  # fault maps that no evaluation uses
 LEAST_SHARE = 1e-9  # of a layer's whole response: what a plane is worth at least, so that no plane is free
 
 
@@ -112,14 +111,8 @@ def measured_response(image: StoredImage, forward: Forward, channel: FlipChannel
     for i, tensor in enumerate(image.tensors):
         cells = channel.padded(8 * tensor.codes.itemsize)
         for draw in range(probe.maps):
-            flipped = flip_bits(
-                tensor.codes,
-                cells.p01,
-                cells.p10,
-                seed=probe.seed,
-                map_index=RESPONSE_MAP_OFFSET + draw,
-                tensor=i,
-            )
+            key = MapKey(probe.seed, MAPS["planning"].number(draw), i)
+            flipped = flip(tensor.codes, cells.p01, cells.p10, key)
             for k in range(min(probe.deepest, image.planes - 1) + 1):
                 low = tensor.codes.dtype.type(sum(1 << plane for plane in image.plane_order[k:].tolist()))
                 codes = tensor.codes ^ ((flipped ^ tensor.codes) & low)

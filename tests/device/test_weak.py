@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import ks_2samp, kstest
 
-from qtaml_hw.device import draw_die, draw_weak_cells, population
+from qtaml_hw.device import draw_die, population
+from qtaml_hw.faults import MapKey, weak_cells
 from tests.device.cells import gain_cell
+from tests.device.weak_draw import draw_weak_cells
 
 CELLS = 2_000_000
 
@@ -21,6 +23,17 @@ def test_count_positions_and_times_follow_the_population() -> None:
     assert drawn.retention_s.max() < longest * (1 + 1e-9)
     assert kstest(drawn.position / CELLS, "uniform").pvalue > 1e-6
     assert kstest(cells.flip_probability(drawn.retention_s) / 2e-3, "uniform").pvalue > 1e-6
+
+
+def test_cells_of_the_engine_are_as_those_drawn_one_by_one() -> None:
+    """The simulated memory takes a cell's retention time as the population's quantile of its uniform."""
+    cell, cells = gain_cell(), population(gain_cell())
+    longest = float(cells.retention_quantile(2e-3))
+    drawn = draw_weak_cells(cell, CELLS, longest, seed=1)
+    engine = weak_cells(CELLS, 7, 2e-3, MapKey(1))
+    assert abs(len(engine.u) - drawn.position.size) < 5.0 * np.sqrt(2.0 * 2e-3 * CELLS)
+    assert ks_2samp(drawn.retention_s, cells.retention_quantile(engine.u)).pvalue > 1e-6
+    assert ks_2samp(drawn.position, engine.position).pvalue > 1e-6
 
 
 def test_reproducible_and_different_between_chips() -> None:
@@ -47,8 +60,3 @@ def test_gradient_puts_the_weak_cells_on_the_thin_side_and_keeps_their_number() 
     thin = np.count_nonzero(drawn.position < CELLS // 2)
     assert thin > 0.7 * drawn.position.size
     assert np.all(np.diff(drawn.position) > 0)
-
-
-def test_no_cell_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one cell"):
-        draw_weak_cells(gain_cell(), 0, 1e-5, seed=0)

@@ -122,14 +122,45 @@ def test_residual_of_a_plan() -> None:
         plan.residual(FlipChannel.uniform(0.01, 4))
 
 
-def test_residual_of_mixed_planes_uses_the_words_mean_and_each_planes_own_rate() -> None:
+def test_residual_of_mixed_planes_uses_each_planes_own_rate_and_the_mean_of_the_words_other_bits() -> None:
     channel = FlipChannel(np.full(2, 0.0), np.array([0.02, 0.06]), "fixed", "test")
     plan = protection.ProtectionPlan.uniform_msb([0, 64], 2, 2, "secded-39-32")
     p01, p10 = plan.residual(channel)
-    transfer = ecc.code("secded-39-32").transfer(0.02, 0.02)  # mean of (0 + 0.02)/2 and (0 + 0.06)/2
     for plane, p in ((0, 0.02), (1, 0.06)):
-        up, down = transfer.directional(0.0, p, "raw")
+        others = (39 * 0.02 - p / 2) / 38  # a bit errs with (0 + p)/2, and the bits of a word with 0.02 on average
+        up, down = ecc.code("secded-39-32").transfer(others, others).directional(0.0, p, "raw")
         assert (p01[0, plane], p10[0, plane]) == pytest.approx((up.mean(), down.mean()), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "p"), [("secded-39-32", (0.01, 0.1)), ("secded-8-4", (1e-3, 0.1)), ("repeat-3", (0.01, 0.1))]
+)
+def test_residual_of_mixed_planes_is_that_of_drawn_words(name: str, p: tuple[float, float]) -> None:
+    code, weights, draws = ecc.code(name), 128, 1500
+    rng, rates = np.random.default_rng(5), np.array(p)
+    plan = protection.ProtectionPlan.uniform_msb([0, weights], 2, 2, name)
+    layout = plan.layout(0, 1)
+    words = np.arange(layout.n_words, dtype=np.int64)
+    plane = np.stack([layout.address(words, np.full_like(words, j))[1] for j in range(code.k)], axis=1)
+    mean = rates[plane] if code.k == 1 else np.full((words.size, 1), rates.mean())  # check cells: of every plane alike
+    chance = np.concatenate([rates[plane], np.repeat(mean, code.parity, axis=1)], axis=1)
+    hit = np.nonzero(rng.random((draws, *chance.shape)) < chance)
+    left = code.correct_errors(hit[0] * words.size + hit[1], hit[2])
+    wrong = np.bincount(plane[left.word_ids % words.size, left.positions], minlength=2)
+    bits = draws * weights
+    for which, found in enumerate(plan.residual(FlipChannel(rates, rates, "fixed", "test"))[0][0]):
+        assert abs(wrong[which] - bits * found) < 5.0 * np.sqrt(bits * found) + 0.08 * bits * found
+        alike = protection.entry(name).residual_channel(rates[which], rates[which])[0]
+        assert code.k == 1 or not 0.9 < wrong[which] / (bits * alike) < 1.1
+
+
+@pytest.mark.parametrize("name", ["secded-72-64", "bch-63-45", "parity-zero", "repeat-3", "golay-24-12"])
+@pytest.mark.parametrize("p", [1e-4, 0.013, 0.2])
+def test_residual_of_planes_that_are_alike_is_that_of_the_entry_to_the_last_bit(name: str, p: float) -> None:
+    plan = protection.ProtectionPlan.uniform_msb([0, 77, 130], 8, 3, name)
+    p01, p10 = plan.residual(FlipChannel(np.full(8, p), np.full(8, p / 3), "fixed", "test"))
+    entry = protection.entry(name).residual_channel(p, p / 3)
+    assert {*zip(p01[:, 5:].ravel().tolist(), p10[:, 5:].ravel().tolist(), strict=True)} == {entry}
 
 
 def test_menu_entries() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw.faults import error_masks, flip_bits
+from qtaml_hw.faults import MapKey, error_masks, flip_bits
 from tests.faults import reference
 
 SIZES = [0, 1, 63, 64, 65, 2047, 2048, 2049, 65_535, 65_536, 65_537]
@@ -27,7 +27,7 @@ def plane_counts(masks: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("p", PROBABILITIES)
 def test_every_plane_flips_at_the_stated_rate(p: float) -> None:
     n, maps = 2_000_000, 3
-    counts = sum(plane_counts(error_masks(n, p, seed=11, map_index=m)) for m in range(maps))
+    counts = sum(plane_counts(error_masks(n, p, MapKey(11, m))) for m in range(maps))
     sigma = np.sqrt(maps * n * p * (1.0 - p))
     assert np.all(np.abs(counts - maps * n * p) <= 5.0 * max(sigma, 1.0))
 
@@ -50,11 +50,11 @@ def test_every_index_can_flip() -> None:
     n = 65_537
     seen = np.zeros(n, dtype=np.uint8)
     for m in range(60):
-        seen |= error_masks(n, 0.3, seed=5, map_index=m)
+        seen |= error_masks(n, 0.3, MapKey(5, m))
     assert np.all(seen == 255)
     sparse = np.zeros(64, dtype=np.uint8)
     for m in range(3125):
-        sparse |= error_masks(64, 2e-4, seed=5, map_index=m)
+        sparse |= error_masks(64, 2e-4, MapKey(5, m))
     assert 100 < np.unpackbits(sparse).sum() < 300  # 512 cells, mean 236 of them hit
 
 
@@ -84,13 +84,13 @@ def test_agrees_with_the_reference_twin_across_a_chunk_edge() -> None:
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=2), st.integers(0, 2**64 - 1), st.integers(0, 300))
 def test_flips_are_nested_over_p(pair: list[float], seed: int, n: int) -> None:
     low, high = sorted(pair)
-    small, large = error_masks(n, low, seed=seed), error_masks(n, high, seed=seed)
+    small, large = error_masks(n, low, MapKey(seed)), error_masks(n, high, MapKey(seed))
     assert not np.any(small & ~large)
 
 
 @pytest.mark.parametrize("grid", [[1e-7, 1e-6, 2e-5, 1e-4, 2.44e-4, 2.45e-4, 1e-3, 0.01, 0.1, 0.5, 0.999, 1.0]])
 def test_a_ladder_of_p_is_nested_on_a_large_tensor(grid: list[float]) -> None:
-    masks = [error_masks(300_000, p, seed=8) for p in grid]
+    masks = [error_masks(300_000, p, MapKey(8)) for p in grid]
     for small, large in pairwise(masks):
         assert not np.any(small & ~large)
 
@@ -103,16 +103,16 @@ def test_a_ladder_of_p_is_nested_on_a_large_tensor(grid: list[float]) -> None:
 def test_only_the_stored_bit_chooses_the_direction(n: int, seed: int, p: list[float]) -> None:
     codes = codes_of(n)
     flips = flip_bits(codes, p[:8], p[8:], seed=seed) ^ codes
-    up, down = error_masks(n, p[:8], seed=seed), error_masks(n, p[8:], seed=seed)
+    up, down = error_masks(n, p[:8], MapKey(seed)), error_masks(n, p[8:], MapKey(seed))
     assert np.array_equal(flips, (up & ~codes) | (down & codes))
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
 def test_low_planes_of_wide_codes_flip_like_bytes(dtype: type) -> None:
     n, width = 70_001, 8 * np.dtype(dtype).itemsize
-    wide = error_masks(n, 0.07, seed=6, bits=width)
-    assert np.array_equal((wide & 255).astype(np.uint8), error_masks(n, 0.07, seed=6))
-    assert not np.array_equal((wide >> 8 & 255).astype(np.uint8), error_masks(n, 0.07, seed=6))
+    wide = error_masks(n, 0.07, MapKey(6), bits=width)
+    assert np.array_equal((wide & 255).astype(np.uint8), error_masks(n, 0.07, MapKey(6)))
+    assert not np.array_equal((wide >> 8 & 255).astype(np.uint8), error_masks(n, 0.07, MapKey(6)))
 
 
 def test_threads_in_place_and_shape_do_not_change_the_flips() -> None:

@@ -11,7 +11,7 @@ import pytest
 from scipy import special, stats
 
 from qtaml_hw._jit import njit
-from qtaml_hw.faults import error_masks
+from qtaml_hw.faults import MapKey, error_masks
 from qtaml_hw.faults._dense import LANES, lane_step, seed_lanes
 from qtaml_hw.faults._streams import draw
 from qtaml_hw.faults._uniform import DIGITS
@@ -236,12 +236,12 @@ def test_birthday_spacings(name: str) -> None:
 @pytest.mark.parametrize("p", [2e-4, 0.05, 0.5])
 def test_maps_tensors_seeds_and_planes_are_independent(p: float) -> None:
     n = 1_000_000
-    base = error_masks(n, p, seed=1)
+    base = error_masks(n, p, MapKey(1))
     others = [
-        error_masks(n, p, seed=1, map_index=1),
-        error_masks(n, p, seed=1, tensor=1),
-        error_masks(n, p, seed=2),
-        error_masks(n, p, seed=1, map_index=2**40),
+        error_masks(n, p, MapKey(1, 1)),
+        error_masks(n, p, MapKey(1, tensor=1)),
+        error_masks(n, p, MapKey(2)),
+        error_masks(n, p, MapKey(1, 2**40)),
         np.roll(base, 1),
         np.roll(base, 4),
         np.roll(base, 2048),
@@ -259,7 +259,7 @@ def test_maps_tensors_seeds_and_planes_are_independent(p: float) -> None:
 @pytest.mark.parametrize("p", [2e-4, 0.05])
 def test_positions_and_planes_are_equally_likely(p: float) -> None:
     blocks, size = 64, 65_536
-    masks = error_masks(blocks * size, p, seed=4)
+    masks = error_masks(blocks * size, p, MapKey(4))
     counts = np.stack([(masks >> plane & 1).reshape(-1, blocks // 2, size).sum(axis=(0, 1)) for plane in range(8)])
     by_place = counts.reshape(8, 64, -1).sum(axis=2)
     cells = by_place.size

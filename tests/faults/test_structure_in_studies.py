@@ -7,7 +7,7 @@ import pytest
 
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.faults import Bursts, Clusters, flip_bits, flip_structured
+from qtaml_hw.faults import Bursts, Clusters, MapKey, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.design import prepare
@@ -45,7 +45,7 @@ def flips_of(structure: Bursts | Clusters | None, p: float, map_index: int = 0) 
 
 @pytest.mark.parametrize("structure", [Bursts(16), Bursts(16, 128), Clusters(256, 6.0)])
 def test_the_memory_flips_what_the_engine_says(structure: Bursts | Clusters) -> None:
-    expected = flip_structured(CODES, 0.03, 0.03, structure, seed=3, map_index=2)
+    expected = flip_structured(CODES, 0.03, 0.03, structure, MapKey(3, 2))
     assert np.array_equal(flips_of(structure, 0.03, 2), expected ^ CODES)
     assert not np.array_equal(expected, flip_bits(CODES, 0.03, 0.03, seed=3, map_index=2))
 

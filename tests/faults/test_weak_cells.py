@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtaml_hw.faults import error_masks, flip_bits, weak_cells
+from qtaml_hw.faults import MapKey, error_masks, flip_bits, weak_cells
 from tests.faults import reference
 
 
@@ -14,48 +14,48 @@ from tests.faults import reference
 @pytest.mark.parametrize(("plane", "bits"), [(0, 8), (5, 8), (11, 16)])
 def test_flips_at_p_are_the_cells_below_p(p_max: float, plane: int, bits: int) -> None:
     n = 140_001
-    cells = weak_cells(n, plane, p_max, seed=3, map_index=1, tensor=2)
+    cells = weak_cells(n, plane, p_max, MapKey(3, 1, 2))
     assert np.all(np.diff(cells.position) > 0)
     for p in (p_max, p_max / 3, p_max / 1000):
-        masks = error_masks(n, p, seed=3, map_index=1, tensor=2, bits=bits)
+        masks = error_masks(n, p, MapKey(3, 1, 2), bits=bits)
         assert np.array_equal(np.flatnonzero(masks >> plane & 1), cells.position[cells.u < p])
 
 
 def test_flips_change_exactly_at_the_uniform() -> None:
-    cells = weak_cells(20_000, 2, 0.5, seed=12)
+    cells = weak_cells(20_000, 2, 0.5, MapKey(12))
     for position, u in zip(cells.position[::400], cells.u[::400], strict=True):
         for p, flipped in ((float(u), 0), (float(np.nextafter(u, 1.0)), 1)):
-            masks = error_masks(20_000, [0, 0, p, 0, 0, 0, 0, 0], seed=12)
+            masks = error_masks(20_000, [0, 0, p, 0, 0, 0, 0, 0], MapKey(12))
             assert int(masks[position] >> 2 & 1) == flipped
 
 
 def test_uniforms_agree_with_the_reference_twin() -> None:
     rows = np.array(reference.chunk_uniforms(2100, reference.draw(reference.group_key(5, 6, 7, 0), 0)))
     for plane in (0, 7):
-        cells = weak_cells(2100, plane, 1.0, seed=5, map_index=6, tensor=7)
+        cells = weak_cells(2100, plane, 1.0, MapKey(5, 6, 7))
         assert np.array_equal(cells.u, rows[:, plane])
 
 
 def test_uniforms_are_uniform_also_at_the_seam() -> None:
-    u = weak_cells(3_000_000, 4, 1.0, seed=1).u
+    u = weak_cells(3_000_000, 4, 1.0, MapKey(1)).u
     assert u.size == 3_000_000
     assert stats.kstest(u, "uniform").pvalue > 1e-4
-    low = weak_cells(60_000_000, 4, 4e-4, seed=2).u / 4e-4
+    low = weak_cells(60_000_000, 4, 4e-4, MapKey(2)).u / 4e-4
     assert abs(low.size - 24_000) < 5 * np.sqrt(24_000)
     assert stats.kstest(low, "uniform").pvalue > 1e-4
 
 
 def test_data_directions_choose_among_the_same_cells() -> None:
     codes = np.random.default_rng(1).integers(0, 256, 100_000, dtype=np.uint8)
-    cells = weak_cells(codes.size, 3, 0.2, seed=1)
+    cells = weak_cells(codes.size, 3, 0.2, MapKey(1))
     flipped = np.flatnonzero((flip_bits(codes, 0.0, 0.2, seed=1) ^ codes) >> 3 & 1)
     assert np.array_equal(flipped, cells.position[codes[cells.position] >> 3 & 1 == 1])
 
 
 def test_edges() -> None:
-    assert weak_cells(0, 0, 0.5, seed=1).position.size == 0
-    assert weak_cells(100, 0, 0.0, seed=1).u.size == 0
-    assert np.array_equal(weak_cells(65_537, 0, 1.0, seed=1).position, np.arange(65_537))
+    assert weak_cells(0, 0, 0.5, MapKey(1)).position.size == 0
+    assert weak_cells(100, 0, 0.0, MapKey(1)).u.size == 0
+    assert np.array_equal(weak_cells(65_537, 0, 1.0, MapKey(1)).position, np.arange(65_537))
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_edges() -> None:
 )
 def test_bad_input_is_refused(n: int, plane: int, p: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        weak_cells(n, plane, p, seed=1)
+        weak_cells(n, plane, p, MapKey(1))

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.hardening import Hardening, practice
-from qtaml_hw.hardening.steps import TRAINING_MAP_OFFSET, Disturbance
+from qtaml_hw.hardening.steps import Disturbance
 from qtaml_hw.weights import StoredImage, quantise
 from qtaml_hw.workloads.training import PLAIN, plain_loss
 
@@ -72,10 +72,7 @@ def test_flips_are_those_of_the_engine_and_no_evaluated_map(net: nn.Sequential) 
     image = quantise({name: w.numpy() for name, w in weights.items()})
     p = np.full(8, 0.02)
     wanted = image.decode(
-        [
-            flip_bits(t.codes, p, p, seed=9, map_index=TRAINING_MAP_OFFSET + 4, tensor=i)
-            for i, t in enumerate(image.tensors)
-        ]
+        [flip_bits(t.codes, p, p, seed=9, map_index=2**29 + 4, tensor=i) for i, t in enumerate(image.tensors)]
     )
     for name, found in disturbance.flipped(weights).items():
         assert np.array_equal(found.numpy(), wanted[name])

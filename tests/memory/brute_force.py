@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qtaml_hw.faults import weak_cells
+from qtaml_hw.faults import TENSORS, MapKey, weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
 from qtaml_hw.memory.ageing.aging import EPOCH_SEED
 from qtaml_hw.memory.ageing.memoryless import fresh_uniform, lifetime_key
@@ -147,7 +147,7 @@ class BruteForce:
     def _uniforms(self, n: int, plane: int, tensor: int) -> list[np.ndarray]:
         out = []
         for seed in self.seeds:
-            cells = weak_cells(n, plane, 1.0, seed=seed, map_index=self.map_index, tensor=tensor)
+            cells = weak_cells(n, plane, 1.0, MapKey(seed, self.map_index, tensor))
             u = np.ones(n)
             u[cells.position] = cells.u
             out.append(u)
@@ -208,7 +208,7 @@ class BruteForce:
         start = int(plan.tensor_starts[t])
         counts = {e: math.ceil(len(s) / menu_entry(plan.menu[e]).code.k) for e, s in streams.items()}
         total = sum(counts[e] * menu_entry(plan.menu[e]).code.parity for e in counts)
-        parity_u = self._uniforms(total, 0, 2**20 + t)
+        parity_u = self._uniforms(total, 0, TENSORS["parity"].number(t))
         parity_next = 0
         for e in sorted(streams):
             code, stream = menu_entry(plan.menu[e]).code, streams[e]
@@ -290,7 +290,7 @@ class BruteForce:
         u = bit.uniforms[bit.epoch]
         if bit.life:
             region, key = bit.later_lives
-            draw = lifetime_key(self.seeds[bit.epoch], self.map_index, region)
+            draw = lifetime_key(MapKey(self.seeds[bit.epoch], self.map_index), region)
             u = float(fresh_uniform(draw, np.array([key]), np.array([bit.life]))[0])
         bit.lifetime = -math.log1p(-u) if u < 1.0 else math.inf
 

@@ -130,10 +130,10 @@ def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
             "uncorrectable": timeline.words_uncorrectable[s],
         }
         assert found == {k: expected[k] for k in found}
-        assert timeline.corrections[s].tolist() == expected["so_far"]
+        assert timeline.counts.corrections[s].tolist() == expected["so_far"]
     assert brute.counts == {
-        "scrub": timeline.scrub_corrected,
-        "refresh": timeline.refresh_corrected,
-        "uncorrectable": timeline.corrections_uncorrectable,
-        "reloaded": timeline.words_reloaded,
+        "scrub": timeline.counts.over_horizon.scrub_corrected,
+        "refresh": timeline.counts.over_horizon.refresh_corrected,
+        "uncorrectable": timeline.counts.over_horizon.uncorrectable,
+        "reloaded": timeline.counts.over_horizon.reloaded,
     }

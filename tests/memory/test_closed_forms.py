@@ -114,8 +114,8 @@ def test_scrub_clears_correctable_words_and_the_same_weak_cells_come_back():
     bare = simulate(CODES, 8, plan, cell, GEOMETRY, every_10_us(), seed=1)
     assert scrubbed.scrubs == 4 * 4
     assert scrubbed.flips_read[0] == bare.flips_read[0]
-    assert scrubbed.scrub_corrected % 4 == 0
-    assert scrubbed.scrub_corrected == 4 * bare.words_corrected[0]
+    assert scrubbed.counts.over_horizon.scrub_corrected % 4 == 0
+    assert scrubbed.counts.over_horizon.scrub_corrected == 4 * bare.words_corrected[0]
 
 
 def test_msb_rows_with_their_own_refresh_interval():

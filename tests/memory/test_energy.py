@@ -85,5 +85,5 @@ def test_reloaded_words_come_from_the_backing_store():
     plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-72-64")
     schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, scrub_interval_s=0.5e-3, on_uncorrectable="reload")
     timeline = run(plan, schedule)
-    assert timeline.words_reloaded == timeline.corrections_uncorrectable > 0
-    assert timeline.energy_j["backing"] == (8192 * 8 + timeline.words_reloaded * 64) * 0.125
+    assert timeline.counts.over_horizon.reloaded == timeline.counts.over_horizon.uncorrectable > 0
+    assert timeline.energy_j["backing"] == (8192 * 8 + timeline.counts.over_horizon.reloaded * 64) * 0.125

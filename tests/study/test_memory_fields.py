@@ -102,7 +102,7 @@ def test_flagged_words_are_passed_zeroed_or_fetched(small: Study, networks: Netw
     assert int(runs["raw"].words_uncorrectable[-1]) > 20
     assert left["reload"] < left["raw"] < left["zero"]
     flagged, cycle_s = int(runs["reload"].words_uncorrectable[-1]), design.chip.layout.cycle_s
-    assert runs["reload"].reload_wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
+    assert runs["reload"].reload.wait_s[-1] == pytest.approx(flagged * (100e-9 + 64 / 8e10 + 2 * cycle_s))
 
 
 def test_strong_rows_are_refreshed_less_often_and_nothing_more_is_lost(small: Study, networks: Networks) -> None:

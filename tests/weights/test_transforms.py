@@ -14,7 +14,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.names import Direction
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac import Menu, ProtectedImage, damage_model
+from qtaml_hw.tac import ProtectedImage, damage_model
 from qtaml_hw.weights import number_format, quantise
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.weights.transforms import Evidence, rewritten
@@ -212,8 +212,8 @@ def test_damage_and_corrections_of_inverted_planes_are_those_of_swapped_flips(di
     mirror = FlipChannel.uniform(0.1, 8, direction="0to1" if direction == "1to0" else "1to0")
     plan = ProtectionPlan.unprotected(image.tensor_starts, 8)
     for kind in ("offset", "shrink", "table"):
-        one = ProtectedImage(image, plan, mirror, Menu.of([])).decoder(kind)
-        two = ProtectedImage(other, plan, channel, Menu.of([])).decoder(kind)
+        one = ProtectedImage(image, plan, mirror).decoder(kind)
+        two = ProtectedImage(other, plan, channel).decoder(kind)
         assert np.allclose(one.layers[0].tables, two.layers[0].tables)
         read = flip_bits(other.tensors[0].codes, channel.p01, channel.p10, seed=1)
         assert np.array_equal(two.decode([read])["a"], one.decode([read ^ np.uint8(0xFF)])["a"])

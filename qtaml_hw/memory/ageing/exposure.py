@@ -1,10 +1,9 @@
 """From stretches of time to thresholds on a cell's uniform U: the cell has flipped exactly when U < threshold.
 
 Retention: the threshold of a stretch without restore is P(t_ret < stretch).  Over phases with other temperatures or
-voltages a
-cell keeps its rank U and loses charge at the rate of each condition, so it fails when sum(d_c / t_ret_c(U)) reaches 1
-(constant-current discharge, docs/theory.md section 9); the threshold is the U that solves this.  Poisson: hazard
-adds up.
+voltages a cell keeps its rank U and loses charge at the rate of each condition, so it fails when sum(d_c / t_ret_c(U))
+reaches 1 (constant-current discharge, docs/theory.md section 9); the threshold is the U that solves this.
+Poisson: hazard adds up.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ class Exposure:
         for phase, cell in self._in_phases():
             if cell is not None and _law(cell) != self.law:
                 raise ValueError(
-                    f"phase {phase.label!r} has a {_law(cell)} cell and the memory a {self.law} cell; one run has "
-                    f"one law"
+                    f"phase {phase.label!r} has a {_law(cell)} cell and the memory a {self.law} cell; "
+                    "one run has one law"
                 )
             if cell is not None and self.law == "fixed":
                 raise ValueError(f"phase {phase.label!r} changes a cell of fixed probabilities, which know no time")

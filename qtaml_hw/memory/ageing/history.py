@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.cells import PoissonCells, RetentionLaw
+from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
 
 
 class Mark(IntEnum):
@@ -34,10 +34,9 @@ class History:
     """Marks in order of time.
 
     ``kind`` Mark values [m]; ``level`` float64 [m]: retention, the largest threshold of any stretch that ended or was
-    under way since the mark before; poisson, the hazard accumulated since the last rewrite.  ``repeat`` int64 [m]:
-    how many
-    identical corrections in a row; ``scrub`` bool [m]: the correction was a scrub, not a refresh; ``sample`` int64 [m]:
-    index of the sample, -1 for other marks.
+    under way since the mark before; poisson, the hazard accumulated since the last rewrite.
+    ``repeat`` int64 [m]: how many identical corrections in a row; ``scrub`` bool [m]: the correction was a scrub, not a
+    refresh; ``sample`` int64 [m]: index of the sample, -1 for other marks.
     """
 
     kind: Int64

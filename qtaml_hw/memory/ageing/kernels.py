@@ -2,55 +2,108 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.faults import WeakCells
 
+Codes = NDArray[np.unsignedinteger]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 WORD = 255  # kind code of entries whose bits belong to ECC words; other entries index their thresholds
 
 
+class Place(NamedTuple):
+    """One plane of one tensor: its number, its first weight among all, and how weights go round the banks."""
+
+    plane: int
+    first: int
+    stride: int
+    banks: int
+
+
+class RowsOfPlane(NamedTuple):
+    """``bin_of`` uint8 [banks, rows in use] of the plane's class; rows in use, weights of a full bank, bins."""
+
+    bin_of: NDArray[np.uint8]
+    used: int
+    per_bank: int
+    bins: int
+
+
+class Groups(NamedTuple):
+    """``starts`` int64 [G+1] within the tensor; ``entry`` uint8 [G] of this plane; ``slots`` int64 [entries].
+
+    A slot is the entry's row of the thresholds, or ``WORD``.
+    """
+
+    starts: Int64
+    entry: NDArray[np.uint8]
+    slots: Int64
+
+
+class CellsOfWords(NamedTuple):
+    """Weak cells in ECC words: position, u and entry of each; arrays [m] that hold what was found first."""
+
+    position: Int64
+    u: Float64
+    entry: NDArray[np.uint8]
+
+    @classmethod
+    def room(cls, cells: int) -> CellsOfWords:
+        """Room for so many."""
+        return cls(np.empty(cells, dtype=np.int64), np.empty(cells), np.empty(cells, dtype=np.uint8))
+
+
 @njit(nogil=True)
-def scan_plane(position, u, codes, place, rows, groups, slots, thresholds, reads, flips, kept):  # type: ignore[no-untyped-def]
+def scan_plane(
+    weak: WeakCells,
+    codes: Codes,
+    place: Place,
+    rows: RowsOfPlane,
+    groups: Groups,
+    thresholds: Float64,
+    read: tuple[Codes, Int64],
+    kept: CellsOfWords,
+) -> int:
     """Age the weak cells of one plane of one tensor that nothing corrects; list those in ECC words.
 
-    position, u [m]: weak cells, positions ascending; codes [n].  place = (plane, first global weight, stride, banks);
-    rows = (bin of every row of the plane's class [banks, rows], rows in use, weights of a full bank, bins).
-    groups = (starts [G+1] within the tensor, entry [G] of this plane); slots [entries]: row of ``thresholds``, or WORD.
-    thresholds [samples, slots, banks * bins, 2]: flips when u < thresholds[s, slot, bank * bins + bin, written].  Flips
-    reads [samples, n] and counts them in flips [samples].  kept = (position, u, entry) arrays that receive cells of
-    words; returns how many.
+    codes [n]; thresholds [samples, slots, banks * bins, 2]: a cell flips when u < thresholds[s, slot,
+    bank * bins + bin, written].  Flips ``read[0]`` [samples, n] and counts them in ``read[1]`` [samples].  Cells of
+    words go to ``kept``; returns how many.
     """
-    plane, first, stride, banks = place
-    bin_of, used, per_bank, bins = rows
-    starts, entries = groups
-    kept_position, kept_u, kept_entry = kept
-    mask = codes.dtype.type(1 << plane)
+    reads, flips = read
+    mask = codes.dtype.type(1 << place.plane)
     g, count = 0, 0
-    for i in range(position.size):
-        w = position[i]
-        while starts[g + 1] <= w:
+    for i in range(weak.position.size):
+        w = weak.position[i]
+        while groups.starts[g + 1] <= w:
             g += 1
-        slot = slots[entries[g]]
+        slot = groups.slots[groups.entry[g]]
         if slot == WORD:
-            kept_position[count] = w
-            kept_u[count] = u[i]
-            kept_entry[count] = entries[g]
+            kept.position[count] = w
+            kept.u[count] = weak.u[i]
+            kept.entry[count] = groups.entry[g]
             count += 1
             continue
-        bit = (codes[w] >> plane) & 1
-        unit = ((w + first) // stride) % banks
-        if bins > 1:
-            local = ((w + first) // (stride * banks)) * stride + (w + first) % stride
-            unit = unit * bins + bin_of[unit, local * used // per_bank]
+        bit = (codes[w] >> place.plane) & 1
+        unit = ((w + place.first) // place.stride) % place.banks
+        if rows.bins > 1:
+            around = place.stride * place.banks
+            local = ((w + place.first) // around) * place.stride + (w + place.first) % place.stride
+            unit = unit * rows.bins + rows.bin_of[unit, local * rows.used // rows.per_bank]
         for s in range(thresholds.shape[0]):
-            if u[i] < thresholds[s, slot, unit, bit]:
+            if weak.u[i] < thresholds[s, slot, unit, bit]:
                 reads[s, w] ^= mask
                 flips[s] += 1
     return count
 
 
 @njit(nogil=True)
-def pack_words(codes, starts, chosen, k, out):  # type: ignore[no-untyped-def]
+def pack_words(codes: Codes, starts: Int64, chosen: NDArray[np.bool_], k: int, out: NDArray[np.uint64]) -> None:
     """Data bits of the ECC words of one entry, packed: out uint64 [words, limbs], bit j of a word in limb j // 64.
 
     codes [n]; starts [G+1] within the tensor; chosen bool [G, planes].  Order as in ``protection.WordLayout``.
@@ -70,7 +123,7 @@ def pack_words(codes, starts, chosen, k, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def count_differences(a, b):  # type: ignore[no-untyped-def]
+def count_differences(a: Codes, b: Codes) -> int:
     """Bits in which two unsigned arrays [n] differ."""
     total = 0
     for i in range(a.size):

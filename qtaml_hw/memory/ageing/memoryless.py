@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.ecc import Code
+from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.words import WordCells, WordCounts, WordState
 
 Float64 = NDArray[np.float64]
@@ -29,9 +30,9 @@ def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:
     return ((x >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def lifetime_key(seed: int, map_index: int, region: int) -> int:
+def lifetime_key(key: MapKey, region: int) -> int:
     """Seed of the fresh lifetimes of one fault map and menu entry."""
-    return (seed * 0x2545F4914F6CDD1D + map_index * 0x9E3779B97F4A7C15 + region) % 2**64
+    return (key.seed * 0x2545F4914F6CDD1D + key.map_index * 0x9E3779B97F4A7C15 + region) % 2**64
 
 
 class MemorylessWords(WordState):
@@ -66,7 +67,7 @@ class MemorylessWords(WordState):
             self.life[lost] += 1
             self.hit.append(self.word[lost])
 
-    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
         """Correct the words that were hit; words flagged before and not hit since are found flagged again."""
         for _ in range(repeat):
             self._age(level)
@@ -74,11 +75,11 @@ class MemorylessWords(WordState):
             self.hit.clear()
             self.flagged_count -= int(np.count_nonzero(self.flagged[words]))
             self.flagged[words] = False
-            counts.add((0, 0, self.flagged_count, 0))
+            self.counts = self.counts.plus(WordCounts(uncorrectable=self.flagged_count))
             if len(words):
-                self._correct_hit(words, level, scrub, counts)
+                self._correct_hit(words, level, scrub)
 
-    def _correct_hit(self, words: Int64, level: float, scrub: bool, counts: WordCounts) -> None:
+    def _correct_hit(self, words: Int64, level: float, scrub: bool) -> None:
         first, last = np.searchsorted(self.word, words), np.searchsorted(self.word, words, side="right")
         sizes = last - first
         chosen = np.repeat(first - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(sizes.sum())
@@ -86,7 +87,7 @@ class MemorylessWords(WordState):
         if len(self.extra):
             keys = np.sort(np.concatenate([keys, self.extra[np.isin(self.extra // self.code.n, words)]]))
         before = self.error[chosen]
-        outcome = self._correct(keys, chosen, scrub, counts)
+        outcome = self._correct(keys, chosen, scrub)
         if self.code.policy != "reload":
             self.flagged[outcome.uncorrectable_words] = True
             self.flagged_count += len(outcome.uncorrectable_words)

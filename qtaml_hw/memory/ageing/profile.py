@@ -6,19 +6,18 @@ it cannot see is another temperature or voltage later on; ``margin`` is the guar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.faults import weak_cells
-from qtaml_hw.memory.ageing.regions import PARITY_TENSOR, CodeRegion
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
+from qtaml_hw.memory.ageing.laid_out import LaidOut
+from qtaml_hw.memory.ageing.regions import CodeRegion
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
-from qtaml_hw.memory.traffic.schedule import RetentionAware, Schedule
-from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.memory.traffic.schedule import RetentionAware
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -37,98 +36,79 @@ def check_profile(cell: CellModel) -> RetentionLaw:
 
 @dataclass(frozen=True, eq=False)
 class Profiler:
-    """Bins rows of a layout under a schedule with retention-aware refresh."""
+    """Bins the rows of an image in its array as its schedule's retention-aware refresh asks."""
 
-    layout: ArrayLayout
-    plan: ProtectionPlan
-    regions: Sequence[CodeRegion]
-    schedule: Schedule
+    laid_out: LaidOut
     aware: RetentionAware
 
-    def bins(self, cell: RetentionLaw, seed: int, map_index: int) -> RowBins:
-        """The bins of the fault map (seed, map_index) of these cells."""
-        layout, rows = self.layout, RowMap(self.layout)
-        used = rows.used
-        bin_of = np.full((layout.groups, int(used.max())), len(self.aware.multiples), dtype=np.uint8)
-        limits = self._limits(cell)
-        worst = float(limits.max(initial=0.0))
+    def bins(self, cell: RetentionLaw, key: MapKey) -> RowBins:
+        """The bins of one fault map of these cells."""
+        layout, plan, rows = self.laid_out.layout, self.laid_out.plan, RowMap(self.laid_out.layout)
+        used, size = rows.used, 1 + len(self.aware.multiples)
+        bin_of = np.full((layout.groups, int(used.max())), size - 1, dtype=np.uint8)
+        lower = _Lowering(self.laid_out, rows, self._limits(cell), bin_of)
+        worst = float(lower.limits.max(initial=0.0))
         if worst > 0.0 and cell.leaky_state is not None:
-            for tensor in range(self.plan.tensors):
+            for tensor, weights in enumerate(np.diff(plan.tensor_starts).tolist()):
                 for plane in range(layout.planes):
-                    weak = weak_cells(
-                        int(np.diff(self.plan.tensor_starts)[tensor]), plane, worst,
-                        seed=seed, map_index=map_index, tensor=tensor,
-                    )  # fmt: skip
-                    self._data(bin_of, rows, limits, (tensor, plane), weak.position, weak.u)
+                    lower.data(tensor, plane, weak_cells(weights, plane, worst, key.of(tensor)))
                 parity = int(layout.parity_bits[tensor])
                 if parity:
-                    weak = weak_cells(
-                        parity, 0, worst, seed=seed, map_index=map_index, tensor=PARITY_TENSOR + tensor
-                    )  # fmt: skip
-                    for region in self.regions:
-                        mine, keys, _ = region.parity_cells(tensor, weak.position)
-                        self._words(bin_of, rows, limits, region, keys // region.code.n, weak.u[mine])
-        counts = np.stack([np.bincount(row, minlength=self.size) for row in self._in_use(bin_of, used)])
+                    lower.parity(tensor, weak_cells(parity, 0, worst, key.of(TENSORS["parity"].number(tensor))))
+        in_use = [row[: used[g % layout.classes]] for g, row in enumerate(bin_of)]
+        counts = np.stack([np.bincount(row, minlength=size) for row in in_use])
         counts[:, -1] += np.tile(layout.rows_per_group - used, layout.geometry.banks)
         return RowBins((1, *self.aware.multiples), counts.astype(np.int64), bin_of)
 
-    @property
-    def size(self) -> int:
-        """Number of bins."""
-        return 1 + len(self.aware.multiples)
-
-    def _in_use(self, bin_of: NDArray[np.uint8], used: Int64) -> list[NDArray[np.uint8]]:
-        return [row[: used[g % self.layout.classes]] for g, row in enumerate(bin_of)]
-
     def _limits(self, cell: RetentionLaw) -> Float64:
         """[classes, entries, multiples]: a cell whose U is below cannot wait that many intervals."""
-        intervals, entries = self.schedule.refresh_intervals(self.layout.classes), self.plan.entries
-        out = np.zeros((self.layout.classes, len(entries), len(self.aware.multiples)))
-        for row_class, interval_s in enumerate(intervals):
+        layout, entries = self.laid_out.layout, self.laid_out.plan.entries
+        out = np.zeros((layout.classes, len(entries), len(self.aware.multiples)))
+        for row_class, interval_s in enumerate(self.laid_out.schedule.refresh_intervals(layout.classes)):
             for index, item in enumerate(entries):
                 if interval_s is not None and item.kind != "ideal":
                     waits = np.array(self.aware.multiples) * interval_s * self.aware.margin / item.retention_gain
                     out[row_class, index] = cell.flip_probability(waits)
         return out
 
-    def _data(
-        self,
-        bin_of: NDArray[np.uint8],
-        rows: RowMap,
-        limits: Float64,
-        place: tuple[int, int],
-        position: Int64,
-        u: Float64,
-    ) -> None:
-        """Lower the bins of the rows that hold weak cells of one plane of one tensor."""
-        tensor, plane = place
-        weight = position + int(self.plan.tensor_starts[tensor])
-        entry = self.plan.choice[np.searchsorted(self.plan.starts, weight, side="right") - 1, plane]
-        loose = ~np.isin(entry, [region.index for region in self.regions])
-        row_class = int(self.layout.class_of_plane[plane])
-        group = self.layout.group_of(weight[loose], np.full(int(loose.sum()), plane))
-        bins = np.count_nonzero(u[loose][:, None] >= limits[row_class, entry[loose]], axis=1)
-        np.minimum.at(bin_of, (group, rows.of(weight[loose], row_class)), bins.astype(np.uint8))
-        for region in self.regions:
+
+@dataclass(frozen=True, eq=False)
+class _Lowering:
+    """Lowers ``bin_of`` [groups, rows] where weak cells cannot wait; ``limits`` [classes, entries, multiples]."""
+
+    laid_out: LaidOut
+    rows: RowMap
+    limits: Float64
+    bin_of: NDArray[np.uint8]
+
+    def data(self, tensor: int, plane: int, weak: WeakCells) -> None:
+        """Of the rows that hold weak cells of one plane of one tensor."""
+        plan, layout, regions = self.laid_out.plan, self.laid_out.layout, self.laid_out.regions
+        weight = weak.position + int(plan.tensor_starts[tensor])
+        entry = plan.choice[np.searchsorted(plan.starts, weight, side="right") - 1, plane]
+        loose = ~np.isin(entry, [region.index for region in regions])
+        row_class = int(layout.class_of_plane[plane])
+        group = layout.group_of(weight[loose], np.full(int(loose.sum()), plane))
+        bins = np.count_nonzero(weak.u[loose][:, None] >= self.limits[row_class, entry[loose]], axis=1)
+        np.minimum.at(self.bin_of, (group, self.rows.of(weight[loose], row_class)), bins.astype(np.uint8))
+        for region in regions:
             mine = entry == region.index
             if mine.any():
-                keys = region.keys(tensor, position[mine], np.full(int(mine.sum()), plane, dtype=np.int64))
-                self._words(bin_of, rows, limits, region, keys // region.code.n, u[mine])
+                keys = region.keys(tensor, weak.position[mine], np.full(int(mine.sum()), plane, dtype=np.int64))
+                self._words(region, keys // region.code.n, weak.u[mine])
 
-    def _words(
-        self,
-        bin_of: NDArray[np.uint8],
-        rows: RowMap,
-        limits: Float64,
-        region: CodeRegion,
-        word: Int64,
-        u: Float64,
-    ) -> None:
-        """Lower the bins of the rows in which these words begin."""
+    def parity(self, tensor: int, weak: WeakCells) -> None:
+        """Of the rows whose words have weak check cells."""
+        for region in self.laid_out.regions:
+            mine, keys, _ = region.parity_cells(tensor, weak.position)
+            self._words(region, keys // region.code.n, weak.u[mine])
+
+    def _words(self, region: CodeRegion, word: Int64, u: Float64) -> None:
+        """Of the rows in which these words begin."""
         group = region.group[word]
-        row_class = group % self.layout.classes
-        bins = np.count_nonzero(u[:, None] >= limits[row_class, region.index], axis=1)
-        np.minimum.at(bin_of, (group, rows.of(region.home[word], row_class)), bins.astype(np.uint8))
+        row_class = group % self.laid_out.layout.classes
+        bins = np.count_nonzero(u[:, None] >= self.limits[row_class, region.index], axis=1)
+        np.minimum.at(self.bin_of, (group, self.rows.of(region.home[word], row_class)), bins.astype(np.uint8))
 
 
 def unit_of_words(region: CodeRegion, layout: ArrayLayout, bins: RowBins) -> Int64:

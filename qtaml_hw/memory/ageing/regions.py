@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from qtaml_hw.ecc import Code
 from qtaml_hw.memory.ageing.kernels import pack_words
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.schedule import FlaggedPolicy
 from qtaml_hw.protection import MenuEntry, ProtectionPlan, WordLayout
 
 Codes = NDArray[np.unsignedinteger]
 Int64 = NDArray[np.int64]
-PARITY_TENSOR = 2**20  # parity cells of tensor i are keyed as tensor 2^20 + i, plane 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +23,9 @@ class CodeRegion:
     """The words of one entry with a code, numbered over all tensors.
 
     ``word_starts`` int64 [T+1]; ``parity_starts`` int64 [T], first index of these words' check bits among the parity
-    cells
-    of the tensor; ``checks`` uint64 [words, limbs], written check bits; ``word_bits`` int64 [words], data bits of
-    each word
-    (the last of a tensor may be short); ``home``, ``group`` and ``tensor`` int64 [words]: global weight of each word's
-    first data bit, its refresh group and its tensor.
+    cells of the tensor; ``checks`` uint64 [words, limbs], written check bits; ``word_bits`` int64 [words], data bits of
+    each word (the last of a tensor may be short); ``home``, ``group`` and ``tensor`` int64 [words]: global weight of
+    each word's first data bit, its refresh group and its tensor.
     """
 
     index: int

@@ -1,14 +1,15 @@
 """ECC words under time: weak cells of the words of one code, aged, corrected and sampled mark by mark.
 
-Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a
-bit that a
-decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong code
-word; a word flagged as uncorrectable keeps its bits (policies ``raw`` and ``zero``) or is written anew (``reload``).
+Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a bit
+that a decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong
+code word; a word flagged as uncorrectable keeps its bits (``raw`` and ``zero``) or is written anew (``reload``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,30 +34,34 @@ class WordCells:
     u: Float64
     written: NDArray[np.uint8]
 
+    @classmethod
+    def sorted(cls, parts: Sequence[WordCells]) -> WordCells:
+        """Cells that were found in several places."""
+        key = np.concatenate([p.key for p in parts])
+        order = np.argsort(key, kind="stable")
+        u, written = np.concatenate([p.u for p in parts]), np.concatenate([p.written for p in parts])
+        return cls(key[order], u[order], written[order])
+
     def select(self, chosen: Bool) -> WordCells:
         """Some of the cells."""
         return WordCells(self.key[chosen], self.u[chosen], self.written[chosen])
 
 
-@dataclass
-class WordCounts:
-    """Words that corrections changed or flagged, and how many of those were reloaded."""
+class WordCounts(NamedTuple):
+    """Words that corrections in the memory changed or flagged, and how many of those were reloaded."""
 
     scrub_corrected: int = 0
     refresh_corrected: int = 0
     uncorrectable: int = 0
     reloaded: int = 0
 
-    def values(self) -> tuple[int, int, int, int]:
-        """The four counts."""
-        return self.scrub_corrected, self.refresh_corrected, self.uncorrectable, self.reloaded
+    def plus(self, other: WordCounts, times: int = 1) -> WordCounts:
+        """With other counts added, several times."""
+        return WordCounts(*(mine + times * more for mine, more in zip(self, other, strict=True)))
 
-    def add(self, other: tuple[int, int, int, int], times: int = 1) -> None:
-        """Add counts, several times."""
-        self.scrub_corrected += times * other[0]
-        self.refresh_corrected += times * other[1]
-        self.uncorrectable += times * other[2]
-        self.reloaded += times * other[3]
+    def since(self, before: WordCounts) -> WordCounts:
+        """What was added to earlier counts."""
+        return self.plus(before, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,7 @@ class WordSample:
     """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
 
     ``left`` int64 keys of data bits still wrong in words that were not flagged or pass raw; ``flagged`` int64 word ids;
-    ``before`` the values of ``WordCounts`` up to here.
+    ``before`` what corrections counted up to here.
     """
 
     sample: int
@@ -73,7 +78,7 @@ class WordSample:
     corrected: int
     left: Int64
     flagged: Int64
-    before: tuple[int, int, int, int]
+    before: WordCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +103,11 @@ class WordState:
         self.error = np.zeros(len(cells.key), dtype=bool)
         self.extra: Int64 = np.empty(0, dtype=np.int64)
         self.written_leaky = cells.written == (-1 if leaky_state is None else leaky_state)
+        self.counts = WordCounts()
 
     def run(self, history: History) -> WordOutcome:
         """Every mark of a history, in order."""
         samples: list[WordSample] = []
-        counts = WordCounts()
         marks = zip(
             history.kind.tolist(),
             history.level.tolist(),
@@ -113,14 +118,14 @@ class WordState:
         )
         for kind, level, repeat, scrub, sample in marks:
             if kind == Mark.CORRECT:
-                self._repeat(level, repeat, scrub, counts)
+                self._repeat(level, repeat, scrub)
                 continue
             self._age(level)
             if kind == Mark.SAMPLE:
-                samples.append(self._read(sample, counts.values()))
+                samples.append(self._read(sample))
             else:
                 self._rewrite()
-        return WordOutcome(samples, counts)
+        return WordOutcome(samples, self.counts)
 
     # ---- ageing
 
@@ -140,34 +145,34 @@ class WordState:
         keys = self.cells.key[self.error]
         return np.sort(np.concatenate([keys, self.extra])) if len(self.extra) else keys
 
-    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
         """The same correction ``repeat`` times; once a state returns (Brent's search) whole cycles are skipped."""
         done, power = 0, 1
-        saved: tuple[Bool, Int64, int, tuple[int, int, int, int]] | None = None
+        saved: tuple[Bool, Int64, int, WordCounts] | None = None
         while done < repeat:
             self._age(level)
-            self._correct(self._errors(), slice(None), scrub, counts)
+            self._correct(self._errors(), slice(None), scrub)
             done += 1
             if saved is not None and np.array_equal(saved[0], self.error) and np.array_equal(saved[1], self.extra):
                 cycles = (repeat - done) // (done - saved[2])
-                gained = tuple(a - b for a, b in zip(counts.values(), saved[3], strict=True))
-                counts.add((gained[0], gained[1], gained[2], gained[3]), cycles)
+                self.counts = self.counts.plus(self.counts.since(saved[3]), cycles)
                 done += cycles * (done - saved[2])
                 saved = None
             if done == power:
-                saved, power = (self.error.copy(), self.extra.copy(), done, counts.values()), 2 * power
+                saved, power = (self.error.copy(), self.extra.copy(), done, self.counts), 2 * power
 
-    def _decode(self, keys: Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+    def _decode(self, keys: Int64, scrub: bool) -> ErrorOutcome:
         """Decode words with these errors and count what came of it."""
         outcome = self.code.correct_errors(keys // self.code.n, keys % self.code.n)
         corrected, flagged = len(outcome.corrected_words), len(outcome.uncorrectable_words)
         reload = self.code.policy == "reload"
-        counts.add((corrected * scrub, corrected * (not scrub), flagged, flagged * reload))
+        new = WordCounts(corrected * scrub, corrected * (not scrub), flagged, flagged * reload)
+        self.counts = self.counts.plus(new)
         return outcome
 
-    def _correct(self, keys: Int64, chosen: slice | Int64, scrub: bool, counts: WordCounts) -> ErrorOutcome:
+    def _correct(self, keys: Int64, chosen: slice | Int64, scrub: bool) -> ErrorOutcome:
         """Read, decode and write back the words with these errors; ``chosen``: cells that include theirs."""
-        outcome = self._decode(keys, scrub, counts)
+        outcome = self._decode(keys, scrub)
         keep = np.isin(outcome.word_ids, outcome.corrected_words)
         wrong_word, wrong_position = self._stored(outcome.word_ids[keep], outcome.positions[keep])
         rewritten = outcome.corrected_words
@@ -198,7 +203,7 @@ class WordState:
 
     # ---- reading
 
-    def _read(self, sample: int, before: tuple[int, int, int, int]) -> WordSample:
+    def _read(self, sample: int) -> WordSample:
         """Decode without writing back."""
         keys = self._errors()
         n = self.code.n
@@ -210,7 +215,13 @@ class WordState:
             passed = ~np.isin(words, flagged)
             words, positions = words[passed], positions[passed]
         return WordSample(
-            sample, raw_data, len(keys) - raw_data, len(outcome.corrected_words), words * n + positions, flagged, before
+            sample=sample,
+            raw_data=raw_data,
+            raw_parity=len(keys) - raw_data,
+            corrected=len(outcome.corrected_words),
+            left=words * n + positions,
+            flagged=flagged,
+            before=self.counts,
         )
 
 
@@ -227,11 +238,11 @@ class FixedWords(WordState):
     def _age(self, level: float) -> None:
         """Nothing changes with time."""
 
-    def _repeat(self, level: float, repeat: int, scrub: bool, counts: WordCounts) -> None:
+    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
         """Corrections count, and what is read afterwards is the same."""
-        once = WordCounts()
-        self._decode(self._errors(), scrub, once)
-        counts.add(once.values(), repeat)
+        before = self.counts
+        self._decode(self._errors(), scrub)
+        self.counts = before.plus(self.counts.since(before), repeat)
 
     def _rewrite(self) -> None:
         """A new write reads flipped all the same."""

@@ -1,25 +1,22 @@
-"""The array: banks, rows, words, where a weight's bits lie, and how long a refresh pass takes."""
+"""The array: banks, rows, words, its technology, and how long a refresh pass takes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
-from qtaml_hw.memory.array.residency import Residency, resident_tensors
 
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
 Int64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ArrayGeometry:
     """Organisation of the weight memory.
 
@@ -137,136 +134,8 @@ def refresh_pass(geometry: ArrayGeometry, capacity_bits: float, interval_s: floa
     if result.pass_s > interval_s:
         needed = math.ceil(geometry.banks * result.bandwidth_share)
         raise ValueError(
-            f"a refresh pass takes {result.pass_s * 1e6:.4g} us ({rows} rows per bank x "
-            f"{cycle_s * 1e9:.3g} ns), longer "
-            f"than its interval of {interval_s * 1e6:.4g} us; it needs at least {needed} banks instead "
-            f"of {geometry.banks}, "
-            f"longer rows, or rows refreshed together"
+            f"a refresh pass takes {result.pass_s * 1e6:.4g} us ({rows} rows per bank x {cycle_s * 1e9:.3g} ns), "
+            f"longer than its interval of {interval_s * 1e6:.4g} us; "
+            f"it needs at least {needed} banks instead of {geometry.banks}, longer rows, or rows refreshed together"
         )
     return result
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayLayout:
-    """Where an image lies in the array.
-
-    ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh
-    group is (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity
-    included, in the bank of its first data bit and the rows of that bit's plane class.
-    """
-
-    geometry: ArrayGeometry
-    tensor_starts: Int64
-    planes: int
-    parity_bits: Int64 = field(repr=False)
-
-    @cached_property
-    def class_of_plane(self) -> Int64:
-        """int64 [planes], LSB first."""
-        return self.geometry.classes_of(self.planes)
-
-    @cached_property
-    def classes(self) -> int:
-        """Row classes."""
-        return int(self.class_of_plane.max()) + 1
-
-    @property
-    def groups(self) -> int:
-        """Refresh groups, banks x classes."""
-        return self.geometry.banks * self.classes
-
-    @property
-    def weights(self) -> int:
-        """Stored weights."""
-        return int(self.tensor_starts[-1])
-
-    @property
-    def stored_bits(self) -> int:
-        """Data and parity bits."""
-        return self.weights * self.planes + int(self.parity_bits.sum())
-
-    @cached_property
-    def stride(self) -> int:
-        """Weights that stay in one bank before the next: a whole bank's share, or one access word's."""
-        if self.geometry.interleave == "block":
-            return max(1, -(-self.weights // self.geometry.banks))
-        return max(1, self.geometry.word_bits // self.planes)
-
-    def bank_of(self, weight: Int64) -> Int64:
-        """Bank of global weight indices, int64."""
-        return (weight // self.stride) % self.geometry.banks
-
-    def group_of(self, weight: Int64, plane: Int64) -> Int64:
-        """Refresh group of data bits, int64."""
-        return self.bank_of(weight) * self.classes + self.class_of_plane[plane]
-
-    @cached_property
-    def bank_weights(self) -> Int64:
-        """Weights of each tensor in each bank: int64 [T, banks]."""
-        banks = self.geometry.banks
-        before = np.stack([self._before(start, banks) for start in self.tensor_starts.tolist()])
-        return before[1:] - before[:-1]
-
-    def _before(self, weight: int, banks: int) -> Int64:
-        """How many of the weights 0 .. weight-1 lie in each bank."""
-        rounds, rest = divmod(int(weight), self.stride * banks)
-        extra = np.clip(rest - self.stride * np.arange(banks), 0, self.stride)
-        return np.asarray(rounds * self.stride + extra, dtype=np.int64)
-
-    @cached_property
-    def bank_words(self) -> Int64:
-        """Accesses that read each tensor, parity included, in each bank: int64 [T, banks]."""
-        weights = np.maximum(np.diff(self.tensor_starts), 1)[:, None]
-        bits = self.bank_weights * (self.planes + self.parity_bits[:, None] / weights)
-        return np.ceil(bits / self.geometry.word_bits - 1e-9).astype(np.int64)
-
-    @cached_property
-    def residency(self) -> Residency:
-        """Which tensors stay in the array; ValueError when the image does not fit and there is no backing store."""
-        geometry = self.geometry
-        bits = np.diff(self.tensor_starts) * self.planes + self.parity_bits
-        return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s)
-
-    @cached_property
-    def rows_per_group(self) -> Int64:
-        """Rows of each class in one bank (all banks alike; parity lies with the top plane): int64 [classes]."""
-        bits = np.bincount(self.class_of_plane, minlength=self.classes).astype(np.float64) * self.weights
-        bits[self.class_of_plane[-1]] += self.parity_bits.sum()
-        if self.geometry.capacity_bits is not None:
-            bits *= self.geometry.capacity_bits / bits.sum()
-        return np.ceil(np.ceil(bits / self.geometry.banks) / self.geometry.row_bits - 1e-9).astype(np.int64)
-
-    @cached_property
-    def cycle_s(self) -> float:
-        """Row (and word) cycle time of a bank, seconds."""
-        return self.geometry.row_cycle_s(self.stored_bits)
-
-    @cached_property
-    def _pass_s(self) -> list[float]:
-        return [self.rows_s(rows) for rows in self.rows_per_group.tolist()]
-
-    def rows_s(self, rows: int) -> float:
-        """Duration of refreshing some rows of one bank, seconds."""
-        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
-
-    def passes_s(self, rows: Int64) -> NDArray[np.float64]:
-        """Durations of passes that refresh so many rows of one bank each, seconds: float64, shape of ``rows``."""
-        return np.asarray(-(-rows // self.geometry.rows_refreshed_together) * self.cycle_s, dtype=np.float64)
-
-    def pass_s(self, row_class: int) -> float:
-        """Duration of refreshing one class in one bank, seconds."""
-        return self._pass_s[row_class]
-
-    def check_refresh(self, intervals_s: Sequence[float | None]) -> float:
-        """Share of a bank's time taken by refresh over all classes; ValueError with the numbers when above 1."""
-        passes = [(self.pass_s(c), s) for c, s in enumerate(intervals_s) if s is not None]
-        share = sum(p / s for p, s in passes)
-        if share > 1.0:
-            cycle_ns, needed = self.cycle_s * 1e9, math.ceil(share * self.geometry.banks)
-            detail = ", ".join(f"{p * 1e6:.4g} us of every {s * 1e6:.4g} us" for p, s in passes)
-            raise ValueError(
-                f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class "
-                f"{self.rows_per_group.tolist()}, row cycle {cycle_ns:.3g} ns); at least {needed} banks (now "
-                f"{self.geometry.banks}), longer rows, more rows refreshed together or a longer interval are needed"
-            )
-        return share

@@ -1,10 +1,9 @@
 """The bank commands of a schedule, in SimPy: which bank is refreshed, scrubbed, read and rewritten when.
 
-Timing does not depend on what the cells hold, so commands are simulated once and cells are aged from their log.  An
-event
-is a bank command or a layer's read burst, never a row or a cell.  A refresh pass pre-empts a read burst (which ends
-that
-much later: a stall); every other command waits for the bank.  A command takes effect on all its rows when it starts.
+Timing does not depend on what the cells hold, so commands are simulated once and cells are aged from their log.
+An event is a bank command or a layer's read burst, never a row or a cell.  A refresh pass pre-empts a read burst (which
+ends that much later: a stall); every other command waits for the bank.  A command takes effect on all its rows when it
+starts.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.rows import RowBins
 from qtaml_hw.memory.traffic.schedule import Schedule
 
@@ -30,7 +29,7 @@ SIMULTANEOUS_S = 1e-15  # commands planned closer than this are planned for one 
 Process = Generator[simpy.Event, Any, None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CommandLog:
     """What the banks did.
 
@@ -296,15 +295,15 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
         scrub = scrub_pass_s(layout, ecc_words) / schedule.scrub_interval_s
     if refresh + reads + scrub > 1.0:
         raise ValueError(
-            f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time (refresh "
-            f"{refresh:.1%}, inference "
-            f"reads {reads:.1%}, scrub {scrub:.1%}): more banks, a wider word or fewer inferences per second are needed"
+            f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time "
+            f"(refresh {refresh:.1%}, inference reads {reads:.1%}, scrub {scrub:.1%}): "
+            "more banks, a wider word or fewer inferences per second are needed"
         )
     loads_s = float(residency.load_s.sum())
     if loads_s * rate > 1.0:
         raise ValueError(
-            f"streaming takes {loads_s:.4g} s per inference and {rate:g} inferences per second are asked for: a faster "
-            f"backing store, a larger array or fewer inferences are needed"
+            f"streaming takes {loads_s:.4g} s per inference and {rate:g} inferences per second are asked for: "
+            "a faster backing store, a larger array or fewer inferences are needed"
         )
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.ageing.history import SAMPLE_LEAD
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.commands import CommandLog
-from qtaml_hw.memory.traffic.schedule import Schedule
+from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
 from qtaml_hw.protection import ProtectionPlan
 
 Float64 = NDArray[np.float64]

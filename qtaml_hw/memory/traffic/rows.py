@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan

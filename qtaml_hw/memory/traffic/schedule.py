@@ -8,6 +8,7 @@ from typing import Literal
 
 from qtaml_hw.memory.cells import CellModel, check_cell
 
+SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
 RefreshMode = Literal["burst", "staggered"]
 FlaggedPolicy = Literal["raw", "zero", "reload"]
 

@@ -1,7 +1,6 @@
 """How the banks spend their time: bandwidth by kind of command, availability, and what refresh costs every layer.
 
-Everything is read off the command log, so it holds for the schedule that ran, with its phases and
-row classes.
+Everything is read off the command log, so it holds for the schedule that ran, with its phases and row classes.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.memory.array.geometry import ArrayLayout
+from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.commands import CommandLog, rewrite_s, scrub_pass_s
 from qtaml_hw.memory.traffic.schedule import Schedule
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.tac.correction import CorrectionKind
-from qtaml_hw.tac.response import MEASURES, RESPONSE_MAP_OFFSET
+from qtaml_hw.tac.response import MEASURES
 from qtaml_hw.weights import Codes, StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
 
@@ -46,7 +46,7 @@ def best_masks(image: StoredImage, calibration: Calibration, channel: FlipChanne
 def disagreement(image: StoredImage, calibration: Calibration, channel: FlipChannel, kind: CorrectionKind) -> float:
     """Share of unlabelled inputs whose largest output changes under flips with nothing protected."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    decoder = tac.ProtectedImage(image, plan, channel, tac.Menu.of([])).decoder(kind)
+    decoder = tac.ProtectedImage(image, plan, channel).decoder(kind)
     reference = calibration.outputs(image.decode())
     shares = []
     for draw in range(DRAWS):
@@ -58,7 +58,7 @@ def disagreement(image: StoredImage, calibration: Calibration, channel: FlipChan
 
 def _flipped(codes: Codes, channel: FlipChannel, draw: int, tensor: int) -> Codes:
     cells = channel.padded(8 * codes.itemsize)
-    return flip_bits(codes, cells.p01, cells.p10, seed=0, map_index=RESPONSE_MAP_OFFSET + draw, tensor=tensor)
+    return flip(codes, cells.p01, cells.p10, MapKey(0, MAPS["planning"].number(draw), tensor))
 
 
 def tensor_scores(
@@ -66,7 +66,7 @@ def tensor_scores(
 ) -> list[float]:
     """Predicted output distortion by each tensor alone: noise left, and the drift through one forward pass."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    protected = tac.ProtectedImage(image, plan, channel, tac.Menu.of([]))
+    protected = tac.ProtectedImage(image, plan, channel)
     clean = image.decode()
     reference = calibration.outputs(clean)
     scores = []

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.weights import StoredImage
 
 ORACLE_MAPS = 4
-ORACLE_MAP_OFFSET = 1 << 30  # fault maps that no evaluation uses
 
 
 def measured_importance(
@@ -29,7 +28,7 @@ def measured_importance(
         distortion = energy = 0.0
         cells = channel.padded(8 * t.codes.itemsize)
         for index in range(ORACLE_MAPS):
-            codes = flip_bits(t.codes, cells.p01, cells.p10, seed=seed, map_index=ORACLE_MAP_OFFSET + index, tensor=i)
+            codes = flip(t.codes, cells.p01, cells.p10, MapKey(seed, MAPS["planning"].number(index), i))
             faulty = t.decode(codes, image.format.decode_table)
             change = calibration.outputs({**clean, t.name: faulty}) - reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))

@@ -61,16 +61,16 @@ def protect(study: Study, image: StoredImage, calibration: Calibration, channel:
         _check_law(channel, menu)
         kind, value, prices = prices_of(study, image, menu)
         plan, planned = _plan(study, image, calibration, channel, menu, prices)
-    protected = tac.ProtectedImage(image, plan, channel, menu)
+    protected = tac.ProtectedImage(image, plan, channel)
     if protection.correction == "auto":
         decoder = protected.automatic(calibration.importance, calibration.outputs)
     else:
         decoder = protected.decoder(protection.correction)
     predicted = lower = rho = None
     if calibration.inputs is not None:
-        predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan, menu)
+        predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
         bounded = planned is not None and protection.policy == "tac" and first_order(study)
-        lower = planned.lower_bound if planned is not None and bounded else predicted
+        lower = min(planned.lower_bound, predicted) if planned is not None and bounded else predicted
         rho = _rho_star(image, calibration, plan, channel, menu, predicted)
     return Protection(plan, channel, decoder, kind, value, predicted, lower, rho, planned)
 

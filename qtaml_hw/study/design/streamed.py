@@ -22,7 +22,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.faults import flip_bits
+from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
@@ -152,14 +152,14 @@ def stream(
         channel = view_cell(study, image.planes).channel
         menu = tac.Menu.of(study.protection.menu)
         plan = _plan(study, image, channel, menu)
-        chip = _Chip(image, plan, channel, menu, (study.evaluate.seed, map_index), device)
+        chip = _Chip(image, plan, channel, MapKey(study.evaluate.seed, map_index), device)
         folder = None if out is None else _folder(Path(out), shards)
         files = [_pass(shard, chip, folder, each) for shard in shards]
     except (OSError, ValueError) as error:
         raise InputError(f"{weights}: {error}") from error
     names = {slot.name for slot in stored}
     others = tuple(slot.name for shard in shards for slot in shard.slots if slot.name not in names)
-    left = tac.predicted_distortion(image.damage(), channel, plan, menu)
+    left = tac.predicted_distortion(image.damage(), channel, plan)
     return StreamResult(image, plan, left, chip.flips, others, tuple(f for f in files if f is not None))
 
 
@@ -271,8 +271,7 @@ class _Chip:
     image: StreamedImage
     plan: ProtectionPlan
     channel: FlipChannel
-    menu: tac.Menu
-    key: tuple[int, int]
+    key: MapKey
     device: str | None
     flips: int = 0
 
@@ -280,6 +279,10 @@ class _Chip:
     def numbers(self) -> dict[str, int]:
         """Tensor name -> its number in the image."""
         return {t.slot.name: i for i, t in enumerate(self.image.tensors)}
+
+    @cached_property
+    def _residual(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.plan.residual(self.channel)
 
     def read(self, number: int) -> Iterator[NDArray[np.float32]]:
         """The weights of a tensor as read, block by block, flat."""
@@ -297,18 +300,16 @@ class _Chip:
             yield (levels * own[:, None]).reshape(-1)
 
     def _flipped(self, codes: NDArray[Any], number: int) -> NDArray[Any]:
-        p01, p10 = self.menu.residuals(self.channel)
-        planes, chosen = np.arange(self.image.planes), self.plan.choice[number]
-        cells = FlipChannel(p01[planes, chosen], p10[planes, chosen], "fixed", "").padded(8 * codes.itemsize)
-        seed, map_index = self.key
+        p01, p10 = self._residual
+        cells = FlipChannel(p01[number], p10[number], "fixed", "").padded(8 * codes.itemsize)
         if self.device is None:
-            return flip_bits(codes, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+            return flip(codes, cells.p01, cells.p10, self.key.of(number))
         import torch
 
-        from qtaml_hw.faults.torch_twin import flip_bits_torch
+        from qtaml_hw.faults.torch_twin import flip_torch
 
         there = torch.from_numpy(codes).to(self.device)
-        found = flip_bits_torch(there, cells.p01, cells.p10, seed=seed, map_index=map_index, tensor=number)
+        found = flip_torch(there, cells.p01, cells.p10, self.key.of(number))
         back: NDArray[Any] = found.cpu().numpy()
         return back
 

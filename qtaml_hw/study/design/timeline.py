@@ -72,7 +72,7 @@ def _short(values: Any) -> list[float]:
 
 def map_fields(timeline: Timeline) -> dict[str, Any]:
     """What one fault map suffers, time by time."""
-    scrub, refresh, lost, reloaded = timeline.corrections.T.tolist()
+    scrub, refresh, lost, reloaded = timeline.counts.corrections.T.tolist()
     return {
         "flips_raw_series": timeline.flips_data.tolist(),
         "flips_parity_series": timeline.flips_parity.tolist(),
@@ -83,9 +83,9 @@ def map_fields(timeline: Timeline) -> dict[str, Any]:
         "refresh_corrected_series": refresh,
         "corrections_uncorrectable_series": lost,
         "words_reloaded_series": reloaded,
-        "reload_s": timeline.reload_s,
+        "reload_s": timeline.reload.time_s,
         "reload_energy_j": timeline.reloaded_j,
-        "reload_wait_s_series": _short(timeline.reload_wait_s),
+        "reload_wait_s_series": _short(timeline.reload.wait_s),
     }
 
 

@@ -1,4 +1,7 @@
-"""Histories and thresholds of every refresh group under one cell model: the same for every fault map."""
+"""Histories and thresholds of every refresh group under one cell model: from a command log, or from a plan alone.
+
+They are the same for every fault map.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +12,35 @@ from numpy.typing import NDArray
 
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
-from qtaml_hw.memory.ageing.images import Images
-from qtaml_hw.memory.array.geometry import ArrayLayout
-from qtaml_hw.memory.cells import FixedCells
+from qtaml_hw.memory.ageing.kernels import RowsOfPlane
+from qtaml_hw.memory.ageing.laid_out import LaidOut
+from qtaml_hw.memory.cells import CellModel, FixedCells
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
+from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import MenuEntry
 
 Float64 = NDArray[np.float64]
 NONE = np.empty(0, dtype=np.float64)
 
 
-class HistoryBook:
+class Histories:
     """What every stretch of rows lived through, looked up by (tensor, refresh group); filled when asked.
 
     A unit is a refresh group and a bin of its rows, numbered ``group * bins + bin``.
 
-    Parameters: the layout, the command log, a cell model over the schedule that the log was made from, the bins of the
-    rows, and the images that are stored over time.
+    Parameters: the image in its array, the command log of its schedule, a cell model over that schedule, and the bins
+    of the rows.
     """
 
-    def __init__(self, layout: ArrayLayout, log: CommandLog, exposure: Exposure, bins: RowBins, images: Images) -> None:
-        self.layout, self.log, self.exposure, self.schedule = layout, log, exposure, exposure.schedule
-        self.bins, self.images = bins, images
+    def __init__(self, laid_out: LaidOut, log: CommandLog, exposure: Exposure, bins: RowBins) -> None:
+        self.laid_out, self.log, self.exposure, self.bins = laid_out, log, exposure, bins
+        self.layout, self.schedule, self.samples = laid_out.layout, laid_out.schedule, laid_out.samples
         self.law = exposure.law
-        self.split = self.law == "poisson" or images.change  # whether cells or what they hold are others after a write
-        self.streamed = layout.residency.streamed
-        own = self.streamed | layout.geometry.destructive_read
+        # whether cells, or what they hold, are others after a write
+        self.split = self.law == "poisson" or laid_out.changes
+        self.streamed = self.layout.residency.streamed
+        own = self.streamed | self.layout.geometry.destructive_read
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
         self._histories: dict[tuple[int, int, bool, float], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
@@ -43,9 +48,7 @@ class HistoryBook:
     @property
     def epochs(self) -> int:
         """Stretches between rewrites that are aged apart: memoryless cells start afresh, new weights are others."""
-        writes = [len(times) for times in self.log.write_s] + [len(self.schedule.sample_times_s)] * bool(
-            self.streamed.any()
-        )
+        writes = [len(times) for times in self.log.write_s] + [self.samples] * bool(self.streamed.any())
         return 1 + max(writes) if self.split else 1
 
     @property
@@ -55,24 +58,20 @@ class HistoryBook:
 
     def image(self, tensor: int, epoch: int) -> int:
         """Number of the image that a tensor holds in an epoch."""
-        if not epoch or not self.images.change:
+        if not epoch or not self.laid_out.changes:
             return 0
         if not self.streamed[tensor]:
-            return self.images.after(min(epoch, len(self.images.rewrites_s)))
-        return self.images.newest(float(self._tile_writes(tensor)[epoch - 1])) if epoch <= self.samples else 0
+            return self.laid_out.after(min(epoch, len(self.schedule.rewrites_s)))
+        return self.laid_out.newest(float(self._tile_writes(tensor)[epoch - 1])) if epoch <= self.samples else 0
 
-    def rows_of_class(self, row_class: int) -> tuple[NDArray[np.uint8], int, int, int]:
-        """(bin of every row [banks, rows], rows in use, weights of a full bank, bins) of a plane class."""
+    def rows_of_plane(self, plane: int) -> RowsOfPlane:
+        """The rows of a plane's class and their bins."""
+        row_class = int(self.layout.class_of_plane[plane])
         bin_of = np.ascontiguousarray(self.bins.bin_of[row_class :: self.layout.classes])
         if self.bins.bins == 1:
-            return bin_of, 1, 1, 1
+            return RowsOfPlane(bin_of, 1, 1, 1)
         rows = RowMap(self.layout)
-        return bin_of, int(rows.used[row_class]), rows.per_bank, self.bins.bins
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self.schedule.sample_times_s)
+        return RowsOfPlane(bin_of, int(rows.used[row_class]), rows.per_bank, self.bins.bins)
 
     def _tile_writes(self, tensor: int) -> Float64:
         """When the tile of a streamed tensor that each sample reads was written."""
@@ -155,3 +154,37 @@ class HistoryBook:
         group = int(self.layout.class_of_plane[plane])
         places = range(self.layout.geometry.banks * bins)
         return [(place, ((place // bins) * classes + group) * bins + place % bins) for place in places]
+
+
+def planned_flip_probability(cell: CellModel, schedule: Schedule) -> Float64:
+    """P(lost) at the last sample of a leaky-state cell that nothing corrects, by row class: float64 [classes].
+
+    Refresh, updates and phases are on time and nothing queues.  ``schedule.refresh_interval_s`` says the classes.
+    Raises ValueError for cells of fixed probabilities, which know no time, and without a sample.
+    """
+    if isinstance(cell, FixedCells) or not schedule.sample_times_s:
+        raise ValueError("planning ahead needs a cell that ages and a time at which it is read")
+    given = schedule.refresh_interval_s
+    intervals = given if isinstance(given, tuple) else (given,)
+    exposure, last = Exposure(cell, schedule), np.array(schedule.sample_times_s[-1:])
+    writes = np.array(schedule.rewrites_s, dtype=np.float64)
+    out = np.empty(len(intervals))
+    for row_class, interval_s in enumerate(intervals):
+        visits = Visits(_refreshes(schedule, interval_s), NONE, NONE, writes[writes < last[0]], last)
+        history = build_history(visits, exposure)
+        if exposure.law == "poisson":
+            history = history.epochs(cumulative=True)[-1]
+        out[row_class] = sample_thresholds(history, exposure, 1)[0]
+    return out
+
+
+def _refreshes(schedule: Schedule, interval_s: float | None) -> Float64:
+    """Multiples of an interval outside the phases that stop them."""
+    if interval_s is None:
+        return NONE
+    ticks = int(schedule.horizon_s / interval_s * (1.0 + 1e-12))
+    times: Float64 = np.arange(1, ticks + 1, dtype=np.float64) * interval_s
+    for phase in schedule.phases:
+        if not (phase.refresh and phase.powered):
+            times = times[(times < phase.start_s) | (times >= phase.end_s)]
+    return times

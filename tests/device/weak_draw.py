@@ -1,4 +1,6 @@
-"""Drawing the cells of one chip: its die offset, and the few cells that can fail within the longest interval.
+"""The cells of one chip drawn one by one, beside which populations and the engine's weak cells are put.
+
+Only the few that can fail within the longest interval are drawn.
 
 Cells are independent given the die, so the number that fails before t is binomial, their places are a uniform choice
 without repetition, and their retention times are the population's quantiles of U p(t) with U uniform in (0, 1): the
@@ -14,13 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.population import Die, charge_population
+from qtaml_hw.device import ChargeCell, Die, charge_population, draw_die
 
 Array = NDArray[np.float64]
 
 _BANDS: Final = 64  # thickness steps of 1/64 of the gradient: below 0.1 % for every accepted gradient of 5 %
-_DIE_STREAM, _CELL_STREAM = 1, 2
+_CELL_STREAM: Final = 2  # stream 1 draws the die
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,27 +32,15 @@ class WeakCellDraw:
     retention_s: Array
 
 
-def _stream(seed: int, map_index: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, map_index, stream))))
-
-
-def draw_die(cell: ChargeCell, *, seed: int, map_index: int = 0) -> Die:
-    """The offset of chip ``map_index`` from the process centre, normal with the cell's die-to-die spreads."""
-    thickness, threshold = _stream(seed, map_index, _DIE_STREAM).standard_normal(2)
-    return Die(cell.sigma_t_ox_die * float(thickness), cell.sigma_v_th_die_v * float(threshold))
-
-
 def draw_weak_cells(
     cell: ChargeCell, cells: int, longest_interval_s: float, *, seed: int, map_index: int = 0
 ) -> WeakCellDraw:
     """The weak cells of one chip of ``cells`` cells, numbered along the thickness gradient.
 
-    Reproducible from (seed, map_index). Raises ValueError when there is no cell or the interval is negative.
+    Reproducible from (seed, map_index).
     """
-    if cells < 1:
-        raise ValueError(f"a chip needs at least one cell; got {cells}")
     die = draw_die(cell, seed=seed, map_index=map_index)
-    generator = _stream(seed, map_index, _CELL_STREAM)
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, map_index, _CELL_STREAM))))
     bands = min(_BANDS, cells) if cell.t_ox_gradient else 1
     edges = np.linspace(0, cells, bands + 1).astype(np.int64)
     flat = replace(cell, t_ox_gradient=0.0)

@@ -1,0 +1,106 @@
+"""A weight image in its array, over time: what every fault map shares, whatever its cells.
+
+Images are numbered: 0 is the first, i the one that the i-th update brings; a rewrite stores the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
+from qtaml_hw.memory.array.layout import ArrayLayout
+from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
+from qtaml_hw.protection import ProtectionPlan
+
+Codes = NDArray[np.unsignedinteger]
+Float64 = NDArray[np.float64]
+Update = tuple[float, tuple[Codes, ...]]
+"""(time in seconds, codes of every tensor) of an update with new weights."""
+
+
+def check_updates(updates: Sequence[Update], codes: Sequence[Codes], schedule: Schedule) -> None:
+    """ValueError when an update is not at one of the schedule's rewrites, or its codes do not fit the first ones."""
+    for time_s, new in updates:
+        if time_s not in schedule.reload_times_s:
+            raise ValueError(
+                f"the update at {time_s:g} s is at none of the schedule's reload_times_s {schedule.reload_times_s}"
+            )
+        if [(c.dtype, c.shape) for c in new] != [(c.dtype, c.shape) for c in codes]:
+            raise ValueError(f"the update at {time_s:g} s has other tensors than the memory: {[c.shape for c in new]}")
+    times = [time_s for time_s, _ in updates]
+    if times != sorted(set(times)):
+        raise ValueError(f"updates must ascend in time; got {times}")
+
+
+@dataclass(frozen=True, eq=False)
+class LaidOut:
+    """The codes of every image, protected by a plan, where a layout puts them, under a schedule.
+
+    ``images`` [images][tensors] flat codes; ``updates_s`` the times of the updates, ascending.
+    """
+
+    images: tuple[tuple[Codes, ...], ...]
+    updates_s: tuple[float, ...]
+    plan: ProtectionPlan
+    layout: ArrayLayout
+    schedule: Schedule
+
+    @property
+    def codes(self) -> tuple[Codes, ...]:
+        """The first image."""
+        return self.images[0]
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of a weight."""
+        return self.layout.planes
+
+    @property
+    def samples(self) -> int:
+        """How often the weights are read out."""
+        return len(self.schedule.sample_times_s)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything but the first image is ever stored."""
+        return len(self.images) > 1
+
+    @cached_property
+    def regions(self) -> tuple[CodeRegion, ...]:
+        """ECC words of every entry with a code, with the check bits of the first image."""
+        return self._regions(self.codes)
+
+    @cached_property
+    def regions_of_images(self) -> tuple[tuple[CodeRegion, ...], ...]:
+        """The same words with the check bits of every image."""
+        return (self.regions, *(self._regions(codes) for codes in self.images[1:]))
+
+    def _regions(self, codes: tuple[Codes, ...]) -> tuple[CodeRegion, ...]:
+        return code_regions(codes, self.plan, self.layout, self.schedule.on_uncorrectable)
+
+    def newest(self, time_s: float) -> int:
+        """Number of the image that the backing store holds at a time."""
+        return int(np.searchsorted(np.array(self.updates_s), time_s, side="right"))
+
+    def after(self, rewrites: int) -> int:
+        """Number of the image after so many rewrites."""
+        return self.newest(self.schedule.rewrites_s[rewrites - 1]) if rewrites else 0
+
+    def rewrites_before(self, sample_s: float, write_s: Float64) -> int:
+        """How many of a bank's rewrites precede a sample."""
+        return int(np.searchsorted(write_s, sample_s * (1.0 - SAMPLE_LEAD), side="left"))
+
+    def reload_word_s(self, region: CodeRegion) -> float:
+        """Time to fetch one flagged word from the backing store and write it, check bits included, into its bank.
+
+        Latency, data bits over the bandwidth (none where no backing store is described) and the accesses of the write;
+        the bank and the store are taken meanwhile.
+        """
+        geometry, rate = self.layout.geometry, self.layout.geometry.backing_bits_per_s
+        transfer_s = 0.0 if rate is None else geometry.backing_latency_s + region.code.k / rate
+        return transfer_s + -(-region.code.n // geometry.word_bits) * self.layout.cycle_s
