@@ -33,14 +33,64 @@ QUANTITIES: Final = (
     "cycle_s",
     "refresh_energy_j",
 )
-EXTRAPOLATION_FACTOR: Final = (
-    1.5  # assumed widening of a band per kind of extrapolation (node, periphery, width, capacity)
-)
+EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, width, capacity)
 
 
 @dataclass(frozen=True)
+class Bank:
+    """What is asked for: one bank, the technology it is built in, and how warm it is.
+
+    ``capacity_bits``; ``word_bits`` of an access; ``node_m`` in metres, 22 to 90 nm; ``cell`` sram or edram; the ITRS
+    device class of the ``periphery``; ``temperature_k`` 300 to 400.  ValueError outside these ranges.
+    """
+
+    capacity_bits: float
+    word_bits: int
+    node_m: float
+    cell: str = "sram"
+    periphery: str = "lstp"
+    temperature_k: float = 350.0
+
+    def __post_init__(self) -> None:
+        capacity_bits, word_bits, node_nm = self.capacity_bits, self.word_bits, self.node_nm
+        if self.cell not in ("sram", "edram"):
+            raise ValueError(f"cell must be 'sram' or 'edram'; got {self.cell!r}")
+        if self.periphery not in ("hp", "lop", "lstp"):
+            raise ValueError(f"periphery must be 'hp', 'lop' or 'lstp' (ITRS device classes); got {self.periphery!r}")
+        if not 22.0 <= node_nm <= 90.0:
+            raise ValueError(
+                f"the fitted technologies span 22 nm to 90 nm; got node_m = {node_nm * 1e-9:g} m ({node_nm:g} nm)"
+            )
+        if not 1 <= word_bits <= 4096:
+            raise ValueError(f"word_bits must lie in 1 to 4096; got {word_bits}")
+        if not (math.isfinite(capacity_bits) and word_bits <= capacity_bits <= 2**36):
+            raise ValueError(
+                f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}"
+            )
+        if not TEMPERATURE_K[0] <= self.temperature_k <= TEMPERATURE_K[1]:
+            raise ValueError(f"CACTI's temperatures span 300 K to 400 K; got {self.temperature_k:g} K")
+
+    @property
+    def node_nm(self) -> float:
+        """The node in nanometres, as presets name it."""
+        return round(self.node_m * 1e9, 6)
+
+    @property
+    def stretches(self) -> list[str]:
+        """In words, every way in which this bank lies outside the fitted rows."""
+        narrow, wide = FITTED_WIDTHS
+        small, large = FITTED_CAPACITY_BITS
+        tests = (
+            (self.cell == "edram" and self.node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
+            (not narrow / 2 <= self.word_bits <= wide * 2, "word width extrapolated from 64 and 256 bit"),
+            (not small / 2 <= self.capacity_bits <= large * 4, "capacity extrapolated from 4 KB to 16 MB"),
+        )
+        return [text for applies, text in tests if applies]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArrayCost:
-    """Cost of one array (one bank) at one operating point; every energy is per access of ``word_bits`` bits.
+    """Cost of one array (one bank) at one operating point; every energy is per access of ``bank.word_bits`` bits.
 
     ``leakage_w`` is the subthreshold leakage without refresh, ``gate_leakage_w`` CACTI's separate gate leakage,
     ``refresh_energy_j`` the energy of refreshing the whole array once, ``refresh_w`` that energy over CACTI's own
@@ -48,12 +98,7 @@ class ArrayCost:
     residual of the fit and, where another tool was run, the disagreement of the tools.
     """
 
-    capacity_bits: int
-    word_bits: int
-    node_m: float
-    cell: str
-    periphery: str
-    temperature_k: float
+    bank: Bank
     area_m2: float
     read_energy_j: float
     write_energy_j: float
@@ -143,12 +188,12 @@ def _nodes(cell: str, periphery: str) -> tuple[float, ...]:
     return tuple(node for node in FITTED_NODES_NM if f"{cell}-{periphery}-{node:.0f}-64" in fits)
 
 
-def _fitted(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:
-    """The law at a node and width, interpolated in the logarithm of both."""
+def _fitted(bank: Bank, quantity: str) -> _Law:
+    """The law of a quantity at a node and width, interpolated in the logarithm of both."""
     fits = _preset()["fits"]
-    nodes, node_weights = _between(node_nm, _nodes(cell, periphery))
-    widths, width_weights = _between(word_bits, tuple(float(w) for w in FITTED_WIDTHS))
-    laws = [_law_of(fits[f"{cell}-{periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
+    nodes, node_weights = _between(bank.node_nm, _nodes(bank.cell, bank.periphery))
+    widths, width_weights = _between(bank.word_bits, tuple(float(w) for w in FITTED_WIDTHS))
+    laws = [_law_of(fits[f"{bank.cell}-{bank.periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
     return _blend(laws, [a * b for a in node_weights for b in width_weights])
 
 
@@ -157,18 +202,18 @@ def _law_of(row: list[float]) -> _Law:
     return _Law(level, exponent, residual, tuple(steps))
 
 
-def _law(cell: str, periphery: str, node_nm: float, word_bits: float, quantity: str) -> _Law:
+def _law(bank: Bank, quantity: str) -> _Law:
     """The law of a quantity; CACTI's eDRAM write energy is not credible (DESTINY: write/read 0.99)."""
-    doubted = cell == "edram" and quantity == "write_energy_j"
-    return _fitted(cell, periphery, node_nm, word_bits, "read_energy_j" if doubted else quantity)
+    doubted = bank.cell == "edram" and quantity == "write_energy_j"
+    return _fitted(bank, "read_energy_j" if doubted else quantity)
 
 
 def _refresh_interval_s(node_nm: float) -> float:
     """CACTI's own LP-DRAM retention, interpolated in the logarithm of the node."""
     nodes, weights = _between(node_nm, _nodes("edram", "hp"))
     fits = _preset()["fits"]
-    found = [math.log(fits[f"edram-hp-{n:.0f}-64"]["refresh_interval_s"]) for n in nodes]
-    return math.exp(sum(w * ln for w, ln in zip(weights, found, strict=True)))
+    ln_s = [math.log(fits[f"edram-hp-{n:.0f}-64"]["refresh_interval_s"]) for n in nodes]
+    return math.exp(sum(w * ln for w, ln in zip(weights, ln_s, strict=True)))
 
 
 def leakage_factor(cell: str, periphery: str, node_m: float, temperature_k: float) -> float:
@@ -182,40 +227,6 @@ def leakage_factor(cell: str, periphery: str, node_m: float, temperature_k: floa
     family = [name for name in there if name.startswith(f"{cell}-{periphery}-")]
     curve = np.array(curves[min(family, key=lambda name: there[name])])
     return float(np.exp(np.interp(temperature_k, curve[:, 0], np.log(curve[:, 1]))))
-
-
-def _check(
-    capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str, temperature_k: float
-) -> None:
-    if cell not in ("sram", "edram"):
-        raise ValueError(f"cell must be 'sram' or 'edram'; got {cell!r}")
-    if periphery not in ("hp", "lop", "lstp"):
-        raise ValueError(f"periphery must be 'hp', 'lop' or 'lstp' (ITRS device classes); got {periphery!r}")
-    if not 22.0 <= node_nm <= 90.0:
-        raise ValueError(
-            f"the fitted technologies span 22 nm to 90 nm; got node_m = {node_nm * 1e-9:g} m ({node_nm:g} nm)"
-        )
-    if not 1 <= word_bits <= 4096:
-        raise ValueError(f"word_bits must lie in 1 to 4096; got {word_bits}")
-    if not (math.isfinite(capacity_bits) and word_bits <= capacity_bits <= 2**36):
-        raise ValueError(
-            f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}"
-        )
-    if not TEMPERATURE_K[0] <= temperature_k <= TEMPERATURE_K[1]:
-        raise ValueError(f"CACTI's temperatures span 300 K to 400 K; got {temperature_k:g} K")
-
-
-def _stretches(capacity_bits: float, word_bits: int, node_nm: float, cell: str, periphery: str) -> list[str]:
-    """In words, every way in which this point lies outside the fitted rows."""
-    tests = (
-        (cell == "edram" and node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
-        (not FITTED_WIDTHS[0] / 2 <= word_bits <= FITTED_WIDTHS[1] * 2, "word width extrapolated from 64 and 256 bit"),
-        (
-            not FITTED_CAPACITY_BITS[0] / 2 <= capacity_bits <= FITTED_CAPACITY_BITS[1] * 4,
-            "capacity extrapolated from 4 KB to 16 MB",
-        ),
-    )
-    return [text for applies, text in tests if applies]
 
 
 def array_cost(
@@ -235,9 +246,8 @@ def array_cost(
     area, 17 % read energy, 5 % leakage of SRAM and 59 %, 72 %, 78 % of eDRAM, whose organisation jumps; medians are 4,
     3, 0.2 % and 7, 6, 10 %.  Raises ValueError outside the ranges named.
     """
-    node_nm = round(node_m * 1e9, 6)
-    _check(capacity_bits, word_bits, node_nm, cell, periphery, temperature_k)
-    stretches = _stretches(capacity_bits, word_bits, node_nm, cell, periphery)
+    bank = Bank(capacity_bits, word_bits, node_m, cell, periphery, temperature_k)
+    stretches = bank.stretches
     widening = EXTRAPOLATION_FACTOR ** len(stretches)
     tools = _preset()["destiny_over_fit"][cell]
     values: dict[str, float] = {}
@@ -246,7 +256,7 @@ def array_cost(
         if name == "refresh_energy_j" and cell == "sram":
             values[name], bands[name] = 0.0, (0.0, 0.0)
             continue
-        law = _law(cell, periphery, node_nm, word_bits, name)
+        law = _law(bank, name)
         value = law.value(capacity_bits)
         if name == "leakage_w":
             value *= leakage_factor(cell, periphery, node_m, temperature_k)
@@ -254,19 +264,8 @@ def array_cost(
         fit = (1.0 + law.residual) * widening
         values[name] = value
         bands[name] = value * min(low, 1.0 / fit), value * max(high, fit)
-    interval_s = _refresh_interval_s(node_nm) if cell == "edram" else 0.0
+    interval_s = _refresh_interval_s(bank.node_nm) if cell == "edram" else 0.0
     source = "; ".join(["CACTI 7 power laws (presets/cacti7_arrays.json)", *stretches])
     if cell == "edram":
         source += "; eDRAM write energy taken equal to its read energy"
-    return ArrayCost(
-        capacity_bits=round(capacity_bits),
-        word_bits=word_bits,
-        node_m=node_m,
-        cell=cell,
-        periphery=periphery,
-        temperature_k=temperature_k,
-        refresh_interval_s=interval_s,
-        bands=MappingProxyType(bands),
-        source=source,
-        **values,
-    )
+    return ArrayCost(bank=bank, refresh_interval_s=interval_s, bands=MappingProxyType(bands), source=source, **values)
