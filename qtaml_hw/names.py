@@ -39,6 +39,9 @@ LP-DRAM figures of CACTI for its array (assumed)."""
 
 Law = Literal["retention", "poisson", "fixed"]
 Direction = Literal["symmetric", "1to0", "0to1"]
+OnUncorrectable = Literal["raw", "zero", "reload"]
+"""What is made of an ECC word that is flagged: read as it is, as zero, or fetched anew from the backing store."""
+
 WriteDevice = Literal["nmos", "pmos"]
 
 CODES: Final = (

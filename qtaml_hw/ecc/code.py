@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from qtaml_hw.ecc.hardware import CodecHardware, codec_hardware
-from qtaml_hw.ecc.linear import LinearCode, OnUncorrectable
+from qtaml_hw.ecc.linear import LinearCode
 from qtaml_hw.ecc.residual import (
     Residual,
     break_even,
@@ -17,6 +17,7 @@ from qtaml_hw.ecc.residual import (
     uniform_transfer,
 )
 from qtaml_hw.ecc.transfer import Transfer
+from qtaml_hw.names import OnUncorrectable
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +18,8 @@ from qtaml_hw.ecc.cosets import TABLE_LIMIT, CosetTable, coset_table
 from qtaml_hw.ecc.errors import ErrorOutcome, check_sorted, correct_by_algebra, correct_by_table, syndrome_errors
 from qtaml_hw.ecc.finite_field import Field
 from qtaml_hw.ecc.matrices import BitMatrix
+from qtaml_hw.names import OnUncorrectable
 
-OnUncorrectable = Literal["raw", "zero", "reload"]
 DecoderRule = Literal["strict", "odd-syndrome"]
 Checks = NDArray[np.unsignedinteger]
 
@@ -132,7 +132,7 @@ class LinearCode:
 
     def with_policy(self, policy: OnUncorrectable, rule: DecoderRule | None = None) -> Self:
         """The same code under another decoder policy; ValueError where the rule does not fit the family."""
-        if policy not in ("raw", "zero", "reload"):
+        if policy not in get_args(OnUncorrectable):
             raise ValueError(f"decoder policy {policy!r} is unknown; allowed: raw, zero, reload")
         rule = self.rule if rule is None else rule
         if rule not in ("strict", "odd-syndrome"):

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from qtaml_hw.ecc.linear import LinearCode, OnUncorrectable
+from qtaml_hw.ecc.linear import LinearCode
 from qtaml_hw.ecc.syndrome import exact_transfer
 from qtaml_hw.ecc.transfer import Transfer
 from qtaml_hw.ecc.weight_distribution import bounded_distance_transfer
+from qtaml_hw.names import OnUncorrectable
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtaml_hw.ecc.linear import OnUncorrectable
+from qtaml_hw.names import OnUncorrectable
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import Flag, Positive, Whole
-from qtaml_hw.names import NODES
+from qtaml_hw.names import NODES, OnUncorrectable
 from qtaml_hw.units import show
 
 
@@ -61,7 +61,7 @@ class ArraySection(Section):
     backing: BackingSection | None = Field(
         None, description="store behind the array: streams what does not fit, and reloads words"
     )
-    on_uncorrectable: Literal["raw", "zero", "reload"] | None = Field(
+    on_uncorrectable: OnUncorrectable | None = Field(
         None,
         description="what is made of a word that a correcting code flags: passed as read, zeroed, or fetched anew "
         "from the backing store; without it each code's own policy",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtaml_hw.ecc import Code
 from qtaml_hw.memory.ageing.kernels import pack_words
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.traffic.schedule import FlaggedPolicy
+from qtaml_hw.names import OnUncorrectable
 from qtaml_hw.protection import MenuEntry, ProtectionPlan, WordLayout
 
 Codes = NDArray[np.unsignedinteger]
@@ -82,7 +82,7 @@ class CodeRegion:
 
 
 def code_regions(
-    codes: Sequence[Codes], plan: ProtectionPlan, array: ArrayLayout, policy: FlaggedPolicy | None = None
+    codes: Sequence[Codes], plan: ProtectionPlan, array: ArrayLayout, policy: OnUncorrectable | None = None
 ) -> tuple[CodeRegion, ...]:
     """The regions of a plan's codes, with the check bits of ``codes`` (flat, tensor by tensor).
 

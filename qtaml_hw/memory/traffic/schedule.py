@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from qtaml_hw.memory.cells import CellModel, check_cell
+from qtaml_hw.names import OnUncorrectable
 
 SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
 RefreshMode = Literal["burst", "staggered"]
-FlaggedPolicy = Literal["raw", "zero", "reload"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Schedule:
     inferences_per_s: float = 0.0
     layer_time_s: tuple[float, ...] = ()
     reload_times_s: tuple[float, ...] = ()
-    on_uncorrectable: FlaggedPolicy | None = None
+    on_uncorrectable: OnUncorrectable | None = None
     phases: tuple[Phase, ...] = ()
     retention_aware: RetentionAware | None = None
 
@@ -98,7 +98,7 @@ class Schedule:
             raise ValueError(f"horizon_s must be positive; got {self.horizon_s:g} s")
         if self.refresh_mode not in ("burst", "staggered"):
             raise ValueError(f"refresh_mode must be 'burst' or 'staggered'; got {self.refresh_mode!r}")
-        if self.on_uncorrectable not in (None, "raw", "zero", "reload"):
+        if self.on_uncorrectable not in (None, *get_args(OnUncorrectable)):
             raise ValueError(f"on_uncorrectable must be 'raw', 'zero', 'reload' or None; got {self.on_uncorrectable!r}")
         given = self.refresh_interval_s if isinstance(self.refresh_interval_s, tuple) else (self.refresh_interval_s,)
         for name, value in (*(("refresh_interval_s", v) for v in given), ("scrub_interval_s", self.scrub_interval_s)):
