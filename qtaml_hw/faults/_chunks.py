@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Float64, Int64, Uint8, Uint32, Uint64
 from qtaml_hw.faults._dense import (
     BLOCK_BYTES,
     LANES,
@@ -25,12 +25,6 @@ from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, draw_arrivals, f
 from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw
 from qtaml_hw.faults._uniform import DIGITS, TABLE_WIDTH, TAIL_BITS, compiled_uniform_of_word, poisson_tables
 
-U8 = NDArray[np.uint8]
-U32 = NDArray[np.uint32]
-U64 = NDArray[np.uint64]
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
-
 MOST_UNDECIDED: Final = 512  # cells settled at once; a block has 64 on average
 _NOT_FOUND: Final = 2.0  # above every uniform
 _ONE, _TWO = np.uint32(1), np.uint32(2)
@@ -39,14 +33,14 @@ _ONE, _TWO = np.uint32(1), np.uint32(2)
 class Program(NamedTuple):
     """A :class:`GroupRates` as the kernels take it."""
 
-    probability: F64
-    digits: U32
-    tail: U64
+    probability: Float64
+    digits: Uint32
+    tail: Uint64
     open_cells: np.uint32
     visit: tuple[int, int]
     p_max: float
     symmetric: bool
-    tables: tuple[U64, I64]
+    tables: tuple[Uint64, Int64]
 
 
 def program(rates: GroupRates) -> Program:
@@ -66,15 +60,15 @@ def program(rates: GroupRates) -> Program:
 class Scratch(NamedTuple):
     """Work space of one thread: under 200 KiB whatever the size of the weights."""
 
-    lanes: U32
-    marks: U32
-    folded: U32
-    marked: I64
-    cells: I64
-    block: U8
-    arrived: I64
-    uniform: F64
-    chunk: U8
+    lanes: Uint32
+    marks: Uint32
+    folded: Uint32
+    marked: Int64
+    cells: Int64
+    block: Uint8
+    arrived: Int64
+    uniform: Float64
+    chunk: Uint8
 
 
 def scratch() -> Scratch:
@@ -93,7 +87,7 @@ def scratch() -> Scratch:
 
 
 @njit()
-def flip_blocks(part: U8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
+def flip_blocks(part: Uint8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
     """Dense flips of whole blocks, bytes ``start`` .. of the chunk."""
     space = (work.folded.view(np.uint64), work.marked, work.cells)
     for first in range(0, part.size, BLOCK_BYTES):
@@ -107,7 +101,7 @@ def flip_blocks(part: U8, start: int, tail_key: np.uint64, todo: Program, work: 
 
 
 @njit()
-def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) -> None:
+def flip_chunk(chunk: Uint8, chunk_key: np.uint64, todo: Program, work: Scratch) -> None:
     """Flip the cells of one byte group of one chunk (at most ``CHUNK_BYTES`` bytes) in place."""
     found = draw_arrivals((0, 8 * chunk.size), chunk_key, todo, (work.arrived, work.uniform), 0)
     for i in range(found):  # the lines arrive while the lanes are seeded
@@ -129,7 +123,7 @@ def flip_chunk(chunk: U8, chunk_key: np.uint64, todo: Program, work: Scratch) ->
 
 @njit()
 def flip_arrivals(
-    data: U8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
+    data: Uint8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
 ) -> None:
     """:func:`flip_chunks` where arrivals are all: of many chunks at once, so that cache misses overlap."""
     cells = 8 * (data.size // place[0])
@@ -146,7 +140,7 @@ def flip_arrivals(
 
 @njit(nogil=True)
 def flip_chunks(
-    data: U8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
+    data: Uint8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program, work: Scratch
 ) -> None:
     """Flip byte ``place[1]`` of every ``place[0]``-byte code of the chunks ``chunks[0]`` .. ``chunks[1] - 1``."""
     if not todo.open_cells:
@@ -175,11 +169,13 @@ class Below(NamedTuple):
     p_max: float
     limit: np.uint64
     levels: int
-    tables: tuple[U64, I64]
+    tables: tuple[Uint64, Int64]
 
 
 @njit()
-def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64, lanes: U32, uniform: F64) -> None:
+def plane_words(
+    n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64, lanes: Uint32, uniform: Float64
+) -> None:
     """Set ``uniform[byte]`` of the cells of one plane of a chunk whose word W is below ``limit``."""
     seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), lanes)
     tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
@@ -205,7 +201,7 @@ def plane_words(n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64
 
 @njit(nogil=True)
 def weak_chunks(
-    n_weights: int, plane: int, below: Below, key: np.uint64, first_chunk: int, position: I64, u: F64
+    n_weights: int, plane: int, below: Below, key: np.uint64, first_chunk: int, position: Int64, u: Float64
 ) -> tuple[int, int]:
     """Cells with U < ``below.p_max`` of one plane of a byte group, ascending, from ``first_chunk`` on.
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros as _trailing_zeros
 from numba.np.unsafe.ndarray import to_fixed_tuple as _to_fixed_tuple
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Int64, Uint8, Uint32, Uint64
 from qtaml_hw.faults._streams import draw
 from qtaml_hw.faults._uniform import DIGITS, TAIL_BITS
 
@@ -34,17 +34,13 @@ _S8, _S16, _S24 = np.uint32(8), np.uint32(16), np.uint32(24)
 _TAIL_SHIFT = np.uint64(64 - TAIL_BITS)
 _ZERO_64, _ONE_64, _THREE, _SIX, _SEVEN, _S32, _SIGN = (np.uint64(v) for v in (0, 1, 3, 6, 7, 32, 63))
 
-U8 = NDArray[np.uint8]
-I64 = NDArray[np.int64]
-U32 = NDArray[np.uint32]
-U64 = NDArray[np.uint64]
 Words = tuple[np.uint32, np.uint32, np.uint32]
 Limits = tuple[tuple[np.uint32, ...], tuple[np.uint32, ...]]
 LimitsByBit = tuple[tuple[np.uint32, ...], tuple[np.uint32, ...], tuple[np.uint32, ...], tuple[np.uint32, ...]]
 
 
 @njit()
-def seed_lanes(key: np.uint64, lanes: U32) -> None:
+def seed_lanes(key: np.uint64, lanes: Uint32) -> None:
     """Fill the states [3, LANES] of the lanes from the dense stream of a chunk."""
     for i in range(LANES):
         first = draw(key, np.uint64(2 * i))
@@ -130,7 +126,9 @@ def compare_by_bit(
 
 
 @njit()
-def flip_words(words: U32, lanes: U32, digits: U32, open_cells: np.uint32, marks: U32, folded: U32) -> None:
+def flip_words(
+    words: Uint32, lanes: Uint32, digits: Uint32, open_cells: np.uint32, marks: Uint32, folded: Uint32
+) -> None:
     """Flip a block in place where both directions have the same thresholds; mark the undecided cells.
 
     ``marks`` are words as the block's; ``folded`` [LANES] unites the marks of its segments.
@@ -150,7 +148,9 @@ def flip_words(words: U32, lanes: U32, digits: U32, open_cells: np.uint32, marks
 
 
 @njit()
-def flip_words_by_bit(words: U32, lanes: U32, digits: U32, open_cells: np.uint32, marks: U32, folded: U32) -> None:
+def flip_words_by_bit(
+    words: Uint32, lanes: Uint32, digits: Uint32, open_cells: np.uint32, marks: Uint32, folded: Uint32
+) -> None:
     """:func:`flip_words` with thresholds chosen by the stored bit."""
     x_lane, y_lane, z_lane = lanes[0], lanes[1], lanes[2]
     limits = (
@@ -174,7 +174,7 @@ def flip_words_by_bit(words: U32, lanes: U32, digits: U32, open_cells: np.uint32
 
 
 @njit()
-def marked_words(marks: U64, folded: U64, marked: I64) -> int:
+def marked_words(marks: Uint64, folded: Uint64, marked: Int64) -> int:
     """List in ``marked`` the words that have a mark; returns how many.  Marks are random: no branch looks at them."""
     hits = _ZERO_64
     for i in range(folded.size):
@@ -191,7 +191,9 @@ def marked_words(marks: U64, folded: U64, marked: I64) -> int:
 
 
 @njit()
-def settle(block: U8, start: int, marks: U64, tails: tuple[np.uint64, U64], work: tuple[U64, I64, I64]) -> None:
+def settle(
+    block: Uint8, start: int, marks: Uint64, tails: tuple[np.uint64, Uint64], work: tuple[Uint64, Int64, Int64]
+) -> None:
     """Decide the undecided cells of a block by the rest of their words; ``block[0]`` is byte ``start`` of its chunk.
 
     ``tails`` are the key of the chunk's tails and the thresholds; ``work`` is work space.
@@ -212,7 +214,7 @@ def settle(block: U8, start: int, marks: U64, tails: tuple[np.uint64, U64], work
 
 
 @njit()
-def settle_cells(block: U8, start: int, cells: I64, tails: tuple[np.uint64, U64]) -> None:
+def settle_cells(block: Uint8, start: int, cells: Int64, tails: tuple[np.uint64, Uint64]) -> None:
     """Flip the listed cells whose bits of W beyond the digits are below their thresholds."""
     key, tail = tails
     for k in range(cells.size):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.arrays import Uint8
 from qtaml_hw.faults._chunks import flip_chunks, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
@@ -102,7 +103,7 @@ def flip_in_place(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, key: MapK
             _run(flat, stride, group, keys[group], rates, threads)
 
 
-def _run(flat: NDArray[np.uint8], stride: int, group: int, key: np.uint64, rates: GroupRates, threads: int) -> None:
+def _run(flat: Uint8, stride: int, group: int, key: np.uint64, rates: GroupRates, threads: int) -> None:
     chunks = -(-flat.size // (stride * CHUNK_BYTES))
     workers = max(1, min(threads, chunks))
     edges = [chunks * i // workers for i in range(workers + 1)]

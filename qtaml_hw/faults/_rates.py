@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64, Uint32, Uint64
 from qtaml_hw.faults._uniform import DIGITS, TAIL_BITS, levels_full, levels_needed, word_threshold
 
 
-def plane_probabilities(p01: ArrayLike, p10: ArrayLike, planes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def plane_probabilities(p01: ArrayLike, p10: ArrayLike, planes: int) -> tuple[Float64, Float64]:
     """One probability per plane (LSB first) from a scalar or an array of ``planes`` values.
 
     Raises ValueError when the length does not fit the planes or a value is not in [0, 1].
@@ -39,9 +40,9 @@ class GroupRates:
     beyond the digits.  ``levels`` sparse levels are visited, the first ``full_levels`` without a look at U.
     """
 
-    probability: NDArray[np.float64]
-    digits: NDArray[np.uint32]
-    tail: NDArray[np.uint64]
+    probability: Float64
+    digits: Uint32
+    tail: Uint64
     open_cells: np.uint32
     levels: int
     full_levels: int
@@ -58,7 +59,7 @@ class GroupRates:
         return self.levels == 0
 
 
-def group_rates(p01: NDArray[np.float64], p10: NDArray[np.float64]) -> GroupRates:
+def group_rates(p01: Float64, p10: Float64) -> GroupRates:
     """Thresholds of one byte group from eight probabilities per direction (LSB first)."""
     return _group_rates(tuple(p01.tolist()), tuple(p10.tolist()))
 
@@ -94,7 +95,7 @@ def _group_rates(p01: tuple[float, ...], p10: tuple[float, ...]) -> GroupRates:
     )
 
 
-def _words(bits: NDArray[np.uint64]) -> NDArray[np.uint32]:
+def _words(bits: Uint64) -> Uint32:
     """Eight plane bits [..., 8] repeated over the four bytes of a 32-bit word."""
     byte = np.bitwise_or.reduce(bits << np.arange(8, dtype=np.uint64), axis=-1)
     return np.asarray(byte * np.uint64(0x01010101), dtype=np.uint32)

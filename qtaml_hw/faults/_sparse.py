@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Float64, Int64, Uint8, Uint64
 from qtaml_hw.faults._streams import LEVEL_STREAM, draw
 from qtaml_hw.faults._uniform import LEVELS, POSITION_BITS, TABLE_WIDTH, compiled_uniform_of_tau, tau_of_draw
 
@@ -22,15 +22,11 @@ _TIME_MASK = np.uint64((1 << (64 - POSITION_BITS)) - 1)
 _TOP_BYTE = np.uint64(56)
 _FIRST, _S3, _SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
 
-U8 = NDArray[np.uint8]
-U64 = NDArray[np.uint64]
-I64 = NDArray[np.int64]
-F64 = NDArray[np.float64]
-Tables = tuple[U64, I64]
+Tables = tuple[Uint64, Int64]
 
 
 @njit(inline="always")
-def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
+def arrivals(level_key: np.uint64, level: int, cdf: Uint64, guide: Int64) -> int:
     """Number of arrivals of a chunk in a level: the Poisson distribution inverted at the stream's first draw."""
     value = draw(level_key, np.uint64(0))
     count = int(guide[level, value >> _TOP_BYTE])
@@ -40,7 +36,9 @@ def arrivals(level_key: np.uint64, level: int, cdf: U64, guide: I64) -> int:
 
 
 @njit()
-def draw_arrivals(reach: tuple[int, int], chunk_key: np.uint64, todo: Any, out: tuple[I64, F64], found: int) -> int:
+def draw_arrivals(
+    reach: tuple[int, int], chunk_key: np.uint64, todo: Any, out: tuple[Int64, Float64], found: int
+) -> int:
     """List from place ``found`` on the arrivals of a chunk that can flip; returns the place behind the last.
 
     Its cells are ``reach[0]`` .. ``reach[0] + reach[1] - 1``.  ``out`` takes the cell and U (0 where it surely flips).
@@ -61,7 +59,9 @@ def draw_arrivals(reach: tuple[int, int], chunk_key: np.uint64, todo: Any, out: 
 
 
 @njit()
-def keep_flips(data: U8, place: tuple[int, int], arrived: I64, uniform: F64, count: int, probability: F64) -> int:
+def keep_flips(
+    data: Uint8, place: tuple[int, int], arrived: Int64, uniform: Float64, count: int, probability: Float64
+) -> int:
     """Keep of the arrivals those that flip, as ``2 * cell + stored bit``; returns how many.
 
     Weight w's planes lie in byte ``place[0] * w + place[1]``.
@@ -79,7 +79,7 @@ def keep_flips(data: U8, place: tuple[int, int], arrived: I64, uniform: F64, cou
 
 
 @njit()
-def apply_flips(data: U8, place: tuple[int, int], flipped: I64, found: int) -> None:
+def apply_flips(data: Uint8, place: tuple[int, int], flipped: Int64, found: int) -> None:
     """Set every listed cell to the complement of the bit it stored: a cell listed twice flips once."""
     for i in range(found):
         entry = flipped[i]
@@ -92,7 +92,9 @@ def apply_flips(data: U8, place: tuple[int, int], flipped: I64, found: int) -> N
 
 
 @njit()
-def first_uniforms(n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: Tables, uniform: F64) -> None:
+def first_uniforms(
+    n_bytes: int, plane: int, chunk_key: np.uint64, levels: int, tables: Tables, uniform: Float64
+) -> None:
     """Lower ``uniform[byte]`` to the U of the earliest arrival in one plane of a chunk, where there is one."""
     for level in range(levels):
         key = draw(chunk_key, np.uint64(LEVEL_STREAM + level))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.faults._flip import CODE_TYPES, error_masks
 from qtaml_hw.faults._rates import plane_probabilities
 from qtaml_hw.faults._weak import weak_cells
@@ -36,7 +37,7 @@ class Bursts:
         if self.length < 1 or self.row_weights < 0:
             raise ValueError(f"a burst needs length >= 1 and row_weights >= 0; got {self.length}, {self.row_weights}")
 
-    def run_of(self, weight: NDArray[np.int64]) -> NDArray[np.int64]:
+    def run_of(self, weight: Int64) -> Int64:
         """The run of every weight index."""
         if not self.row_weights:
             return weight // self.length
@@ -64,7 +65,7 @@ class Clusters:
                 f"got {self.weights}, {self.dispersion}"
             )
 
-    def block_rates(self, p: float, level: NDArray[np.float64]) -> NDArray[np.float64]:
+    def block_rates(self, p: float, level: Float64) -> Float64:
         """The rate of every block from its uniform ``level``; increases with p.
 
         Raises ValueError where the dispersion can not be reached: all cells of a block equal give weights * (1 - p).
@@ -108,7 +109,7 @@ def flip_structured(
     return np.asarray(codes ^ ((mask01 & ~codes) | (mask10 & codes)))
 
 
-def _clustered(n_weights: int, plane: int, p: float, clusters: Clusters, key: MapKey) -> NDArray[np.int64]:
+def _clustered(n_weights: int, plane: int, p: float, clusters: Clusters, key: MapKey) -> Int64:
     """Weight indices of one plane that flip at probability p."""
     if p == 0.0 or not n_weights:
         return np.empty(0, dtype=np.int64)

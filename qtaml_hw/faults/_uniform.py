@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Int64, Uint64
 from qtaml_hw.faults._streams import CHUNK_BYTES
 
 LEVELS: Final = 8  # level 0 is [0, 2^-19), level j is [2^(j-20), 2^(j-19)): one arrival per chunk in level 0
@@ -100,7 +100,7 @@ def levels_full(p: float) -> int:
 
 
 @lru_cache(maxsize=1)
-def poisson_tables() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def poisson_tables() -> tuple[Uint64, Int64]:
     """Inverse distribution of the arrivals of one chunk in each level.
 
     Returns ``cdf`` uint64 [LEVELS, TABLE_WIDTH] (P(count <= k) scaled to 2^64, last entry full) and ``guide`` int64

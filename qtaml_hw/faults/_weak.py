@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.faults._chunks import Below, weak_chunks
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._streams import CHUNK_BYTES
@@ -19,8 +19,8 @@ MOST_PLANES = 32
 class WeakCells(NamedTuple):
     """Cells of one plane with U < p_max: weight index ``position`` int64 [m], ascending, and ``u`` float64 [m]."""
 
-    position: NDArray[np.int64]
-    u: NDArray[np.float64]
+    position: Int64
+    u: Float64
 
 
 def weak_cells(n_weights: int, plane: int, p_max: float, key: MapKey) -> WeakCells:

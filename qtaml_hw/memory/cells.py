@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.faults import Bursts, Clusters
-
-Float64 = NDArray[np.float64]
 
 
 @runtime_checkable

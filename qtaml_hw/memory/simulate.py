@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.aging import Aging
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
-from qtaml_hw.memory.ageing.laid_out import Codes, LaidOut, Update, check_updates
+from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
 from qtaml_hw.memory.ageing.profile import Profiler, check_profile
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.array.geometry import ArrayGeometry
@@ -25,8 +25,6 @@ from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter, energy_cost
 from qtaml_hw.memory.traffic.rows import RowBins, expected_bins
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
-
-Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,11 @@ from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Codes, Float64, Int64
 from qtaml_hw.memory.ageing.counts import Counts, Reload
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.energy import EnergyMeter
-
-Codes = NDArray[np.unsignedinteger]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Codes, Float64, Int64, Uint8
 from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, weak_cells
 from qtaml_hw.memory.ageing.counts import Aged, Counts, Reload
 from qtaml_hw.memory.ageing.histories import Histories
@@ -19,9 +19,6 @@ from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.ageing.words import FixedWords, WordCells, WordCounts, WordSample, WordState
 from qtaml_hw.memory.cells import FixedCells
 
-Codes = NDArray[np.unsignedinteger]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 DENSE_FROM = 1e-3  # flip probability from which whole planes are flipped at once instead of listing their weak cells
 EPOCH_SEED = 0x9E3779B97F4A7C15  # odd constant (golden ratio) that separates the seeds of a poisson memory's rewrites
 
@@ -40,7 +37,7 @@ class _Epoch:
 class _Planes:
     """The planes of one tensor: entries in use of each, and thresholds [samples, slots, banks * bins, 2] of each."""
 
-    used: list[NDArray[np.uint8]]
+    used: list[Uint8]
     thresholds: list[Float64]
 
 

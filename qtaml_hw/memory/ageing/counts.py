@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from qtaml_hw.arrays import Codes, Float64, Int64
 from qtaml_hw.memory.ageing.words import WordCounts
-
-Codes = NDArray[np.unsignedinteger]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,12 +12,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Float64
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Phase, Schedule
 
-Float64 = NDArray[np.float64]
 SIGNIFICANT_DIGITS = 9  # of a stretch of time: k T - (k - 1) T is T again for k up to about 10^6
 POWER_LOSS_HAZARD = 64.0  # exp(-64) is below the resolution of a uniform: every leaky cell is lost
 LN_U_MIN = math.log(1e-15)  # rarest cell that a mixed-condition threshold resolves
@@ -67,7 +66,7 @@ class Exposure:
         """The value that is lost; None for fixed and static cells."""
         return None if isinstance(self.cell, FixedCells) else self.cell.leaky_state
 
-    def _spells(self) -> tuple[Float64, list[CellModel], NDArray[np.bool_]]:
+    def _spells(self) -> tuple[Float64, list[CellModel], Bool]:
         """(edges [n+1], cell of each spell [n], powered [n]) that tile the horizon."""
         edges, cells, powered = [0.0], [], []
         for phase, cell in self._in_phases():

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
 from qtaml_hw.memory.ageing.kernels import RowsOfPlane
@@ -20,7 +20,6 @@ from qtaml_hw.memory.traffic.rows import RowBins, RowMap
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import MenuEntry
 
-Float64 = NDArray[np.float64]
 NONE = np.empty(0, dtype=np.float64)
 
 

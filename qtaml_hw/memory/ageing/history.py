@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.cells import PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 class Mark(IntEnum):
@@ -42,7 +39,7 @@ class History:
     kind: Int64
     level: Float64
     repeat: Int64
-    scrub: NDArray[np.bool_]
+    scrub: Bool
     sample: Int64
 
     @property
@@ -75,7 +72,7 @@ class Visits:
     write_s: Float64
     sample_s: Float64
 
-    def ordered(self) -> tuple[Float64, Int64, NDArray[np.bool_]]:
+    def ordered(self) -> tuple[Float64, Int64, Bool]:
         """(times, kinds, is scrub) of everything, in order; samples just before commands of the same instant."""
         parts = (
             (self.sample_s, Mark.SAMPLE),

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Bool, Codes, Float64, Int64, Uint8, Uint64
 from qtaml_hw.faults import WeakCells
 
-Codes = NDArray[np.unsignedinteger]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 WORD = 255  # kind code of entries whose bits belong to ECC words; other entries index their thresholds
 
 
@@ -28,7 +25,7 @@ class Place(NamedTuple):
 class RowsOfPlane(NamedTuple):
     """``bin_of`` uint8 [banks, rows in use] of the plane's class; rows in use, weights of a full bank, bins."""
 
-    bin_of: NDArray[np.uint8]
+    bin_of: Uint8
     used: int
     per_bank: int
     bins: int
@@ -41,7 +38,7 @@ class Groups(NamedTuple):
     """
 
     starts: Int64
-    entry: NDArray[np.uint8]
+    entry: Uint8
     slots: Int64
 
 
@@ -50,7 +47,7 @@ class CellsOfWords(NamedTuple):
 
     position: Int64
     u: Float64
-    entry: NDArray[np.uint8]
+    entry: Uint8
 
     @classmethod
     def room(cls, cells: int) -> CellsOfWords:
@@ -103,7 +100,7 @@ def scan_plane(
 
 
 @njit(nogil=True)
-def pack_words(codes: Codes, starts: Int64, chosen: NDArray[np.bool_], k: int, out: NDArray[np.uint64]) -> None:
+def pack_words(codes: Codes, starts: Int64, chosen: Bool, k: int, out: Uint64) -> None:
     """Data bits of the ECC words of one entry, packed: out uint64 [words, limbs], bit j of a word in limb j // 64.
 
     codes [n]; starts [G+1] within the tensor; chosen bool [G, planes].  Order as in ``protection.WordLayout``.

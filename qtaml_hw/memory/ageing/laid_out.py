@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
 from qtaml_hw.protection import ProtectionPlan
 
-Codes = NDArray[np.unsignedinteger]
-Float64 = NDArray[np.float64]
 Update = tuple[float, tuple[Codes, ...]]
 """(time in seconds, codes of every tensor) of an update with new weights."""
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.ecc import Code
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.words import WordCells, WordCounts, WordState
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64, Uint8
 from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
@@ -18,9 +18,6 @@ from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
 from qtaml_hw.memory.traffic.schedule import RetentionAware
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 def check_profile(cell: CellModel) -> RetentionLaw:
@@ -79,7 +76,7 @@ class _Lowering:
     laid_out: LaidOut
     rows: RowMap
     limits: Float64
-    bin_of: NDArray[np.uint8]
+    bin_of: Uint8
 
     def data(self, tensor: int, plane: int, weak: WeakCells) -> None:
         """Of the rows that hold weak cells of one plane of one tensor."""

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Codes, Int64, Uint8, Uint64
 from qtaml_hw.ecc import Code
 from qtaml_hw.memory.ageing.kernels import pack_words
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.names import OnUncorrectable
 from qtaml_hw.protection import MenuEntry, ProtectionPlan, WordLayout
-
-Codes = NDArray[np.unsignedinteger]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +31,7 @@ class CodeRegion:
     layouts: tuple[WordLayout, ...]
     word_starts: Int64
     parity_starts: Int64
-    checks: NDArray[np.uint64]
+    checks: Uint64
     word_bits: Int64
     home: Int64
     group: Int64
@@ -56,7 +53,7 @@ class CodeRegion:
         keys: Int64 = (word + self.word_starts[tensor]) * self.code.n + position
         return keys
 
-    def parity_cells(self, tensor: int, cell: Int64) -> tuple[NDArray[np.bool_], Int64, NDArray[np.uint8]]:
+    def parity_cells(self, tensor: int, cell: Int64) -> tuple[Bool, Int64, Uint8]:
         """Of parity cells of a tensor: which belong to this region, their keys and the check bits written in them."""
         r = self.code.parity
         index = cell - self.parity_starts[tensor]

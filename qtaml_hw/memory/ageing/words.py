@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Float64, Int64, Uint8
 from qtaml_hw.ecc import Code, ErrorOutcome
 from qtaml_hw.memory.ageing.history import History, Mark
-
-Bool = NDArray[np.bool_]
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +28,7 @@ class WordCells:
 
     key: Int64
     u: Float64
-    written: NDArray[np.uint8]
+    written: Uint8
 
     @classmethod
     def sorted(cls, parts: Sequence[WordCells]) -> WordCells:

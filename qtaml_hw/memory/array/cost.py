@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from qtaml_hw.arrays import Float64
 
 BITS_PER_MB: Final = 8.0 * 1024.0**2
 FITTED_WIDTHS: Final = (64, 256)
@@ -159,7 +160,7 @@ class _Law:
 
 
 @lru_cache(maxsize=1)
-def _ln_capacities() -> NDArray[np.float64]:
+def _ln_capacities() -> Float64:
     """ln(bits) of the capacities that have steps."""
     return np.log(np.array(_preset()["capacities_kb"]) * 8192.0)
 

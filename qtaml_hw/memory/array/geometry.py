@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Int64
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
 
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

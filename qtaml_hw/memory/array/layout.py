@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.memory.array.geometry import ArrayGeometry
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +23,7 @@ class Residency:
     ``age_s`` float64 [T], time from the first write of a tile to its reading (0 for tensors that stay).
     """
 
-    streamed: NDArray[np.bool_]
+    streamed: Bool
     load_s: Float64
     age_s: Float64
 
@@ -159,7 +156,7 @@ class ArrayLayout:
         """Duration of refreshing some rows of one bank, seconds."""
         return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
 
-    def passes_s(self, rows: Int64) -> NDArray[np.float64]:
+    def passes_s(self, rows: Int64) -> Float64:
         """Durations of passes that refresh so many rows of one bank each, seconds: float64, shape of ``rows``."""
         return np.asarray(-(-rows // self.geometry.rows_refreshed_together) * self.cycle_s, dtype=np.float64)
 

@@ -17,14 +17,12 @@ from typing import Any
 
 import numpy as np
 import simpy
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.rows import RowBins
 from qtaml_hw.memory.traffic.schedule import Schedule
 
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 SIMULTANEOUS_S = 1e-15  # commands planned closer than this are planned for one instant
 Process = Generator[simpy.Event, Any, None]
 

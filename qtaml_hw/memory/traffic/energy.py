@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
 from qtaml_hw.protection import ProtectionPlan
 
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage")
 BEFORE_S = -1e-15  # a time at which only the first write has happened
 BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Computing's energy problem", ISSCC 2014, 10

@@ -9,15 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Int64, Uint8
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
-
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +64,7 @@ class RowBins:
 
     multiples: tuple[int, ...]
     rows: Int64
-    bin_of: NDArray[np.uint8]
+    bin_of: Uint8
 
     @classmethod
     def alike(cls, layout: ArrayLayout) -> RowBins:
@@ -118,12 +115,12 @@ def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule,
 def _cells_by_gain(layout: ArrayLayout, plan: ProtectionPlan, row_class: int) -> list[tuple[float, float]]:
     """(retention gain, cells) of one class over all banks; check cells lie with the top plane."""
     sizes = np.diff(plan.starts)
-    found: dict[float, float] = {}
+    cells: dict[float, float] = {}
     for index, item in enumerate(plan.entries):
         if item.kind == "ideal":
             continue
         chosen = (plan.choice == index)[:, layout.class_of_plane == row_class]
-        found[item.retention_gain] = found.get(item.retention_gain, 0.0) + float((chosen.sum(axis=1) * sizes).sum())
+        cells[item.retention_gain] = cells.get(item.retention_gain, 0.0) + float((chosen.sum(axis=1) * sizes).sum())
     if row_class == layout.class_of_plane[-1]:
-        found[1.0] = found.get(1.0, 0.0) + float(layout.parity_bits.sum())
-    return list(found.items())
+        cells[1.0] = cells.get(1.0, 0.0) + float(layout.parity_bits.sum())
+    return list(cells.items())

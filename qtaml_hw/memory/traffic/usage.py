@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.commands import CommandLog, rewrite_s, scrub_pass_s
 from qtaml_hw.memory.traffic.schedule import Schedule
 
-Float64 = NDArray[np.float64]
 _ROUNDING = 1e-9  # differences of simulated times are no more exact
 
 
