@@ -51,7 +51,7 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
         if absent := missing(study):
             raise StudyError(absent)
         if any(point.study.array.capacity_bits is not None for point in points):
-            from qtaml_hw.study.design.early import check_arrays
+            from qtaml_hw.study.design.array import check_arrays
 
             check_arrays(points)
     except StudyError as error:

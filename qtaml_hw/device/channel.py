@@ -9,21 +9,26 @@ import numpy as np
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.population import population
-from qtaml_hw.device.sram import Sram6T
+from qtaml_hw.device.population import RetentionPopulation, population
+from qtaml_hw.device.sram import Sram6T, StaticPopulation
 from qtaml_hw.units import show
 
 RetentionLaw = Literal["retention", "poisson"]
 
 
 def flip_channel(
-    cell: ChargeCell | Sram6T, interval_s: float, planes: int, law: RetentionLaw = "retention"
+    cell: ChargeCell | Sram6T,
+    interval_s: float,
+    planes: int,
+    law: RetentionLaw = "retention",
+    known: RetentionPopulation | StaticPopulation | None = None,
 ) -> FlipChannel:
     """Flip probabilities of ``planes`` bit planes over one interval between restores.
 
     ``retention``: the share of weak cells, the same ones at every interval; a charge cell loses its leaky state only,
     an SRAM cell either state. ``poisson``: memoryless decay of the same median, p = 1 - 2^(-t/median), far heavier at
     small t; of an SRAM cell only with ``accelerated_flip_rate_hz``, and then labelled abstract in ``source``.
+    ``known``: the cell's population, where it has been computed already.
     Raises ValueError for another law, an SRAM cell without that rate, or a negative interval.
     """
     if law not in get_args(RetentionLaw):
@@ -32,7 +37,7 @@ def flip_channel(
         )
     if not interval_s >= 0.0:
         raise ValueError(f"an interval cannot be negative (got {interval_s:g} s)")
-    people, note = population(cell), ""
+    people, note = known or population(cell), ""
     if law == "retention":
         p = float(people.flip_probability(interval_s))
     else:

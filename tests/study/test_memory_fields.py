@@ -10,9 +10,8 @@ import pytest
 import qtaml_hw as q
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.memory import layer_reads, refresh_pass
-from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.study.design.array import check_arrays, geometry_of
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.early import check_arrays
 from qtaml_hw.study.design.networks import Networks
 
 THICK = {"cell.t_ox": "2.2 nm"}  # p10 = 7e-4 after 10 us

@@ -1,10 +1,16 @@
-"""What a study says of its array and of the work over time, as the simulated memory takes it."""
+"""What a study says of its array and of the work over time, as the simulated memory takes it.
+
+``check_arrays`` refuses, before any network is loaded, what an array of known capacity cannot do.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
 from qtaml_hw import memory
-from qtaml_hw.config import Study
-from qtaml_hw.names import CELLS
+from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config.reading.problems import Problem
+from qtaml_hw.names import CELLS, PLANES
 
 COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
 
@@ -74,3 +80,36 @@ def schedule_of(
         phases=tuple(phases),
         retention_aware=None if aware is None else memory.RetentionAware(aware.multiples, aware.margin, cell),
     )
+
+
+def check_arrays(points: tuple[Point, ...]) -> None:
+    """Raises StudyError with every array of known capacity that cannot be refreshed as often as a point asks."""
+    arrays: dict[str, Point] = {}
+    for point in points:
+        study = point.study
+        if study.array.capacity_bits is not None and study.refresh.on:
+            key = repr((study.array, study.refresh.interval_s, study.cell.kind, cost_temperature_k(study)))
+            arrays.setdefault(key, point)
+    problems = [problem for point in arrays.values() if (problem := _refresh_problem(point)) is not None]
+    if problems:
+        raise StudyError(problems)
+
+
+def _refresh_problem(point: Point) -> Problem | None:
+    """What is wrong with the refresh of one array, at the place of its interval."""
+    study = point.study
+    layout, given = _full_layout(study), study.refresh.intervals_s
+    try:
+        layout.check_refresh(given if len(given) > 1 else given * layout.classes)
+    except ValueError as error:
+        origin = study.provenance["refresh.interval"]
+        label = f"at the point {point.label!r}: " if point.values else ""
+        return Problem(study.file, origin.line, origin.column, "refresh.interval", f"{label}{error}")
+    return None
+
+
+def _full_layout(study: Study) -> memory.ArrayLayout:
+    """The array filled with weights."""
+    planes = PLANES[study.weights.format]
+    starts = np.array([0, int(study.array.capacity_bits or 0) // planes], dtype=np.int64)
+    return memory.ArrayLayout(geometry_of(study), starts, planes, np.zeros(1, dtype=np.int64))

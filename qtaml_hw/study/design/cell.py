@@ -17,8 +17,7 @@ from qtaml_hw.names import CELLS
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
-
-
+Population = device.RetentionPopulation | device.StaticPopulation
 Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
 """A cell model, and the one in every phase (None: the same)."""
 
@@ -27,18 +26,30 @@ Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
 class CellView:
     """A study's cell, seen by the memory (``model``, ``phases``), by TAC (``channel``) and by tables (the rest).
 
-    ``phases``: the model in every phase of the study's timeline, None where it is the same.
+    ``population``: of the cells at the process centre; None where the study states its flips.  ``phases``: the model in
+    every phase of the study's timeline, None where it is the same.
     """
 
     model: CellModel
     channel: FlipChannel
-    retention_quantiles_s: dict[str, float] | None
-    gate_share: float | None
     direction: str
-    warnings: tuple[str, ...]
+    population: Population | None = None
     phases: tuple[CellModel | None, ...] = ()
+    warnings: tuple[str, ...] = ()
     dies: Callable[[int, int], Conditions] | None = None
     structure: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gate_share(self) -> float | None:
+        """Share of the leakage, or of a static cell's hold margin, that is the gate's; None where flips are stated."""
+        return None if self.population is None else self.population.gate_share
+
+    @property
+    def retention_quantiles_s(self) -> dict[str, float] | None:
+        """Retention times in seconds by the share of cells that fail sooner; None of cells that do not decay."""
+        if self.population is None or self.population.symmetric:
+            return None
+        return {q: float(self.population.retention_quantile(float(q))) for q in QUANTILES}
 
     def of_chip(self, seed: int, map_index: int) -> CellModel:
         """The cell model of one chip: the process centre, or its die where dies differ."""
@@ -73,30 +84,23 @@ def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
     A cell is taken as written and held at the phase's temperature and level.
     Raises ValueError with the phase and the physical reason.
     """
-    found = []
+    held = []
     for phase in study.timeline.phases:
         changed = {name: value for name in ("temperature_k", "v_dd_v") if (value := getattr(phase, name)) is not None}
         try:
-            found.append(replace(cell, **changed) if changed else None)
+            held.append(replace(cell, **changed) if changed else None)
         except ValueError as error:
             raise ValueError(f"in the phase {phase.name}: {error}") from error
-    return tuple(found)
+    return tuple(held)
 
 
-def centre_cell(study: Study) -> CellModel:
-    """The charge cell's model at the process centre."""
-    return _law_model(study, device.population(build_cell(study)))
-
-
-def phase_cells(study: Study) -> tuple[CellModel | None, ...]:
-    """The cell model in every phase of the timeline, at the process centre; None where it is as usual.
+def _phase_models(study: Study, cell: Any, die: device.Die | None = None) -> tuple[CellModel | None, ...]:
+    """The model of a charge cell in every phase, on one die or at the process centre; None where it is as usual.
 
     Raises ValueError with the phase and the physical reason.
     """
-    if not any(phase.changes_cell for phase in study.timeline.phases):
-        return (None,) * len(study.timeline.phases)
-    others = _phase_devices(study, build_cell(study))
-    return tuple(None if other is None else _law_model(study, device.population(other)) for other in others)
+    others = _phase_devices(study, cell)
+    return tuple(None if other is None else _law_model(study, device.charge_population(other, die)) for other in others)
 
 
 def exposure_s(study: Study) -> float:
@@ -111,17 +115,15 @@ def exposure_s(study: Study) -> float:
     return max(last if interval is None else min(interval, last) for interval in study.refresh.intervals_s)
 
 
-def _channel(study: Study, cell: Any, planes: int) -> FlipChannel:
+def _charge_channel(
+    study: Study, cell: Any, population: device.RetentionPopulation, phases: tuple[CellModel | None, ...], planes: int
+) -> FlipChannel:
     """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
     law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
-    plain = len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s
-    channel = device.flip_channel(cell, exposure_s(study), planes, law)
-    if plain:
+    channel = device.flip_channel(cell, exposure_s(study), planes, law, population)
+    if len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s:
         return channel
-    population = device.population(cell)
-    if population.symmetric:
-        return channel
-    p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phase_cells(study)))
+    p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phases))
     if planes == 1:  # asked of the cell, not of a weight: its worst row class
         of_plane = np.array([p.max()])
     else:
@@ -158,40 +160,66 @@ def view_cell(study: Study, planes: int) -> CellView:
 
     Raises ValueError with the physical reason when the cell cannot be modelled.
     """
-    flips = study.flips
-    if flips.law == "fixed":
-        channel = FlipChannel.uniform(
-            float(flips.p or 0.0), planes, direction=flips.direction, source="stated by the study: flips.p"
-        )
-        cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
-        facts = {} if cells.structure is None else _structure_facts(study)
-        return CellView(cells, channel, None, None, flips.direction, (), structure=facts)
+    if study.flips.law == "fixed":
+        return _stated_view(study, planes)
     cell = build_cell(study)
     population = device.population(cell)
-    channel = _channel(study, cell, planes)
-    gate, warnings = population.gate_share, tuple(population.warnings)
-    if population.symmetric:  # static cells: weak from the first moment on, in either state, whatever the interval
-        if flips.law == "poisson":
-            if len(study.evaluate.at_s) > 1:
-                raise ValueError(
-                    "the abstract accelerated rate of a static cell is evaluated at one time: give one in at"
-                )
-            warnings = (
-                "ABSTRACT: flips at an accelerated rate that the study states; no device physics is behind them",
-            )
-        return CellView(FixedCells(channel.p01, channel.p10), channel, None, gate, "symmetric", warnings)
-    direction = {1: "1to0", 0: "0to1"}[population.leaky_state]
-    model, dies = _law_model(study, population), None
-    phases = phase_cells(study)
+    if population.symmetric:
+        return _static_view(study, cell, population, planes)
+    phases = _phase_models(study, cell)
+    dies: Callable[[int, int], Conditions] | None = None
     if cell.sigma_t_ox_die > 0.0 or cell.sigma_v_th_die_v > 0.0:
 
         def dies(seed: int, map_index: int) -> Conditions:
             die = device.draw_die(cell, seed=seed, map_index=map_index)
-            others = _phase_devices(study, cell)
-            changed = (None if c is None else _law_model(study, device.charge_population(c, die)) for c in others)
-            return _law_model(study, device.charge_population(cell, die)), tuple(changed)
+            return _law_model(study, device.charge_population(cell, die)), _phase_models(study, cell, die)
 
-    return CellView(model, channel, quantiles_s(population), gate, direction, warnings, phases, dies)
+    return CellView(
+        model=_law_model(study, population),
+        channel=_charge_channel(study, cell, population, phases, planes),
+        direction={1: "1to0", 0: "0to1"}[population.leaky_state],
+        population=population,
+        phases=phases,
+        warnings=tuple(population.warnings),
+        dies=dies,
+    )
+
+
+def _stated_view(study: Study, planes: int) -> CellView:
+    """Flips of a probability that the study states, without a cell behind them."""
+    flips = study.flips
+    source = "stated by the study: flips.p"
+    channel = FlipChannel.uniform(float(flips.p or 0.0), planes, direction=flips.direction, source=source)
+    cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
+    return CellView(
+        model=cells,
+        channel=channel,
+        direction=flips.direction,
+        phases=(None,) * len(study.timeline.phases),
+        structure={} if cells.structure is None else _structure_facts(study),
+    )
+
+
+def _static_view(study: Study, cell: Any, population: device.StaticPopulation, planes: int) -> CellView:
+    """Static cells: weak from the first moment on, in either state, whatever the interval.
+
+    Raises ValueError for the abstract rate that a study may state instead, at several times.
+    """
+    warnings = tuple(population.warnings)
+    if study.flips.law == "poisson":
+        if len(study.evaluate.at_s) > 1:
+            raise ValueError("the abstract accelerated rate of a static cell is evaluated at one time: give one in at")
+        warnings = ("ABSTRACT: flips at an accelerated rate that the study states; no device physics is behind them",)
+    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
+    channel = device.flip_channel(cell, exposure_s(study), planes, law, population)
+    return CellView(
+        model=FixedCells(channel.p01, channel.p10),
+        channel=channel,
+        direction="symmetric",
+        population=population,
+        phases=(None,) * len(study.timeline.phases),
+        warnings=warnings,
+    )
 
 
 def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:
@@ -199,8 +227,3 @@ def _law_model(study: Study, population: device.RetentionPopulation) -> CellMode
     if study.flips.law == "poisson":
         return PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
     return population
-
-
-def quantiles_s(population: device.RetentionPopulation) -> dict[str, float]:
-    """Retention times in seconds by the share of cells that fail sooner."""
-    return {q: float(population.retention_quantile(float(q))) for q in QUANTILES}

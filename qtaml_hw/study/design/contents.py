@@ -9,7 +9,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.cell import CellView, centre_cell, phase_cells, view_cell
+from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.protect import Protection, protect
 from qtaml_hw.study.design.transforms import INVERT, stored_image
 from qtaml_hw.weights import StoredImage
@@ -41,8 +41,7 @@ class Contents:
         Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked.
         """
         image = self.image
-        profiled = centre_cell(study) if study.refresh.retention_aware is not None else None
-        schedule = schedule_of(study, profiled, phase_cells(study), layer_time_s)
+        schedule = schedule_of(study, self.cell.model, self.cell.phases, layer_time_s)
         codes, plan = tuple(image.codes()), self.protection.plan
         return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
 

@@ -15,7 +15,7 @@ from qtaml_hw.protection import MenuEntry
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.contents import Contents
-from qtaml_hw.study.design.cost import point_cost
+from qtaml_hw.study.design.cost import DesignCost, SideStorage
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.image import image_facts
@@ -23,7 +23,6 @@ from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings, side_fraction
 from qtaml_hw.study.design.protect import Protection
-from qtaml_hw.study.design.storage_cost import Written
 from qtaml_hw.study.design.timeline import map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
 from qtaml_hw.versions import versions
@@ -101,8 +100,8 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         layers = network.layers(study.accelerator)
         chip = contents.chip(study, _layer_times(study, image, layers))
         transforms = Transforms.of(study, stored, image)
-        written = Written.of(image, side_fraction(protection) * image.stored_bits, transforms)
-        costs = point_cost(study, chip, layers, image.names, written)
+        side = SideStorage.of(image, side_fraction(protection) * image.stored_bits, transforms)
+        costs = DesignCost.of(study, chip, layers, image.names, side).facts
     except ValueError as error:
         raise InputError(str(error)) from error
     identity = identity_of(study, network.digest)

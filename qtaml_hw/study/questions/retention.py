@@ -49,8 +49,8 @@ def retention(study: Study) -> Retention:
     if study.flips.law == "fixed":
         raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
     view, interval_s = view_cell(study, 1), exposure_s(study)
-    cell, law = build_cell(study), study.flips.law
-    channels = [(float(t), device.flip_channel(cell, float(t), 1, law)) for t in interval_s * np.geomspace(*SPAN, 13)]
+    cell, law, times_s = build_cell(study), study.flips.law, interval_s * np.geomspace(*SPAN, 13)
+    channels = [(float(t), device.flip_channel(cell, float(t), 1, law, view.population)) for t in times_s]
     return Retention(
         {float(q): seconds for q, seconds in (view.retention_quantiles_s or {}).items()},
         interval_s,
