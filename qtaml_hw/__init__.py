@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from qtaml_hw.study.design.corruption import corrupted
     from qtaml_hw.study.design.streamed import stream
     from qtaml_hw.study.questions.allocation import allocate
+    from qtaml_hw.study.questions.ecc_table import ecc_table
     from qtaml_hw.study.questions.feasible import feasible
     from qtaml_hw.study.questions.gate import gate_current
-    from qtaml_hw.study.questions.retention import ecc_table, retention
+    from qtaml_hw.study.questions.retention import retention
+    from qtaml_hw.study.questions.search import search
     from qtaml_hw.study.questions.tensors import tensors
     from qtaml_hw.study.questions.tornado import tornado
+    from qtaml_hw.study.questions.validate import validate
     from qtaml_hw.verbs import run, sweep, what_if
 
     __version__: str
@@ -65,7 +68,7 @@ _HOMES = {
     "InputError": "errors.InputError",
     "corrupted": "study.design.corruption.corrupted",
     "allocate": "study.questions.allocation.allocate",
-    "ecc_table": "study.questions.retention.ecc_table",
+    "ecc_table": "study.questions.ecc_table.ecc_table",
     "gate_current": "study.questions.gate.gate_current",
     "compare": "records.compare.compare",
     "feasible": "study.questions.feasible.feasible",
@@ -75,9 +78,11 @@ _HOMES = {
     "SweepResult": "records.results.SweepResult",
     "WhatIf": "records.results.WhatIf",
     "run": "verbs.run",
+    "search": "study.questions.search.search",
     "sweep": "verbs.sweep",
     "stream": "study.design.streamed.stream",
     "tensors": "study.questions.tensors.tensors",
+    "validate": "study.questions.validate.validate",
     "what_if": "verbs.what_if",
     "write_report": "report.write_report",
     "ReproductionResult": "reproduce.ReproductionResult",
@@ -112,12 +117,14 @@ __all__ = [
     "reproduce",
     "retention",
     "run",
+    "search",
     "stream",
     "sweep",
     "tac",
     "tensors",
     "tornado",
     "units",
+    "validate",
     "weights",
     "what_if",
     "workloads",

@@ -30,7 +30,7 @@ def publish(study: Study, folder: Path | None, command: str) -> Path | None:
     if (folder / PAGE).is_file() and _published(folder) == stamp:
         return folder / PAGE
     from qtaml_hw.report import write_report
-    from qtaml_hw.study.questions.retention import ecc_table
+    from qtaml_hw.study.questions.ecc_table import ecc_table
 
     write_atomically(folder / "parameters.json", json.dumps({**content, "command": command}, indent=1))
     write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study, p=ECC_TABLE_P)]))

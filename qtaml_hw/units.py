@@ -164,3 +164,9 @@ def show(value_si: float, dimension: str, digits: int = 3) -> str:
         if abs(value_si) >= factor * (1.0 - 1e-12) and prefix + kind.si in kind.units:
             return f"{value_si / factor:.{digits}g} {prefix}{kind.si}"
     return f"{value_si:.{digits}g} {kind.si}"
+
+
+def in_si(value_si: float, dimension: str) -> str:
+    """A value as a study file takes it, in the SI unit: ``1.8e-09 m``."""
+    unit = DIMENSIONS[dimension].si
+    return f"{value_si:.9g}" if unit == "1" else f"{value_si:.9g} {unit}"

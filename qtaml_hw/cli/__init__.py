@@ -1,5 +1,5 @@
-"""The command line."""
+"""The command line: arguments in, a call of the scripting face, its answer as a table or as JSON out."""
 
-from qtaml_hw.cli.app import app, main
+from qtaml_hw.cli.app import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from qtaml_hw.cli.app import main
 
-main()
+if __name__ == "__main__":
+    main()

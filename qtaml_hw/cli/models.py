@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from qtaml_hw.cli.options import FileArgument, JsonOption, QuietOption, SetOption, print_json, say
-
-
-def add_model_commands(app: typer.Typer) -> None:
-    """Put these commands beside those of one study."""
-    app.command()(tensors)
-    app.command()(stream)
+import qtaml_hw as q
+from qtaml_hw import report
+from qtaml_hw.cli.options import (
+    Commands,
+    FileArgument,
+    JsonOption,
+    QuietOption,
+    SetOption,
+    answer,
+    answer_lines,
+    say,
+)
+from qtaml_hw.progress import terminal_progress
 
 
 def tensors(file: FileArgument, overrides: SetOption, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Every parameter of the study's network: its kind and size, and whether it lives in the memory."""
-    import qtaml_hw as q
-    from qtaml_hw.progress import terminal_progress
-
     with terminal_progress(quiet) as progress:
-        rows = q.tensors(q.load(file, overrides), progress=progress)
-    stored = sum(row["values"] for row in rows if row["stored"])
-    exact = sum(row["values"] for row in rows if not row["stored"])
-    if as_json:
-        print_json({"tensors": rows, "stored_values": stored, "exact_values": exact})
-        return
-    from qtaml_hw.report.console import show, table
-
-    cells = []
-    for row in rows:
-        shape = " x ".join(map(str, row["shape"]))
-        where = f"{row['bits']:,} bits" if row["stored"] else "no, exact"
-        cells.append((row["name"], row["kind"], shape, f"{row['values']:,}", where))
-    show(table(["Tensor", "Kind", "Shape", "Values", "Stored"], cells))
-    typer.echo(f"stored: {stored:,} values; exact, beside the memory: {exact:,}")
+        found = q.tensors(q.load(file, overrides), progress=progress).as_dict()
+    answer(found, as_json, lambda: report.tensors_table(found))
 
 
 def stream(
@@ -49,16 +39,15 @@ def stream(
     as_json: JsonOption = False,
 ) -> None:
     """A model of any size through the memory, tensor after tensor: protected by layer, corrupted, written out."""
-    import qtaml_hw as q
-
     found = q.stream(q.load(file, overrides), weights, out=out, map_index=map_index, device=device).as_dict()
-    if as_json:
-        print_json(found)
-        return
-    typer.echo(
+    line = (
         f"{found['stored_weights']:,} weights in {len(found['stored'])} tensors as {found['format']}; "
         f"{100 * found['protected_bits_fraction']:.2f} % of the bits protected ({found['policy']}); "
         f"{found['flips_residual']:,} of {found['stored_bits']:,} bits read wrong"
     )
+    answer_lines(found, as_json, [line])
     for name in found["files"]:
         say(f"written: {name}")
+
+
+COMMANDS: Final[Commands] = {"tensors": tensors, "stream": stream}

@@ -1,13 +1,23 @@
-"""What all commands share: their options, and where data and messages go."""
+"""What all commands share: their options, where data and messages go, and what they end with."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from qtaml_hw import units
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+Commands = Mapping[str, Callable[..., None]]
+"""Commands by the name that a user types."""
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="study file (YAML)", show_default=False)]
 SetOption = Annotated[
@@ -25,6 +35,46 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="folder for records and report [default: runs/<study>]")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="a store made by run or sweep")]
+FoldersArgument = Annotated[list[Path], typer.Argument(metavar="DIR...", help="stores made by run or sweep")]
+
+
+def fraction(text: str) -> float:
+    """An option's value that is a share, such as 95%."""
+    try:
+        return units.parse(text, "fraction")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def listed(text: str) -> list[str]:
+    """The names of an option that takes several, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def answer(found: Mapping[str, Any], as_json: bool, table: Callable[[], Table]) -> None:
+    """An answer on stdout: as JSON, or as the table that is made of it."""
+    if as_json:
+        print_json(dict(found))
+        return
+    from qtaml_hw.report.console import show
+
+    show(table())
+
+
+def answer_lines(found: Mapping[str, Any], as_json: bool, lines: Iterable[str]) -> None:
+    """An answer on stdout: as JSON, or in lines of text."""
+    if as_json:
+        print_json(dict(found))
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Warnings on stderr, one a line."""
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def print_json(value: Any) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from qtaml_hw.cli.options import FileArgument, JsonOption, QuietOption, SetOption, print_json, say
+import qtaml_hw as q
+from qtaml_hw import report
+from qtaml_hw.cli.options import (
+    Commands,
+    FileArgument,
+    JsonOption,
+    QuietOption,
+    SetOption,
+    answer,
+    answer_lines,
+    say,
+)
+from qtaml_hw.progress import terminal_progress
 
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN.json", help="a plan saved by allocate --out")]
-
-
-def add_plan_commands(app: typer.Typer) -> None:
-    """Put these commands beside those of one study."""
-    app.command()(allocate)
-    app.command(name="plan-diff")(plan_diff)
 
 
 def allocate(
@@ -28,41 +34,25 @@ def allocate(
     quiet: QuietOption = False,
 ) -> None:
     """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
-    import qtaml_hw as q
-    from qtaml_hw.progress import terminal_progress
-
     with terminal_progress(quiet) as progress:
-        found = q.allocate(q.load(file, overrides), progress=progress)
+        plan = q.allocate(q.load(file, overrides), progress=progress)
     if out is not None:
-        found.save(out)
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        from qtaml_hw.report import allocation_table
-        from qtaml_hw.report.console import show
-
-        plan = found.as_dict()
-        show(allocation_table(plan["groups"], plan))
-        if plan["spent"] is not None:
-            least = plan["least_spent"]
-            bound = "" if least is None else f"; no plan reaches this distortion for less than {least:.6g}"
-            typer.echo(f"spent ({plan['solver']}): {plan['spent']:.6g} {plan['spent_unit']}{bound}")
-        if plan["score"] is not None:
-            typer.echo(f"score: {plan['score']} ({plan['score_output']}), cost: {plan['score_cost']}")
-    if out is not None:
+        plan.save(out)
         say(f"plan: {out}")
+    found = plan.as_dict()
+    answer(found, as_json, lambda: report.allocation_table(found["groups"], found))
 
 
 def plan_diff(before: PlanArgument, after: PlanArgument, as_json: JsonOption = False) -> None:
     """Two saved plans bit by bit: what changed from which entry to which, and both overheads."""
-    from qtaml_hw.study.design.plan_files import plan_diff as compared
+    from qtaml_hw.study.design.plan_files import plan_diff as difference
 
-    found = compared(before, after)
-    if as_json:
-        print_json(found)
-        return
-    for change in found["changes"]:
-        typer.echo(f"{change['bits']:>12} bits   {change['before']} -> {change['after']}")
-    typer.echo("the same" if found["same"] else f"{found['changed_bits_fraction']:.3%} of the stored bits differ")
+    found = difference(before, after)
+    lines = [f"{change['bits']:>12} bits   {change['before']} -> {change['after']}" for change in found["changes"]]
+    lines.append("the same" if found["same"] else f"{found['changed_bits_fraction']:.3%} of the stored bits differ")
     for name in ("protected_bits_fraction", "parity_bits_fraction"):
-        typer.echo(f"{name}: {found[name][0]:.5f} -> {found[name][1]:.5f}")
+        lines.append(f"{name}: {found[name][0]:.5f} -> {found[name][1]:.5f}")
+    answer_lines(found, as_json, lines)
+
+
+COMMANDS: Final[Commands] = {"allocate": allocate, "plan-diff": plan_diff}

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import existing_records
 from qtaml_hw.records.interval import Interval
-from qtaml_hw.records.results import paired_difference
+from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 
 FIGURES: Final = ("area_m2", "energy_per_inference_j", "read_latency_s", "protected_bits_fraction", "p10", "p01")
 
 
-def compare(folders: Sequence[Path]) -> dict[str, Any]:
-    """One row per point that any store has, by its values on the axes (its label where there are none); JSON-able.
+@dataclass(frozen=True, eq=False)
+class Comparison(Answer):
+    """Stores side by side: rows {point, stores}, the latter with one entry per store, None where it lacks the point."""
+
+    stores: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """stores, rows[{point, stores[{identity, accuracy_mean, .. difference_mean ..}]}]."""
+        return {"stores": list(self.stores), "rows": list(self.rows)}
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """One row per point that any store has, by its values on the axes (its label where there are none).
 
     A store with one point alone stands beside one point of the others, whatever they are called.
 
@@ -28,8 +41,8 @@ def compare(folders: Sequence[Path]) -> dict[str, Any]:
     if all(len(store) == 1 for store in stores):
         stores = [{"the point": next(iter(store.values()))} for store in stores]
     names = list(dict.fromkeys(name for store in stores for name in store))
-    rows = [{"point": name, "stores": _cells(name, stores)} for name in names]
-    return {"stores": [str(folder) for folder in folders], "rows": rows}
+    rows = tuple({"point": name, "stores": _cells(name, stores)} for name in names)
+    return Comparison(tuple(str(folder) for folder in folders), rows)
 
 
 def _points(folder: Path) -> dict[str, PointSummary]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,23 @@ from qtaml_hw.records.summary import PointSummary
 
 if TYPE_CHECKING:
     import pandas
+
+
+class Answer(Mapping[str, Any]):
+    """A frozen answer that reads like its JSON: ``answer["rows"]`` is ``answer.as_dict()["rows"]``."""
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+
+    def __getitem__(self, key: str) -> Any:
+        return self.as_dict()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.as_dict())
+
+    def __len__(self) -> int:
+        return len(self.as_dict())
 
 
 @dataclass(frozen=True, eq=False)

@@ -196,8 +196,21 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
         for key, form in _TOTALS.items()
         if totals and is_number(totals.get(key))
     ]
+    parts += _spent(totals or {})
     heads = ["Group", "Weights", "Protected planes\n(mean per weight)", ""]
     return table(heads, rows, heading="Protection plan (modelled)", caption="; ".join(parts), words=1)
+
+
+def _spent(plan: Row) -> list[str]:
+    """What a plan spends, and what scored its groups; nothing where nothing was planned."""
+    parts = []
+    if plan.get("spent") is not None:
+        parts.append(f"spent ({plan['solver']}): {plan['spent']:.6g} {plan['spent_unit']}")
+    if plan.get("spent") is not None and plan.get("least_spent") is not None:
+        parts.append(f"no plan reaches this distortion for less than {plan['least_spent']:.6g}")
+    if plan.get("score") is not None:
+        parts.append(f"score: {plan['score']} ({plan['score_output']}), cost: {plan['score_cost']}")
+    return parts
 
 
 def retention_table(found: Row) -> Table:
@@ -273,16 +286,3 @@ def _mapped_interval(row: Row) -> str:
     if not (is_number(low) and is_number(high)):
         return NOTHING
     return f"{percent(low)} to {percent(high)}" + (f", {maps}" if maps else "")
-
-
-def effective_table(provenance: Mapping[str, Any]) -> Table:
-    """Every value that is in force, and where it comes from (``config.Study.provenance``)."""
-    rows = []
-    for path, origin in provenance.items():
-        place = {"default": "default", "set": "--set"}.get(origin.kind, origin.source)
-        if origin.kind == "file" and origin.line:
-            place = f"{origin.source}:{origin.line}"
-        if origin.citation:
-            place = f"{origin.source}: {origin.citation}"
-        rows.append((path, origin.text, place))
-    return table(["Value", "", "From"], rows, heading="Effective values")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from qtaml_hw.records.interval import Interval
+if TYPE_CHECKING:  # of a table without intervals nothing heavier than rich is imported
+    from qtaml_hw.records.interval import Interval
 
 NOTHING: Final = "–"
 _SUPERSCRIPT: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -26,7 +26,7 @@ def write_tornado(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:
     """
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / TORNADO, json.dumps(found, indent=1, allow_nan=False))
+        write_atomically(folder / TORNADO, json.dumps(dict(found), indent=1, allow_nan=False))
         with mpl.rc_context(style.RC):
             drawing = tornado(Material((), (), {}, tornado=found))
             if drawing is None:

@@ -24,19 +24,21 @@ from qtaml_hw.reproduce.paper import (
 from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
-from qtaml_hw.reproduce.trial import Ledger
+from qtaml_hw.reproduce.trial import AccuracyStore
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import ProtectedImage
 
 
-def paper_result(quick: bool, ledger: Ledger, progress: Progress, folder: Path | None = None) -> ReproductionResult:
+def paper_result(
+    quick: bool, kept: AccuracyStore, progress: Progress, folder: Path | None = None
+) -> ReproductionResult:
     """Every claim of the abstract on five networks, or on networks trained on the IDX files of ``folder``.
 
     Raises InputError when the folder lacks them.
     """
     effort = QUICK if quick else FULL
     networks = NETWORKS if folder is None else image_networks(folder)
-    found = reproduce_networks(networks, effort, ledger, progress)
+    found = reproduce_networks(networks, effort, kept, progress)
     summary = claim_rows(found.main)
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         summary += rho_rows(found.main, policy, "networks at their own p")

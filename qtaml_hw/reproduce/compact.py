@@ -14,13 +14,12 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
-from qtaml_hw.reproduce.networks import Specimen
+from qtaml_hw.reproduce.networks import Benchmark, published
 from qtaml_hw.reproduce.paper import FULL, QUICK, SEED, Effort, Measured, measure, overhead_rows, rho_rows, search_on
 from qtaml_hw.reproduce.paths import POLICIES, TAC_CHANNEL, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
-from qtaml_hw.reproduce.real_networks import published
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
-from qtaml_hw.reproduce.trial import Ledger, Trial
+from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 
@@ -85,7 +84,7 @@ DEEP: dict[str, tuple[int, int]] = {"resnet20": (100, 8), "resnet56": (64, 3)}
 """Networks of many layers: test images and fault maps at most."""
 
 
-def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: Progress) -> ReproductionResult:
+def compact_result(quick: bool, folder: Path | None, kept: AccuracyStore, progress: Progress) -> ReproductionResult:
     """The paper's accounting on the real networks of ``folder``, then the combinations that go past it.
 
     Raises InputError without the folder.
@@ -94,31 +93,33 @@ def compact_result(quick: bool, folder: Path | None, ledger: Ledger, progress: P
         raise InputError("the real networks are not part of the product: name their folder with --data DIR")
     effort = QUICK if quick else FULL
     names = QUICK_NETWORKS if quick else NETWORKS
-    specimens = [published(name, folder, MAIN_P) for name in names]
+    benchmarks = [published(name, folder, MAIN_P) for name in names]
     whole = effort
     found: list[Measured] = []
     rows: list[Row] = []
     summary: list[Row] = []
-    steps = 5 * len(specimens)
-    for number, specimen in enumerate(specimens):
-        effort = effort_for(specimen.name, whole)
-        stored = specimen.stored(effort.images, Storage())
-        progress(5 * number, steps, f"{specimen.name}: policies")
+    steps = 5 * len(benchmarks)
+    for number, benchmark in enumerate(benchmarks):
+        effort = effort_for(benchmark.name, whole)
+        stored = benchmark.stored(effort.images, Storage())
+        progress(5 * number, steps, f"{benchmark.name}: policies")
         for flip_p in (MAIN_P, *(() if quick else OTHER_P)):
             policies = POLICIES if flip_p == MAIN_P else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD)
-            measured = measure(search_on(stored, flip_p, effort, ledger), policies)
+            measured = measure(search_on(stored, flip_p, effort, kept), policies)
             if measured is None:
-                rows.append(Row(f"any protection keeps 95 %: {specimen.name}, p={flip_p:g}", None, "no", None, "FAILS"))
+                rows.append(
+                    Row(f"any protection keeps 95 %: {benchmark.name}, p={flip_p:g}", None, "no", None, "FAILS")
+                )
                 continue
             found.append(measured)
             rows += overhead_rows(measured)
         for offset, (flip_p, direction) in enumerate(SETTINGS):
-            progress(5 * number + 1 + offset, steps, f"{specimen.name}: combinations, p={flip_p:g} {direction}")
-            past = past_rows(specimen, flip_p, direction, effort, ledger)
+            progress(5 * number + 1 + offset, steps, f"{benchmark.name}: combinations, p={flip_p:g} {direction}")
+            past = past_rows(benchmark, flip_p, direction, effort, kept)
             rows += past[1:]
             summary += past[:1]
-        progress(5 * number + 4, steps, f"{specimen.name}: real codes")
-        rows += code_rows(stored, effort, ledger)
+        progress(5 * number + 4, steps, f"{benchmark.name}: real codes")
+        rows += code_rows(stored, effort, kept)
     progress(steps, steps, "done")
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         summary += rho_rows(found, policy, "(network, p) pairs")
@@ -142,22 +143,24 @@ def notes(effort: Effort) -> tuple[str, ...]:
     )
 
 
-def past_rows(specimen: Specimen, flip_p: float, direction: Direction, effort: Effort, ledger: Ledger) -> list[Row]:
+def past_rows(
+    benchmark: Benchmark, flip_p: float, direction: Direction, effort: Effort, kept: AccuracyStore
+) -> list[Row]:
     """The best combination first, then every combination against the paper's TAC by layer."""
     measured: dict[str, Overheads | None] = {}
     loaded: dict[Storage, StoredNetwork] = {}
-    for combination in SHORT if specimen.name in DEEP else COMBINATIONS:
+    for combination in SHORT if benchmark.name in DEEP else COMBINATIONS:
         storage, policy = combination.storage, combination.policy
         if storage not in loaded:
-            loaded[storage] = specimen.stored(effort.images, storage)
+            loaded[storage] = benchmark.stored(effort.images, storage)
         stored = loaded[storage]
         channel = FlipChannel.uniform(flip_p, stored.image.planes, direction=direction)
         facts = {"network": stored.network.name, "flip_p": flip_p, "combination": combination.title}
         scales = storage.scale_fraction(stored.image)
-        trial = Trial(stored, channel, SEED, ledger, policy.correction, facts, scales)
+        trial = Trial(stored, channel, SEED, kept, policy.correction, facts, scales)
         search = Search(trial, Ladder(effort.per_octave), effort.maps)
         measured[combination.title] = search.overheads(PlanPath(stored, channel, policy))
-    where = f"{specimen.name}, p={flip_p:g} {direction}"
+    where = f"{benchmark.name}, p={flip_p:g} {direction}"
     base = measured[PAPER.title]
     if base is None:
         return [Row(f"TAC by layer keeps 95 %: {where}", None, "no", None, "FAILS")]
@@ -179,11 +182,11 @@ def _past_row(title: str, overheads: Overheads | None, base: Overheads, where: s
     return Row(what, None, overheads.value, overheads.interval.ci95, verdict)
 
 
-def code_rows(stored: StoredNetwork, effort: Effort, ledger: Ledger) -> list[Row]:
+def code_rows(stored: StoredNetwork, effort: Effort, kept: AccuracyStore) -> list[Row]:
     """What can be built: codes by their check bits, stronger cells by their area; Uniform-MSP has the first entry."""
     rows: list[Row] = []
     for flip_p, codes in ENTRIES.items():
-        search = search_on(stored, flip_p, effort, ledger)
+        search = search_on(stored, flip_p, effort, kept)
         rows += _built_rows(search, flip_p, codes, "parity bits / stored bits")
         rows += _built_rows(search, flip_p, STRONGER, "added cell area / cell area")
     return rows

@@ -19,7 +19,7 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
+from qtaml_hw.reproduce.networks import Benchmark, Storage, zoo
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
@@ -63,9 +63,9 @@ def distortion_at(stored: StoredNetwork, flip_p: float, maps: int) -> Distortion
     return Distortion(stored.network.name, flip_p, t_interval(changes), first, after)
 
 
-def distortion_rows(specimen: Specimen, maps: int) -> list[Row]:
+def distortion_rows(benchmark: Benchmark, maps: int) -> list[Row]:
     """One network over the flip probability: both predictions over what is measured."""
-    stored = specimen.stored(1, Storage())
+    stored = benchmark.stored(1, Storage())
     rows = []
     for flip_p in FLIP_PS:
         found = distortion_at(stored, flip_p, maps)
@@ -75,7 +75,7 @@ def distortion_rows(specimen: Specimen, maps: int) -> list[Row]:
             interval = (predicted / x.high, predicted / x.low) if x.low > 0.0 else None
             covered = interval is not None and interval[0] <= 1.0 <= interval[1]
             word = "holds" if abs(ratio - 1.0) <= CLOSE else "within the spread of the maps" if covered else "FAILS"
-            what = f"predicted to {name} order / measured distortion: {specimen.name}, p={flip_p:g}"
+            what = f"predicted to {name} order / measured distortion: {benchmark.name}, p={flip_p:g}"
             rows.append(Row(what, 1.0, ratio, interval, f"{word}; measured {x.mean:.4g} squared logits"))
     return rows
 
@@ -84,9 +84,9 @@ def distortion_result(quick: bool, progress: Progress) -> ReproductionResult:
     """Every network at every flip probability."""
     maps = 4 if quick else 16
     rows: list[Row] = []
-    for number, specimen in enumerate(NETWORKS):
-        progress(number, len(NETWORKS), specimen.name)
-        rows += distortion_rows(specimen, maps)
+    for number, benchmark in enumerate(NETWORKS):
+        progress(number, len(NETWORKS), benchmark.name)
+        rows += distortion_rows(benchmark, maps)
     progress(len(NETWORKS), len(NETWORKS), "done")
     notes = (
         f"int8 per tensor, symmetric flips, {PROTECTED} top planes error-free everywhere, {maps} fault maps; "

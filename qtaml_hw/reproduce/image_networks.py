@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from qtaml_hw.errors import InputError
-from qtaml_hw.reproduce.networks import Specimen
+from qtaml_hw.reproduce.networks import Benchmark
 from qtaml_hw.workloads import DataSet, NetworkSpec, Recipe, TrainingRecord, cache_folder, load_idx
 from qtaml_hw.workloads.cache import BrokenCacheError, read, write
 from qtaml_hw.workloads.training import accuracy, build, train
@@ -55,13 +55,13 @@ def idx_files(folder: Path) -> dict[str, Path]:
     )
 
 
-def image_networks(folder: Path) -> tuple[Specimen, ...]:
+def image_networks(folder: Path) -> tuple[Benchmark, ...]:
     """The networks on a folder's images, in the paper's setting; trained when they are first asked for.
 
     Raises InputError when the folder lacks the files.
     """
     files = idx_files(folder)
-    return tuple(Specimen(spec.name, FLIP_P, partial(_trained, spec, files)) for spec in SPECS)
+    return tuple(Benchmark(spec.name, FLIP_P, partial(_trained, spec, files)) for spec in SPECS)
 
 
 def _trained(spec: NetworkSpec, files: dict[str, Path]) -> tuple[nn.Module, DataSet]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.errors import InputError
 from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
-from qtaml_hw.workloads import DataSet, load_data, load_network, network, state_digest
+from qtaml_hw.workloads import DataSet, load_data, load_network, load_weights, network, state_digest
+from qtaml_hw.workloads.published import PUBLISHED
 
-__all__ = ["Specimen", "Storage", "zoo"]
+__all__ = ["Benchmark", "Storage", "published", "zoo"]
 
 
 @dataclass(frozen=True)
-class Specimen:
+class Benchmark:
     """A network by name and where it comes from; ``flip_p`` is the flip probability it is judged at."""
 
     name: str
@@ -49,10 +52,28 @@ class Specimen:
         return StoredNetwork(network, image, Calibration(network.served, image.names, seen))
 
 
-def zoo(name: str, flip_p: float) -> Specimen:
+def zoo(name: str, flip_p: float) -> Benchmark:
     """A network that comes with the product; trained on first use."""
 
     def source() -> tuple[nn.Module, DataSet]:
         return load_network(name).module, load_data(network(name).data)
 
-    return Specimen(name, flip_p, source)
+    return Benchmark(name, flip_p, source)
+
+
+def published(name: str, folder: Path, flip_p: float) -> Benchmark:
+    """A published network with the weights in ``folder``.
+
+    Raises InputError when its files are not there.
+    """
+    what = PUBLISHED[name]
+    weights = folder / "networks" / f"{what.weights}.safetensors"
+    if not weights.is_file():
+        raise InputError(f"{name} needs {weights}, which is not there; --data names the folder of the real networks")
+
+    def source() -> tuple[nn.Module, DataSet]:
+        module = what.build()
+        load_weights(module, weights)
+        return module.eval(), what.data(folder)
+
+    return Benchmark(name, flip_p, source)

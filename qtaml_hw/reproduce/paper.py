@@ -17,7 +17,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.crossing import OCTAVES, Ladder, Overheads, Search
-from qtaml_hw.reproduce.networks import Specimen, Storage, zoo
+from qtaml_hw.reproduce.networks import Benchmark, Storage, zoo
 from qtaml_hw.reproduce.paths import (
     IDEAL,
     INTEGER,
@@ -31,7 +31,7 @@ from qtaml_hw.reproduce.paths import (
     Policy,
 )
 from qtaml_hw.reproduce.result import Row
-from qtaml_hw.reproduce.trial import Ledger, Trial
+from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import saturation_ratio
 
@@ -203,15 +203,15 @@ def rho_rows(measured: Sequence[Measured], policy: Policy, which: str) -> list[R
     ]
 
 
-def search_on(stored: StoredNetwork, flip_p: float, effort: Effort, ledger: Ledger) -> Search:
+def search_on(stored: StoredNetwork, flip_p: float, effort: Effort, kept: AccuracyStore) -> Search:
     """A network at a flip probability, ready to be measured."""
     facts = {"network": stored.network.name, "flip_p": flip_p, "images": stored.network.images}
-    trial = Trial(stored, channel_of(flip_p, stored.image.planes), SEED, ledger, facts=facts)
+    trial = Trial(stored, channel_of(flip_p, stored.image.planes), SEED, kept, facts=facts)
     return Search(trial, Ladder(effort.per_octave), effort.maps)
 
 
 @dataclass(frozen=True, eq=False)
-class Campaign:
+class NetworkResults:
     """What was measured: rows, results at every network's own flip probability, and those at the others."""
 
     rows: list[Row]
@@ -219,18 +219,20 @@ class Campaign:
     others: list[Measured]
 
 
-def reproduce_networks(networks: Sequence[Specimen], effort: Effort, ledger: Ledger, progress: Progress) -> Campaign:
+def reproduce_networks(
+    networks: Sequence[Benchmark], effort: Effort, kept: AccuracyStore, progress: Progress
+) -> NetworkResults:
     """Every network at its own flip probability, then at the others (for rho*)."""
-    done = Campaign([], [], [])
+    done = NetworkResults([], [], [])
     loaded: dict[str, StoredNetwork] = {}
-    tasks = [(specimen, specimen.flip_p) for specimen in networks]
+    tasks = [(benchmark, benchmark.flip_p) for benchmark in networks]
     tasks += [(s, p) for s in networks for p in effort.other_p if p != s.flip_p]
-    for number, (specimen, flip_p) in enumerate(tasks):
-        title = f"{specimen.name}, p={flip_p:g}"
+    for number, (benchmark, flip_p) in enumerate(tasks):
+        title = f"{benchmark.name}, p={flip_p:g}"
         progress(number, len(tasks), title)
-        if specimen.name not in loaded:
-            loaded[specimen.name] = specimen.stored(effort.images, Storage())
-        search = search_on(loaded[specimen.name], flip_p, effort, ledger)
+        if benchmark.name not in loaded:
+            loaded[benchmark.name] = benchmark.stored(effort.images, Storage())
+        search = search_on(loaded[benchmark.name], flip_p, effort, kept)
         own = number < len(networks)
         found = measure(search, POLICIES if own else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD))
         if found is None:

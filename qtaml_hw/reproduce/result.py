@@ -6,6 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.table import Table
+
+from qtaml_hw.report.console import table
+
 Value = float | str | None
 
 
@@ -43,3 +47,18 @@ class ReproductionResult:
     def as_dict(self) -> dict[str, Any]:
         """name, rows[{what, published, ours, ci95, verdict}], notes."""
         return {"name": self.name, "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes)}
+
+    def table(self) -> Table:
+        """What, published, ours, 95 % interval, verdict; the notes below."""
+        rows = []
+        for row in self.rows:
+            interval = "" if row.ci95 is None else f"{_shown(row.ci95[0])} to {_shown(row.ci95[1])}"
+            rows.append((row.what, _shown(row.published), _shown(row.ours), interval, row.verdict))
+        heads = ("", "Published", "Ours", "95 % CI", "Verdict")
+        return table(heads, rows, heading=f"Reproduction: {self.name}", caption="\n".join(self.notes))
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:.4g}"

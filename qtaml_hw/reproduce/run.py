@@ -13,7 +13,7 @@ from qtaml_hw.reproduce.distortion import distortion_result
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat import t0_qat_result
 from qtaml_hw.reproduce.theorems import reproduce_theorems
-from qtaml_hw.reproduce.trial import open_ledger
+from qtaml_hw.reproduce.trial import accuracy_store
 
 NAMES = ("theorems", "paper", "compact", "distortion", "t0-qat")
 
@@ -36,9 +36,9 @@ def reproduce(
     if name == "distortion":
         with single_thread():
             return distortion_result(quick, progress)
-    with single_thread(), open_ledger(store) as ledger:
+    with single_thread(), accuracy_store(store) as kept:
         if name == "t0-qat":
-            return t0_qat_result(quick, ledger, progress)
+            return t0_qat_result(quick, kept, progress)
         if name == "compact":
-            return compact_result(quick, data, ledger, progress)
-        return paper_result(quick, ledger, progress, data)
+            return compact_result(quick, data, kept, progress)
+        return paper_result(quick, kept, progress, data)

@@ -6,18 +6,18 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat_images import FULL, QUICK, image_rows
 from qtaml_hw.reproduce.t0_qat_regression import READ_NOISE, regression_rows
-from qtaml_hw.reproduce.trial import Ledger
+from qtaml_hw.reproduce.trial import AccuracyStore
 
 SEEDS, QUICK_SEEDS = 200, 64
 
 
-def t0_qat_result(quick: bool, ledger: Ledger, progress: Progress) -> ReproductionResult:
+def t0_qat_result(quick: bool, kept: AccuracyStore, progress: Progress) -> ReproductionResult:
     """Table 1 of the document beside ours; hardened networks on images beside TAC without retraining."""
     seeds = QUICK_SEEDS if quick else SEEDS
     progress(0, 1, f"linear regression, {seeds} seeds")
     rows = regression_rows(seeds)
     efforts = QUICK if quick else FULL
-    rows += image_rows(efforts, ledger, progress)
+    rows += image_rows(efforts, kept, progress)
     counts = "; ".join(f"{e.network} {len(e.seeds)} training seeds, {e.maps} fault maps" for e in efforts)
     images = (
         f"images: {counts}; int8 per tensor, "

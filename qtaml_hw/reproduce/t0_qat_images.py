@@ -18,10 +18,10 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.hardening import Hardening, hardened
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.interval import t_interval
-from qtaml_hw.reproduce.networks import Specimen, Storage
+from qtaml_hw.reproduce.networks import Benchmark, Storage
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath
 from qtaml_hw.reproduce.result import Row
-from qtaml_hw.reproduce.trial import Ledger, Trial
+from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.weights import StoredImage, quantise
 from qtaml_hw.workloads import load_data, network
 
@@ -71,18 +71,18 @@ def int8(weights: Mapping[str, NDArray[np.float32]]) -> StoredImage:
     return quantise(weights)
 
 
-def specimen(name: str, title: str, seed: int, epochs: int | None) -> Specimen:
+def benchmark(name: str, title: str, seed: int, epochs: int | None) -> Benchmark:
     """A network of the zoo, trained by a method with a seed."""
     method = replace(METHODS[title], seed=seed, epochs=epochs)
-    return Specimen(
+    return Benchmark(
         f"{name}, {title}, seed {seed}",
         0.0,
         lambda: (hardened(name, method, int8, "int8/per_tensor").module, load_data(network(name).data)),
     )
 
 
-def image_rows(efforts: Sequence[ImageEffort], ledger: Ledger, progress: Progress) -> list[Row]:
-    """All efforts in order; every accuracy goes through the ledger."""
+def image_rows(efforts: Sequence[ImageEffort], kept: AccuracyStore, progress: Progress) -> list[Row]:
+    """All efforts in order; every accuracy goes through the kept."""
     rows: list[Row] = []
     tasks = [(effort, title, seed) for effort in efforts for title in effort.methods for seed in effort.seeds]
     for effort in efforts:
@@ -91,7 +91,7 @@ def image_rows(efforts: Sequence[ImageEffort], ledger: Ledger, progress: Progres
         for number, (owner, title, seed) in enumerate(tasks):
             if owner is effort:
                 progress(number, len(tasks), f"{effort.network}: {title}, seed {seed}")
-                _measure(effort, title, seed, ledger, (clean, measured))
+                _measure(effort, title, seed, kept, (clean, measured))
         rows += [_clean_row(effort.network, title, clean) for title in effort.methods]
         for flip_p in effort.flip_ps:
             rows += _fault_rows(flip_p, effort, measured)
@@ -99,15 +99,15 @@ def image_rows(efforts: Sequence[ImageEffort], ledger: Ledger, progress: Progres
     return rows
 
 
-def _measure(effort: ImageEffort, title: str, seed: int, ledger: Ledger, found: tuple[Clean, Accuracies]) -> None:
+def _measure(effort: ImageEffort, title: str, seed: int, kept: AccuracyStore, found: tuple[Clean, Accuracies]) -> None:
     """One trained network at all flip probabilities and budgets, entered in ``found``."""
     clean, measured = found
     place, count = effort.seeds.index(seed), len(effort.seeds)
-    stored = specimen(effort.network, title, seed, effort.epochs).stored(IMAGES, Storage())
+    stored = benchmark(effort.network, title, seed, effort.epochs).stored(IMAGES, Storage())
     for flip_p in effort.flip_ps:
         channel = FlipChannel.uniform(flip_p, stored.image.planes)
         facts = {"network": effort.network, "hardening": title, "training_seed": seed, "flip_p": flip_p}
-        trial = Trial(stored, channel, MAP_SEED, ledger, facts=facts)
+        trial = Trial(stored, channel, MAP_SEED, kept, facts=facts)
         clean.setdefault(title, np.zeros(count))[place] = trial.clean_accuracy
         for share in BUDGETS:
             plan = PlanPath(stored, channel, TAC_LAYER).plan(share)

@@ -25,7 +25,7 @@ AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3
 
 
 @dataclass(eq=False)
-class Ledger:
+class AccuracyStore:
     """Finished accuracies by (identity, map), new ones appended to a store when there is one."""
 
     found: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -42,18 +42,18 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(store: Path | None) -> Iterator[Ledger]:
-    """A ledger that resumes from the folder ``store`` and continues it; in memory without one.
+def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
+    """Accuracies resumed from the folder ``store`` and appended to it; in memory without one.
 
     Raises StoreError when the folder cannot be used.
     """
     if store is None:
-        yield Ledger()
+        yield AccuracyStore()
         return
     old = read_records(store) if store.exists() else []
     found = {(str(r["identity"]), int(r["map_index"])): float(r["accuracy"]) for r in old if int(r["map_index"]) >= 0}
     with ShardWriter(store) as writer:
-        yield Ledger(found, writer)
+        yield AccuracyStore(found, writer)
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ class Trial:
     stored: StoredNetwork
     channel: FlipChannel
     seed: int
-    ledger: Ledger
+    kept: AccuracyStore
     correction: CorrectionKind = "none"
     facts: dict[str, Any] = field(default_factory=dict)
     scale_fraction: float = 0.0
@@ -101,11 +101,11 @@ class Trial:
     def accuracy(self, plan: ProtectionPlan, map_index: int, facts: dict[str, Any] | None = None) -> float:
         """Share of right answers on one fault map."""
         key = (self.identity(plan), map_index)
-        if key in self.ledger.found:
-            return self.ledger.found[key]
+        if key in self.kept.found:
+            return self.kept.found[key]
         accuracy = self._accuracy(plan, self._read(plan, map_index))
         described = {**self.facts, "protected_bits_fraction": plan.protected_bits_fraction, **(facts or {})}
-        return self.ledger.keep(key, accuracy, described)
+        return self.kept.keep(key, accuracy, described)
 
     def _read(self, plan: ProtectionPlan, map_index: int) -> list[Codes]:
         """Codes as read: by mask under ideal protection, through the simulated memory where there are words."""

@@ -20,7 +20,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.errors import InputError
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.reproduce.real_networks import published
+from qtaml_hw.reproduce.networks import published
 from qtaml_hw.reproduce.theorems import gaussian_codes
 from qtaml_hw.study.design.network import Network
 from qtaml_hw.tac import corrected_noise, symmetric_variance

@@ -15,14 +15,14 @@ from qtaml_hw.reproduce.claims import overhead_row
 from qtaml_hw.reproduce.paper import Effort, channel_of, measure, overhead_rows, range_verdict, search_on
 from qtaml_hw.reproduce.paths import INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.result import ReproductionResult, Row
-from qtaml_hw.reproduce.trial import Ledger, open_ledger
+from qtaml_hw.reproduce.trial import AccuracyStore, accuracy_store
 from qtaml_hw.study.design.network import StoredNetwork
 
 SMALL = Effort(images=120, maps=3, per_octave=3, other_p=())
 
 
 def test_overheads_keep_the_target_and_less_does_not(stored: StoredNetwork) -> None:
-    search = search_on(stored, 0.1, SMALL, Ledger())
+    search = search_on(stored, 0.1, SMALL, AccuracyStore())
     for policy in (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD):
         path = PlanPath(stored, search.trial.channel, policy)
         found = search.overheads(path)
@@ -33,7 +33,7 @@ def test_overheads_keep_the_target_and_less_does_not(stored: StoredNetwork) -> N
 
 
 def test_rows_say_what_was_measured(stored: StoredNetwork) -> None:
-    found = measure(search_on(stored, 0.1, SMALL, Ledger()), (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD))
+    found = measure(search_on(stored, 0.1, SMALL, AccuracyStore()), (UNIFORM, INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD))
     assert found is not None
     rows = overhead_rows(found)
     assert len(rows) == 5 + 2 * 3
@@ -46,17 +46,17 @@ def test_rows_say_what_was_measured(stored: StoredNetwork) -> None:
 def test_a_second_run_measures_nothing_again(stored: StoredNetwork, tmp_path: Path) -> None:
     runs = []
     for _ in range(2):
-        with open_ledger(tmp_path / "store") as ledger:
-            found = measure(search_on(stored, 0.1, SMALL, ledger), (UNIFORM, TAC_LAYER))
+        with accuracy_store(tmp_path / "store") as kept:
+            found = measure(search_on(stored, 0.1, SMALL, kept), (UNIFORM, TAC_LAYER))
             assert found is not None
-            runs.append((found.overheads[TAC_LAYER.title].value, ledger.measured))
+            runs.append((found.overheads[TAC_LAYER.title].value, kept.measured))
     assert runs[0][0] == runs[1][0]
     assert runs[0][1] > 0
     assert runs[1][1] == 0
 
 
 def test_real_codes_go_through_the_memory(stored: StoredNetwork) -> None:
-    trial = search_on(stored, 0.005, SMALL, Ledger()).trial
+    trial = search_on(stored, 0.005, SMALL, AccuracyStore()).trial
     path = PlanPath(stored, trial.channel, UNIFORM, tac.Menu.of(["bch-63-45"]))
     plan = path.plan(0.1)
     assert plan.parity_bits > 0

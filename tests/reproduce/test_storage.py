@@ -9,7 +9,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.reproduce.crossing import Ladder, Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
-from qtaml_hw.reproduce.trial import Ledger, Trial
+from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 from qtaml_hw.weights import WeightFormat
@@ -52,7 +52,7 @@ def test_side_information_holds_the_scales(stored: StoredNetwork) -> None:
     channel = FlipChannel.uniform(0.1, stored.image.planes)
     sides = []
     for scales in (0.0, 0.03):
-        search = Search(Trial(stored, channel, 1, Ledger(), scale_fraction=scales), Ladder(3), 2)
+        search = Search(Trial(stored, channel, 1, AccuracyStore(), scale_fraction=scales), Ladder(3), 2)
         found = search.overheads(PlanPath(stored, channel, TAC_LAYER))
         assert found is not None
         sides.append(found.side)
@@ -74,7 +74,7 @@ def test_stronger_cells_cost_their_area(stored: StoredNetwork) -> None:
     plan = path.plan(0.1)
     assert plan.protected_bits_fraction > 0.1
     assert path.overhead(plan) == pytest.approx(0.5 * plan.protected_bits_fraction)
-    search = Search(Trial(stored, channel, 1, Ledger()), Ladder(3), 2)
+    search = Search(Trial(stored, channel, 1, AccuracyStore()), Ladder(3), 2)
     ideal = search.overheads(PlanPath(stored, channel, TAC_LAYER))
     strong = search.overheads(path)
     assert ideal is not None

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from qtaml_hw.progress import silent
-from qtaml_hw.reproduce.t0_qat_images import FULL, METHODS, QUICK, ImageEffort, image_rows, specimen
-from qtaml_hw.reproduce.trial import open_ledger
+from qtaml_hw.reproduce.t0_qat_images import FULL, METHODS, QUICK, ImageEffort, benchmark, image_rows
+from qtaml_hw.reproduce.trial import accuracy_store
 from qtaml_hw.workloads import state_digest
 
 TINY = ImageEffort("digits-lenet", (2, 3), 2, (0.05,), ("plain", "bit errors, weights clipped"), epochs=1)
@@ -21,9 +21,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_are_paired_differences_of_what_is_measured(tmp_path: Path) -> None:
-    with open_ledger(tmp_path / "store") as ledger:
-        rows = {row.what: row for row in image_rows((TINY,), ledger, silent)}
-        assert ledger.measured == 2 * 2 * 3 * 2  # methods, seeds, budgets, maps
+    with accuracy_store(tmp_path / "store") as kept:
+        rows = {row.what: row for row in image_rows((TINY,), kept, silent)}
+        assert kept.measured == 2 * 2 * 3 * 2  # methods, seeds, budgets, maps
     where = "digits-lenet, p=0.05"
     plain = rows[f"accuracy, plain, TAC with 5.0% of the bits: {where}"]
     other = rows[f"accuracy, bit errors, weights clipped, TAC with 5.0% of the bits: {where}"]
@@ -34,14 +34,14 @@ def test_rows_are_paired_differences_of_what_is_measured(tmp_path: Path) -> None
     assert isinstance(other.ours, float)
     assert isinstance(plain.ours, float)
     assert gain.ours == pytest.approx(other.ours - plain.ours)
-    with open_ledger(tmp_path / "store") as again:
+    with accuracy_store(tmp_path / "store") as again:
         image_rows((TINY,), again, silent)
         assert again.measured == 0
 
 
 def test_seeds_and_methods_are_different_networks() -> None:
     found = {
-        state_digest(dict(specimen("digits-lenet", title, seed, 1).source()[0].state_dict()))
+        state_digest(dict(benchmark("digits-lenet", title, seed, 1).source()[0].state_dict()))
         for title in TINY.methods
         for seed in TINY.seeds
     }

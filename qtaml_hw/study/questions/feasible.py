@@ -17,31 +17,19 @@ from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.questions.outlook import in_si
 from qtaml_hw.study.run.engine import run_points
-from qtaml_hw.units import show
+from qtaml_hw.units import in_si, show
 
 Goal = Literal["t_ox", "refresh", "area"]
 GOALS: Final[tuple[Goal, ...]] = ("t_ox", "refresh", "area")
 
 
-def goals(names: Sequence[str]) -> tuple[Goal, ...]:
-    """Goals by name.
-
-    Raises InputError for an unknown one.
-    """
-    asked = [name.strip() for name in names if name.strip()]
-    for name in asked:
-        if name not in GOALS:
-            raise InputError(f"{name[:40]!r} is no goal; allowed: {', '.join(GOALS)}")
-    return tuple(goal for goal in GOALS if goal in asked) or GOALS
-
-
 @dataclass(frozen=True)
-class Search:
-    """One value to push: its path, its range in SI from the gentle to the harsh end, and when to stop."""
+class Lever:
+    """A value to push: its path, its range in SI from the gentle to the harsh end, and when to stop."""
 
     what: str
     path: str
@@ -52,11 +40,11 @@ class Search:
     log: bool
 
     def between(self, a: float, b: float) -> float:
-        """The middle of two values on the search's scale."""
+        """The middle of two values on the lever's scale."""
         return math.sqrt(a * b) if self.log else 0.5 * (a + b)
 
     def close(self, a: float, b: float) -> bool:
-        """Whether two values are one as far as the search cares."""
+        """Whether two values are one as far as the lever cares."""
         return abs(math.log(a / b)) <= self.resolution if self.log else abs(a - b) <= self.resolution
 
 
@@ -69,35 +57,57 @@ class Target:
     maps: int
 
 
+@dataclass(frozen=True, eq=False)
+class Feasibility(Answer):
+    """One row per goal; ``feasible`` is None, with its ``reason``, for a goal that the study cannot push."""
+
+    target: Target
+    rows: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """keep, yield, maps, rows[{goal, feasible, reason | what, shown, value_si, yield, yield_ci95, area_m2, ..}]."""
+        target = self.target
+        return {"keep": target.keep, "yield": target.wanted, "maps": target.maps, "rows": list(self.rows)}
+
+
 def feasible(
     study: Study,
-    goals: tuple[Goal, ...] = GOALS,
+    goals: Sequence[str] = GOALS,
     *,
     keep: float = 0.95,
     wanted: float = 0.90,
     maps: int = 20,
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """One row per goal; JSON-able.  A goal that the study cannot push has ``feasible`` None and says why in ``reason``.
+) -> Feasibility:
+    """How far each of the ``goals`` (t_ox, refresh, area) may be pushed while enough chips stay good enough.
 
-    Raises InputError for shares outside (0, 1] or fewer than two maps.
+    Raises InputError for an unknown goal, shares outside (0, 1] or fewer than two maps.
     """
+    asked = _goals(goals)
     for name, share in (("keep", keep), ("yield", wanted)):
         if not 0.0 < share <= 1.0:
             raise InputError(f"{name} {100 * share:g}% is no share: above 0 %, at most 100 %")
     if maps < 2:
         raise InputError(f"{maps} fault maps tell nothing about a yield; take at least 2")
-    target = Target(keep, wanted, maps)
-    networks = Networks(progress)
+    target, networks = Target(keep, wanted, maps), Networks(progress)
     fixed = study.with_({"evaluate.maps": {"min": maps, "max": maps}})
     rows = []
-    for number, goal in enumerate(goals):
-        progress(number, len(goals), goal)
+    for number, goal in enumerate(asked):
+        progress(number, len(asked), goal)
         reason = _no_lever(fixed, goal)
         rows.append(
             {"goal": goal, "feasible": None, "reason": reason} if reason else _push(fixed, goal, target, networks)
         )
-    return {"keep": keep, "yield": wanted, "maps": maps, "rows": rows}
+    return Feasibility(target, tuple(rows))
+
+
+def _goals(names: Sequence[str]) -> tuple[Goal, ...]:
+    """Goals by name, in their own order; all of them when none is named."""
+    asked = [name.strip() for name in names if name.strip()]
+    for name in asked:
+        if name not in GOALS:
+            raise InputError(f"{name[:40]!r} is no goal; allowed: {', '.join(GOALS)}")
+    return tuple(goal for goal in GOALS if goal in asked) or GOALS
 
 
 def _no_lever(study: Study, goal: Goal) -> str | None:
@@ -117,31 +127,31 @@ def _no_lever(study: Study, goal: Goal) -> str | None:
     return None
 
 
-def _search(study: Study, goal: Goal) -> Search:
+def _lever(study: Study, goal: Goal) -> Lever:
     if goal == "t_ox":
         now = float(study.cell.t_ox_m)
-        return Search("thinnest oxide", "cell.t_ox", "length", max(2.0 * now, 3e-9), 0.5e-9, 0.01e-9, False)
+        return Lever("thinnest oxide", "cell.t_ox", "length", max(2.0 * now, 3e-9), 0.5e-9, 0.01e-9, False)
     if goal == "refresh":
         last = study.evaluate.at_s[-1]
         now = float(value_at(study, "refresh.interval"))
-        return Search("longest refresh interval", "refresh.interval", "time", min(now, last) / 30, last, 0.03, True)
-    return Search("smallest area", "protection.budget", "fraction", 1.0, 0.0, 0.005, False)
+        return Lever("longest refresh interval", "refresh.interval", "time", min(now, last) / 30, last, 0.03, True)
+    return Lever("smallest area", "protection.budget", "fraction", 1.0, 0.0, 0.005, False)
 
 
 def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[str, Any]:
     """Bisection between the gentle end, which must do, and the harsh end."""
-    search, trials, progress = _search(study, goal), list[dict[str, Any]](), networks.progress or silent
+    lever, trials, progress = _lever(study, goal), list[dict[str, Any]](), networks.progress or silent
 
     def judge(value: float) -> bool:
-        trials.append(_trial(study, search, value, target, networks))
-        progress(len(trials), 0, f"{search.what}: {trials[-1]['shown']}")
+        trials.append(_trial(study, lever, value, target, networks))
+        progress(len(trials), 0, f"{lever.what}: {trials[-1]['shown']}")
         return bool(trials[-1]["good"])
 
-    found = bisect(judge, search)
-    row: dict[str, Any] = {"goal": goal, "what": search.what, "path": search.path, "trials": len(trials)}
+    found = bisect(judge, lever)
+    row: dict[str, Any] = {"goal": goal, "what": lever.what, "path": lever.path, "trials": len(trials)}
     if found is None:
         worst = trials[0]
-        why = worst.get("error") or f"only {worst['yield']:.0%} of chips do at {search.path} = {worst['shown']}"
+        why = worst.get("error") or f"only {worst['yield']:.0%} of chips do at {lever.path} = {worst['shown']}"
         return {**row, "feasible": False, "reason": why}
     best, edge = found
     at = {trial["value_si"]: trial for trial in trials}
@@ -149,29 +159,29 @@ def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[
     return {**row, "feasible": True, **{k: v for k, v in at[best].items() if k != "good"}, "first_refused": refused}
 
 
-def bisect(judge: Callable[[float], bool], search: Search) -> tuple[float, float | None] | None:
+def bisect(judge: Callable[[float], bool], lever: Lever) -> tuple[float, float | None] | None:
     """(the harshest value that does, the gentlest that does not): None when even the gentle end does not do."""
-    if not judge(search.gentle):
+    if not judge(lever.gentle):
         return None
-    if judge(search.harsh):
-        return search.harsh, None
-    good, bad = search.gentle, search.harsh
-    while not search.close(good, bad):
-        middle = search.between(good, bad)
+    if judge(lever.harsh):
+        return lever.harsh, None
+    good, bad = lever.gentle, lever.harsh
+    while not lever.close(good, bad):
+        middle = lever.between(good, bad)
         good, bad = (middle, bad) if judge(middle) else (good, middle)
     return good, bad
 
 
-def _trial(study: Study, search: Search, value: float, target: Target, networks: Networks) -> dict[str, Any]:
+def _trial(study: Study, lever: Lever, value: float, target: Target, networks: Networks) -> dict[str, Any]:
     """One value judged on the target's chips; a value that cannot be built is not good, and says why."""
-    written = in_si(value, search.dimension)
-    found: dict[str, Any] = {"value_si": value, "shown": show(value, search.dimension, 4), "good": False}
-    change: Any = {"bits": written} if search.path == "protection.budget" else written
+    written = in_si(value, lever.dimension)
+    found: dict[str, Any] = {"value_si": value, "shown": show(value, lever.dimension, 4), "good": False}
+    change: Any = {"bits": written} if lever.path == "protection.budget" else written
     try:
-        moved = study.with_({search.path: change})
+        moved = study.with_({lever.path: change})
     except StudyError as error:
         return {**found, "error": error.errors[0].message}
-    point = Point(found["shown"], {search.path: written}, moved)
+    point = Point(found["shown"], {lever.path: written}, moved)
     (summary,) = summarise(run_points([point], None, networks=networks)[0])
     if summary.error is not None:
         return {**found, "error": summary.error}

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from qtaml_hw import device, units
 from qtaml_hw.device.current import CurrentMethod
 from qtaml_hw.device.transmission import barrier_of, stack_transmission
 from qtaml_hw.errors import InputError
+from qtaml_hw.records.results import Answer
+
+
+@dataclass(frozen=True, eq=False)
+class GateCurrent(Answer):
+    """Gate current density and the transmission at the band edge, with warnings outside the calibration."""
+
+    t_ox_m: float
+    voltage_v: float
+    temperature_k: float
+    stack: str
+    method: CurrentMethod
+    j_a_per_m2: float
+    transmission: float
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field under its name."""
+        return {**asdict(self), "warnings": list(self.warnings)}
 
 
 def gate_current(
@@ -17,8 +37,8 @@ def gate_current(
     *,
     stack: str = "sio2",
     method: CurrentMethod = "closed_form",
-) -> dict[str, Any]:
-    """Gate current density and band-edge transmission for values with units, with warnings outside the calibration.
+) -> GateCurrent:
+    """Gate current of an oxide for values with units.
 
     Raises InputError for values outside the physical ranges, with the reason.
     """
@@ -30,16 +50,7 @@ def gate_current(
         warnings = device.calibration_warnings(t_ox_m, voltage_v, stack)
     except ValueError as error:
         raise InputError(str(error)) from error
-    return {
-        "t_ox_m": t_ox_m,
-        "voltage_v": voltage_v,
-        "temperature_k": temperature_k,
-        "stack": stack,
-        "method": method,
-        "j_a_per_m2": float(density),
-        "transmission": through,
-        "warnings": list(warnings),
-    }
+    return GateCurrent(t_ox_m, voltage_v, temperature_k, stack, method, float(density), through, tuple(warnings))
 
 
 def _band_edge_transmission(t_ox_m: float, voltage_v: float, stack: str) -> float:

@@ -9,7 +9,6 @@ from qtaml_hw.config import Study
 from qtaml_hw.study.design.design import prepare
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.task import reason
-from qtaml_hw.units import DIMENSIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +26,3 @@ def outlook(study: Study, networks: Networks) -> Outlook:
         return Outlook(prepare(bare, networks).facts)
     except ValueError as error:
         return Outlook({}, reason(error))
-
-
-def in_si(value: float, dimension: str) -> str:
-    """A number in SI as a study file takes it: ``1.8e-09 m``."""
-    unit = DIMENSIONS[dimension].si
-    return f"{value:.9g}" if unit == "1" else f"{value:.9g} {unit}"

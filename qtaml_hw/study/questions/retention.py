@@ -1,17 +1,15 @@
-"""Questions with a closed-form answer: retention, the ECC table; no network is loaded."""
+"""How long a study's cell keeps its bits, in closed form; no network is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from qtaml_hw import device, protection
+from qtaml_hw import device
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.protection.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
@@ -61,23 +59,3 @@ def retention(study: Study) -> Retention:
         tuple((t, float(c.p01[0]), float(c.p10[0])) for t, c in channels),
         view.warnings,
     )
-
-
-def ecc_table(
-    study: Study | None = None, *, p: Sequence[float] | None = None, codes: Sequence[str] | None = None
-) -> list[protection.EccRow]:
-    """The ECC overhead table; with a study, at its node and with its raw flip probability put before ``p``.
-
-    Raises InputError for an unknown code or a probability outside [0, 1].
-    """
-    values, node_m = list(p) if p else [], 45e-9
-    if study is not None:
-        node_m = study.array.node_m
-        channel = view_cell(study, 1).channel
-        values = [0.5 * float(channel.p01[0] + channel.p10[0]), *values]  # mean over balanced bits
-    if not values:
-        values = list(DEFAULT_P)
-    try:
-        return protection.overhead_table(values, codes or DEFAULT_CODES, node_m)
-    except ValueError as error:
-        raise InputError(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -14,10 +15,10 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.outlook import Outlook, outlook
-from qtaml_hw.study.questions.pareto import dominated
 from qtaml_hw.study.questions.sampling import sampled
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers
@@ -28,6 +29,29 @@ _COSTS: Final = {"energy": "energy_per_inference_j", "area": "area_m2", "latency
 NEAR: Final = 2.0  # a point is measured unless one with less than half its predicted distortion costs no more
 
 
+@dataclass(frozen=True, eq=False)
+class ParetoSet(Answer):
+    """What nothing beats among the points of a sweep.
+
+    ``front`` : measured points that nothing measured beats.  ``near`` : measured points that the intervals of accuracy
+    do not tell from it.  ``screened`` : points that prediction and cost already rule out, with what they predict.
+    ``unseen`` counts the points that were not looked at.
+    """
+
+    objectives: tuple[Objective, ...]
+    points: int
+    unseen: int
+    measured: int
+    front: tuple[dict[str, Any], ...]
+    near: tuple[dict[str, Any], ...]
+    screened: tuple[dict[str, Any], ...]
+    failures: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field under its name; rows {label, axes, accuracy_mean, energy_per_inference_j, area_m2, ..}."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
 def search(
     study: Study,
     objectives: Sequence[str] = ("accuracy", "energy", "area"),
@@ -36,12 +60,10 @@ def search(
     jobs: int = 1,
     store: str | Path | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """The Pareto set of a study's sweep; JSON-able.
+) -> ParetoSet:
+    """The Pareto set of a study's sweep.
 
-    ``front`` : measured points that nothing measured beats.  ``near`` : measured points that the intervals of accuracy
-    do not tell from it.  ``screened`` : points that prediction and cost already rule out, with what they predict.
-    ``trials`` : at most so many points are looked at in closed form, chosen by optuna; ``unseen`` counts the others.
+    ``trials`` : at most so many points are looked at in closed form, chosen by optuna.
 
     Raises InputError for unknown objectives, a study without axes, or trials without optuna.
     """
@@ -60,17 +82,17 @@ def search(
     summaries = {i: summarise(group)[0] for i, group in zip(chosen, records, strict=True)}
     measured = {i: s for i, s in summaries.items() if s.error is None}
     front, near = _sets(measured, wanted)
-    failed = [{"label": points[i].label, "error": s.error} for i, s in summaries.items() if s.error is not None]
-    return {
-        "objectives": list(wanted),
-        "points": len(points),
-        "unseen": len(points) - len(seen),
-        "measured": len(measured),
-        "front": [_row(points[i], measured[i]) for i in front],
-        "near": [_row(points[i], measured[i]) for i in near],
-        "screened": [_predicted(points[i], outlooks[i]) for i in seen if not promising[i]],
-        "failures": failed,
-    }
+    failed = ({"label": points[i].label, "error": s.error} for i, s in summaries.items() if s.error is not None)
+    return ParetoSet(
+        objectives=wanted,
+        points=len(points),
+        unseen=len(points) - len(seen),
+        measured=len(measured),
+        front=tuple(_row(points[i], measured[i]) for i in front),
+        near=tuple(_row(points[i], measured[i]) for i in near),
+        screened=tuple(_predicted(points[i], outlooks[i]) for i in seen if not promising[i]),
+        failures=tuple(failed),
+    )
 
 
 def _outlooks(
@@ -120,6 +142,19 @@ def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list
     for i, beaten in zip(known, dominated(np.array(list(known.values())), slack), strict=True):
         kept[i] = not beaten
     return kept
+
+
+def dominated(values: NDArray[np.float64], slack: NDArray[np.float64] | float = 0.0) -> NDArray[np.bool_]:
+    """Which rows of ``values`` [points, objectives] another row beats: nowhere worse, somewhere better.
+
+    ``slack`` [objectives] or scalar: what the other row must be better by, at least, in that objective.
+    """
+    margin = np.broadcast_to(np.asarray(slack, dtype=np.float64), values.shape[1:])
+    beaten = np.zeros(len(values), dtype=np.bool_)
+    for i, row in enumerate(values):
+        beats = (values + margin <= row).all(axis=1) & (values + margin < row).any(axis=1)
+        beaten[i] = bool(beats.any())
+    return beaten
 
 
 def _sets(measured: dict[int, PointSummary], wanted: Sequence[Objective]) -> tuple[list[int], list[int]]:

@@ -11,13 +11,25 @@ from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.weights.inventory import TensorEntry
 
 
-def tensors(study: Study, *, progress: Progress | None = None) -> list[dict[str, Any]]:
+class TensorRows(tuple[dict[str, Any], ...]):
+    """One row per parameter, in network order: {name, kind, shape, values, stored, bits}."""
+
+    __slots__ = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """tensors[rows], and how many values are stored and how many stay exact."""
+        stored = sum(row["values"] for row in self if row["stored"])
+        exact = sum(row["values"] for row in self if not row["stored"])
+        return {"tensors": list(self), "stored_values": stored, "exact_values": exact}
+
+
+def tensors(study: Study, *, progress: Progress | None = None) -> TensorRows:
     """Every parameter in network order: its name, kind, shape, count, whether it is stored, and in how many bits.
 
     Raises InputError when the network cannot be loaded, or the store rule names what is not there.
     """
     stored = Networks(progress).load(study)
-    return tensor_rows(stored.network.inventory, stored.image.planes)
+    return TensorRows(tensor_rows(stored.network.inventory, stored.image.planes))
 
 
 def tensor_rows(inventory: Sequence[TensorEntry], planes: int) -> list[dict[str, Any]]:

@@ -5,19 +5,20 @@ The protection is planned anew for every move, as a designer who knew the moved 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
-from qtaml_hw.records.results import paired_difference
+from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.questions.outlook import Outlook, in_si, outlook
-from qtaml_hw.study.questions.uncertainty import Input, inputs
+from qtaml_hw.study.questions.outlook import Outlook, outlook
+from qtaml_hw.study.questions.uncertainty import Input, inputs, stated
 from qtaml_hw.study.run.engine import run_points
-from qtaml_hw.units import show
+from qtaml_hw.units import in_si, show
 
 FIGURES: Final = ("p01", "p10", "predicted_distortion", "area_m2", "energy_per_inference_j")
 
@@ -32,25 +33,41 @@ class Move:
     study: Study
 
 
+@dataclass(frozen=True, eq=False)
+class Tornado(Answer):
+    """Rows by input, the one that moves the prediction most first, beside the figures of the ``base``."""
+
+    base: dict[str, Any]
+    rows: tuple[dict[str, Any], ...]
+    measured: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """base{p10, ..}, rows[{path, value, uncertainty_si, swing, low{value, ..}, high{value, ..}}], measured."""
+        return {"base": self.base, "rows": list(self.rows), "measured": self.measured}
+
+
 def tornado(
     study: Study,
     *,
-    uncertainties: dict[str, float] | None = None,
+    uncertainties: Mapping[str, float] | Sequence[str] = (),
     measure: bool = False,
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """Rows by input, the one that moves the prediction most first; JSON-able.
+) -> Tornado:
+    """Every numeric physical input moved down and up alone.
 
     Every row: path, value, how far it is moved and who says so, and for both ends (``low``, ``high``) the closed-form
-    figures, or ``error`` where the study does not allow the value.  ``uncertainties`` : moves in SI by path, before
-    those of the preset (see ``study.questions.uncertainty``).  ``measure`` adds accuracies and their differences to the
-    base, paired over maps.
+    figures, or ``error`` where the study does not allow the value.  ``uncertainties`` : moves in SI by path, or texts
+    such as ``cell.t_ox=3 %``, before those of the preset (see ``study.questions.uncertainty``).  ``measure`` adds
+    accuracies and their differences to the base, paired over maps.
+
+    Raises InputError for uncertainties that are none, or a study whose base point cannot be.
     """
+    steps = dict(uncertainties) if isinstance(uncertainties, Mapping) else stated(study, uncertainties)
     networks = Networks(progress)
     base = outlook(study, networks)
     if base.error is not None:
         raise InputError(base.error)
-    listed = inputs(study, uncertainties or {})
+    listed = inputs(study, steps)
     rows, moves = list[dict[str, Any]](), list[tuple[dict[str, Any], Move]]()
     for number, one in enumerate(listed):
         progress(number, len(listed), one.path)
@@ -68,10 +85,10 @@ def tornado(
         row["swing"] = _swing(row, base)
         rows.append(row)
     rows.sort(key=lambda r: -r["swing"])
-    found = {"base": _figures(base), "rows": rows, "measured": measure}
+    middle = _figures(base)
     if measure:
-        _measure(study, found, [m for m in moves if "error" not in m[0]], networks)
-    return found
+        middle["accuracy_mean"] = _measure(study, [m for m in moves if "error" not in m[0]], networks)
+    return Tornado(middle, tuple(rows), measure)
 
 
 def _row(one: Input) -> dict[str, Any]:
@@ -99,12 +116,12 @@ def _swing(row: dict[str, Any], base: Outlook) -> float:
     return max((abs(end - middle) / middle if middle else abs(end - middle) for end in ends), default=0.0)
 
 
-def _measure(study: Study, found: dict[str, Any], moves: list[tuple[dict[str, Any], Move]], networks: Networks) -> None:
-    """Accuracies of the base and of every move on the same fault maps, written into their rows."""
+def _measure(study: Study, moves: list[tuple[dict[str, Any], Move]], networks: Networks) -> float:
+    """Mean accuracy of the base; those of every move, on the same fault maps, are written into their rows."""
     points = [Point(study.label, {}, study)]
     points += [Point(f"{m.path}={m.shown}", {m.path: m.shown}, m.study) for _, m in moves]
     base, *others = run_points(points, None, progress=networks.progress or silent, networks=networks)
-    found["base"]["accuracy_mean"] = _mean(base)
+    mean = _mean(base)
     for (end, _), records in zip(moves, others, strict=True):
         if "error" in records[0]:
             end["error"] = records[0]["error"]
@@ -112,6 +129,7 @@ def _measure(study: Study, found: dict[str, Any], moves: list[tuple[dict[str, An
         change = paired_difference([r["accuracy"] for r in records], [r["accuracy"] for r in base])
         end |= {"accuracy_mean": _mean(records), "difference": change.mean, "ci95": list(change.ci95)}
         end["maps"] = change.maps
+    return mean
 
 
 def _mean(records: list[Record]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,7 +58,7 @@ def inputs(study: Study, steps: Mapping[str, float]) -> list[Input]:
     return found
 
 
-def stated(study: Study, texts: list[str]) -> dict[str, float]:
+def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
     """Uncertainties in SI by path, from ``cell.t_ox=0.05 nm`` or ``cell.t_ox=3 %``.
 
     A percentage is a share of the value; of a field that is itself a fraction it is that many per cent.

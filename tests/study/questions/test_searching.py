@@ -19,10 +19,9 @@ from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.records.compare import compare
 from qtaml_hw.report.checks import check_tornado
 from qtaml_hw.report.tornado import write_tornado
-from qtaml_hw.study.questions.feasible import Search, bisect, feasible, goals, share_interval
-from qtaml_hw.study.questions.pareto import dominated
+from qtaml_hw.study.questions.feasible import Lever, bisect, feasible, share_interval
 from qtaml_hw.study.questions.sampling import sampled
-from qtaml_hw.study.questions.search import search
+from qtaml_hw.study.questions.search import dominated, search
 from qtaml_hw.study.questions.tornado import tornado
 from qtaml_hw.study.questions.uncertainty import inputs, stated
 from qtaml_hw.verbs import sweep
@@ -43,7 +42,7 @@ def test_the_front_is_what_nothing_beats(rows: list[list[int]]) -> None:
 
 @given(edge=st.floats(0.11, 0.99), log=st.booleans())
 def test_bisection_finds_the_edge(edge: float, log: bool) -> None:
-    how = Search("x", "cell.t_ox", "length", 1.0, 0.1, 0.01, log)
+    how = Lever("x", "cell.t_ox", "length", 1.0, 0.1, 0.01, log)
     tried: list[float] = []
 
     def judge(value: float) -> bool:
@@ -108,7 +107,7 @@ def test_what_cannot_be_pushed_says_why(small: Study) -> None:
         with pytest.raises(InputError):
             feasible(small, **wrong)
     with pytest.raises(InputError, match="'oxide' is no goal"):
-        goals(["oxide"])
+        feasible(small, ["oxide"])
 
 
 def test_a_search_measures_the_front_and_says_what_it_left_out(tmp_path: Path) -> None:

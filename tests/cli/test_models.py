@@ -48,7 +48,7 @@ def test_tensors(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     found = json.loads(capsys.readouterr().out)
     assert (found["stored_values"], found["exact_values"]) == (370, 15)
     assert call(monkeypatch, "tensors", file, "-q", "--set", "network.store.biases=true") == 0
-    assert "stored: 385 values; exact, beside the memory: 0" in capsys.readouterr().out
+    assert "stored: 385 values; exact, beside the memory: 0" in " ".join(capsys.readouterr().out.split())
     assert call(monkeypatch, "tensors", file, "-q", "--set", "network.store.exclude=9*") == 2
     assert "no parameter matches '9*'" in capsys.readouterr().err
 

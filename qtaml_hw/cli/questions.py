@@ -1,0 +1,142 @@
+"""Commands that ask: closed forms of a cell and its codes, what is feasible, what nothing beats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+import qtaml_hw as q
+from qtaml_hw import report
+from qtaml_hw.cli.options import (
+    EXIT_SOME_FAILED,
+    Commands,
+    FileArgument,
+    JsonOption,
+    OutOption,
+    QuietOption,
+    SetOption,
+    answer,
+    answer_lines,
+    default_folder,
+    fraction,
+    listed,
+    say,
+    warn,
+)
+from qtaml_hw.progress import terminal_progress
+
+_SHARE: Final[dict[str, Any]] = {"parser": fraction, "metavar": "SHARE", "show_default": False}
+KeepOption = Annotated[
+    float, typer.Option("--keep", help="share of the clean accuracy that a good chip keeps [default: 95%]", **_SHARE)
+]
+YieldOption = Annotated[
+    float, typer.Option("--yield", help="share of chips that must be good [default: 90%]", **_SHARE)
+]
+
+
+def current(
+    t_ox: Annotated[str, typer.Option("--t-ox", help="oxide thickness, e.g. 1.5nm")],
+    voltage: Annotated[str, typer.Option("--voltage", help="gate voltage, e.g. 1V")],
+    temperature: Annotated[str, typer.Option("--temperature", help="e.g. 25degC")] = "25 degC",
+    stack: Annotated[str, typer.Option("--stack", help="gate stack")] = "sio2",
+    method: Annotated[
+        Literal["closed_form", "tsu_esaki"], typer.Option("--method", help="calibrated, or supply times transmission")
+    ] = "closed_form",
+    as_json: JsonOption = False,
+) -> None:
+    """Gate current density of an oxide."""
+    found = q.gate_current(t_ox, voltage, temperature, stack=stack, method=method)
+    j = found.j_a_per_m2
+    lines = (
+        f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({found.method}; modelled)",
+        f"transmission at the band edge: {found.transmission:.4g}",
+    )
+    answer_lines(found, as_json, lines)
+    warn(found.warnings)
+
+
+def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
+    """Retention quantiles of the study's cell, and its flip probabilities against the refresh interval."""
+    found = q.retention(q.load(file, overrides)).as_dict()
+    answer(found, as_json, lambda: report.retention_table(found))
+    warn(found["warnings"])
+
+
+def ecc_table(
+    overrides: SetOption,
+    p: Annotated[
+        list[float],
+        typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list, show_default=False),
+    ],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
+    codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
+    as_json: JsonOption = False,
+    form: Annotated[
+        Literal["table", "csv", "markdown", "latex"], typer.Option("--format", help="how the rows are printed")
+    ] = "table",
+) -> None:
+    """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
+    study = q.load(file, overrides) if file is not None else None
+    if study is not None:
+        say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")
+    rows = q.ecc_table(study, p=p or None, codes=listed(codes) or None)
+    plain = [row.as_dict() for row in rows]
+    if form == "table" or as_json:
+        answer({"rows": plain}, as_json, lambda: report.ecc_table(plain))
+    else:
+        typer.echo(getattr(q.protection, f"to_{form}")(rows))
+
+
+def feasible(
+    file: FileArgument,
+    overrides: SetOption,
+    keep: KeepOption = 0.95,
+    wanted: YieldOption = 0.90,
+    over: Annotated[str, typer.Option("--over", help="what to push, of t_ox, refresh, area")] = "t_ox,refresh,area",
+    maps: Annotated[int, typer.Option("--maps", min=2, help="fault maps (chips) per trial")] = 20,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Thinnest oxide, longest refresh, smallest area that keep enough chips accurate."""
+    study = q.load(file, overrides)
+    with terminal_progress(quiet) as progress:
+        found = q.feasible(study, listed(over), keep=keep, wanted=wanted, maps=maps, progress=progress)
+    answer(found, as_json, lambda: report.feasible_table(found))
+
+
+def search(
+    file: FileArgument,
+    overrides: SetOption,
+    objectives: Annotated[
+        str, typer.Option("--objectives", help="two or more of accuracy, energy, area, latency")
+    ] = "accuracy,energy,area",
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=2, help="look at so many points at most, chosen by optuna [default: all]"),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes (with --out)")] = 1,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The points of a sweep that nothing beats: screened in closed form, measured near the front."""
+    study = q.load(file, overrides)
+    store = out or default_folder(f"{study.label}-search")
+    with terminal_progress(quiet) as progress:
+        found = q.search(study, listed(objectives), trials=trials, jobs=jobs, store=store, progress=progress)
+    answer(found, as_json, lambda: report.front_table(found))
+    for failure in found.failures:
+        say(f"failed: {failure['label']}: {failure['error']}")
+    if found.failures:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+COMMANDS: Final[Commands] = {
+    "current": current,
+    "retention": retention,
+    "ecc-table": ecc_table,
+    "feasible": feasible,
+    "search": search,
+}

@@ -1,0 +1,110 @@
+"""Terminal tables of what is asked beside a store's records; every answer comes with the keys of its ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from qtaml_hw.report.console import table
+from qtaml_hw.report.text import number, percent, plain, scale
+
+Row = Mapping[str, Any]
+
+
+def _between(low: float, high: float) -> str:
+    """An interval of shares, in per cent."""
+    return f"{percent(low)} to {percent(high)}"
+
+
+def effective_table(provenance: Mapping[str, Any]) -> Table:
+    """Every value that is in force, and where it comes from (``config.Study.provenance``)."""
+    rows = []
+    for path, origin in provenance.items():
+        place = {"default": "default", "set": "--set"}.get(origin.kind, origin.source)
+        if origin.kind == "file" and origin.line:
+            place = f"{origin.source}:{origin.line}"
+        if origin.citation:
+            place = f"{origin.source}: {origin.citation}"
+        rows.append((path, origin.text, place))
+    return table(["Value", "", "From"], rows, heading="Effective values")
+
+
+def comparison_table(found: Row) -> Table:
+    """Stores side by side, one row per point and store; differences to the first store where maps pair."""
+    rows = []
+    for row in found["rows"]:
+        for folder, cell in zip(found["stores"], row["stores"], strict=True):
+            if cell is None:
+                rows.append([row["point"], folder, "-", "", "", ""])
+                continue
+            accuracy = _between(cell["accuracy_ci95_low"], cell["accuracy_ci95_high"])
+            change = ""
+            if "difference_mean" in cell:
+                ends = _between(cell["difference_ci95_low"], cell["difference_ci95_high"])
+                change = f"{percent(cell['difference_mean'])} ({ends})"
+            rows.append([row["point"], folder, percent(cell["accuracy_mean"]), accuracy, cell["maps"], change])
+    return table(["Point", "Store", "Accuracy (%)", "95 % CI (%)", "Maps", "To the first (%)"], rows)
+
+
+def feasible_table(found: Row) -> Table:
+    """One row per goal: how far it goes, the share of good chips there, and what is refused beyond."""
+    rows = []
+    for row in found["rows"]:
+        if not row["feasible"]:
+            rows.append([row["goal"], "no" if row["feasible"] is False else "-", "", "", row["reason"]])
+            continue
+        chips = f"{percent(row['yield'])} ({_between(*row['yield_ci95'])})"
+        edge = "limit of the search" if row["first_refused"] is None else f"{row['first_refused']} fails"
+        rows.append([row["what"], row["shown"], chips, f"{1e6 * row['area_m2']:.4g}", edge])
+    return table(["Goal", "Value", f"Good chips of {found['maps']} (%)", "Area (mm2)", "Beyond"], rows)
+
+
+def front_table(found: Row) -> Table:
+    """The points that nothing beats, then those that their intervals do not tell from them."""
+    members = [("", r) for r in found["front"]] + [("near", r) for r in found["near"]]
+    energy = scale([r["energy_per_inference_j"] for _, r in members], "J")
+    area = scale([r["area_m2"] for _, r in members], "m2")
+    rows = [
+        [
+            r["label"],
+            mark,
+            percent(r["accuracy_mean"]),
+            _between(r["accuracy_ci95_low"], r["accuracy_ci95_high"]),
+            energy.show(r["energy_per_inference_j"]),
+            area.show(r["area_m2"]),
+        ]
+        for mark, r in members
+    ]
+    unseen = f", {found['unseen']} never looked at" if found["unseen"] else ""
+    caption = f"{found['points']} points{unseen}, {found['measured']} measured; near: within the intervals of the front"
+    heads = ["Point", "", "Accuracy (%)", "95 % CI (%)", f"Energy ({energy.unit})", f"Area ({area.unit})"]
+    return table(heads, rows, caption=caption)
+
+
+def tornado_table(found: Row) -> Table:
+    """Both ends of every input: what it makes of the flip probabilities, the prediction and the accuracy."""
+    rows = []
+    for row in found["rows"]:
+        for side in ("low", "high"):
+            end = row[side]
+            figures = [number(end.get(key)) for key in ("p10", "p01", "predicted_distortion")]
+            change = percent(end["difference"]) if "difference" in end else plain(end.get("error", ""), 40)
+            rows.append([row["path"].removeprefix("cell.") if side == "low" else "", end["value"], *figures, change])
+    base = found["base"]
+    caption = f"base: p10 {number(base['p10'])}, predicted distortion {number(base['predicted_distortion'])}"
+    heads = ["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", "Accuracy change (%)"]
+    return table(heads, rows, caption=caption)
+
+
+def tensors_table(found: Row) -> Table:
+    """Every parameter of a network, and whether it lives in the memory."""
+    rows = []
+    for row in found["tensors"]:
+        shape = " x ".join(map(str, row["shape"]))
+        where = f"{row['bits']:,} bits" if row["stored"] else "no, exact"
+        rows.append([row["name"], row["kind"], shape, f"{row['values']:,}", where])
+    stored, exact = (f"{found[key]:,}" for key in ("stored_values", "exact_values"))
+    caption = f"stored: {stored} values; exact, beside the memory: {exact}"
+    return table(["Tensor", "Kind", "Shape", "Values", "Stored"], rows, caption=caption)

@@ -1,0 +1,21 @@
+"""Whether a study can be run, as far as that can be told without loading its network."""
+
+from __future__ import annotations
+
+from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config.outside import missing
+
+
+def validate(study: Study) -> tuple[Point, ...]:
+    """The points of a study that nothing is wrong with: files and functions are there, arrays can be refreshed.
+
+    Raises StudyError with everything that is wrong.
+    """
+    if absent := missing(study):
+        raise StudyError(absent)
+    points = study.points()
+    if any(point.study.array.capacity_bits is not None for point in points):
+        from qtaml_hw.study.design.array import check_arrays  # an array's model: most studies are checked without it
+
+        check_arrays(points)
+    return points
