@@ -54,7 +54,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(module).eval()
     try:
-        graph = fx.symbolic_trace(folded).graph
+        graph = fx.Tracer().trace(folded)
     except Exception as error:  # fx raises whatever the user's forward raises on proxies
         raise ValueError(
             f"batch norm cannot be folded: torch.fx cannot trace {type(module).__name__} ({error})"

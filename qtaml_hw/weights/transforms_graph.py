@@ -61,7 +61,7 @@ def traced(module: nn.Module) -> fx.Graph:
     Raises ValueError when torch.fx cannot trace it.
     """
     try:
-        return fx.symbolic_trace(module).graph
+        return fx.Tracer().trace(module)
     except Exception as error:  # fx raises whatever the user's forward raises on proxies
         raise ValueError(f"torch.fx cannot trace {type(module).__name__} ({error})") from error
 

@@ -1,11 +1,12 @@
 """Networks put together from the graph of a model file: what all importers share.
 
-The result is a ``torch.fx.GraphModule``: layers with weights are modules with parameters, all else are calls of torch
-functions that the importer chose from its table.  Nothing of a file is executed.
+Layers with weights are modules with parameters, all else are calls of torch functions that the importer chose from its
+table.  The graph is walked node by node: no source text is made from it, so no name in a file can become code.
 """
 
 from __future__ import annotations
 
+import keyword
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -32,53 +33,105 @@ class UnknownOpsError(ValueError):
         )
 
 
+class GraphNetwork(nn.Module):
+    """A network of one input that walks its graph; its layers and constants are its own sub-modules and buffers.
+
+    Under ``torch.fx`` every function of the graph stays one node, so that batch norms can be folded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """What the graph makes of a batch; a value is let go after its last use."""
+        values: dict[fx.Node, Any] = {}
+        uses = {node: len(node.users) for node in self.graph.nodes}
+        for node in self.graph.nodes:
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+            values[node] = x if node.op == "placeholder" else self._result(node, args, kwargs, x)
+            for source in node.all_input_nodes:
+                uses[source] -= 1
+                if not uses[source]:
+                    del values[source]
+        return values[node]
+
+    def _result(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], x: Any) -> Any:
+        if node.op == "output":
+            return args[0]
+        if node.op == "get_attr":
+            return getattr(self, str(node.target))
+        if node.op == "call_module":
+            return getattr(self, str(node.target))(*args)
+        assert callable(node.target)  # put there by ``Builder.call``
+        if isinstance(x, fx.Proxy):
+            return x.tracer.create_proxy("call_function", node.target, args, kwargs)
+        return node.target(*args, **kwargs)
+
+
 class Builder:
     """Nodes of a growing graph by the names that the file gives its values."""
 
     def __init__(self) -> None:
-        self.root, self.graph = nn.Module(), fx.Graph()
+        self.root = GraphNetwork()
         self.values: dict[Any, fx.Node] = {}
+        self.parameters: dict[Any, nn.Parameter] = {}
 
     def input(self, name: Any) -> fx.Node:
         """The graph's one input."""
-        self.values[name] = self.graph.placeholder("x")
+        self.values[name] = self.root.graph.placeholder("x")
         return self.values[name]
 
     def layer(self, name: str, module: nn.Module, *inputs: fx.Node) -> tuple[fx.Node, str]:
         """A module under a name made from the file's; the node of its output, and the name it got."""
         path = self._free(name)
         self.root.add_module(path, module)
-        return self.graph.call_module(path, inputs), path
+        return self.root.graph.call_module(path, inputs), path
+
+    def parameter(self, key: Any, value: Callable[[], torch.Tensor]) -> nn.Parameter:
+        """The parameter made of one tensor of the file in one layout, the same at every use: it is stored once.
+
+        key: the tensor and the layout; value: makes it at the first use.
+        """
+        if key not in self.parameters:
+            self.parameters[key] = nn.Parameter(value(), requires_grad=False)
+        return self.parameters[key]
 
     def constant(self, name: str, value: torch.Tensor) -> fx.Node:
         """A value that is part of the network and of no layer."""
         path = self._free(name)
         self.root.register_buffer(path, value)
-        return self.graph.get_attr(path)
+        return self.root.graph.get_attr(path)
 
     def call(self, function: Callable[..., Any], /, *inputs: Any, **named: Any) -> fx.Node:
-        """A function of torch."""
-        return self.graph.call_function(function, inputs, named)
+        """A function of torch.  Raises ValueError for names of arguments that are none."""
+        odd = [name for name in named if not name.isidentifier() or keyword.iskeyword(name)]
+        if odd:
+            raise ValueError(f"{odd[0][:60]!r} is no name of an argument")
+        return self.root.graph.call_function(function, inputs, named)
 
     def item(self, node: fx.Node, number: int) -> fx.Node:
         """One of several results."""
-        return self.graph.call_function(operator.getitem, (node, number))
+        return self.root.graph.call_function(operator.getitem, (node, number))
 
     def finish(self, output: fx.Node) -> nn.Module:
         """The network, in eval mode, without what leads to no output."""
-        self.graph.output(output)
-        module = fx.GraphModule(self.root, self.graph)
-        module.graph.eliminate_dead_code()
-        module.graph.lint()
-        module.recompile()
-        return module.eval()
+        graph = self.root.graph
+        graph.output(output)
+        for node in reversed(graph.nodes):
+            if not node.users and node.op not in ("placeholder", "output"):
+                graph.erase_node(node)
+        used = {str(node.target) for node in graph.nodes}
+        for path, _ in [*self.root.named_children(), *self.root.named_buffers(recurse=False)]:
+            if path not in used:
+                delattr(self.root, path)
+        return self.root.eval()
 
     def _free(self, name: str) -> str:
-        clean = re.sub(r"\W+", "_", name).strip("_") or "layer"
-        clean = f"_{clean}" if clean[0].isdigit() else clean
-        taken = {path for path, _ in self.root.named_children()} | {path for path, _ in self.root.named_buffers()}
+        clean = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "layer"
+        clean = f"_{clean}" if clean[0].isdigit() or keyword.iskeyword(clean) else clean
         number, path = 1, clean
-        while path in taken or hasattr(self.root, path):
+        while hasattr(self.root, path):
             number, path = number + 1, f"{clean}_{number + 1}"
         return path
 

@@ -40,6 +40,19 @@ class FileCodes:
         return torch.from_numpy(self.levels.copy())
 
 
+@dataclass(frozen=True, eq=False)
+class ReadGraph:
+    """What a model file holds: a network in eval mode, and what one sample of its input is.
+
+    input_shape: without batch; input_type: float32, or int64 for token numbers; codes: as in ``LoadedNetwork``.
+    """
+
+    module: nn.Module
+    input_shape: tuple[int, ...]
+    input_type: torch.dtype = torch.float32
+    codes: Mapping[str, FileCodes] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class LoadedNetwork:
     """A network ready to be evaluated.

@@ -6,38 +6,70 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from qtaml_hw.workloads.load import LoadedNetwork
+import torch
+
+from qtaml_hw.errors import InputError
+from qtaml_hw.workloads.bounded import Bounded
+from qtaml_hw.workloads.cache import state_digest
+from qtaml_hw.workloads.factory import output_width
+from qtaml_hw.workloads.load import LoadedNetwork, ReadGraph
+from qtaml_hw.workloads.reading import in_words, readable
 
 
-def _onnx(path: Path) -> LoadedNetwork:
-    from qtaml_hw.workloads.onnx_import import load_onnx
+def _onnx(path: Path) -> ReadGraph:
+    from qtaml_hw.workloads.onnx_import import read_onnx
 
-    return load_onnx(path)
-
-
-def _pt2(path: Path) -> LoadedNetwork:
-    from qtaml_hw.workloads.pt2_import import load_pt2
-
-    return load_pt2(path)
+    return read_onnx(path)
 
 
-def _tflite(path: Path) -> LoadedNetwork:
-    from qtaml_hw.workloads.tflite_import import load_tflite
+def _pt2(path: Path) -> ReadGraph:
+    from qtaml_hw.workloads.pt2_import import read_pt2
 
-    return load_tflite(path)
+    return read_pt2(path)
 
 
-READERS: Final[dict[str, Callable[[Path], LoadedNetwork]]] = {".onnx": _onnx, ".tflite": _tflite, ".pt2": _pt2}
+def _tflite(path: Path) -> ReadGraph:
+    from qtaml_hw.workloads.tflite_import import read_tflite_network
+
+    return read_tflite_network(path)
+
+
+READERS: Final[dict[str, Callable[[Path], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite, ".pt2": _pt2}
+ALIKE: Final = 1e-3  # of the largest output: rounding differs between batches of another size
 
 
 def load_model_file(path: str | Path) -> LoadedNetwork:
     """The network in a .onnx, .pt2 or .tflite file, in eval mode; no code of the file is run.
 
-    Raises ValueError for other endings, files that cannot be read, operators that are not read (all at once), and
-    packages that are not installed.
+    Raises InputError, one line that names the file: other endings, files that cannot be read, all that is not read of
+    a graph at once, packages that are not installed, and networks whose samples do not stand for themselves.
     """
     place = Path(path)
     reader = READERS.get(place.suffix)
     if reader is None:
-        raise ValueError(f"{place}: a model file ends in {', '.join(READERS)}")
-    return reader(place)
+        raise InputError(f"{place}: a model file ends in {', '.join(READERS)}")
+    with readable(place, f"{place.suffix} network"):
+        with Bounded():
+            graph = reader(place)
+        with Bounded():
+            width = output_width(place.name, graph.module, graph.input_shape, graph.input_type)
+        _check_samples(graph)
+        codes = {f"{name} codes": code.tensor() for name, code in graph.codes.items()}
+        digest = state_digest({**graph.module.state_dict(), **codes})
+    return LoadedNetwork(place.name, graph.module, digest, graph.input_shape, width, None, graph.codes)
+
+
+def _check_samples(graph: ReadGraph) -> None:
+    """Two samples together must give what each gives alone: then the first axis is the batch in the whole graph."""
+    draw, shape = torch.Generator().manual_seed(1), (2, *graph.input_shape)
+    whole = graph.input_type == torch.int64
+    x = torch.randint(0, 2, shape, generator=draw) if whole else torch.rand(shape, generator=draw)
+    try:
+        with torch.inference_mode(), Bounded():
+            alone = torch.cat([graph.module(x[:1]), graph.module(x[1:])])
+            together = graph.module(x)
+    except Exception as error:  # of torch, in words that name no file
+        raise ValueError(f"it takes one sample only; export it with a batch of any size ({in_words(error)})") from error
+    room = ALIKE * float(alone.nan_to_num(0.0, 0.0, 0.0).abs().max())
+    if together.shape != alone.shape or not torch.allclose(together, alone, rtol=0.0, atol=room, equal_nan=True):
+        raise ValueError("what it makes of a sample depends on the other samples of its batch")

@@ -3,69 +3,159 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import fx, nn
 
-from qtaml_hw.workloads.graph import Builder
+from qtaml_hw.workloads.graph import Builder, UnknownOpsError
 
-INT64_TYPES: Final = (6, 7)  # int32, int64 of TensorProto: token numbers
+FLOATS: Final = {1: "FLOAT", 10: "FLOAT16", 11: "DOUBLE", 16: "BFLOAT16"}
+"""Types of TensorProto that run as float32."""
+WHOLE: Final = {6: "INT32", 7: "INT64"}
+"""Types that run as int64."""
+BOOL: Final = 9
+EXTERNAL: Final = 1  # DataLocation of TensorProto
+ANY: Final = 1 << 12  # inputs of one operator
+MOST_EDGES: Final = 200_000  # inputs of all operators; a transformer of 48 layers has some thousands
+SHOWN: Final = 6  # complaints in one message
+
 Build = Callable[["Importer", "Operator"], Any]
 """Makes what an operator computes: a node, a constant when all its inputs are, or a list of them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is read of an operator; a file that has anything else of it is refused.
+
+    versions: opsets at which the definitions begin that ``build`` follows (onnx.ai/onnx/operators); attributes: names
+    that are read, or have no effect on inference; inputs: how many are read; fixed: those that must be constants.
+    """
+
+    build: Build
+    versions: tuple[int, ...]
+    attributes: tuple[str, ...] = ()
+    inputs: int = 1
+    fixed: tuple[int, ...] = ()
+
+
+Table = Mapping[str, Row]
+
+
+def tensor(entry: Any) -> torch.Tensor:
+    """A TensorProto of the file as float32, int64 or bool.  Raises ValueError for other types and other files' data."""
+    from onnx import TensorProto, numpy_helper
+
+    if entry.data_location == EXTERNAL or entry.external_data:
+        raise ValueError(f"the data of {entry.name!r} lie in another file; save it with its data inside")
+    if entry.data_type not in (*FLOATS, *WHOLE, BOOL):
+        kind = TensorProto.DataType.Name(entry.data_type)
+        raise ValueError(f"the constant {entry.name!r} is of type {kind}, which is not read")
+    kind = "?" if entry.data_type == BOOL else "<i8" if entry.data_type in WHOLE else "<f4"
+    return torch.from_numpy(np.array(numpy_helper.to_array(entry).astype(kind)))
 
 
 class Importer:
     """Values by name: constants of the file as tensors, computed ones as nodes."""
 
-    def __init__(self, graph: Any, table: Mapping[str, Build]) -> None:
-        from onnx import numpy_helper
-
-        self.graph, self.table, self.builder = graph, table, Builder()
-        if any(entry.external_data for entry in graph.initializer):
-            raise ValueError("its weights lie in other files; save it with its data inside")
-        self.constants: dict[str, torch.Tensor] = {
-            entry.name: torch.from_numpy(np.array(numpy_helper.to_array(entry))) for entry in graph.initializer
-        }
-        inputs = [entry for entry in graph.input if entry.name not in self.constants]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise ValueError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs, one each is read")
+    def __init__(self, model: Any, table: Table) -> None:
+        self.graph, self.table, self.builder = model.graph, table, Builder()
+        if model.functions or self.graph.sparse_initializer:
+            raise ValueError("it has functions or sparse constants of its own, which are not read")
+        self.opset = _opset(model)
+        self.constants = {entry.name: tensor(entry) for entry in self.graph.initializer}
+        inputs = [entry for entry in self.graph.input if entry.name not in self.constants]
+        if len(inputs) != 1 or len(self.graph.output) != 1:
+            raise ValueError(f"it has {len(inputs)} inputs and {len(self.graph.output)} outputs, one each is read")
         told = inputs[0].type.tensor_type
-        sides = [side.dim_value for side in told.shape.dim]
+        sides = [int(side.dim_value) for side in told.shape.dim]
         if len(sides) < 2 or any(side < 1 for side in sides[1:]):
             raise ValueError(f"its input has the shape {sides}: all sides but the batch must be stated")
-        self.input_name, self.input_shape = inputs[0].name, tuple(int(side) for side in sides[1:])
-        self.input_type = torch.int64 if told.elem_type in INT64_TYPES else torch.float32
+        if told.elem_type not in (*FLOATS, *WHOLE):
+            raise ValueError(f"its input is of type number {told.elem_type}; read are {_names({**FLOATS, **WHOLE})}")
+        self.input_name, self.batch, self.input_shape = inputs[0].name, sides[0], tuple(sides[1:])
+        self.input_type = torch.int64 if told.elem_type in WHOLE else torch.float32
 
     def network(self) -> nn.Module:
+        """The graph as a module.  Raises ValueError with all that is not read of it."""
+        unknown = [n.op_type for n in self.graph.node if n.op_type not in self.table or n.domain not in ("", "ai.onnx")]
+        if unknown:
+            raise UnknownOpsError(unknown, self.table)
+        operators = [Operator(self, node) for node in self.graph.node]
+        if sum(len(n.inputs) for n in operators) > MOST_EDGES:
+            raise ValueError(f"its operators have more than {MOST_EDGES} inputs in all")
         self.builder.input(self.input_name)
-        for node in self.graph.node:
-            found = self.table[node.op_type](self, Operator(self, node))
-            outputs = found if isinstance(found, list) else [found]
-            for name, value in zip(node.output, outputs, strict=False):
-                if isinstance(value, torch.Tensor):
-                    self.constants[name] = value
-                else:
-                    self.builder.values[name] = value
+        complaints: list[str] = []
+        for n in operators:
+            found = n.complaints()
+            complaints += found
+            if not complaints:
+                self._take(n)
+        if complaints:
+            more = f"; and {len(complaints) - SHOWN} more" if len(complaints) > SHOWN else ""
+            raise ValueError(f"not read: {'; '.join(complaints[:SHOWN])}{more}")
         return self.builder.finish(self.value(self.graph.output[0].name))
+
+    def _take(self, n: Operator) -> None:
+        found = self.table[n.op].build(self, n)
+        outputs = found if isinstance(found, list) else [found]
+        for name, value in zip(n.outputs, outputs, strict=False):
+            if isinstance(value, torch.Tensor):
+                self.constants[name] = value
+            else:
+                self.builder.values[name] = value
 
     def value(self, name: str) -> fx.Node:
         """A value as a node; constants become buffers when they are first used so."""
         if name not in self.builder.values:
+            if name not in self.constants:
+                raise ValueError(f"nothing before it computes {name[:60]!r}, or it is a result that is not read")
             self.builder.values[name] = self.builder.constant(name, self.constants[name])
         return self.builder.values[name]
+
+    def parameter(self, view: torch.Tensor) -> nn.Parameter:
+        """The parameter of a constant as an operator looks at it; the same constant in the same layout is one."""
+        where = (view.untyped_storage().data_ptr(), view.storage_offset(), tuple(view.shape), view.stride())
+        return self.builder.parameter(where, lambda: view.float().clone(memory_format=torch.contiguous_format))
 
 
 class Operator:
     """One operator: attributes by name, inputs as nodes or constants."""
 
     def __init__(self, at: Importer, node: Any) -> None:
-        from onnx import helper
+        from onnx import defs, helper
 
         self.at, self.op, self.inputs, self.outputs = at, node.op_type, list(node.input), list(node.output)
         self.name = node.name or node.output[0]
         self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        self.schema = defs.get_schema(self.op, at.opset, "")
+        self.version = self.schema.since_version
+
+    def complaints(self) -> list[str]:
+        """What of this operator is not read, in words."""
+        row = self.at.table[self.op]
+        named = f"{self.op} {self.name[:60]!r}"
+        if self.version not in row.versions:
+            return [f"{named} as opset {self.version} defines it"]
+        given = [number for number, name in enumerate(self.inputs) if name]
+        most = min(row.inputs, self.schema.max_input)
+        computed = [i for i in row.fixed if i in given and self.inputs[i] not in self.at.constants]
+        return [
+            *(
+                f"attribute {name[:60]!r} of {named}"
+                for name in self.attributes
+                if name not in row.attributes or name not in self.schema.attributes
+            ),
+            *(f"input {number} of {named}" for number in given if number >= most),
+            *(f"input {number} of {named}, which is computed" for number in computed),
+            *([f"{named} with {len(given)} inputs"] if len(given) < self.schema.min_input else []),
+        ]
+
+    def refuse(self, what: str) -> ValueError:
+        """The error for something of this operator that is not read."""
+        return ValueError(f"not read: {self.op} {self.name[:60]!r} {what}")
 
     def get(self, name: str, default: Any) -> Any:
         found = self.attributes.get(name, default)
@@ -84,7 +174,7 @@ class Operator:
         """An input that must be a constant of the file."""
         found = self.constant(number)
         if found is None:
-            raise ValueError(f"{self.op} {self.name!r} needs input {number} as a constant")
+            raise self.refuse(f"without input {number}")
         return found
 
     def ints(self, name: str, number: int) -> list[int] | None:
@@ -96,7 +186,27 @@ class Operator:
     def call(self, function: Callable[..., Any], *inputs: Any, **named: Any) -> fx.Node:
         return self.at.builder.call(function, *inputs, **named)
 
+    def of(self, function: Callable[..., Any], *more: Any, **named: Any) -> fx.Node | torch.Tensor:
+        """A function of input 0: of a constant the result is one too."""
+        known = self.constant(0)
+        return self.call(function, self.node(0), *more, **named) if known is None else function(known, *more, **named)
+
     def layer(self, module: nn.Module, weight: str, x: fx.Node) -> fx.Node:
         """A layer named after its weight, as torch's exporter names weights: ``fc1.weight`` -> ``fc1``."""
         name = weight.removesuffix(".weight").removesuffix("_weight") or self.name
         return self.at.builder.layer(name, module, x)[0]
+
+
+def _opset(model: Any) -> int:
+    from onnx import defs
+
+    found = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if not found:
+        raise ValueError("it does not say which opset its operators are of")
+    if not 1 <= found[0] <= defs.onnx_opset_version():
+        raise ValueError(f"its opset {found[0]} is not known to the installed onnx ({defs.onnx_opset_version()})")
+    return int(found[0])
+
+
+def _names(kinds: Mapping[int, str]) -> str:
+    return ", ".join(kinds.values())

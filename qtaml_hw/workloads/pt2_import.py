@@ -11,7 +11,6 @@ import json
 import math
 import operator
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +18,9 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
-from qtaml_hw.workloads.cache import state_digest
-from qtaml_hw.workloads.factory import output_width
 from qtaml_hw.workloads.graph import Builder, UnknownOpsError
-from qtaml_hw.workloads.load import LoadedNetwork
+from qtaml_hw.workloads.load import ReadGraph
+from qtaml_hw.workloads.reading import check_members
 
 TYPES: Final = {
     2: torch.int8, 4: torch.int32, 5: torch.int64, 6: torch.float16, 7: torch.float32, 8: torch.float64,
@@ -31,6 +29,7 @@ TYPES: Final = {
 """ScalarType of torch._export.serde.schema."""
 
 LARGEST_JSON: Final = 200_000_000  # bytes
+MOST_INPUTS: Final = 64  # arguments of an operator; batch_norm has 9
 _ATEN: Final = """
 add.Tensor sub.Tensor mul.Tensor div.Tensor mul.Scalar add.Scalar pow.Tensor_Scalar neg.default exp.default
 sqrt.default rsqrt.default erf.default relu.default relu_.default relu6.default gelu.default silu.default
@@ -47,36 +46,31 @@ arange.default zeros_like.default ones_like.default cumsum.default index.Tensor 
 conv2d.default conv3d.default linear.default batch_norm.default sym_size.int group_norm.default rsub.Scalar
 """
 CALLS: Final = frozenset(f"torch.ops.aten.{name}" for name in _ATEN.split())
+EVALUATED: Final = {"train": False, "training": False, "dropout_p": 0.0}
+"""Arguments that say whether a program is being trained; a network is served as in evaluation, however exported."""
 SYMBOLIC: Final[dict[str, Callable[..., Any]]] = {
     f"_operator.{name}": getattr(operator, name) for name in ("mul", "add", "sub", "floordiv", "getitem")
 }
 
 
-def load_pt2(path: str | Path) -> LoadedNetwork:
+def read_pt2(path: Path) -> ReadGraph:
     """The network of a .pt2 file with one input and one output, exported with a batch of any size.
 
-    Raises ValueError for a file that cannot be read, pickled weights, all operators that are not read at once, and a
-    program of a fixed batch.
+    Raises ValueError for pickled weights, all operators that are not read at once, and a program of a fixed batch;
+    what ``zipfile`` and ``json`` raise for a file that is damaged.
     """
-    place = Path(path)
-    try:
-        with zipfile.ZipFile(place) as archive:
-            program = _Program(archive)
-            module = program.network()
-    except UnknownOpsError:
-        raise
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{place}: not a .pt2 file that can be read ({error})") from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{place}: not a .pt2 program that can be read ({type(error).__name__}: {error})") from error
-    shape, kind = program.input_shape, program.input_type
-    width = output_width(place.name, module, shape, kind)
-    return LoadedNetwork(place.name, module, state_digest(module.state_dict()), shape, width, None)
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ValueError("it is compressed, which torch.export.save never does")
+        check_members(archive, size)
+        program = _Program(archive, size)
+        return ReadGraph(program.network(), program.input_shape, program.input_type)
 
 
 class _Program:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive, self.builder = archive, Builder()
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+        self.archive, self.builder, self.left = archive, Builder(), size
         names = [n for n in archive.namelist() if n.endswith("/models/model.json")]
         if len(names) != 1:
             raise ValueError(
@@ -94,7 +88,11 @@ class _Program:
             for spec in self.signature["input_specs"]
             if "user_input" in spec
         ]
-        outputs = [spec["user_output"]["arg"]["as_tensor"]["name"] for spec in self.signature["output_specs"]]
+        outputs = [
+            spec["user_output"]["arg"]["as_tensor"]["name"]
+            for spec in self.signature["output_specs"]
+            if "user_output" in spec
+        ]
         if len(inputs) != 1 or len(outputs) != 1:
             raise ValueError(f"it has {len(inputs)} inputs and {len(outputs)} outputs, one each is read")
         self.input, self.output = inputs[0], outputs[0]
@@ -105,7 +103,6 @@ class _Program:
             )
         self.input_shape = tuple(int(side["as_int"]) for side in told["sizes"][1:])
         self.input_type = torch.int64 if TYPES[told["dtype"]] == torch.int64 else torch.float32
-        self.shared: dict[str, nn.Parameter] = {}
 
     def _json(self, name: str) -> Any:
         info = self.archive.getinfo(self.root + name)
@@ -147,6 +144,9 @@ class _Program:
             raise ValueError(f"{name} is a view of a larger tensor; save a copy of it")
         if self.archive.getinfo(self.root + file).file_size != values * kind.itemsize:
             raise ValueError(f"{name} has not the bytes of its shape {sizes}")
+        self.left -= values * kind.itemsize
+        if self.left < 0:
+            raise ValueError("its weights are more than the file is long")
         content = bytearray(self.archive.read(self.root + file))
         return (
             torch.frombuffer(content, dtype=kind).reshape(sizes).clone() if values else torch.zeros(sizes, dtype=kind)
@@ -156,6 +156,8 @@ class _Program:
         values = self.builder.values
         self.builder.input(self.input)
         for told in self.graph["nodes"]:
+            if len(told["inputs"]) > MOST_INPUTS:
+                raise ValueError(f"{told['target']} has {len(told['inputs'])} arguments")
             arguments = {one["name"]: self.argument(one["arg"]) for one in told["inputs"]}
             result = self.built(told["target"], {one["name"]: one["arg"] for one in told["inputs"]}, arguments)
             for number, out in enumerate(told["outputs"]):
@@ -206,20 +208,25 @@ class _Program:
         return self.builder.values[value.name]
 
     def built(self, target: str, told: dict[str, Any], given: dict[str, Any]) -> fx.Node:
-        """A layer where the weight is a parameter, else the call itself."""
-        weight = given.get("weight")
-        maker = LAYERS.get(target.removeprefix("torch.ops.aten."))
+        """A layer where the weight is a parameter, else the call itself, as in evaluation."""
+        name = target.removeprefix("torch.ops.aten.")
+        weight, maker = given.get("weight"), LAYERS.get(name)
         if maker is not None and isinstance(weight, _Name) and weight.name in self.state:
-            name, tensor = self.state[weight.name]
+            key, tensor = self.state[weight.name]
             layer = maker(self, tensor, given)
-            layer.weight = self.shared.setdefault(name, nn.Parameter(tensor, requires_grad=False))
+            layer.weight = self.builder.parameter(key, lambda: tensor)
             source = given["indices"] if "indices" in given else given["input"]
-            return self.builder.layer(name.removesuffix(".weight").removesuffix("_weight"), layer, self.node(source))[0]
+            return self.builder.layer(key.removesuffix(".weight").removesuffix("_weight"), layer, self.node(source))[0]
         arguments = {name: self.node(value) for name, value in given.items() if value is not _Leave}
         if target in SYMBOLIC:
             return self.builder.call(SYMBOLIC[target], *arguments.values())
-        name, overload = target.removeprefix("torch.ops.aten.").split(".")
-        return self.builder.call(getattr(getattr(torch.ops.aten, name), overload), **arguments)
+        packet, overload = name.split(".")
+        function = getattr(getattr(torch.ops.aten, packet), overload)
+        known = {argument.name for argument in function._schema.arguments}
+        if not arguments.keys() <= known:
+            raise ValueError(f"{name} has no argument {min(arguments.keys() - known)[:60]!r}")
+        evaluated = {key: value for key, value in EVALUATED.items() if key in known}
+        return self.builder.call(function, **arguments | evaluated)
 
     def held(self, value: Any) -> torch.Tensor | None:
         """A tensor of the state, for a layer; None where it is left out."""

@@ -16,10 +16,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from qtaml_hw.workloads.cache import state_digest
-from qtaml_hw.workloads.factory import output_width
 from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError
-from qtaml_hw.workloads.load import FileCodes, LoadedNetwork
+from qtaml_hw.workloads.load import FileCodes, ReadGraph
 from qtaml_hw.workloads.tflite_file import FileGraph, FileOp, FileTensor, read_tflite
 
 NHWC_AXIS: Final = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of a stored image -> axis of ours
@@ -27,26 +25,21 @@ FUSED: Final = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH")  # ActivationFu
 SAME: Final = 0  # Padding of the schema; 1 is VALID
 
 
-def load_tflite(path: str | Path) -> LoadedNetwork:
+def read_tflite_network(path: Path) -> ReadGraph:
     """The network of a .tflite file, with its codes.
 
     Raises ValueError for a file that cannot be read, all operators that are not read at once, and weights that are
     neither float nor symmetric int8.
     """
-    place = Path(path)
-    graph = read_tflite(place)
+    graph = read_tflite(path)
     missing = [op.name for op in graph.ops if op.name not in OPS]
     if missing:
         raise UnknownOpsError(missing, OPS)
     importer = _Importer(graph)
-    try:
-        module = importer.network()
-    except (ValueError, KeyError, IndexError, TypeError, RuntimeError, AttributeError) as error:
-        raise ValueError(f"{place}: the graph does not fit together ({error})") from error
-    shape = _ours(graph.tensors[graph.input].shape)[1:]
-    width = output_width(place.name, module, shape)
-    digest = state_digest({**module.state_dict(), **{f"{n} codes": c.tensor() for n, c in importer.codes.items()}})
-    return LoadedNetwork(place.name, module, digest, shape, width, None, importer.codes)
+    module = importer.network()
+    kept = dict(module.named_parameters())
+    codes = {name: code for name, code in importer.codes.items() if name in kept}
+    return ReadGraph(module, _ours(graph.tensors[graph.input].shape)[1:], codes=codes)
 
 
 def _ours(shape: tuple[int, ...]) -> tuple[int, ...]:

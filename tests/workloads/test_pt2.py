@@ -119,5 +119,5 @@ def test_nothing_of_a_stranger_is_run(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"not a zip"])
 def test_what_is_no_program_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pt2").write_bytes(content)
-    with pytest.raises(ValueError, match=r"not a .pt2"):
+    with pytest.raises(ValueError, match=r"not a readable .pt2"):
         load_model_file(tmp_path / "net.pt2")
