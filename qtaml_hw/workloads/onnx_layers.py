@@ -99,7 +99,8 @@ def _matmul(at: Importer, n: Operator) -> fx.Node:
 
 def _batch_norm(at: Importer, n: Operator) -> fx.Node:
     """Right after a layer it is a norm of torch's own for that layer's rank, so that it can be folded."""
-    if n.get("training_mode", 0) or n.get("spatial", 1) != 1 or any(n.outputs[1:]):
+    training = n.get("training_mode", 0) or not n.get("is_test", n.version > 6) or any(n.outputs[1:])
+    if training or n.get("spatial", 1) != 1:
         raise n.refuse("in training mode")
     scale, shift, mean, variance = (n.fixed(i) for i in range(1, 5))
     source = n.node(0)
@@ -177,15 +178,20 @@ def _global_average(x: torch.Tensor) -> torch.Tensor:
 _WINDOW: Final = ("auto_pad", "kernel_shape", "pads", "strides", "dilations")
 LAYERS: Final[Table] = {
     "Conv": Row(_conv, (1, 11, 22), (*_WINDOW, "group"), inputs=3, fixed=(1, 2)),
-    "Gemm": Row(_gemm, (7, 9, 11, 13), ("alpha", "beta", "transA", "transB"), inputs=3),
+    "Gemm": Row(_gemm, (6, 7, 9, 11, 13), ("alpha", "beta", "transA", "transB", "broadcast"), inputs=3),
     "MatMul": Row(_matmul, (1, 9, 13), inputs=2),
     "BatchNormalization": Row(
-        _batch_norm, (7, 9, 14, 15), ("epsilon", "momentum", "spatial", "training_mode"), inputs=5, fixed=(1, 2, 3, 4)
+        _batch_norm,
+        (6, 7, 9, 14, 15),
+        ("epsilon", "momentum", "spatial", "training_mode", "is_test"),
+        inputs=5,
+        fixed=(1, 2, 3, 4),
     ),
     "LayerNormalization": Row(_layer_norm, (17,), ("axis", "epsilon", "stash_type"), inputs=3, fixed=(1, 2)),
     "Gather": Row(_gather, (1, 11, 13), ("axis",), inputs=2),
     "MaxPool": Row(_pool, (1, 8, 10, 11, 12, 22), (*_WINDOW, "ceil_mode", "storage_order")),
-    "AveragePool": Row(_pool, (7, 10, 11, 19, 22), (*_WINDOW, "ceil_mode", "count_include_pad")),
+    "AveragePool": Row(_pool, (1, 7, 10, 11, 19, 22), (*_WINDOW, "ceil_mode", "count_include_pad")),
     "GlobalAveragePool": Row(lambda at, n: n.call(_global_average, n.node(0)), (1, 22)),
 }
-"""``momentum``, ``stash_type`` and ``storage_order`` change nothing that is computed here."""
+"""``momentum``, ``stash_type`` and ``storage_order`` change nothing that is computed here; ``broadcast`` of a Gemm allows
+what it does anyhow."""

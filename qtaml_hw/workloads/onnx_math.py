@@ -92,7 +92,7 @@ def _mod(at: Importer, n: Operator) -> Made:
     return _elementwise(torch.fmod if n.get("fmod", 0) else torch.remainder)(at, n)
 
 
-_ARITHMETIC: Final = (7, 13, 14)
+_ARITHMETIC: Final = (6, 7, 13, 14)
 _OLD: Final = (6, 13)
 MATH: Final[Table] = {
     "Softmax": Row(_softmax, (1, 11, 13), ("axis",)),
@@ -103,11 +103,11 @@ MATH: Final[Table] = {
     "ReduceSum": Row(
         _reduce(torch.sum), (1, 11, 13), ("axes", "keepdims", "noop_with_empty_axes"), inputs=2, fixed=(1,)
     ),
-    "Add": Row(_elementwise(torch.add), _ARITHMETIC, inputs=2),
-    "Sub": Row(_elementwise(torch.sub), _ARITHMETIC, inputs=2),
-    "Mul": Row(_elementwise(torch.mul), _ARITHMETIC, inputs=2),
-    "Div": Row(_elementwise(_divided), _ARITHMETIC, inputs=2),
-    "Pow": Row(_elementwise(_power), (7, 12, 13, 15), inputs=2),
+    "Add": Row(_elementwise(torch.add), _ARITHMETIC, ("broadcast",), inputs=2),
+    "Sub": Row(_elementwise(torch.sub), _ARITHMETIC, ("broadcast",), inputs=2),
+    "Mul": Row(_elementwise(torch.mul), _ARITHMETIC, ("broadcast",), inputs=2),
+    "Div": Row(_elementwise(_divided), _ARITHMETIC, ("broadcast",), inputs=2),
+    "Pow": Row(_elementwise(_power), (1, 7, 12, 13, 15), ("broadcast",), inputs=2),
     "Mod": Row(_mod, (10, 13, 28), ("fmod",), inputs=2),
     "Where": Row(_elementwise(torch.where), (9, 16), inputs=3),
     "Equal": Row(_elementwise(torch.eq), (7, 11, 13, 19), inputs=2),
@@ -123,3 +123,4 @@ MATH: Final[Table] = {
     "Elu": Row(_attribute(functional.elu, alpha=("alpha", 1.0)), (6, 22), ("alpha",)),
     "Gelu": Row(_attribute(functional.gelu, approximate=("approximate", "none")), (20,), ("approximate",)),
 }
+"""``broadcast`` of old opsets lets the last axes meet, as all later ones do; its ``axis`` is not read."""

@@ -24,27 +24,29 @@ def _flattened(x: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def _reshape(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
-    shape, known = n.constant(1), n.constant(0)
-    if n.get("allowzero", 0) and (shape is None or not bool(shape.all())):
-        raise n.refuse("with allowzero")
-    if known is not None and shape is not None:
-        return _reshaped_to(known, shape)
+    shape, known, keep = n.constant(1), n.constant(0), not n.get("allowzero", 0)
     if shape is None:
-        return n.call(_reshaped_to, n.node(0), n.node(1))
-    return n.call(_reshaped, n.node(0), shape.tolist(), at.value(at.input_name), at.batch)
+        return n.call(_reshaped_to, n.node(0), n.node(1), keep)
+    if known is not None:
+        return _reshaped_to(known, shape, keep)
+    return n.call(_reshaped, n.node(0), shape.tolist(), keep, at.value(at.input_name), at.batch)
 
 
-def _reshaped(x: torch.Tensor, shape: list[int], inputs: torch.Tensor, batch: int) -> torch.Tensor:
-    """0 keeps a side.  A first side that is the batch the file was exported with stands for the batch there is."""
-    sides = [x.shape[i] if v == 0 else v for i, v in enumerate(shape)]
+def _reshaped(x: torch.Tensor, shape: list[int], keep: bool, inputs: torch.Tensor, batch: int) -> torch.Tensor:
+    """A first side that is the batch the file was exported with stands for the batch there is."""
+    sides = _kept(x, shape, keep)
     if batch and sides and sides[0] == batch:
         sides[0] = inputs.shape[0]
     return x.reshape(sides)
 
 
-def _reshaped_to(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
-    """To a computed shape; 0 keeps a side."""
-    return x.reshape([x.shape[i] if v == 0 else v for i, v in enumerate(shape.tolist())])
+def _reshaped_to(x: torch.Tensor, shape: torch.Tensor, keep: bool) -> torch.Tensor:
+    return x.reshape(_kept(x, shape.tolist(), keep))
+
+
+def _kept(x: torch.Tensor, shape: list[int], keep: bool) -> list[int]:
+    """Sides of a new shape; 0 keeps the old one, unless it is allowed to mean 0."""
+    return [x.shape[i] if v == 0 and keep else v for i, v in enumerate(shape)]
 
 
 def _transpose(at: Importer, n: Operator) -> fx.Node | torch.Tensor:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.weights.network import fold_batch_norm, stored_names
 from qtaml_hw.workloads.model_files import load_model_file
 from qtaml_hw.workloads.published import CifarResNet
@@ -121,3 +122,59 @@ def test_what_is_no_program_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pt2").write_bytes(content)
     with pytest.raises(ValueError, match=r"not a readable .pt2"):
         load_model_file(tmp_path / "net.pt2")
+
+
+def test_no_text_of_a_file_becomes_code(tmp_path: Path) -> None:
+    """The name of an argument was put into generated source as it stood."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    path = exported(network, torch.zeros(2, 2, 2), tmp_path / "net.pt2")
+    trace = tmp_path / "it_ran"
+
+    def named(text: str) -> object:
+        def change(told: dict[str, dict[str, dict[str, list[dict[str, list[dict[str, str]]]]]]]) -> None:
+            nodes = told["graph_module"]["graph"]["nodes"]
+            next(n for n in nodes if "flatten" in str(n["target"]))["inputs"][1]["name"] = text
+
+        return change
+
+    for text in (f"start_dim = open({str(trace)!r}, 'w') and 1 or 1) #", "class", "no_such_argument", ""):
+        with pytest.raises(InputError, match=r"changed.pt2: not a readable .pt2 network \(flatten.using_ints has no"):
+            load_model_file(changed(path, "models/model.json", named(text)))
+    assert not trace.exists()
+
+
+class Dropping(nn.Module):
+    """Every way to drop values while training, and a batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.drop = nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.drop(self.norm(self.first(x))).unsqueeze(1)
+        y = nn.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.3 if self.training else 0.0)
+        out: torch.Tensor = self.head(nn.functional.dropout(y.squeeze(1), 0.5, training=self.training))
+        return out
+
+
+def test_a_program_exported_while_training_is_served_as_in_evaluation(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    module = Dropping()
+    module.norm.running_mean.normal_()
+    torch.export.save(
+        torch.export.export(module.train(), (torch.randn(4, 6),), dynamic_shapes=(BATCH,)), tmp_path / "net.pt2"
+    )
+    loaded, x = load_model_file(tmp_path / "net.pt2"), torch.randn(5, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(x), module.eval()(x))
+        assert torch.equal(loaded.module(x), loaded.module(x))
+
+
+def test_compressed_programs_are_refused(tmp_path: Path) -> None:
+    path = exported(nn.Sequential(nn.Linear(4, 2)), torch.zeros(2, 4), tmp_path / "net.pt2")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "packed.pt2", "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+    with pytest.raises(InputError, match="it is compressed, which torch.export.save never does"):
+        load_model_file(tmp_path / "packed.pt2")
