@@ -193,5 +193,5 @@ LAYERS: Final[Table] = {
     "AveragePool": Row(_pool, (1, 7, 10, 11, 19, 22), (*_WINDOW, "ceil_mode", "count_include_pad")),
     "GlobalAveragePool": Row(lambda at, n: n.call(_global_average, n.node(0)), (1, 22)),
 }
-"""``momentum``, ``stash_type`` and ``storage_order`` change nothing that is computed here; ``broadcast`` of a Gemm allows
-what it does anyhow."""
+"""``momentum``, ``stash_type`` and ``storage_order`` change nothing that is computed here; ``broadcast`` of a Gemm
+allows what it does anyhow."""
