@@ -176,5 +176,5 @@ def test_compressed_programs_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "packed.pt2", "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
             new.writestr(info.filename, old.read(info))
-    with pytest.raises(InputError, match="it is compressed, which torch.export.save never does"):
+    with pytest.raises(InputError, match=r"it is compressed, which torch.export.save never does"):
         load_model_file(tmp_path / "packed.pt2")
