@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
+from qtaml_hw.ecc import Code, Decoded
 from qtaml_hw.faults import TENSORS, MapKey, weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
 from qtaml_hw.memory.ageing.aging import EPOCH_SEED
@@ -26,11 +31,14 @@ class UniformLife:
     longest_s: float
     leaky_state: int | None = 1
 
-    def flip_probability(self, interval_s):
+    def flip_probability(self, interval_s: ArrayLike) -> Float64:
         return np.minimum(np.asarray(interval_s, dtype=np.float64) / self.longest_s, 1.0)
 
-    def retention_quantile(self, u):
+    def retention_quantile(self, u: ArrayLike) -> Float64:
         return np.asarray(u, dtype=np.float64) * self.longest_s
+
+
+Cell = UniformLife | PoissonCells | FixedCells
 
 
 @dataclass
@@ -69,7 +77,9 @@ class Word:
 class BruteForce:
     """Ages every bit of a tiny memory at every event of a command log."""
 
-    def __init__(self, memory: Memory, cell, seed: int, map_index: int = 0, log: CommandLog | None = None) -> None:
+    def __init__(
+        self, memory: Memory, cell: Cell, seed: int, map_index: int = 0, log: CommandLog | None = None
+    ) -> None:
         self.memory, self.cell, self.seed, self.map_index = memory, cell, seed, map_index
         self.log = memory.log if log is None else log
         self.streamed = memory.layout.residency.streamed
@@ -144,7 +154,7 @@ class BruteForce:
 
     # ---- building
 
-    def _uniforms(self, n: int, plane: int, tensor: int) -> list[np.ndarray]:
+    def _uniforms(self, n: int, plane: int, tensor: int) -> list[Float64]:
         out = []
         for seed in self.seeds:
             cells = weak_cells(n, plane, 1.0, MapKey(seed, self.map_index, tensor))
@@ -203,7 +213,9 @@ class BruteForce:
         for bit in self._all():
             self._write(bit, 0.0, 0)
 
-    def _place_words(self, t: int, u, streams, next_word: list[int]) -> None:
+    def _place_words(
+        self, t: int, u: list[list[Float64]], streams: dict[int, list[tuple[int, int]]], next_word: list[int]
+    ) -> None:
         plan, codes = self.memory.plan, self.memory.codes[t]
         start = int(plan.tensor_starts[t])
         counts = {e: math.ceil(len(s) / menu_entry(plan.menu[e]).code.k) for e, s in streams.items()}
@@ -235,7 +247,7 @@ class BruteForce:
     def _all(self) -> list[Bit]:
         return list(self.loose.values()) + [b for w in self.words for b in w.bits]
 
-    def _load(self, image: int, here) -> None:
+    def _load(self, image: int, here: Callable[[tuple[int, int, int, int]], bool]) -> None:
         """From now on these places are meant to hold another image."""
         codes = self.memory.codes if image == 0 else self.memory.updates[image - 1][1]
         for (t, w, b), bit in self.loose.items():
@@ -268,7 +280,7 @@ class BruteForce:
         if isinstance(self.cell, PoissonCells):
             self._start_life(bit, time_s)
 
-    def _spells(self, start_s: float, end_s: float) -> list[tuple[float, object, bool]]:
+    def _spells(self, start_s: float, end_s: float) -> list[tuple[float, Cell, bool]]:
         """(seconds, cell model, powered) of every piece of a stretch of time."""
         cuts = {start_s, end_s}
         for phase in self.memory.schedule.phases:
@@ -318,11 +330,11 @@ class BruteForce:
 
     # ---- one word
 
-    def _policy(self, code) -> str:
+    def _policy(self, code: Code) -> str:
         chosen = self.memory.schedule.on_uncorrectable
         return code.policy if chosen is None or code.t == 0 else chosen
 
-    def _decode(self, word: Word):
+    def _decode(self, word: Word) -> tuple[Code, Decoded]:
         code = menu_entry(self.memory.plan.menu[word.entry]).code
         stored = np.array(
             [0 if b is None else b.value for b in word.data] + [b.value for b in word.checks], dtype=np.uint8
@@ -342,7 +354,7 @@ class BruteForce:
         for bit in word.bits:
             bit.damage = 0.0
 
-    def _store(self, word: Word, data: list[int], code, time_s: float) -> None:
+    def _store(self, word: Word, data: list[int], code: Code, time_s: float) -> None:
         data = [0 if b is None else int(d) for b, d in zip(word.data, data, strict=True)]
         for bit, value in zip(word.data, data, strict=True):
             if bit is not None:
@@ -352,8 +364,9 @@ class BruteForce:
 
     # ---- events
 
-    def events(self) -> list[tuple[float, int, str, tuple]]:
+    def events(self) -> list[tuple[float, int, str, tuple[int, ...]]]:
         log, schedule, classes = self.log, self.memory.schedule, self.memory.layout.classes
+        out: list[tuple[float, int, str, tuple[int, ...]]]
         out = [(t * (1 - 1e-9), 0, "sample", (i,)) for i, t in enumerate(schedule.sample_times_s)]
         kind = (2, "correct") if schedule.ecc_aware_refresh else (1, "refresh")
         for g, times in enumerate(log.refresh_s):
@@ -372,7 +385,7 @@ class BruteForce:
             previous = s
         return sorted(out, key=lambda e: e[:2])
 
-    def run(self) -> list[dict]:
+    def run(self) -> list[dict[str, Any]]:
         samples, now = [], 0.0
         for time_s, _, kind, where in self.events():
             exact = self.memory.schedule.sample_times_s[where[0]] if kind == "sample" else time_s
@@ -400,8 +413,8 @@ class BruteForce:
                         self._write(bit, time_s, where[1])
         return samples
 
-    def _refresh(self, kind: str, where: tuple, time_s: float) -> None:
-        def here(place):
+    def _refresh(self, kind: str, where: tuple[int, ...], time_s: float) -> None:
+        def here(place: tuple[int, int, int, int]) -> bool:
             if kind == "read":
                 return place[:2] == where and not self.streamed[place[0]]
             return place[1:3] == where[:2] and where[2] % self.bins.get(place[1:], 1) == 0
@@ -414,7 +427,7 @@ class BruteForce:
                 if here(word.home):
                     self._correct(word, "refresh", time_s)
 
-    def _sample(self) -> dict:
+    def _sample(self) -> dict[str, Any]:
         codes = [c.copy() for c in self.stored]
         values = {k: b.value for k, b in self.loose.items()}
         data = sum(b.value != b.written for b in self.loose.values())

@@ -9,9 +9,11 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from qtaml_hw.arrays import Codes
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, RetentionAware, Schedule
+from qtaml_hw.memory.ageing.laid_out import Update
 from qtaml_hw.protection import ProtectionPlan
-from tests.memory.brute_force import BruteForce, UniformLife
+from tests.memory.brute_force import BruteForce, Cell, UniformLife
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
 EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "60"))
@@ -35,13 +37,13 @@ def random_geometry(rng: np.random.Generator, planes: int) -> ArrayGeometry:
     )  # fmt: skip
 
 
-def random_phases(rng: np.random.Generator, cell, horizon_s: float) -> tuple[Phase, ...]:
+def random_phases(rng: np.random.Generator, cell: Cell, horizon_s: float) -> tuple[Phase, ...]:
     """Up to two stretches at another temperature, without refresh, or without power."""
     cuts = np.sort(rng.uniform(0, horizon_s, 4)).tolist()
     phases = []
     for start, end in ((cuts[0], cuts[1]), (cuts[2], cuts[3]))[: rng.integers(3)]:
         factor = float(10 ** rng.uniform(-1, 1))
-        other = None
+        other: Cell | None = None
         if isinstance(cell, UniformLife):
             other = UniformLife(cell.longest_s * factor, cell.leaky_state)
         elif isinstance(cell, PoissonCells):
@@ -50,7 +52,7 @@ def random_phases(rng: np.random.Generator, cell, horizon_s: float) -> tuple[Pha
     return tuple(phases)
 
 
-def random_schedule(rng: np.random.Generator, classes: int, cell) -> Schedule:
+def random_schedule(rng: np.random.Generator, classes: int, cell: Cell) -> Schedule:
     horizon = 20e-6
     phases = random_phases(rng, cell, horizon)
     dark = [(p.start_s, p.end_s) for p in phases if not p.powered]
@@ -81,13 +83,15 @@ def random_bins(rng: np.random.Generator) -> RetentionAware | None:
     return RetentionAware(multiples, float(rng.choice([1.0, 1.3]))) if rng.integers(2) else None
 
 
-def random_updates(rng: np.random.Generator, schedule: Schedule, codes, planes: int):
+def random_updates(
+    rng: np.random.Generator, schedule: Schedule, codes: tuple[Codes, ...], planes: int
+) -> tuple[Update, ...]:
     """New weights at some of the rewrites."""
     times = [t for t in schedule.reload_times_s if rng.random() < 0.7]
     return tuple((t, tuple(rng.integers(0, 2**planes, c.size).astype(c.dtype) for c in codes)) for t in times)
 
 
-def random_cell(rng: np.random.Generator, planes: int):
+def random_cell(rng: np.random.Generator, planes: int) -> Cell:
     leaky = int(rng.integers(2))
     kind = rng.integers(4)
     if kind == 0:
@@ -100,7 +104,7 @@ def random_cell(rng: np.random.Generator, planes: int):
 @settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**32 - 1))
 @example(500293)  # words across banks, read while one bank holds new weights and another the old ones
-def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed):
+def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed: int) -> None:
     rng = np.random.default_rng(seed)
     planes = int(rng.choice([4, 8]))
     sizes = rng.integers(2, 14, rng.integers(1, 4)).tolist()

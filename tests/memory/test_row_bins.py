@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from qtaml_hw.memory import (
     Schedule,
     planned_flip_probability,
 )
+from qtaml_hw.memory.traffic.schedule import RefreshMode
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
@@ -41,7 +43,7 @@ def outlive(multiple: int, cells: int = 1024) -> float:
 
 @pytest.mark.parametrize("plan", [BARE, SECDED], ids=["bare", "secded"])
 @pytest.mark.parametrize("mode", ["burst", "staggered"])
-def test_it_loses_the_cells_that_plain_refresh_loses_and_no_other(plan, mode):
+def test_it_loses_the_cells_that_plain_refresh_loses_and_no_other(plan: ProtectionPlan, mode: RefreshMode) -> None:
     for map_index in range(3):
         plain, aware = (
             memory(replace(s, refresh_mode=mode), plan).run(CELL, seed=3, map_index=map_index) for s in (PLAIN, AWARE)
@@ -52,7 +54,7 @@ def test_it_loses_the_cells_that_plain_refresh_loses_and_no_other(plan, mode):
         assert aware.energy_j["refresh"] < 0.9 * plain.energy_j["refresh"]
 
 
-def test_passes_of_other_classes_delay_a_row_by_less_than_they_last():
+def test_passes_of_other_classes_delay_a_row_by_less_than_they_last() -> None:
     """Classes due at one tick queue, and how many rows are due differs from tick to tick: at most 8 x 16 ns."""
     geometry = replace(GEOMETRY, placement="plane_separated")
     plain, aware = (memory(s, BARE, geometry).run(CELL, seed=3) for s in (PLAIN, AWARE))
@@ -65,7 +67,7 @@ def test_passes_of_other_classes_delay_a_row_by_less_than_they_last():
     assert more <= bound + 4 * np.sqrt(bound) + 1
 
 
-def test_rows_per_bin_follow_the_probability_that_no_cell_is_weak():
+def test_rows_per_bin_follow_the_probability_that_no_cell_is_weak() -> None:
     chip, maps, rows = memory(AWARE), 16, 4 * 128
     share, saved = [], []
     for m in range(maps):
@@ -79,7 +81,7 @@ def test_rows_per_bin_follow_the_probability_that_no_cell_is_weak():
     assert abs(np.mean(saved) - expected) < 4 * 0.375 / np.sqrt(rows * maps)  # a row counts 1, 1/2 or 1/4
 
 
-def test_plans_count_the_expected_rows():
+def test_plans_count_the_expected_rows() -> None:
     planned = memory(replace(AWARE, retention_aware=RetentionAware((2, 4), cell=CELL)))
     expected = 1 - outlive(2) + (outlive(2) - outlive(4)) / 2 + outlive(4) / 4
     np.testing.assert_allclose(planned.row_refresh_hz * INTERVAL_S, expected, atol=1 / 128)
@@ -88,14 +90,14 @@ def test_plans_count_the_expected_rows():
     assert memory(PLAIN).row_refresh_hz.tolist() == [1 / INTERVAL_S]
 
 
-def test_empty_rows_wait_longest():
+def test_empty_rows_wait_longest() -> None:
     geometry = replace(GEOMETRY, capacity_bits=4 * 2 * 128 * 1024)  # twice the image
     log = memory(AWARE, geometry=geometry).run(CELL, seed=5).log
     assert {int(r[3]) for r in log.refresh_rows} == {256}
     assert all(int(r[0]) < 128 for r in log.refresh_rows)
 
 
-def test_a_margin_covers_a_hot_phase_and_without_it_cells_are_lost():
+def test_a_margin_covers_a_hot_phase_and_without_it_cells_are_lost() -> None:
     """Retention times halve in the phase: rows that wait 4 intervals meet cells that live for 2 to 4 of them."""
     hot = (Phase(2e-4, 8e-4, "hot", UniformLife(LONGEST_S / 2)),)
     plain = memory(replace(PLAIN, phases=hot)).run(CELL, seed=3)
@@ -112,12 +114,12 @@ def test_a_margin_covers_a_hot_phase_and_without_it_cells_are_lost():
     assert rows
 
 
-def test_memoryless_cells_have_no_weakest():
+def test_memoryless_cells_have_no_weakest() -> None:
     with pytest.raises(ValueError, match=r"under the law poisson no cell is weaker.*needs the law retention"):
         memory(AWARE).run(PoissonCells(1.0), seed=1)
 
 
-def test_streamed_weights_have_no_rows_of_their_own():
+def test_streamed_weights_have_no_rows_of_their_own() -> None:
     small = replace(GEOMETRY, capacity_bits=450_000, backing_bits_per_s=1e11)
     with pytest.raises(ValueError, match="2 of 2 tensors are streamed"):
         memory(AWARE, geometry=small).run(CELL, seed=1)
@@ -127,14 +129,16 @@ def test_streamed_weights_have_no_rows_of_their_own():
     ("change", "words"),
     [({"multiples": (4, 2)}, "ascend"), ({"multiples": (1, 2)}, "from 2 on"), ({"margin": 0.5}, "at least 1")],
 )
-def test_bad_bins_are_refused(change, words):
+def test_bad_bins_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         RetentionAware(**change)
 
 
 @pytest.mark.parametrize("cell", [UniformLife(1e-3), PoissonCells(300.0)], ids=["retention", "poisson"])
 @pytest.mark.parametrize("updates", [(), (4e-4,)], ids=["written once", "updated"])
-def test_plans_see_the_probability_that_the_memory_shows(cell, updates):
+def test_plans_see_the_probability_that_the_memory_shows(
+    cell: UniformLife | PoissonCells, updates: tuple[float, ...]
+) -> None:
     """Closed form over phases, updates and refresh classes against the simulated memory, 4 sigma."""
     other = UniformLife(3e-4) if isinstance(cell, UniformLife) else PoissonCells(900.0)
     phases = (Phase(1e-4, 2e-4, "idle", refresh=False), Phase(5e-4, 9e-4, "hot", other))
@@ -153,7 +157,7 @@ def test_plans_see_the_probability_that_the_memory_shows(cell, updates):
         assert abs(lost - ones * p) < 4 * np.sqrt(ones * p * (1 - p)) + 1e-9
 
 
-def test_cells_of_a_chip_in_its_phases_take_the_place_of_the_phases_own():
+def test_cells_of_a_chip_in_its_phases_take_the_place_of_the_phases_own() -> None:
     hot = UniformLife(LONGEST_S / 7)
     with_cells, without = (
         memory(

@@ -8,27 +8,29 @@ in nJ per access; the last by scripts/run_cacti.py at capacities that the laws w
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from qtaml_hw.memory import array_cost, leakage_factor
+from qtaml_hw.memory import ArrayCost, array_cost, leakage_factor
 
 DATA = Path(__file__).parent / "data"
+Row = dict[str, str]
 
 
-def rows(name: str) -> list[dict[str, str]]:
+def rows(name: str) -> list[Row]:
     with (DATA / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def modelled(row, parity: float = 1.0):
+def modelled(row: Row, parity: float = 1.0) -> ArrayCost:
     cell = "edram" if row["cell"] == "lp-dram" else "sram"
     bits, width = float(row["cap_KB"]) * 8192 * parity, round(float(row["width_b"]) * parity)
     return array_cost(bits, width, float(row["node_nm"]) * 1e-9, cell, row["peri"].removeprefix("itrs-"))
 
 
-def worst(cell: str, value, model) -> float:
+def worst(cell: str, value: Callable[[Row], float], model: Callable[[ArrayCost], float]) -> float:
     """Largest relative error at capacities that the laws were fitted to."""
     kept = [r for r in rows("cacti_rows.csv") if r["ecc"] == "off" and (r["cell"] == "lp-dram") == (cell == "edram")]
     assert len(kept) >= 60
@@ -36,27 +38,27 @@ def worst(cell: str, value, model) -> float:
 
 
 @pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
-def test_area(cell, limit):
+def test_area(cell: str, limit: float) -> None:
     assert worst(cell, lambda r: float(r["area_mm2"]) * 1e-6, lambda c: c.area_m2) < limit
 
 
 @pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
-def test_read_energy(cell, limit):
+def test_read_energy(cell: str, limit: float) -> None:
     assert worst(cell, lambda r: float(r["read_nJ"]) * 1e-9, lambda c: c.read_energy_j) < limit
 
 
 @pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
-def test_leakage_without_refresh(cell, limit):
+def test_leakage_without_refresh(cell: str, limit: float) -> None:
     leak = worst(cell, lambda r: (float(r["leak_mW"]) - float(r["refresh_mW"])) * 1e-3, lambda c: c.leakage_w)
     assert leak < limit
 
 
 @pytest.mark.parametrize(("cell", "limit"), [("sram", 0.001), ("edram", 0.001)])
-def test_access_time(cell, limit):
+def test_access_time(cell: str, limit: float) -> None:
     assert worst(cell, lambda r: float(r["access_ns"]) * 1e-9, lambda c: c.access_s) < limit
 
 
-def test_refresh_power_of_edram():
+def test_refresh_power_of_edram() -> None:
     kept = [r for r in rows("cacti_rows.csv") if r["cell"] == "lp-dram" and r["ecc"] == "off"]
     errors = [modelled(r).refresh_w / (float(r["refresh_mW"]) * 1e-3) - 1.0 for r in kept]
     assert max(map(abs, errors)) < 0.001
@@ -75,7 +77,9 @@ def test_refresh_power_of_edram():
         ("edram", "access_s", lambda r: float(r["access_ns"]) * 1e-9, 0.05, 0.20),
     ],
 )
-def test_halfway_between_the_fitted_capacities(cell, quantity, value, median, worst_of_all):
+def test_halfway_between_the_fitted_capacities(
+    cell: str, quantity: str, value: Callable[[Row], float], median: float, worst_of_all: float
+) -> None:
     """CACTI itself, at 96 to 6,144 KB that no law was fitted to; all of it lies within the bands."""
     kept = [r for r in rows("cacti_between_rows.csv") if (r["cell"] == "lp-dram") == (cell == "edram")]
     assert len(kept) == 42
@@ -88,7 +92,7 @@ def test_halfway_between_the_fitted_capacities(cell, quantity, value, median, wo
         assert low * 0.999 <= value(r) <= high * 1.001
 
 
-def test_anchor_figures_of_512_kb():
+def test_anchor_figures_of_512_kb() -> None:
     sram, edram = array_cost(2**22, 64, 45e-9), array_cost(2**22, 64, 45e-9, "edram", "lstp")
     hp = array_cost(2**22, 64, 45e-9, "sram", "hp")
     assert sram.area_m2 * 1e6 == pytest.approx(1.64, rel=0.05)
@@ -104,7 +108,7 @@ def test_anchor_figures_of_512_kb():
     assert fast.refresh_w / (fast.leakage_w + fast.refresh_w) < 0.02
 
 
-def test_one_parity_bit_in_eight_costs_what_forced_ecc_costs():
+def test_one_parity_bit_in_eight_costs_what_forced_ecc_costs() -> None:
     """CACTI, same organisation, +1 bit per 8: area x1.133, read x1.155, leakage x1.118, access x1.040."""
     ours = {"area_m2": [], "read_energy_j": [], "leakage_w": [], "access_s": []}
     for row in [r for r in rows("cacti_rows.csv") if r["ecc"] == "on_forced"]:
@@ -117,14 +121,14 @@ def test_one_parity_bit_in_eight_costs_what_forced_ecc_costs():
         assert sum(ours[name]) / len(ours[name]) == pytest.approx(theirs, rel=tolerance)
 
 
-def test_leakage_over_temperature():
+def test_leakage_over_temperature() -> None:
     """350 K is the reference; the hottest and the coldest rows of 32 and 45 nm to 1 %."""
     kept = rows("cacti_temperature_rows.csv")
     assert len(kept) == 42
     at_350 = {(r["node_nm"], r["cell"]): r for r in kept if r["temp_K"] == "350"}
     for r in kept:
 
-        def leak(x):
+        def leak(x: Row) -> float:
             return float(x["leak_mW"]) - float(x["refresh_mW"])
 
         cell = "edram" if r["cell"] == "lp-dram" else "sram"

@@ -17,7 +17,7 @@ with (Path(__file__).parent / "data" / "destiny_rows.csv").open(newline="") as _
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r['cell']}-{r['node']}-{r['cap_KB']}-{r['width_b']}")
-def test_destiny_lies_in_the_bands(row):
+def test_destiny_lies_in_the_bands(row: dict[str, str]) -> None:
     periphery = "lop" if row["cell"] == "sram" else "lstp"
     bits = float(row["cap_KB"]) * 8192
     cost = array_cost(bits, int(row["width_b"]), float(row["node"]) * 1e-9, row["cell"], periphery)
@@ -31,7 +31,7 @@ def test_destiny_lies_in_the_bands(row):
         assert low * 0.999 <= value <= high * 1.001, name
 
 
-def test_tools_agree_at_45_nm_4_mb_as_stated():
+def test_tools_agree_at_45_nm_4_mb_as_stated() -> None:
     """SRAM area within about 25 %, eDRAM area 1.9x, refresh energy 2-4x."""
     theirs = {r["cell"]: r for r in ROWS if r["node"] == "45" and r["cap_KB"] == "4096" and r["width_b"] == "64"}
     sram, edram = array_cost(2**25, 64, 45e-9, "sram", "lop"), array_cost(2**25, 64, 45e-9, "edram", "lstp")
@@ -40,7 +40,7 @@ def test_tools_agree_at_45_nm_4_mb_as_stated():
     assert 2.0 < edram.refresh_energy_j * 1e12 / float(theirs["edram"]["refresh_pJ"]) < 4.0
 
 
-def test_one_bank_of_4_mb_needs_20_of_40_us():
+def test_one_bank_of_4_mb_needs_20_of_40_us() -> None:
     """DESTINY: 4,096 rows of 8,192 bits, refreshed in 20.24 us."""
     row = next(r for r in ROWS if (r["cell"], r["node"], r["cap_KB"]) == ("edram", "45", "4096"))
     cycle_s = float(row["refresh_ns"]) * 1e-9 / 4096

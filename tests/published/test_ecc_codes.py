@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def our_name(title: str) -> str:
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if "residual_ber" in r], ids=lambda r: our_name(r["name"]))
-def test_residual_and_due(row: dict) -> None:
+def test_residual_and_due(row: dict[str, Any]) -> None:
     code = ecc.code(our_name(row["name"]))
     assert (code.n, code.k) == (row["n"], row["k"])
     tolerance = 0.005 if code.family == "hamming" else 1e-4
@@ -53,7 +54,7 @@ def test_residual_and_due(row: dict) -> None:
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if r.get("hw")], ids=lambda r: our_name(r["name"]))
-def test_table_holds_the_synthesised_figures(row: dict) -> None:
+def test_table_holds_the_synthesised_figures(row: dict[str, Any]) -> None:
     name, library = our_name(row["name"]), row["hw"]["nangate45"]
     figures = SYNTHESISED[name]
     assert figures[2:4] == pytest.approx(library["dec_small"][1:], rel=1e-9)

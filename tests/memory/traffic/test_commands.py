@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ LAYOUT = ArrayLayout(GEOMETRY, STARTS, 8, np.zeros(2, dtype=np.int64))  # 16 row
 CODES = tuple(np.random.default_rng(1).integers(0, 256, 4096, dtype=np.uint8) for _ in range(2))
 
 
-def test_burst_refresh_runs_on_every_multiple_of_the_interval():
+def test_burst_refresh_runs_on_every_multiple_of_the_interval() -> None:
     log = simulate_commands(LAYOUT, Schedule(horizon_s=1e-3, refresh_interval_s=10e-6))
     assert log.refreshes == 400
     for times in log.refresh_s:
@@ -31,13 +33,13 @@ def test_burst_refresh_runs_on_every_multiple_of_the_interval():
     np.testing.assert_allclose(log.bank_busy_s / 1e-3, 32e-9 / 10e-6)
 
 
-def test_staggered_refresh_spreads_the_banks_over_the_interval():
+def test_staggered_refresh_spreads_the_banks_over_the_interval() -> None:
     log = simulate_commands(LAYOUT, Schedule(horizon_s=1e-4, refresh_interval_s=10e-6, refresh_mode="staggered"))
     for bank, times in enumerate(log.refresh_s):
         np.testing.assert_allclose(times, 10e-6 * ((bank + 1) / 4 + np.arange(10)))
 
 
-def test_an_inference_takes_its_accesses_times_the_cycle():
+def test_an_inference_takes_its_accesses_times_the_cycle() -> None:
     log = simulate_commands(LAYOUT, Schedule(horizon_s=1e-3, inferences_per_s=1e5))
     # a tensor of 4,096 bytes lies in two banks: 256 accesses of 64 bits each
     np.testing.assert_allclose(log.inference_s[0], 2 * 256 * 2e-9)
@@ -45,12 +47,12 @@ def test_an_inference_takes_its_accesses_times_the_cycle():
     assert log.stalls == 0
 
 
-def test_layer_times_hide_the_reads_that_fit_into_them():
+def test_layer_times_hide_the_reads_that_fit_into_them() -> None:
     log = simulate_commands(LAYOUT, Schedule(horizon_s=1e-3, inferences_per_s=1e3, layer_time_s=(2e-6, 0.1e-6)))
     np.testing.assert_allclose(log.inference_s[0], 2e-6 + 256 * 2e-9)
 
 
-def test_refresh_preempts_a_read_burst_and_stalls_it_by_the_pass():
+def test_refresh_preempts_a_read_burst_and_stalls_it_by_the_pass() -> None:
     schedule = Schedule(horizon_s=3e-6, refresh_interval_s=0.3e-6, inferences_per_s=1.0)
     log = simulate_commands(LAYOUT, schedule)
     # each tensor's burst of 512 ns in two banks meets the passes at 300, 600, 900 and 1,200 ns
@@ -61,7 +63,7 @@ def test_refresh_preempts_a_read_burst_and_stalls_it_by_the_pass():
         np.testing.assert_allclose(times, 0.3e-6 * np.arange(1, 11))
 
 
-def test_scrub_and_reload_occupy_every_bank():
+def test_scrub_and_reload_occupy_every_bank() -> None:
     log = simulate_commands(
         LAYOUT, Schedule(horizon_s=1e-3, scrub_interval_s=250e-6, reload_times_s=(1e-4,)), ecc_words=400
     )
@@ -70,7 +72,7 @@ def test_scrub_and_reload_occupy_every_bank():
     assert [e[1] for e in log.events()][:4] == ["write"] * 4
 
 
-def test_phases_stop_refresh_and_inferences_and_lost_power_reloads():
+def test_phases_stop_refresh_and_inferences_and_lost_power_reloads() -> None:
     phases = (Phase(20e-6, 40e-6, "sleep", inferences=False), Phase(60e-6, 80e-6, "off", powered=False))
     log = simulate_commands(
         LAYOUT, Schedule(horizon_s=1e-4, refresh_interval_s=10e-6, inferences_per_s=1e5, phases=phases)
@@ -80,7 +82,7 @@ def test_phases_stop_refresh_and_inferences_and_lost_power_reloads():
     assert all(t.tolist() == [80e-6] for t in log.write_s)
 
 
-def test_bandwidth_above_one_is_refused_with_the_shares():
+def test_bandwidth_above_one_is_refused_with_the_shares() -> None:
     with pytest.raises(ValueError, match=r"used 106% of the time \(refresh 3\.2%, inference reads 102\.4%"):
         simulate_commands(LAYOUT, Schedule(horizon_s=1e-3, refresh_interval_s=1e-6, inferences_per_s=2e6))
     with pytest.raises(ValueError, match=r"refresh takes 160% .* at least 7 banks"):
@@ -104,24 +106,24 @@ def test_bandwidth_above_one_is_refused_with_the_shares():
         ({"phases": (Phase(0.2, 0.6, "off", powered=False),), "sample_times_s": (0.5,)}, "no power"),
     ],
 )
-def test_bad_schedules_are_refused(change, words):
+def test_bad_schedules_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Schedule(**({"horizon_s": 1.0} | change))
 
 
-def test_a_phase_runs_forward():
+def test_a_phase_runs_forward() -> None:
     with pytest.raises(ValueError, match="forward"):
         Phase(0.5, 0.5)
 
 
-def test_one_run_has_one_law():
+def test_one_run_has_one_law() -> None:
     memory = Memory(CODES, 8, ProtectionPlan.unprotected(STARTS, 8), GEOMETRY,
                     Schedule(horizon_s=1.0, phases=(Phase(0.1, 0.2, "hot", PoissonCells(1.0)),)))  # fmt: skip
     with pytest.raises(ValueError, match="'hot' has a poisson cell and the memory a retention cell"):
         memory.run(UniformLife(1.0), seed=1)
 
 
-def test_layer_times_and_intervals_must_fit():
+def test_layer_times_and_intervals_must_fit() -> None:
     with pytest.raises(ValueError, match="3 layer times are given for 2 tensors"):
         simulate_commands(LAYOUT, Schedule(horizon_s=1.0, layer_time_s=(0.0, 0.0, 0.0)))
     with pytest.raises(ValueError, match="2 refresh intervals are given, the placement has 1 row classes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ MB = 8 * 2**20
 @pytest.mark.parametrize("cell", ["sram", "edram"])
 @pytest.mark.parametrize("periphery", ["hp", "lop", "lstp"])
 @pytest.mark.parametrize("node_nm", [22, 32, 45, 65])
-def test_every_technology_costs_something_and_lies_inside_its_bands(cell, periphery, node_nm):
+def test_every_technology_costs_something_and_lies_inside_its_bands(cell: str, periphery: str, node_nm: float) -> None:
     cost = array_cost(MB, 64, node_nm * 1e-9, cell, periphery)
     for name in ("area_m2", "read_energy_j", "write_energy_j", "leakage_w", "access_s", "cycle_s"):
         low, high = cost.band(name)
@@ -27,7 +28,7 @@ def test_every_technology_costs_something_and_lies_inside_its_bands(cell, periph
     assert cost.source.startswith("CACTI 7")
 
 
-def test_capacity_scales_by_the_power_law():
+def test_capacity_scales_by_the_power_law() -> None:
     small, large = (array_cost(c, 64, 45e-9) for c in (MB / 4, MB))
     assert math.log(large.area_m2 / small.area_m2, 4) == pytest.approx(0.97, abs=0.03)
     assert math.log(large.read_energy_j / small.read_energy_j, 4) == pytest.approx(0.5, abs=0.05)
@@ -37,21 +38,21 @@ def test_capacity_scales_by_the_power_law():
 @pytest.mark.parametrize("cell", ["sram", "edram"])
 @pytest.mark.parametrize("periphery", ["hp", "lop", "lstp"])
 @pytest.mark.parametrize("node_nm", [22, 32, 45, 65, 90])
-def test_area_grows_with_capacity_in_every_technology(cell, periphery, node_nm):
+def test_area_grows_with_capacity_in_every_technology(cell: str, periphery: str, node_nm: float) -> None:
     """A bank with parity columns is never smaller than without."""
     for word_bits in (64, 128, 256):
         areas = [array_cost(2.0**i, word_bits, node_nm * 1e-9, cell, periphery).area_m2 for i in np.arange(14, 28, 0.1)]
         assert np.all(np.diff(areas) > 0.0)
 
 
-def test_width_and_node_are_interpolated_between_the_fitted_ones():
+def test_width_and_node_are_interpolated_between_the_fitted_ones() -> None:
     by_width = [array_cost(MB, w, 45e-9).read_energy_j for w in (64, 128, 256)]
     assert by_width[1] == pytest.approx(math.sqrt(by_width[0] * by_width[2]))
     by_node = [array_cost(MB, 64, n * 1e-9).area_m2 for n in (32, 38, 45)]
     assert by_node == sorted(by_node)
 
 
-def test_refresh_power_follows_the_interval():
+def test_refresh_power_follows_the_interval() -> None:
     cost = array_cost(MB, 64, 45e-9, "edram")
     assert cost.refresh_power_w(40e-6) == pytest.approx(cost.refresh_energy_j / 40e-6)
     assert cost.refresh_w == pytest.approx(cost.refresh_energy_j / 126.923e-6)
@@ -62,7 +63,7 @@ def test_refresh_power_follows_the_interval():
         cost.refresh_power_w(0.0)
 
 
-def test_leakage_grows_with_temperature_in_every_class():
+def test_leakage_grows_with_temperature_in_every_class() -> None:
     for periphery in ("hp", "lop", "lstp"):
         factors = [leakage_factor("sram", periphery, n, t) for n in (22e-9, 45e-9) for t in (300, 325, 350, 375, 400)]
         assert factors[:5] == sorted(factors[:5])
@@ -70,7 +71,7 @@ def test_leakage_grows_with_temperature_in_every_class():
         assert factors[2] == factors[7] == 1.0
 
 
-def test_what_is_extrapolated_says_so_and_widens_its_band():
+def test_what_is_extrapolated_says_so_and_widens_its_band() -> None:
     inside, outside = array_cost(MB, 64, 32e-9, "edram", "lstp"), array_cost(MB, 64, 22e-9, "edram", "lop")
     assert "extrapolated" not in inside.source
     assert "extrapolated" in outside.source
@@ -92,12 +93,12 @@ def test_what_is_extrapolated_says_so_and_widens_its_band():
         ({"temperature_k": 85.0}, "300 K to 400 K"),
     ],
 )
-def test_bad_arguments_are_refused_with_the_range(change, words):
+def test_bad_arguments_are_refused_with_the_range(change: dict[str, Any], words: str) -> None:
     arguments = {"capacity_bits": MB, "word_bits": 64, "node_m": 45e-9} | change
     with pytest.raises(ValueError, match=f"(?i){words}"):
         array_cost(**arguments)
 
 
-def test_an_unknown_band_is_refused():
+def test_an_unknown_band_is_refused() -> None:
     with pytest.raises(ValueError, match="area_m2"):
         array_cost(MB, 64, 45e-9).band("area")

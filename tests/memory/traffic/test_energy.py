@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qtaml_hw.ecc import code
-from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, array_cost
+from qtaml_hw.memory import ArrayGeometry, EnergyCosts, Memory, Phase, Schedule, Timeline, array_cost
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
@@ -18,11 +18,11 @@ GEOMETRY = ArrayGeometry(banks=4, row_bits=1024, word_bits=64, cycle_s=2e-9)
 COSTS = EnergyCosts(1.0, 2.0, 3.0, 5.0, {"secded-72-64": 0.25}, {"secded-72-64": 0.5}, "unit test", 0.125)
 
 
-def run(plan, schedule, geometry=GEOMETRY):
+def run(plan: ProtectionPlan, schedule: Schedule, geometry: ArrayGeometry = GEOMETRY) -> Timeline:
     return Memory(CODES, 8, plan, geometry, schedule).run(UniformLife(1e-3), seed=1, costs=COSTS)
 
 
-def test_every_action_is_counted_once():
+def test_every_action_is_counted_once() -> None:
     schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, inferences_per_s=1e3, sample_times_s=(1e-3,))
     energy = run(ProtectionPlan.unprotected(STARTS, 8), schedule).energy_j
     assert energy["read"] == 1024 * 1.0  # one inference, at 0
@@ -33,7 +33,7 @@ def test_every_action_is_counted_once():
     assert energy["decode"] == energy["encode"] == energy["scrub"] == 0.0
 
 
-def test_parity_and_codec_cost_what_the_plan_asks():
+def test_parity_and_codec_cost_what_the_plan_asks() -> None:
     plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-72-64")  # 128 words per tensor, 1,024 check bits
     schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, scrub_interval_s=0.5e-3, inferences_per_s=1e3)
     energy = run(plan, schedule).energy_j
@@ -46,7 +46,7 @@ def test_parity_and_codec_cost_what_the_plan_asks():
     assert aware["refresh"] == 10 * 4 * 17 * 3.0  # parity adds one row per bank
 
 
-def test_power_over_time_integrates_to_the_energy():
+def test_power_over_time_integrates_to_the_energy() -> None:
     schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, inferences_per_s=1e4,
                         phases=(Phase(0.4e-3, 0.65e-3, "off", powered=False),))  # fmt: skip
     timeline = run(ProtectionPlan.unprotected(STARTS, 8), schedule)
@@ -61,7 +61,7 @@ def test_power_over_time_integrates_to_the_energy():
         timeline.power_w([0.0, 2.0])
 
 
-def test_leakage_follows_the_phases():
+def test_leakage_follows_the_phases() -> None:
     schedule = Schedule(horizon_s=1e-3, sample_times_s=(1e-3,),
                         phases=(Phase(0.1e-3, 0.3e-3, "hot"), Phase(0.5e-3, 0.6e-3, "off", powered=False)))  # fmt: skip
     memory = Memory(CODES, 8, ProtectionPlan.unprotected(STARTS, 8), GEOMETRY, schedule)
@@ -70,7 +70,7 @@ def test_leakage_follows_the_phases():
     assert meter.between(memory.log, edges)["leakage"].tolist() == pytest.approx([5 * 4e-4, 5 * 4e-4, 5 * 5e-4])
 
 
-def test_default_costs_are_the_cost_models():
+def test_default_costs_are_the_cost_models() -> None:
     plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-39-32")
     memory = Memory(CODES, 8, plan, GEOMETRY, Schedule(horizon_s=1e-3, refresh_interval_s=40e-6))
     bank = array_cost(memory.layout.stored_bits / 4, 64, 45e-9, "edram", "lstp")
@@ -81,7 +81,7 @@ def test_default_costs_are_the_cost_models():
     assert sram.costs.refresh_row_j == pytest.approx(16 * (sram.costs.read_j + sram.costs.write_j))
 
 
-def test_reloaded_words_come_from_the_backing_store():
+def test_reloaded_words_come_from_the_backing_store() -> None:
     plan = ProtectionPlan.uniform_msb(STARTS, 8, 2, "secded-72-64")
     schedule = Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, scrub_interval_s=0.5e-3, on_uncorrectable="reload")
     timeline = run(plan, schedule)

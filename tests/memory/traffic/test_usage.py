@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from qtaml_hw.memory import ArrayGeometry, Memory, Phase, Schedule
+from qtaml_hw.memory.traffic.schedule import RefreshMode
 from qtaml_hw.memory.traffic.usage import bank_use, layer_reads
 from qtaml_hw.protection import ProtectionPlan
 
@@ -14,12 +17,12 @@ STARTS = np.concatenate([[0], np.cumsum(SIZES)])
 CODES = tuple(np.zeros(n, dtype=np.uint8) for n in SIZES)
 
 
-def memory(schedule, plan=None, **geometry):
+def memory(schedule: Schedule, plan: ProtectionPlan | None = None, **geometry: Any) -> Memory:
     array = ArrayGeometry(**{"banks": 4, "row_bits": 1024, "word_bits": 64, "cycle_s": 2e-9} | geometry)
     return Memory(CODES, 8, plan or ProtectionPlan.unprotected(STARTS, 8), array, schedule)
 
 
-def test_shares_of_a_plain_schedule_are_those_of_the_closed_form():
+def test_shares_of_a_plain_schedule_are_those_of_the_closed_form() -> None:
     plan = ProtectionPlan.uniform_msb(
         STARTS, 8, 2, "secded-72-64"
     )  # 384 words: 96 per bank, read and written in 384 ns
@@ -36,7 +39,7 @@ def test_shares_of_a_plain_schedule_are_those_of_the_closed_form():
     assert use.available[0] == pytest.approx(1 - use.refresh[0] - use.scrub[0])
 
 
-def test_a_dark_phase_and_the_reload_after_it_take_availability():
+def test_a_dark_phase_and_the_reload_after_it_take_availability() -> None:
     chip = memory(Schedule(horizon_s=1e-3, phases=(Phase(2e-4, 7e-4, "off", powered=False),)))
     use = bank_use(chip.layout, chip.schedule, chip.log, 0, (0.0, 2e-4, 7e-4, 1e-3))
     assert use.dark.tolist() == pytest.approx([0.0, 1.0, 0.0])
@@ -45,7 +48,7 @@ def test_a_dark_phase_and_the_reload_after_it_take_availability():
 
 
 @pytest.mark.parametrize("mode", ["burst", "staggered"])
-def test_stalls_by_layer_add_up_to_what_the_simulation_counted(mode):
+def test_stalls_by_layer_add_up_to_what_the_simulation_counted(mode: RefreshMode) -> None:
     schedule = Schedule(horizon_s=2e-3, refresh_interval_s=0.3e-6, refresh_mode=mode, inferences_per_s=3e4)
     chip = memory(schedule, banks=1, rows_refreshed_together=4)
     found = layer_reads(chip.layout, chip.log)
@@ -57,7 +60,7 @@ def test_stalls_by_layer_add_up_to_what_the_simulation_counted(mode):
     assert layer_reads(quiet.layout, quiet.log).stall_s == pytest.approx([0.0, 0.0], abs=1e-15)
 
 
-def test_nothing_read_is_nothing_spent():
+def test_nothing_read_is_nothing_spent() -> None:
     chip = memory(Schedule(horizon_s=1e-3))
     found = layer_reads(chip.layout, chip.log)
     assert found.read_s.tolist() == found.stall_s.tolist() == [0.0, 0.0]
