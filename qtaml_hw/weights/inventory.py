@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal
@@ -62,16 +62,24 @@ def inventory(module: nn.Module, rule: StoreRule | None = None) -> tuple[TensorE
 
     Raises ValueError with every pattern that no parameter matches, or that matches only kinds not switched on.
     """
-    rule = StoreRule() if rule is None else rule
     every = list(_parameters(module))
-    problems = [_unmatched(pattern, every) for pattern in (*rule.include, *rule.exclude)]
-    problems += [_switched_off(pattern, every, rule) for pattern in rule.include]
+    stored = picked({name: kind for name, kind, _ in every}, rule)
+    return tuple(
+        TensorEntry(name, kind, tuple(p.shape), p.numel(), name in stored) for name, kind, p in _unique(every, stored)
+    )
+
+
+def picked(kinds: Mapping[str, Kind], rule: StoreRule | None = None) -> set[str]:
+    """The names, of parameters by kind, that ``rule`` stores.
+
+    Raises ValueError with every pattern that no name matches, or that matches only kinds not switched on.
+    """
+    rule = StoreRule() if rule is None else rule
+    problems = [_unmatched(pattern, list(kinds)) for pattern in (*rule.include, *rule.exclude)]
+    problems += [_switched_off(pattern, kinds, rule) for pattern in rule.include]
     if any(problems):
         raise ValueError("store: " + "; ".join(p for p in problems if p))
-    return tuple(
-        TensorEntry(name, kind, tuple(p.shape), p.numel(), _stored(name, kind, rule))
-        for name, kind, p in _unique(every, rule)
-    )
+    return {name for name, kind in kinds.items() if _stored(name, kind, rule)}
 
 
 def _stored(name: str, kind: Kind, rule: StoreRule) -> bool:
@@ -79,12 +87,12 @@ def _stored(name: str, kind: Kind, rule: StoreRule) -> bool:
     return wanted and not any(fnmatchcase(name, p) for p in rule.exclude)
 
 
-def _unique(every: list[_Parameter], rule: StoreRule) -> list[_Parameter]:
-    """Parameters once each; of a tied pair the name whose kind is stored, else the first."""
+def _unique(every: list[_Parameter], stored: set[str]) -> list[_Parameter]:
+    """Parameters once each; of a tied pair the name that is stored, else the first."""
     names: dict[int, _Parameter] = {}
     for name, kind, parameter in every:
         known = names.get(id(parameter))
-        if known is None or (_stored(name, kind, rule) and not _stored(known[0], known[1], rule)):
+        if known is None or (name in stored and known[0] not in stored):
             names[id(parameter)] = (name, kind, parameter)
     return list(names.values())
 
@@ -110,17 +118,16 @@ def _kind(layer: nn.Module, name: str) -> Kind:
     return "embedding" if isinstance(layer, nn.Embedding | nn.EmbeddingBag) else "other"
 
 
-def _unmatched(pattern: str, found: list[_Parameter]) -> str:
-    names = [name for name, _, _ in found]
+def _unmatched(pattern: str, names: list[str]) -> str:
     if any(fnmatchcase(name, pattern) for name in names):
         return ""
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     return f"no parameter matches {pattern!r} (there are: {shown}){nearest(pattern, names)}"
 
 
-def _switched_off(pattern: str, found: list[_Parameter], rule: StoreRule) -> str:
+def _switched_off(pattern: str, kinds: Mapping[str, Kind], rule: StoreRule) -> str:
     """A pattern that picks only tensors of kinds that are not stored would silently do nothing."""
-    switches = {rule.kinds[kind] for name, kind, _ in found if fnmatchcase(name, pattern)}
+    switches = {rule.kinds[kind] for name, kind in kinds.items() if fnmatchcase(name, pattern)}
     if not switches or "" in switches:
         return ""
     return f"{pattern!r} matches only {', '.join(sorted(switches))}, which are not stored: switch them on"

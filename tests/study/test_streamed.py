@@ -109,7 +109,7 @@ def test_store_rule_and_refusals(folder: Path, tmp_path: Path) -> None:
     assert [t.slot.name for t in only.image.tensors] == ["a.weight", "embed.weight"]
     for text, change in {
         "needs the network": {"protection": {"policy": "tac", "budget": {"bits": "5 %"}}},
-        "no tensor matches 'z\\*'": {"network": {"name": "digits-lenet", "store": {"exclude": ["z*"]}}},
+        "no parameter matches 'z\\*'": {"network": {"name": "digits-lenet", "store": {"exclude": ["z*"]}}},
     }.items():
         with pytest.raises(InputError, match=text):
             stream(study(**change), folder)

@@ -26,8 +26,10 @@ from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.image import store_rule, stored_as
 from qtaml_hw.study.design.prices import prices_of
-from qtaml_hw.weights import NumberFormat, number_format
+from qtaml_hw.weights import NumberFormat
+from qtaml_hw.weights.inventory import Kind, picked
 from qtaml_hw.weights.quantise import in_steps
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.shards import FLOATS, Shard, Slot, open_shards
@@ -176,35 +178,33 @@ def _check_device(device: str) -> None:
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
-    asked = study.weights
-    form = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
-    layout = ScaleLayout.of(asked.scale)
-    if form.scaling != "peak" or layout.kind not in ("per_tensor", "per_channel") or asked.rounding != "nearest":
+    form, layout = stored_as(study)
+    if (
+        form.scaling != "peak"
+        or layout.kind not in ("per_tensor", "per_channel")
+        or study.weights.rounding != "nearest"
+    ):
         raise ValueError("a stream is stored with a scale per tensor or channel and rounded to the nearest code")
     return form, layout
 
 
 def _stored(study: Study, shards: tuple[Shard, ...]) -> tuple[Slot, ...]:
-    """The tensors that live in the memory, in file order."""
-    rule = study.network.store
+    """The tensors that live in the memory, in file order: those with two axes or more that the study's rule picks."""
     slots = [slot for shard in shards for slot in shard.slots]
-    for pattern in () if rule is None else (*(rule.include or ()), *(rule.exclude or ())):
-        if not any(fnmatchcase(slot.name, pattern) for slot in slots):
-            raise ValueError(f"store: no tensor matches {pattern!r}")
-
-    def wanted(slot: Slot) -> bool:
-        if slot.dtype not in FLOATS or len(slot.shape) < 2 or not slot.values:
-            return False
-        if rule is None:
-            return not fnmatchcase(slot.name, EMBEDDINGS)
-        inside = not rule.include or any(fnmatchcase(slot.name, p) for p in rule.include)
-        outside = any(fnmatchcase(slot.name, p) for p in rule.exclude or ())
-        return inside and not outside and (rule.embeddings or not fnmatchcase(slot.name, EMBEDDINGS))
-
-    found = tuple(slot for slot in slots if wanted(slot))
+    names = picked({slot.name: _kind(slot) for slot in slots}, store_rule(study))
+    found = tuple(slot for slot in slots if slot.name in names and _kind(slot) in ("weight", "embedding"))
     if not found:
         raise ValueError("no tensor is stored: none with two axes or more is left")
     return found
+
+
+def _kind(slot: Slot) -> Kind:
+    """What a tensor of a file is taken for, by its type, shape and name."""
+    if slot.dtype not in FLOATS or not slot.values:
+        return "other"
+    if len(slot.shape) < 2:
+        return "bias"
+    return "embedding" if fnmatchcase(slot.name, EMBEDDINGS) else "weight"
 
 
 def _blocks(slot: Slot) -> Iterator[tuple[int, NDArray[np.float32]]]:
