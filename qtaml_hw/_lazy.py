@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
-def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package: ``homes`` maps a public name to the submodule that defines it."""
+def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package whose public names stand in its stub, ``__init__.pyi``.
+
+    There every name is imported ``as`` itself, or bound to an imported one. Type checkers and editors read the same
+    file, so that the names stand once (as in SPEC 1 of Scientific Python).
+    """
+    imported: dict[str, tuple[str, str]] = {}
+    homes: dict[str, tuple[str, str]] = {}
+    for node in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            imported |= {alias.name: (str(node.module), alias.name) for alias in node.names}
+            homes |= {alias.name: imported[alias.name] for alias in node.names if alias.asname}
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            homes |= {target.id: imported[node.value.id] for target in node.targets if isinstance(target, ast.Name)}
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        module, attribute = homes[name]
+        if module == package:  # a part of the package itself
+            return importlib.import_module(f"{package}.{attribute}")
+        value = getattr(importlib.import_module(module), attribute)
+        setattr(sys.modules[package], name, value)  # also where a part of the same name was imported on the way
+        return value
 
-    return load, lambda: sorted(homes)
+    names = sorted(homes)
+    return load, lambda: names, names

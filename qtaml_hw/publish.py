@@ -10,7 +10,7 @@ from typing import Any
 from qtaml_hw.config import Study
 from qtaml_hw.files import write_atomically
 from qtaml_hw.records.store import shards
-from qtaml_hw.versions import own
+from qtaml_hw.versions import __version__
 
 ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
 PUBLISHED, PAGE = "published.json", "report.html"
@@ -57,7 +57,7 @@ def citations(study: Study) -> tuple[str, ...]:
 
 def _stamp(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     return {
-        "program": own(),
+        "program": __version__,
         "parameters": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
         "shards": {path.name: path.stat().st_size for path in shards(folder)},
     }

@@ -21,9 +21,8 @@ def installed(package: str, otherwise: str = "absent") -> str:
         return otherwise
 
 
-def own() -> str:
-    """The version of this program; ``0+unknown`` in a checkout that is not installed."""
-    return installed("qtaml-hw", "0+unknown")
+__version__: Final = installed("qtaml-hw", "0+unknown")
+"""Of this program; ``0+unknown`` in a checkout that is not installed."""
 
 
 @cache

@@ -1,0 +1,16 @@
+"""The public names of ``qtaml_hw.report``, each with where it is defined: the one table behind ``__init__.py``."""
+
+from qtaml_hw.report.questions import comparison_table as comparison_table
+from qtaml_hw.report.questions import effective_table as effective_table
+from qtaml_hw.report.questions import feasible_table as feasible_table
+from qtaml_hw.report.questions import front_table as front_table
+from qtaml_hw.report.questions import tensors_table as tensors_table
+from qtaml_hw.report.questions import tornado_table as tornado_table
+from qtaml_hw.report.terminal import allocation_table as allocation_table
+from qtaml_hw.report.terminal import ecc_table as ecc_table
+from qtaml_hw.report.terminal import retention_table as retention_table
+from qtaml_hw.report.terminal import run_table as run_table
+from qtaml_hw.report.terminal import sweep_table as sweep_table
+from qtaml_hw.report.terminal import what_if_table as what_if_table
+from qtaml_hw.report.tornado import write_tornado as write_tornado
+from qtaml_hw.report.write import write_report as write_report
