@@ -142,3 +142,41 @@ NODES: Final = {"22 nm": 22e-9, "32 nm": 32e-9, "45 nm": 45e-9, "65 nm": 65e-9}
 
 DEFAULT_NETWORK: Final = "digits-lenet"
 DEFAULT_DATA: Final = "digits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What a policy is to those that do not plan.
+
+    needs: what it plans from beside sizes and flips (``weights``, unlabelled ``calibration`` inputs, a saved ``plan``);
+    unused: fields of ``protection`` that no result of it depends on; planes: takes ``protection.planes`` for a budget;
+    protects: False where every bit stays as it is.
+    """
+
+    needs: Literal["nothing", "weights", "calibration", "plan"] = "nothing"
+    unused: frozenset[str] = frozenset({"score", "output"})
+    planes: bool = False
+    protects: bool = True
+
+    @property
+    def spends(self) -> bool:
+        """Whether a budget decides anything."""
+        return "budget" not in self.unused
+
+    @property
+    def scored(self) -> bool:
+        """Whether it goes by ``protection.score``."""
+        return "score" not in self.unused
+
+
+_UNSPENT: Final = frozenset({"group", "budget", "planes", "menu", "score", "output", "solver"})
+POLICIES: Final[dict[str, Policy]] = {
+    "none": Policy(unused=_UNSPENT, protects=False),
+    "uniform": Policy(unused=frozenset({"score", "output", "solver"}), planes=True),
+    "magnitude": Policy(needs="weights"),
+    "random": Policy(needs="weights"),
+    "tac": Policy(needs="calibration", unused=frozenset()),
+    "oracle": Policy(needs="calibration"),
+    "plan": Policy(needs="plan", unused=_UNSPENT),
+}
+"""How protected planes are chosen; the plan itself is made by the row of ``tac.POLICIES``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from qtaml_hw import device, names, protection, weights, workloads
+from qtaml_hw import device, names, protection, tac, weights, workloads
 from qtaml_hw.config import Study
 from qtaml_hw.config.reading.fields import models_in
 from qtaml_hw.config.reading.presets import cell_preset
@@ -31,6 +31,13 @@ def test_every_kind_of_cell_has_a_section_a_preset_and_a_device() -> None:
         assert cell_preset(row.preset).kind == kind
         assert hasattr(device, row.device)
         assert (row.refresh == "off") == row.static
+
+
+def test_every_policy_plans_and_names_fields_that_there_are() -> None:
+    assert list(tac.POLICIES) == list(names.POLICIES)
+    fields = set(Study.model_fields["protection"].annotation.model_fields)  # type: ignore[union-attr]
+    assert all(row.unused <= fields for row in names.POLICIES.values())
+    assert [name for name, row in names.POLICIES.items() if row.scored] == ["tac"]
 
 
 def test_number_formats() -> None:

@@ -45,7 +45,7 @@ def allocate(
 
 def plan_diff(before: PlanArgument, after: PlanArgument, as_json: JsonOption = False) -> None:
     """Two saved plans bit by bit: what changed from which entry to which, and both overheads."""
-    from qtaml_hw.study.design.plan_files import plan_diff as difference
+    from qtaml_hw.protection import plan_diff as difference
 
     found = difference(before, after)
     lines = [f"{change['bits']:>12} bits   {change['before']} -> {change['after']}" for change in found["changes"]]

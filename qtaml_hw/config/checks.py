@@ -131,7 +131,7 @@ def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
 
 def _structure_of_words(sections: Mapping[str, Any]) -> Finding | None:
     flips, protection = sections["flips"], sections["protection"]
-    if not flips.structured or protection.policy == "none" or protection.menu == ("ideal",):
+    if not flips.structured or not protection.row.protects or protection.menu == ("ideal",):
         return None
     path = ("flips", "structure")
     message = "bits of ECC words and hardened cells fail one by one: write 'policy: none' or 'menu: [ideal]'"

@@ -1,7 +1,8 @@
 """What protects which bits: menu entries, plans, word layouts, overhead tables and plan files."""
 
-from qtaml_hw.protection.difference import PlanDifference, load_plan, plan_difference, save_plan
+from qtaml_hw.protection.difference import PlanDifference, plan_diff, plan_difference
 from qtaml_hw.protection.export import to_csv, to_json, to_latex, to_markdown
+from qtaml_hw.protection.files import load_plan, plan_for, save_plan
 from qtaml_hw.protection.layout import WordLayout
 from qtaml_hw.protection.menu import ENTRY_NAMES, MenuEntry, entry, faster_refresh, robust_cell
 from qtaml_hw.protection.plan import ProtectionPlan
@@ -19,7 +20,9 @@ __all__ = [
     "faster_refresh",
     "load_plan",
     "overhead_table",
+    "plan_diff",
     "plan_difference",
+    "plan_for",
     "plan_table",
     "robust_cell",
     "save_plan",

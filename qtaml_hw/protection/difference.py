@@ -1,12 +1,15 @@
-"""Two plans side by side: where they differ and by how much; plans on disk."""
+"""Two plans side by side: where they differ and by how much."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from qtaml_hw.errors import InputError
+from qtaml_hw.protection.files import load_plan
 from qtaml_hw.protection.plan import ProtectionPlan
 
 
@@ -56,11 +59,22 @@ def plan_difference(before: ProtectionPlan, after: ProtectionPlan) -> PlanDiffer
     )
 
 
-def save_plan(plan: ProtectionPlan, path: Path) -> None:
-    """Write a plan as JSON; OSError when the file cannot be written."""
-    path.write_text(plan.to_json(), encoding="utf-8")
+def plan_diff(before: Path, after: Path) -> dict[str, Any]:
+    """Two saved plans bit by bit: what changed from which entry to which, per tensor, and the overheads; JSON-able.
 
-
-def load_plan(path: Path) -> ProtectionPlan:
-    """Read a plan written by :func:`save_plan`; ValueError when it is none."""
-    return ProtectionPlan.from_json(path.read_text(encoding="utf-8"))
+    Raises InputError for files that are no plans, or plans of different networks.
+    """
+    plans = [load_plan(path) for path in (before, after)]
+    try:
+        change = plan_difference(*plans)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    stored = plans[0].stored_bits
+    return {
+        "same": change.same,
+        "changes": [{"before": a, "after": b, "bits": bits} for (a, b), bits in change.bits.items()],
+        "changed_bits_by_tensor": list(change.by_tensor),
+        "changed_bits_fraction": sum(change.bits.values()) / stored,
+        "protected_bits_fraction": [bits / stored for bits in change.protected_bits],
+        "parity_bits_fraction": [bits / stored for bits in change.parity_bits],
+    }

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from qtaml_hw.names import POLICIES as POLICY_ROWS
 from qtaml_hw.report.text import number, plain, power_of_ten
 
 PAPER: Final = "#ffffff"
@@ -35,14 +36,8 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, OCHRE, SLATE = (
 )
 SERIES: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, OCHRE, VERMILION, SLATE)
 MARKERS: Final = "osD^vPX*"
-POLICIES: Final = {
-    "none": (SLATE, "X"),
-    "uniform": (BLUE, "s"),
-    "magnitude": (OCHRE, "D"),
-    "random": (PURPLE, "v"),
-    "tac": (VERMILION, "o"),
-    "oracle": (GREEN, "^"),
-}
+_POLICY_LOOKS: Final = ((SLATE, "X"), (BLUE, "s"), (OCHRE, "D"), (PURPLE, "v"), (VERMILION, "o"), (GREEN, "^"))
+POLICIES: Final = dict(zip(POLICY_ROWS, _POLICY_LOOKS, strict=False))  # later ones take what is left, as series do
 ORDERED: Final = ("#08306b", "#2171b5", "#41a6c4", "#d99000", "#c84b00")  # dark to warm: quantiles
 DARK: Final = {
     PAPER: "#171b22",

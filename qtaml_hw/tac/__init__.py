@@ -1,6 +1,8 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
+from qtaml_hw.tac.alone import OneLayer, flipped, measured_importance
+from qtaml_hw.tac.budget import Budget, Menu, Prices, bit_prices, parity_prices
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
 from qtaml_hw.tac.correction import (
     FOLDING_KINDS,
@@ -14,34 +16,24 @@ from qtaml_hw.tac.correction import (
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
-from qtaml_hw.tac.policies import (
-    Menu,
-    Planned,
-    Prices,
-    bit_prices,
-    knapsack,
-    magnitude_importance,
-    parity_prices,
-    plan_by_damage,
-    plan_uniform,
-    plan_uniform_reaching,
-    predicted_distortion,
-    random_importance,
-)
+from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
-from qtaml_hw.tac.scores import SCORES, Calibration, importance
+from qtaml_hw.tac.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
 from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
+from qtaml_hw.tac.spending import Optimum, Planned, knapsack, plan_by_damage, predicted_distortion
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
 
 __all__ = [
     "FOLDING_KINDS",
     "KINDS",
     "MEASURES",
+    "POLICIES",
     "SCORES",
     "Allocation",
+    "Budget",
     "BudgetPath",
     "Calibration",
     "Cheapest",
@@ -52,7 +44,10 @@ __all__ = [
     "ImageDecoder",
     "Knapsack",
     "Menu",
+    "OneLayer",
+    "Optimum",
     "Planned",
+    "Planning",
     "Prices",
     "Probe",
     "ProtectedImage",
@@ -61,6 +56,7 @@ __all__ = [
     "Sensitivity",
     "SideInformation",
     "Stopping",
+    "Worth",
     "affine_drift",
     "bit_prices",
     "channel_matrix",
@@ -69,11 +65,13 @@ __all__ = [
     "correction",
     "damage_model",
     "drawn_codes",
+    "flipped",
     "ideal_path",
     "importance",
     "jacobian_energy",
     "knapsack",
     "magnitude_importance",
+    "measured_importance",
     "measured_response",
     "noisy_importance",
     "parity_prices",

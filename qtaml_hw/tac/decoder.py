@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.tac.alone import Forward, OneLayer, Weights
 from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
 from qtaml_hw.weights import Codes, StoredImage
 
 Array = NDArray[np.float64]
-Weights = dict[str, NDArray[np.float32]]
-Forward = Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,28 +102,29 @@ class ProtectedImage:
         """The same correction in every layer."""
         return ImageDecoder(self.image, tuple(self.layer(i, kind) for i in range(len(self.image.tensors))))
 
-    def automatic(self, sensitivity: Array, forward: Forward) -> ImageDecoder:
-        """Per layer, the correction with the least predicted output distortion.
+    def distortion(self, tensor: int, layer: LayerDecoder, importance: Array, alone: OneLayer) -> float:
+        """Predicted output distortion of one tensor decoded by ``layer``; infinite where the outputs overflow.
 
-        Noise: sum of Jacobian energy x variance left.  Drift: the mean squared change of the outputs when that layer
-        alone is replaced by its mean as read, one forward pass on unlabelled calibration inputs; ``forward`` maps
-        weights by name to outputs [N, C].
+        Noise: sum of Jacobian energy (``importance`` [weights]) x variance left.  Drift: the mean squared change of
+        the outputs when that tensor alone is replaced by its mean as read, one forward pass.
         """
-        clean = self.image.decode()
-        reference = forward(clean)
-        chosen = []
-        for i, t in enumerate(self.image.tensors):
-            scale = t.weight_scale().astype(np.float64)
-            worth = sensitivity[self.image.tensor_starts[i] : self.image.tensor_starts[i + 1]] * scale**2
-            kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or self.image.format.linear]
+        t, starts = self.image.tensors[tensor], self.image.tensor_starts
+        scale = t.weight_scale().astype(np.float64)
+        worth = importance[starts[tensor] : starts[tensor + 1]] * scale**2
+        total = layer.expected(layer.variance, t.meant_codes, worth)
+        if np.any(layer.bias):
+            shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
+            total += alone.distortion(t.name, alone.clean[t.name] + shift)
+        return total if np.isfinite(total) else np.inf
+
+    def automatic(self, importance: Array, forward: Forward) -> ImageDecoder:
+        """Per layer, the correction with the least predicted output distortion (:meth:`distortion`).
+
+        ``forward`` maps weights by name to outputs [N, C] on unlabelled calibration inputs.
+        """
+        alone, chosen = OneLayer(self.image, forward), []
+        kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or self.image.format.linear]
+        for i in range(len(self.image.tensors)):
             candidates = [self.layer(i, kind) for kind in kinds]
-            scores = []
-            for candidate in candidates:
-                score = candidate.expected(candidate.variance, t.meant_codes, worth)
-                if np.any(candidate.bias):
-                    shift = (candidate.of_weights(candidate.bias, t.meant_codes) * scale).astype(np.float32)
-                    change = forward({**clean, t.name: clean[t.name] + shift.reshape(t.shape)}) - reference
-                    score += float(np.mean(np.sum(change**2, axis=-1)))
-                scores.append(score if np.isfinite(score) else np.inf)
-            chosen.append(candidates[int(np.argmin(scores))])
+            chosen.append(min(candidates, key=lambda layer: self.distortion(i, layer, importance, alone)))
         return ImageDecoder(self.image, tuple(chosen))

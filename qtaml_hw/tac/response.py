@@ -8,7 +8,7 @@ the Jacobian still says where inside the layer it lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import MAPS, MapKey, flip
+from qtaml_hw.tac.alone import Forward, OneLayer, flipped
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.weights import StoredImage
 
 Array = NDArray[np.float64]
-Forward = Callable[[Mapping[str, NDArray[np.float32]]], Array]
 MeasureName = Literal["divergence", "squared", "disagreement"]
 LEAST_SHARE = 1e-9  # of a layer's whole response: what a plane is worth at least, so that no plane is free
 
@@ -105,19 +104,16 @@ def measured_response(image: StoredImage, forward: Forward, channel: FlipChannel
     every further one divides the response by four (docs/theory.md, variance).
     """
     compare = MEASURES[probe.measure]
-    clean = image.decode()
-    reference = forward(clean)
+    alone = OneLayer(image, forward)
     values = np.zeros((probe.maps, len(image.tensors), image.planes + 1))
     for i, tensor in enumerate(image.tensors):
-        cells = channel.padded(8 * tensor.codes.itemsize)
         for draw in range(probe.maps):
-            key = MapKey(probe.seed, MAPS["planning"].number(draw), i)
-            flipped = flip(tensor.codes, cells.p01, cells.p10, key)
+            faulty = flipped(tensor.codes, channel, seed=probe.seed, draw=draw, tensor=i)
             for k in range(min(probe.deepest, image.planes - 1) + 1):
                 low = tensor.codes.dtype.type(sum(1 << plane for plane in image.plane_order[k:].tolist()))
-                codes = tensor.codes ^ ((flipped ^ tensor.codes) & low)
-                weights = {**clean, tensor.name: tensor.decode(codes, image.format.decode_table)}
-                values[draw, i, k] = compare(reference, np.nan_to_num(forward(weights)))
+                codes = tensor.codes ^ ((faulty ^ tensor.codes) & low)
+                outputs = alone.outputs(tensor.name, tensor.decode(codes, image.format.decode_table))
+                values[draw, i, k] = compare(alone.reference, np.nan_to_num(outputs))
             for k in range(probe.deepest + 1, image.planes):
                 values[draw, i, k] = values[draw, i, k - 1] / 4.0
     spread = values.std(axis=0, ddof=1) if probe.maps > 1 else np.full(values.shape[1:], np.inf)

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.tac.budget import Menu
 from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.policies import Menu
 
 
 @dataclass(frozen=True)

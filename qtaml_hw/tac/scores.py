@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qtaml_hw.errors import unknown
-from qtaml_hw.tac.policies import magnitude_importance
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
-from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights import GroupKind, StoredImage
 
 Array = NDArray[np.float64]
 
@@ -44,6 +43,22 @@ class Calibration:
             until=self.until,
             output=output,  # type: ignore[arg-type]
         )
+
+
+def magnitude_importance(image: StoredImage) -> Array:
+    """The magnitude baseline: the layer's mean squared weight in place of the Jacobian energy, [weights]."""
+    arrays = image.decode()
+    return np.concatenate(
+        [np.full(t.weights, float(np.mean(np.square(arrays[t.name], dtype=np.float64)))) for t in image.tensors]
+    )
+
+
+def random_importance(image: StoredImage, groups: GroupKind | NDArray[np.int64], seed: int) -> Array:
+    """The random baseline: groups (of a kind, or from starts [G + 1]) in random worth, [weights]."""
+    starts = image.group_starts(groups) if isinstance(groups, str) else groups
+    worth = np.random.default_rng([seed, 0x5EED]).permutation(starts.size - 1) + 1.0
+    scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
+    return np.repeat(worth, np.diff(starts)) / scale**2
 
 
 def peak_importance(image: StoredImage) -> Array:

@@ -54,7 +54,7 @@ MISTAKES = {
         "always the last step: [equalise, invert_planes]",
     ),
     "unknown encoding": ("weights: {encoding: twos}", "1:21 weights.encoding: unknown value", "twos_complement"),
-    "unknown policy": ("protection: {policy: tacc}", "1:22 protection.policy: unknown value", "did you mean 'tac'"),
+    "unknown policy": ("protection: {policy: tacc}", "1:22 protection.policy: unknown policy", "did you mean 'tac'"),
     "two budgets": (
         "protection: {budget: {bits: 5 %, area: 1 mm2}}",
         "1:29 protection.budget.bits",

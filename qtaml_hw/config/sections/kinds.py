@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,11 +16,11 @@ Whole = Annotated[int, Strict()]
 Positive = Annotated[int, Strict(), Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneOf:
     """Annotation of a text that must be in a table; refuses with the table and the nearest name."""
 
-    names: tuple[str, ...]
+    names: Collection[str]
     what: str
 
     def read(self, value: object) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
-from qtaml_hw.names import MENU
+from qtaml_hw.names import MENU, POLICIES, Policy
 
 BudgetKind = Literal["bits", "parity", "area", "energy", "distortion"]
 Currency = Literal["bits", "parity", "area", "energy"]
@@ -73,7 +73,7 @@ class BudgetSection(Section):
 class ProtectionSection(Section):
     """The policy that spends the budget on bit planes, and the menu it may choose from."""
 
-    policy: Literal["none", "uniform", "magnitude", "random", "tac", "oracle", "plan"] = Field(
+    policy: Annotated[str, OneOf(POLICIES, "policy")] = Field(
         "none", description="how protected planes are chosen; plan takes them from a file"
     )
     group: Literal["layer", "channel", "word", "row"] = Field(
@@ -96,6 +96,11 @@ class ProtectionSection(Section):
         None, description="policy plan: a plan saved by allocate --out, from the study's folder"
     )
 
+    @property
+    def row(self) -> Policy:
+        """What is known of the policy."""
+        return POLICIES[self.policy]
+
     @model_validator(mode="before")
     @classmethod
     def _a_file_is_a_policy(cls, raw: Any) -> Any:
@@ -108,13 +113,13 @@ class ProtectionSection(Section):
     def _one_limit(self) -> Self:
         if self.planes is not None and self.budget is not None:
             raise ValueError("planes and budget are two ways to say the same; keep one")
-        if self.planes is not None and self.policy not in ("none", "uniform", "plan"):
+        if self.planes is not None and not (self.row.planes or "planes" in self.row.unused):
             raise ValueError(f"planes is for the policy uniform; {self.policy} needs a budget such as 'bits: 5 %'")
         return self
 
     @model_validator(mode="after")
     def _plan_or_policy(self) -> Self:
-        if (self.policy == "plan") != (self.plan is not None):
+        if (self.row.needs == "plan") != (self.plan is not None):
             raise ValueError(
                 f"plan names a file for the policy plan; the policy is {self.policy}"
                 if self.plan is not None
@@ -134,9 +139,4 @@ class ProtectionSection(Section):
 
     def unused(self) -> set[str]:
         """Fields that no result of this policy depends on, or that say what is done anyway: no part of an identity."""
-        found = super().unused()
-        if self.policy in ("none", "plan"):
-            found |= {"group", "budget", "planes", "menu", "score", "output", "solver"}
-        if self.policy != "tac":
-            found |= {"score", "output"}
-        return found | ({"solver"} if self.policy == "uniform" else set())
+        return super().unused() | self.row.unused

@@ -31,7 +31,7 @@ def corrupted(
     Raises InputError when the policy or the rounding needs calibration inputs and there are none.
     """
     if calibration is None:
-        if study.protection.policy in ("tac", "oracle"):
+        if study.protection.row.needs == "calibration":
             raise InputError(f"the policy {study.protection.policy} needs unlabelled inputs: pass calibration=...")
         if study.protection.correction == "auto":
             study = study.with_({"protection.correction": "none"})

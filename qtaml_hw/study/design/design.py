@@ -11,7 +11,6 @@ from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.protection import MenuEntry
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.contents import Contents
@@ -21,7 +20,7 @@ from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.image import image_facts
 from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings, side_fraction
+from qtaml_hw.study.design.plan_facts import hurting_codes, plan_warnings, protection_facts, side_fraction
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.timeline import map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
@@ -113,8 +112,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **image_facts(study, image),
         "quantised_accuracy": stored.quantised_score,
         **cell.facts,
-        **_protection_facts(study, image, protection),
-        **plan_facts(study, image, protection),
+        **protection_facts(study, image, protection),
         **transforms.facts(cell.channel),
         **costs,
         "warnings": [
@@ -164,34 +162,6 @@ def _study_facts(study: Study) -> dict[str, Any]:
     }
 
 
-def _protection_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
-    plan, decoder = protection.plan, protection.decoder
-    planes = plan.planes_protected()
-    layers = []
-    for i, (t, layer) in enumerate(zip(image.tensors, decoder.layers, strict=True)):
-        first, last = plan.tensor_groups(i)
-        sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
-        mean = float((planes[first:last] * sizes).sum() / t.weights)
-        layers.append({"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind})
-    return {
-        "policy": study.protection.policy,
-        "group": study.protection.group,
-        "menu": list(plan.menu[1:]),
-        "correction": study.protection.correction,
-        "corrections": list(decoder.kinds),
-        "zero_overhead": decoder.zero_overhead,
-        "budget_kind": protection.budget_kind,
-        "budget": protection.budget,
-        "stored_bits": plan.stored_bits,
-        "protected_bits_fraction": plan.protected_bits_fraction,
-        "parity_bits_fraction": plan.parity_bits_fraction,
-        "layers": layers,
-        "predicted_distortion": protection.predicted_distortion,
-        "lower_bound": protection.lower_bound,
-        "rho_star": protection.rho_star,
-    }
-
-
 def measured_facts(network: Network, score: float) -> Record:
     """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
     measured = network.metric
@@ -220,18 +190,13 @@ def _few_images(study: Study, network: Network) -> list[str]:
 def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
     """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
     found = []
-    if protection.budget is not None and protection.plan.protected_bits == 0:
-        found.append(f"the budget ({protection.budget_kind} {protection.budget:g}) buys no protection at all")
     found += plan_warnings(study, protection)
-    if protection.plan.bits_by_entry().get("ideal"):
-        found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
     found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
     if study.scrub.on and not chip.regions:
         found.append("scrub has nothing to correct: no ECC words are stored")
     if study.array.on_uncorrectable is not None and not chip.regions:
         found.append(f"array.on_uncorrectable: {study.array.on_uncorrectable} has no word to act on: no code is in use")
-    hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _hurts(protection, e)]
-    found += [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+    found += hurting_codes(protection)
     return found
 
 
@@ -249,10 +214,3 @@ def _cost_warnings(study: Study, image: StoredImage, chip: memory.Memory) -> lis
             "and is recorded there (reload_energy_j, over the simulated time)"
         )
     return found
-
-
-def _hurts(protection: Protection, item: MenuEntry) -> bool:
-    channel = protection.channel
-    p01, p10 = float(channel.p01.max()), float(channel.p10.max())
-    left: float = sum(item.residual_channel(p01, p10))
-    return left > p01 + p10

@@ -13,12 +13,11 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.tac.correction import CorrectionKind
 from qtaml_hw.tac.response import MEASURES
-from qtaml_hw.weights import Codes, StoredImage
+from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
 
 DRAWS = 12
@@ -50,15 +49,10 @@ def disagreement(image: StoredImage, calibration: Calibration, channel: FlipChan
     reference = calibration.outputs(image.decode())
     shares = []
     for draw in range(DRAWS):
-        read = [_flipped(t.codes, channel, draw, i) for i, t in enumerate(image.tensors)]
+        read = [tac.flipped(t.codes, channel, seed=0, draw=draw, tensor=i) for i, t in enumerate(image.tensors)]
         outputs = calibration.outputs(decoder.decode(read))
         shares.append(MEASURES["disagreement"](reference, np.nan_to_num(outputs)))
     return float(np.mean(shares))
-
-
-def _flipped(codes: Codes, channel: FlipChannel, draw: int, tensor: int) -> Codes:
-    cells = channel.padded(8 * codes.itemsize)
-    return flip(codes, cells.p01, cells.p10, MapKey(0, MAPS["planning"].number(draw), tensor))
 
 
 def tensor_scores(
@@ -66,18 +60,6 @@ def tensor_scores(
 ) -> list[float]:
     """Predicted output distortion by each tensor alone: noise left, and the drift through one forward pass."""
     plan = ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    protected = tac.ProtectedImage(image, plan, channel)
-    clean = image.decode()
-    reference = calibration.outputs(clean)
-    scores = []
-    for i, t in enumerate(image.tensors):
-        scale = t.weight_scale().astype(np.float64)
-        worth = calibration.importance[image.tensor_starts[i] : image.tensor_starts[i + 1]] * scale**2
-        layer = protected.layer(i, kind)
-        score = layer.expected(layer.variance, t.meant_codes, worth)
-        if np.any(layer.bias):
-            shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
-            change = calibration.outputs({**clean, t.name: clean[t.name] + shift}) - reference
-            score += float(np.mean(np.sum(change**2, axis=-1)))
-        scores.append(score if np.isfinite(score) else np.inf)
-    return scores
+    protected, alone = tac.ProtectedImage(image, plan, channel), tac.OneLayer(image, calibration.outputs)
+    layers = [protected.layer(i, kind) for i in range(len(image.tensors))]
+    return [protected.distortion(i, layer, calibration.importance, alone) for i, layer in enumerate(layers)]

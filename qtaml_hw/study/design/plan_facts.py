@@ -1,4 +1,4 @@
-"""What a record says of how its plan came about: the score, the solver, what was spent, what the plan itself costs."""
+"""What a record says of its protection: the plan, how it came about, what it costs, and what may be taken for built."""
 
 from __future__ import annotations
 
@@ -12,27 +12,61 @@ from qtaml_hw.study.design.scoring import score_cost
 from qtaml_hw.weights import StoredImage
 
 
+def protection_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
+    """Fields of a record: what is protected by what, what is left, and :func:`plan_facts`."""
+    plan, section = protection.plan, study.protection
+    return {
+        "policy": section.policy,
+        "menu": list(plan.menu[1:]),
+        "correction": section.correction,
+        "corrections": list(protection.decoder.kinds),
+        "zero_overhead": protection.decoder.zero_overhead,
+        "budget_kind": protection.budget.kind,
+        "budget": protection.budget.value,
+        "stored_bits": plan.stored_bits,
+        "protected_bits_fraction": plan.protected_bits_fraction,
+        "parity_bits_fraction": plan.parity_bits_fraction,
+        "layers": _layers(image, protection),
+        "predicted_distortion": protection.predicted_distortion,
+        "lower_bound": protection.lower_bound,
+        "rho_star": protection.rho_star,
+        **plan_facts(study, image, protection),
+    }
+
+
 def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
     """Fields of a record; None where the policy has nothing to say.
 
     ``spent`` is in ``spent_unit``; ``least_spent`` is the cost below which no plan reaches a wanted distortion.
     ``side_bits_fraction``: what tells groups and corrections apart, over the stored bits, counted beside the budget.
     """
-    plan, planned, section = protection.plan, protection.planned, study.protection
-    scored = section.policy == "tac"
+    plan, optimum, section = protection.plan, protection.optimum, study.protection
+    scored = section.row.scored
     return {
-        "group": plan.group_kind if section.plan is not None else section.group,
+        "group": section.group if section.plan is None else plan.group_kind,
         "plan_policy": plan.policy,
         "score": section.score if scored else None,
         "score_output": section.output if scored else None,
         "score_cost": score_cost(study, image) if scored else None,
-        "solver": None if planned is None else section.solver,
-        "plan_gap": None if planned is None else planned.gap,
-        "spent": None if planned is None else planned.spent,
-        "spent_unit": None if planned is None else planned.unit,
-        "least_spent": None if planned is None else planned.least_spent,
+        "solver": None if optimum is None else section.solver,
+        "plan_gap": None if optimum is None else optimum.gap,
+        "spent": None if optimum is None else optimum.spent,
+        "spent_unit": None if optimum is None else optimum.unit,
+        "least_spent": None if optimum is None else optimum.least_spent,
         "side_bits_fraction": side_fraction(protection),
     }
+
+
+def _layers(image: StoredImage, protection: Protection) -> list[dict[str, Any]]:
+    """Every tensor with its protected planes, averaged over its weights, and its correction."""
+    plan, rows = protection.plan, []
+    planes = plan.planes_protected()
+    for i, (t, layer) in enumerate(zip(image.tensors, protection.decoder.layers, strict=True)):
+        first, last = plan.tensor_groups(i)
+        sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
+        mean = float((planes[first:last] * sizes).sum() / t.weights)
+        rows.append({"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind})
+    return rows
 
 
 def side_fraction(protection: Protection) -> float:
@@ -42,8 +76,9 @@ def side_fraction(protection: Protection) -> float:
 
 def plan_warnings(study: Study, protection: Protection) -> list[str]:
     """What the user may take for built and is not."""
-    plan = protection.plan
-    found = []
+    plan, budget, found = protection.plan, protection.budget, []
+    if budget.value is not None and plan.protected_bits == 0:
+        found.append(f"the budget ({budget.kind} {budget.value:g}) buys no protection at all")
     faster = [item.name for i, item in enumerate(plan.entries) if item.kind == "refresh" and (plan.choice == i).any()]
     if faster and study.array.placement == "row_major" and _planes_differ(plan, "refresh"):
         found.append(
@@ -52,7 +87,20 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
         )
     if faster and plan.group_kind in ("channel", "word"):
         found.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
+    if plan.bits_by_entry().get("ideal"):
+        found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
     return found
+
+
+def hurting_codes(protection: Protection) -> list[str]:
+    """Codes of the plan that are past their break-even at the cells' flip probabilities."""
+    p01, p10 = float(protection.channel.p01.max()), float(protection.channel.p10.max())
+    hurt = [
+        e.name
+        for e in protection.plan.entries[1:]
+        if e.kind == "code" and sum(e.residual_channel(p01, p10)) > p01 + p10
+    ]
+    return [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
 
 
 def _planes_differ(plan: ProtectionPlan, kind: str) -> bool:

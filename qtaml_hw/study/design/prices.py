@@ -15,25 +15,26 @@ DEFAULT_BITS_BUDGET = 0.05
 _UNITS: Final = {"area": "m2", "energy": "J"}
 
 
-def prices_of(study: Study, image: StoredSizes, menu: tac.Menu) -> tuple[str, float | None, tac.Prices]:
-    """The kind of the budget, its value as stated, and what it buys.
+def budget_of(study: Study, image: StoredSizes, menu: tac.Menu) -> tac.Budget:
+    """The budget of a study as stated, and what it buys.
 
     Raises ValueError when an entry has no price in the currency.
     """
     protection = study.protection
-    if protection.policy == "none":
-        return "none", None, tac.bit_prices(menu, image, 0.0)
+    if not protection.row.spends:
+        return tac.Budget(protection.policy, None, tac.bit_prices(menu, image, 0.0))
     if protection.planes is not None:
         share = min(protection.planes, image.planes) / image.planes
-        return "planes", float(protection.planes), tac.bit_prices(menu, image, share)
+        return tac.Budget("planes", float(protection.planes), tac.bit_prices(menu, image, share))
     budget = protection.budget
     if budget is None:
-        return "bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET)
+        return tac.Budget("bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET))
     if budget.kind != "distortion":
-        return budget.kind, budget.value, _in_currency(study, image, menu, budget.kind, budget.value)
+        return tac.Budget(budget.kind, budget.value, _in_currency(study, image, menu, budget.kind, budget.value))
     coded = all(e.parity_per_bit > 0.0 for e in menu.entries[1:])
     currency = budget.paid_in or ("parity" if coded else "bits")
-    return budget.kind, budget.value, _in_currency(study, image, menu, currency, 0.0).to_reach(budget.value)
+    prices = _in_currency(study, image, menu, currency, 0.0).to_reach(budget.value)
+    return tac.Budget(budget.kind, budget.value, prices)
 
 
 def _in_currency(study: Study, image: StoredSizes, menu: tac.Menu, kind: str, value: float) -> tac.Prices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,39 +11,29 @@ from numpy.typing import NDArray
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.groups import group_starts
-from qtaml_hw.study.design.oracle import measured_importance
-from qtaml_hw.study.design.plan_files import study_plan
-from qtaml_hw.study.design.prices import prices_of
+from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
 from qtaml_hw.weights import StoredImage
 
+Int64 = NDArray[np.int64]
 
-@dataclass(frozen=True, eq=False)
-class Protection:
-    """What a policy decided and what it predicts.
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Protection(tac.Planned):
+    """What a policy decided, how the rest is decoded, and what is predicted.
 
     Predictions are None without calibration inputs; ``rho_star`` is None too where nothing is protected.  Distortions
-    are squared changes of the logits to first order, whatever the score; ``planned`` is what the policy optimised, in
-    the units of its own score (None for policies that optimise nothing).
+    are squared changes of the logits to first order, whatever the score; ``optimum`` is in the units of the policy's.
     """
 
-    plan: ProtectionPlan
     channel: FlipChannel
     decoder: tac.ImageDecoder
-    budget_kind: str
-    budget: float | None
+    budget: tac.Budget
     predicted_distortion: float | None
     lower_bound: float | None
     rho_star: float | None
-    planned: tac.Planned | None = None
-
-    @property
-    def gap(self) -> float:
-        """Relative distance of what the policy optimised to its bound; 0 for policies that optimise nothing."""
-        return 0.0 if self.planned is None else self.planned.gap
 
 
 def protect(study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel) -> Protection:
@@ -51,44 +42,57 @@ def protect(study: Study, image: StoredImage, calibration: Calibration, channel:
     Raises ValueError when the budget cannot price the menu, the menu cannot reach a wanted distortion, or a plan's
     file does not fit the network.
     """
-    protection = study.protection
-    if protection.plan is not None:
-        plan, kind, value, planned = study_plan(study, image), "plan", None, None
-        menu = tac.Menu.of(plan.menu[1:])
-        _check_law(channel, menu)
-    else:
-        menu = tac.Menu.of(protection.menu)
-        _check_law(channel, menu)
-        kind, value, prices = prices_of(study, image, menu)
-        plan, planned = _plan(study, image, calibration, channel, menu, prices)
+    section = study.protection
+    saved = None
+    if section.plan is not None:
+        saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
+    menu = tac.Menu.of(section.menu if saved is None else saved.menu[1:])
+    _check_law(channel, menu)
+    planning = tac.Planning(
+        policy=section.policy,
+        image=image,
+        channel=channel,
+        menu=menu,
+        budget=budget_of(study, image, menu),
+        group=section.group,
+        solver=section.solver,
+        damage=_damage_by_worth(study, image, calibration, channel),
+        saved=saved,
+    )
+    planned = tac.POLICIES[section.policy](planning)
+    plan, optimum = planned.plan, planned.optimum
     protected = tac.ProtectedImage(image, plan, channel)
-    if protection.correction == "auto":
+    if section.correction == "auto":
         decoder = protected.automatic(calibration.importance, calibration.outputs)
     else:
-        decoder = protected.decoder(protection.correction)
+        decoder = protected.decoder(section.correction)
     predicted = lower = rho = None
     if calibration.inputs is not None:
         predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
-        bounded = planned is not None and protection.policy == "tac" and first_order(study)
-        lower = min(planned.lower_bound, predicted) if planned is not None and bounded else predicted
-        rho = _rho_star(image, calibration, plan, channel, menu, predicted)
-    return Protection(plan, channel, decoder, kind, value, predicted, lower, rho, planned)
+        bounded = section.row.scored and first_order(study)
+        lower = min(optimum.lower_bound, predicted) if optimum is not None and bounded else predicted
+        rho = _rho_star(planning, plan, calibration.damage_at(image, plan.starts), predicted)
+    return Protection(
+        plan=plan,
+        optimum=optimum,
+        channel=channel,
+        decoder=decoder,
+        budget=planning.budget,
+        predicted_distortion=predicted,
+        lower_bound=lower,
+        rho_star=rho,
+    )
 
 
 def _rho_star(
-    image: StoredImage,
-    calibration: Calibration,
-    plan: ProtectionPlan,
-    channel: FlipChannel,
-    menu: tac.Menu,
-    predicted: float,
+    planning: tac.Planning, plan: ProtectionPlan, allocated: tac.DamageModel, predicted: float
 ) -> float | None:
     """Predicted overhead of Uniform-MSP over that of TAC, at the distortion that this plan leaves."""
     if plan.protected_bits == 0:
         return None
-    allocated, layers = calibration.damage_at(image, plan.starts), calibration.damage(image, "layer")
-    found = tac.saturation_ratio_at(allocated, layers, channel, menu, predicted)
-    return None if found is None else found.rho_star
+    layers = planning.damage("first_order", planning)
+    ratio = tac.saturation_ratio_at(allocated, layers, planning.channel, planning.menu, predicted)
+    return None if ratio is None else ratio.rho_star
 
 
 def _check_law(channel: FlipChannel, menu: tac.Menu) -> None:
@@ -105,52 +109,51 @@ def _check_law(channel: FlipChannel, menu: tac.Menu) -> None:
             )
 
 
-def _plan(
-    study: Study,
-    image: StoredImage,
-    calibration: Calibration,
-    channel: FlipChannel,
-    menu: tac.Menu,
-    prices: tac.Prices,
-) -> tuple[ProtectionPlan, tac.Planned | None]:
-    """The plan, and what was optimised where the policy optimises anything."""
-    protection = study.protection
-    if protection.policy == "none":
-        return ProtectionPlan.unprotected(image.tensor_starts, image.planes), None
-    if protection.policy == "uniform":
-        if prices.target is not None:
-            return tac.plan_uniform_reaching(image, calibration.damage(image, "layer"), channel, menu, prices), None
-        return tac.plan_uniform(image, channel, menu, prices), None
-    kind, starts = protection.group, group_starts(study, image)
-
-    def spend(damage: tac.DamageModel) -> tac.Planned:
-        return tac.plan_by_damage(
-            damage,
-            channel,
-            menu,
-            prices,
-            image=image,
-            kind=kind,
-            policy=protection.policy,
-            solver=protection.solver,
-        )
-
-    if protection.policy == "tac" and first_order(study):
-        planned = spend(calibration.damage_at(image, starts))
-    elif protection.policy == "tac":
-        planned = spend(scored_damage(study, image, calibration, channel, starts, lambda damage: spend(damage).plan))
-    else:
-        planned = spend(tac.damage_model(image, _importance(study, image, calibration, channel), starts))
-    return planned.plan, planned
-
-
-def _importance(
+def _damage_by_worth(
     study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel
-) -> NDArray[np.float64]:
-    """What a baseline holds every weight to be worth."""
-    policy = study.protection.policy
-    if policy == "magnitude":
-        return tac.magnitude_importance(image)
-    if policy == "random":
-        return tac.random_importance(image, group_starts(study, image), study.evaluate.seed)
-    return measured_importance(image, calibration, channel, study.evaluate.seed)
+) -> Callable[[tac.Worth, tac.Planning], tac.DamageModel]:
+    """The damage models that policies ask for by what a weight is held to be worth."""
+    seed = study.evaluate.seed
+
+    def by_group(importance: NDArray[np.float64]) -> tac.DamageModel:
+        return tac.damage_model(image, importance, group_starts(study, image))
+
+    def by_score(planning: tac.Planning) -> tac.DamageModel:
+        starts = group_starts(study, image)
+        return scored_damage(study, image, calibration, channel, starts, lambda damage: planning.spend(damage).plan)
+
+    ways: dict[tac.Worth, Callable[[tac.Planning], tac.DamageModel]] = {
+        "first_order": lambda _: calibration.damage(image, "layer"),
+        "score": by_score,
+        "magnitude": lambda _: by_group(tac.magnitude_importance(image)),
+        "random": lambda _: by_group(tac.random_importance(image, group_starts(study, image), seed)),
+        "measured": lambda _: by_group(tac.measured_importance(image, calibration.outputs, channel, seed)),
+    }
+    return lambda worth, planning: ways[worth](planning)
+
+
+def group_starts(study: Study, image: StoredImage) -> Int64:
+    """First global weight of every group, and the total: int64 [groups + 1].
+
+    Raises ValueError for rows that do not hold neighbouring weights.
+    """
+    kind = study.protection.group
+    return row_starts(study, image) if kind == "row" else image.group_starts(kind)
+
+
+def row_starts(study: Study, image: StoredImage) -> Int64:
+    """First weight of every memory row, cut at tensors: int64 [rows + 1]; rows of one class where planes are apart.
+
+    Raises ValueError when neighbouring words lie in different banks: a row's weights are then no neighbours.
+    """
+    array = study.array
+    if array.interleave != "block":
+        raise ValueError("group row needs array.interleave block: with word, a row's weights are not neighbours")
+    planes = image.planes
+    if array.placement == "plane_separated":
+        planes = max(np.bincount(array.plane_class)) if array.plane_class else 1
+    per_row = max(1, array.row_bits // int(planes))
+    share = -(-image.weights // array.banks)  # of a bank, as ArrayLayout.stride
+    banks = [np.arange(start, min(start + share, image.weights), per_row) for start in range(0, image.weights, share)]
+    starts: Int64 = np.unique(np.concatenate([*banks, image.tensor_starts]))
+    return starts

@@ -56,6 +56,8 @@ def scored_damage(
     Raises ValueError without calibration inputs.
     """
     protection = study.protection
+    if first_order(study):
+        return calibration.damage_at(image, starts)
     if protection.score == "measured":
         probe = tac.Probe(measure=MEASURES[protection.output], seed=study.evaluate.seed)
         response = tac.measured_response(image, calibration.outputs, channel, probe)

@@ -27,7 +27,7 @@ from qtaml_hw.files import replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
-from qtaml_hw.study.design.prices import prices_of
+from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import Kind, picked
 from qtaml_hw.weights.quantise import in_steps
@@ -248,20 +248,19 @@ def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTens
 
 
 def _plan(study: Study, image: StreamedImage, channel: FlipChannel, menu: tac.Menu) -> ProtectionPlan:
-    protection = study.protection
-    if protection.policy == "none":
-        return ProtectionPlan.unprotected(image.tensor_starts, image.planes)
-    _, _, prices = prices_of(study, image, menu)
-    if protection.policy == "uniform" and prices.target is None:
-        return tac.plan_uniform(image, channel, menu, prices)
-    if protection.policy != "magnitude" or protection.group != "layer":
+    section = study.protection
+
+    def damage(worth: tac.Worth, _: tac.Planning) -> tac.DamageModel:
+        if worth == "magnitude" and section.group == "layer":
+            return image.damage()
         raise ValueError(
-            f"policy {protection.policy} by {protection.group} needs the network; a stream of tensors takes none, "
+            f"policy {section.policy} by {section.group} needs the network; a stream of tensors takes none, "
             "uniform with a budget, or magnitude by layer"
         )
-    return tac.plan_by_damage(
-        image.damage(), channel, menu, prices, image=image, kind="layer", policy="magnitude", solver=protection.solver
-    ).plan
+
+    budget = budget_of(study, image, menu)
+    planning = tac.Planning(section.policy, image, channel, menu, budget, section.group, section.solver, damage)
+    return tac.POLICIES[section.policy](planning).plan
 
 
 @dataclass(eq=False)

@@ -11,13 +11,11 @@ import numpy as np
 
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.files import write_atomically
 from qtaml_hw.progress import Progress
-from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table
+from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts
-from qtaml_hw.study.design.plan_files import plan_text
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.questions.tensors import tensor_rows
 from qtaml_hw.weights import StoredImage
@@ -51,7 +49,7 @@ class AllocationResult:
 
         Raises StoreError when the file cannot be written.
         """
-        write_atomically(path, plan_text(self.plan, self.image.format.name))
+        save_plan(self.plan, path, self.image.format.name)
 
     def as_dict(self) -> dict[str, Any]:
         """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
@@ -72,7 +70,7 @@ class AllocationResult:
             "parity_bits_fraction": plan.parity_bits_fraction,
             "predicted_distortion": found.predicted_distortion,
             "lower_bound": found.lower_bound,
-            "gap": found.gap,
+            "gap": 0.0 if found.optimum is None else found.optimum.gap,
             "rho_star": found.rho_star,
             **self.facts,
         }

@@ -120,7 +120,7 @@ def _no_lever(study: Study, goal: Goal) -> str | None:
         return "the study refreshes nothing: refresh.interval is off"
     if goal == "refresh" and study.flips.law == "poisson":
         return "flips.law is poisson: a refresh keeps the flips it reads, whatever its interval"
-    if goal == "area" and (study.protection.policy == "none" or study.protection.planes is not None):
+    if goal == "area" and (not study.protection.row.spends or study.protection.planes is not None):
         return "area is pushed through the budget of protected bits: give a policy with a budget"
     if goal == "area" and set(study.protection.menu) == {"ideal"}:
         return "ideal protection takes no area: give a menu of codes that can be built"

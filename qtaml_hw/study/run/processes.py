@@ -176,7 +176,7 @@ def _warmed_up(tasks: list[Task], sink: ShardWriter, networks: Networks) -> Iter
 def kernel_kind(study: Study) -> str:
     """What decides which compiled kernels a point runs through."""
     section, cell = study.protection, study.cell.kind
-    menu = () if section.policy == "none" else section.menu
+    menu = () if "menu" in section.row.unused else section.menu
     parts = (cell, study.flips.law, section.policy, section.group, menu, section.correction, study.scrub.on)
     return repr((*parts, study.refresh.on, study.weights.encoding, study.weights.scale))
 

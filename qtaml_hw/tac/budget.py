@@ -1,0 +1,100 @@
+"""What protection may be chosen from and what it is paid in: the menu, prices per protected bit, a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.protection import MenuEntry, entry
+from qtaml_hw.weights.sizes import StoredSizes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The options of a plan: "none" first, then the entries the user allows."""
+
+    entries: tuple[MenuEntry, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Menu:
+        """A menu from registered names; "none" is added."""
+        return cls((entry("none"), *(entry(name) for name in names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in option order."""
+        return tuple(e.name for e in self.entries)
+
+    def residuals(self, channel: FlipChannel) -> tuple[Array, Array]:
+        """Residual p01 and p10 of every plane under every option, each [B, Q], for words of bits that are alike.
+
+        What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.
+        """
+        raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
+        # planes mostly share one channel, and a code's residual is an enumeration: each once
+        known = {pair: [e.residual_channel(*pair) for e in self.entries] for pair in set(raw)}
+        table = np.array([known[pair] for pair in raw], dtype=np.float64)
+        return table[..., 0], table[..., 1]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What protection is paid in.
+
+    ``per_bit`` : cost of one protected bit under each menu option (0 for "none"); ``fixed`` : cost of having an option
+    at all (a decoder), once per option used; ``budget`` and both in ``unit`` (bits, parity bits, m2, J).  ``target``:
+    the share of the unprotected predicted distortion that may be left, at the least cost; the budget then limits
+    nothing.
+    """
+
+    per_bit: tuple[float, ...]
+    fixed: tuple[float, ...]
+    budget: float
+    unit: str
+    target: float | None = None
+
+    def to_reach(self, share: float) -> Prices:
+        """The same prices, to be spent on reaching a share of the unprotected distortion.
+
+        Raises ValueError outside [0, 1].
+        """
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"a wanted distortion is a share of the unprotected one in [0, 1]; got {share}")
+        return replace(self, budget=np.inf, target=share)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A budget as stated, and what it buys.
+
+    ``kind`` : bits, parity, area, energy, distortion, planes, or the policy that spends none; ``value`` : the amount,
+    in SI (None where none is stated).
+    """
+
+    kind: str
+    value: float | None
+    prices: Prices
+
+
+def bit_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
+    """The paper's accounting: every protected bit costs one, the budget is a share of the stored bits."""
+    options = len(menu.entries)
+    return Prices((0.0, *[1.0] * (options - 1)), (0.0,) * options, fraction * image.stored_bits, "protected bits")
+
+
+def parity_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
+    """Parity bits per protected bit; the budget is a share of the stored data bits.
+
+    Raises ValueError for an option without parity (``ideal`` would be free, and is not buildable).
+    """
+    free = [e.name for e in menu.entries[1:] if e.parity_per_bit <= 0.0]
+    if free:
+        raise ValueError(f"a parity budget cannot price {', '.join(free)}: no parity bits; use budget: {{bits: ..}}")
+    per_bit = tuple(float(e.parity_per_bit) for e in menu.entries)
+    return Prices(per_bit, (0.0,) * len(per_bit), fraction * image.stored_bits, "parity bits")
