@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
 
-Outputs = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Outputs = Float64
+Labels = Int64
 Score = Callable[[Outputs, Outputs, Labels], float]
 """(outputs [N, ...], outputs of the clean network [N, ...], labels [N, ...]) -> score from 0 to 1."""
 

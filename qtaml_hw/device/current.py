@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.materials import SIO2_PERMITTIVITY, Carrier, Stack, material, named_stack
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.ranges import checked
@@ -26,7 +27,6 @@ from qtaml_hw.units import (
     show,
 )
 
-Array = NDArray[np.float64]
 CurrentMethod = Literal["closed_form", "tsu_esaki"]
 Component = Literal["channel", "overlap"]
 
@@ -60,37 +60,37 @@ DEPLETION_CHARGE_C_PER_M2: Final = math.sqrt(
 )
 
 
-def thermal_voltage(temperature_k: ArrayLike) -> Array:
+def thermal_voltage(temperature_k: ArrayLike) -> Float64:
     """kT/q in volts."""
     return np.asarray(temperature_k, dtype=np.float64) * (BOLTZMANN_J_PER_K / ELEMENTARY_CHARGE_C)
 
 
-def _capacitance(eot_m: ArrayLike) -> Array:
+def _capacitance(eot_m: ArrayLike) -> Float64:
     return SIO2_PERMITTIVITY * VACUUM_PERMITTIVITY_F_PER_M / np.asarray(eot_m, dtype=np.float64)
 
 
-def inversion_charge(eot_m: ArrayLike, voltage_v: ArrayLike, temperature_k: ArrayLike) -> Array:
+def inversion_charge(eot_m: ArrayLike, voltage_v: ArrayLike, temperature_k: ArrayLike) -> Float64:
     """Charge of the channel in C/m^2, from weak to strong inversion (docs/theory.md, device)."""
     swing = SLOPE_FACTOR * thermal_voltage(temperature_k)
     overdrive = (np.asarray(voltage_v, dtype=np.float64) - THRESHOLD_V) / swing
     return np.asarray(_capacitance(eot_m) * swing * np.logaddexp(0.0, overdrive))
 
 
-def _oxide(stack: Stack, voltage: Array, temperature: Array) -> tuple[Array, Array]:
+def _oxide(stack: Stack, voltage: Float64, temperature: Float64) -> tuple[Float64, Float64]:
     """Channel charge (C/m^2) and the voltage over the dielectric that carries it together with the depletion charge."""
     charge = inversion_charge(stack.eot_m, voltage, temperature)
     return charge, (DEPLETION_CHARGE_C_PER_M2 + charge) / _capacitance(stack.eot_m)
 
 
-def _channel_closed_form(stack: Stack, voltage: Array, temperature: Array, carrier: Carrier) -> Array:
+def _channel_closed_form(stack: Stack, voltage: Float64, temperature: Float64, carrier: Carrier) -> Float64:
     charge, oxide_v = _oxide(stack, voltage, temperature)
     through = stack_transmission(barrier_of(stack, oxide_v, carrier), 0.0)
     return np.asarray(charge * IMPACT_FREQUENCY_HZ * through * -np.expm1(-voltage / thermal_voltage(temperature)))
 
 
 def _channel_tsu_esaki(
-    stack: Stack, voltage: Array, temperature: Array, carrier: Carrier, method: TransmissionMethod
-) -> Array:
+    stack: Stack, voltage: Float64, temperature: Float64, carrier: Carrier, method: TransmissionMethod
+) -> Float64:
     """Tsu, Esaki, Appl. Phys. Lett. 22 (1973) 562; the Fermi level fills the lowest valleys with the channel charge."""
     kt_ev = thermal_voltage(temperature)[..., None]
     charge, oxide_v = _oxide(stack, voltage, temperature)
@@ -144,7 +144,7 @@ class CurrentModel:
             )
 
 
-def _density(stack: Stack, voltage: Array, temperature: Array, model: CurrentModel) -> Array:
+def _density(stack: Stack, voltage: Float64, temperature: Float64, model: CurrentModel) -> Float64:
     """``stack_current_density`` for arguments known to be in range, already of one shape."""
     if model.component == "overlap":
         through = stack_transmission(barrier_of(stack, voltage, model.carrier), 0.0)
@@ -156,7 +156,7 @@ def _density(stack: Stack, voltage: Array, temperature: Array, model: CurrentMod
 
 def stack_current_density(
     stack: Stack, voltage_v: ArrayLike, temperature_k: ArrayLike, model: CurrentModel | None = None
-) -> Array:
+) -> Float64:
     """Gate current density through explicit layers, A/m^2; thicknesses, voltage (V) and temperature (K) broadcast.
 
     Raises ValueError outside the ranges of ``qtaml_hw.device.ranges``.
@@ -168,7 +168,7 @@ def stack_current_density(
     return _density(stack, voltage, temperature, model or CurrentModel())
 
 
-def extrapolated_density(stack: Stack, voltage_v: Array, temperature_k: float, model: CurrentModel) -> Array:
+def extrapolated_density(stack: Stack, voltage_v: Float64, temperature_k: float, model: CurrentModel) -> Float64:
     """The same without range checks: thicknesses in the far tail of a population lie outside the accepted range."""
     shape = np.broadcast_shapes(voltage_v.shape, stack.eot_m.shape)
     return _density(stack, np.broadcast_to(voltage_v, shape), np.full(shape, temperature_k), model)
@@ -184,7 +184,7 @@ def current_density(
     component: Component = "channel",
     carrier: Carrier = "electron",
     transmission: TransmissionMethod = "wkb",
-) -> Array:
+) -> Float64:
     """Gate current density in A/m^2 of a named stack (``qtaml_hw.device.STACKS``); arguments broadcast.
 
     ``t_ox_m`` is the physical thickness of a single layer and the EOT of a bilayer. The rest is described at

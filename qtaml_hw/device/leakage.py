@@ -8,16 +8,14 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import REFERENCE_K, Component, CurrentModel, extrapolated_density
 from qtaml_hw.device.materials import Carrier, named_stack
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.units import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
-
-Array = NDArray[np.float64]
 
 _VOLTAGE_NODES: Final = 16
 _SPREADS: Final = np.linspace(-8.5, 8.5, 18)  # in standard deviations: beyond lies 1e-17 of a population
@@ -31,13 +29,13 @@ def arrhenius(activation_ev: float, temperature_k: float) -> float:
     return math.exp(-activation_ev * kelvin_per_ev * (1.0 / temperature_k - 1.0 / REFERENCE_K))
 
 
-def node_voltages(cell: ChargeCell) -> tuple[Array, Array]:
+def node_voltages(cell: ChargeCell) -> tuple[Float64, Float64]:
     """Gauss-Legendre voltages between v_ref and v_dd and their weights (sum 1)."""
     nodes, weights = gauss(_VOLTAGE_NODES)
     return 0.5 * (cell.v_dd_v + cell.v_ref_v) + 0.5 * (cell.v_dd_v - cell.v_ref_v) * nodes, 0.5 * weights
 
 
-def tunnel_current(cell: ChargeCell, thickness_factor: Array, voltage_v: Array) -> Array:
+def tunnel_current(cell: ChargeCell, thickness_factor: Float64, voltage_v: Float64) -> Float64:
     """Gate plus overlap tunnelling current of the node in amperes, the stack scaled by a factor; shapes broadcast."""
     stack = named_stack(cell.stack, cell.t_ox_m).scaled(thickness_factor)
     carrier: Carrier = "electron" if cell.write_device == "nmos" else "hole"
@@ -75,18 +73,18 @@ class SteadyCurrent:
         return self.junction_a + self.median_a
 
     @property
-    def knots_a(self) -> Array:
+    def knots_a(self) -> Float64:
         """Increasing currents that resolve the distribution."""
         knots = self.junction_a + self.median_a * np.exp(self.spread * _SPREADS)
         if self.defect_fraction == 0.0:
             return np.asarray(knots)
         return np.sort(np.concatenate((knots, knots[0] + self.defect_median_a * np.exp(self.defect_spread * _SPREADS))))
 
-    def _plain_tail(self, current_a: Array) -> Array:
+    def _plain_tail(self, current_a: Float64) -> Float64:
         over = np.maximum(current_a - self.junction_a, _LEAST_CURRENT_A * 1e-6)
         return np.asarray(ndtr((math.log(self.median_a) - np.log(over)) / self.spread))
 
-    def _defect_tail(self, current_a: Array) -> Array:
+    def _defect_tail(self, current_a: Float64) -> Float64:
         """P(junction + subthreshold + defect > s): integrated over panels of the defect's distribution."""
         nodes, weights = gauss(6)
         over = np.maximum(current_a - self.junction_a, _LEAST_CURRENT_A)[..., None]
@@ -100,12 +98,12 @@ class SteadyCurrent:
         return np.asarray(inner + ndtr(-top[..., 0]))
 
     @cached_property
-    def _defect_table(self) -> tuple[Array, Array]:
+    def _defect_table(self) -> tuple[Float64, Float64]:
         """ln of the current and the normal quantile of the defective cells' tail."""
         grid = np.linspace(math.log(self.knots_a[0]), math.log(self.knots_a[-1]), 600)
         return grid, np.maximum(ndtri(np.clip(self._defect_tail(np.exp(grid)), 1e-300, 1.0 - 1e-16)), -37.0)
 
-    def tail(self, current_a: Array) -> Array:
+    def tail(self, current_a: Float64) -> Float64:
         """P(current > current_a) over the cells."""
         plain = self._plain_tail(current_a)
         if self.defect_fraction == 0.0:

@@ -9,13 +9,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import yaml
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.errors import unknown
 from qtaml_hw.limits import INTERFACE_THICKNESS_M, STACKS, stack_complaint
 from qtaml_hw.units import parse
 
-Array = NDArray[np.float64]
 Carrier = Literal["electron", "hole"]
 
 SIO2_PERMITTIVITY: Final = 3.9  # the reference of the equivalent oxide thickness, by definition
@@ -63,7 +63,7 @@ class Layer:
             )
 
     @property
-    def eot_m(self) -> Array:
+    def eot_m(self) -> Float64:
         """The SiO2 thickness with the same capacitance per area."""
         return np.asarray(self.thickness_m, dtype=np.float64) * SIO2_PERMITTIVITY / self.material.relative_permittivity
 
@@ -79,12 +79,12 @@ class Stack:
             raise ValueError("a gate stack needs at least one layer")
 
     @property
-    def thickness_m(self) -> Array:
+    def thickness_m(self) -> Float64:
         """Physical thickness."""
         return sum((np.asarray(layer.thickness_m) for layer in self.layers), np.zeros(()))
 
     @property
-    def eot_m(self) -> Array:
+    def eot_m(self) -> Float64:
         """Equivalent oxide thickness: the SiO2 thickness with the same capacitance per area."""
         return sum((layer.eot_m for layer in self.layers), np.zeros(()))
 

@@ -17,16 +17,14 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import map_coordinates
 from scipy.special import ndtr
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.leakage import SteadyCurrent, node_voltages, tunnel_current
 from qtaml_hw.device.quadrature import gauss
-
-Array = NDArray[np.float64]
 
 X_MAX: Final = 8.8  # standard deviations of thickness: 7e-19 lies beyond
 _LEAST_THICKNESS: Final = 0.05  # of nominal: keeps the far tail of a 10 % spread positive
@@ -37,7 +35,7 @@ _X_PANELS: Final = np.linspace(-X_MAX, X_MAX, 19)
 _PANEL_NODES, _PANEL_WEIGHTS = gauss(4)
 
 
-def thickness_grid(centres: Array, sigma: float) -> Array:
+def thickness_grid(centres: Float64, sigma: float) -> Float64:
     """Relative thickness deviations that reach X_MAX standard deviations beyond every centre."""
     return np.linspace(float(centres.min()) - X_MAX * sigma, float(centres.max()) + X_MAX * sigma, _THICKNESS_NODES)
 
@@ -51,10 +49,10 @@ class NodeModel:
     """
 
     cell: ChargeCell
-    r_grid: Array
+    r_grid: Float64
 
     @cached_property
-    def _currents(self) -> tuple[Array, Array]:
+    def _currents(self) -> tuple[Float64, Float64]:
         """Tunnelling current [r, voltage node] and the weights of the voltage nodes."""
         voltage, weight = node_voltages(self.cell)
         factor = np.maximum(1.0 + self.r_grid, _LEAST_THICKNESS)
@@ -66,13 +64,13 @@ class NodeModel:
         current, weight = self._currents
         return CubicSpline(self.r_grid, -np.log(np.sum(weight / current, axis=-1)))
 
-    def effective_total(self, steady_a: Array) -> Array:
+    def effective_total(self, steady_a: Float64) -> Float64:
         """Effective total current [r, steady] when a steady current is added: 1 / mean over V of 1/(I_gate + S)."""
         current, weight = self._currents
         return np.asarray(1.0 / np.sum(weight / (current[:, None, :] + steady_a[None, :, None]), axis=-1))
 
     @cached_property
-    def excess(self) -> Array:
+    def excess(self) -> Float64:
         """Table [r (every fourth node), _EXCESS_LOG]."""
         current, weight = self._currents
         current = current[::4]
@@ -81,7 +79,7 @@ class NodeModel:
         log_excess = np.log(np.maximum(1.0 / np.sum(weight / shape, axis=-1) - 1.0, 1e-12))
         return np.stack([np.interp(_EXCESS_LOG, row, row - _RATIO_LOG) for row in log_excess])
 
-    def steady_that_fails(self, r: Array, total_a: Array) -> Array:
+    def steady_that_fails(self, r: Float64, total_a: Float64) -> Float64:
         """S*: the steady current with which a cell of deviation r reaches the effective total current."""
         gate = np.exp(self.log_gate(r))
         over = np.maximum(total_a / gate - 1.0, 1e-13)
@@ -102,13 +100,13 @@ class FailedShare:
     sigma: float
 
     @cached_property
-    def _boundaries(self) -> tuple[Array, Array]:
+    def _boundaries(self) -> tuple[Float64, Float64]:
         """Thickness deviations and, for each, minus ln of the effective total current at the steady current's knots."""
         fine = np.linspace(self.node.r_grid[0], self.node.r_grid[-1], 257)
         coarse = np.log(self.node.effective_total(self.steady.knots_a))
         return fine, -CubicSpline(self.node.r_grid, coarse)(fine).T
 
-    def __call__(self, interval_s: Array, centre: float) -> Array:
+    def __call__(self, interval_s: Float64, centre: float) -> Float64:
         """The share at each interval, for deviations around ``centre``."""
         cell = self.node.cell
         total = cell.storage_capacitance_f * (cell.v_dd_v - cell.v_ref_v) / interval_s

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
 from qtaml_hw.device.die import Die
@@ -19,8 +20,6 @@ from qtaml_hw.device.leakage import SteadyCurrent, steady_current
 from qtaml_hw.device.node import FailedShare, NodeModel, thickness_grid
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
-
-Array = NDArray[np.float64]
 
 _LEAST_SIGMA: Final = 1e-6  # a spread of exactly zero would make the distribution a step without a density
 _TIME_KNOTS: Final = 64  # at first; then refined
@@ -48,8 +47,8 @@ class RetentionPopulation:
     leaky_state: int
     gate_share: float
     warnings: tuple[str, ...]
-    log_time: Array
-    probit: Array
+    log_time: Float64
+    probit: Float64
 
     @property
     def symmetric(self) -> bool:
@@ -65,7 +64,7 @@ class RetentionPopulation:
         """Rate in 1/s of the memoryless law with the same median, and what a reader must know of it."""
         return math.log(2.0) / self.median_s, ""
 
-    def flip_probability(self, interval_s: ArrayLike) -> Array:
+    def flip_probability(self, interval_s: ArrayLike) -> Float64:
         """P(t_ret < interval) of a cell in the leaky state; any shape, relative accuracy kept down to 1e-12 and below.
 
         Raises ValueError for a negative interval. Zero gives zero.
@@ -79,7 +78,7 @@ class RetentionPopulation:
             np.where(log_interval < self.log_time[0], 0.0, np.where(log_interval > self.log_time[-1], 1.0, probability))
         )
 
-    def retention_quantile(self, u: ArrayLike) -> Array:
+    def retention_quantile(self, u: ArrayLike) -> Float64:
         """Retention time in seconds below which a share ``u`` of the cells lies: the inverse of ``flip_probability``.
 
         Raises ValueError outside [0, 1].
@@ -95,12 +94,12 @@ class RetentionPopulation:
         return float(self.retention_quantile(0.5))
 
 
-def _probit(share: Array) -> Array:
+def _probit(share: Float64) -> Float64:
     """Normal quantile, held within what double precision tells from 0 and 1."""
     return np.asarray(ndtri(np.clip(share, _LEAST_SHARE, _LARGEST_SHARE)))
 
 
-def _resolved(probit_at: Callable[[Array], Array], log_time: Array) -> tuple[Array, Array]:
+def _resolved(probit_at: Callable[[Float64], Float64], log_time: Float64) -> tuple[Float64, Float64]:
     """Knots refined by halving wherever the probit jumps, down to the width of a step."""
     probit = probit_at(log_time)
     for _ in range(_REFINEMENTS):
@@ -114,7 +113,9 @@ def _resolved(probit_at: Callable[[Array], Array], log_time: Array) -> tuple[Arr
     return log_time, np.maximum.accumulate(probit)
 
 
-def _table(node: NodeModel, steady: SteadyCurrent, places: tuple[Array, Array], sigma: float) -> tuple[Array, Array]:
+def _table(
+    node: NodeModel, steady: SteadyCurrent, places: tuple[Float64, Float64], sigma: float
+) -> tuple[Float64, Float64]:
     """Knots (ln t, probit) between the worst and the best cell; ``places`` are centres and their weights."""
     centres, weights = places
     total = node.effective_total(steady.knots_a[[0, -1]])
@@ -126,7 +127,7 @@ def _table(node: NodeModel, steady: SteadyCurrent, places: tuple[Array, Array], 
 
     failed = FailedShare(node, steady, sigma)
 
-    def probit_at(log_time: Array) -> Array:
+    def probit_at(log_time: Float64) -> Float64:
         return _probit(weights @ np.stack([failed(np.exp(log_time), float(centre)) for centre in centres]))
 
     margin = 0.01 * (latest - soonest)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from qtaml_hw.arrays import Float64
 
 
 @cache
-def gauss(count: int) -> tuple[Array, Array]:
+def gauss(count: int) -> tuple[Float64, Float64]:
     """Read-only nodes and weights of the rule with ``count`` nodes on (-1, 1); the weights sum to 2."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     nodes.setflags(write=False)

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.population import RetentionPopulation, charge_population
 from qtaml_hw.limits import INTERFACE_THICKNESS_M, LIMITS, STACKS
 from qtaml_hw.units import show
-
-Array = NDArray[np.float64]
 
 _PROBIT_FLOOR: Final = -12.0  # stands for a probability of zero where a root is searched
 
@@ -70,20 +69,20 @@ def gate_share(cell: ChargeCell) -> float:
 class RetentionTable:
     """Populations over thickness (rows) and temperature (columns)."""
 
-    t_ox_m: Array
-    temperature_k: Array
+    t_ox_m: Float64
+    temperature_k: Float64
     populations: tuple[tuple[RetentionPopulation, ...], ...]
 
-    def quantiles_s(self, shares: ArrayLike) -> Array:
+    def quantiles_s(self, shares: ArrayLike) -> Float64:
         """Retention times in seconds [thickness, temperature, *shares.shape]."""
         return np.stack([np.stack([cell.retention_quantile(shares) for cell in row]) for row in self.populations])
 
-    def flip_probability(self, interval_s: ArrayLike) -> Array:
+    def flip_probability(self, interval_s: ArrayLike) -> Float64:
         """P(t_ret < interval) [thickness, temperature, *interval.shape]."""
         return np.stack([np.stack([cell.flip_probability(interval_s) for cell in row]) for row in self.populations])
 
     @property
-    def gate_share(self) -> Array:
+    def gate_share(self) -> Float64:
         """Share of the leakage that tunnels [thickness, temperature]."""
         return np.array([[cell.gate_share for cell in row] for row in self.populations])
 

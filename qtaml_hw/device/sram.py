@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.current import (
     CHANNEL_DOPING_PER_M3,
     DEPLETION_CHARGE_C_PER_M2,
@@ -28,8 +29,6 @@ from qtaml_hw.device.materials import SIO2_PERMITTIVITY, Carrier, named_stack
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.limits import LIMITS
 from qtaml_hw.units import ELEMENTARY_CHARGE_C, VACUUM_PERMITTIVITY_F_PER_M, show
-
-Array = NDArray[np.float64]
 
 MOBILITY_M2_PER_VS: Final = 0.03  # effective, near 1 MV/cm: Takagi et al., IEEE Trans. Electron Devices 41 (1994) 2357
 MARGIN_BAND_V: Final = 0.030  # difference to ngspice BSIM4 at t_ox >= 0.9 nm (tests/published/test_sram_hold_margin.py)
@@ -86,13 +85,13 @@ class Mismatch:
 class _Leakage:
     """Tunnelling currents of one gate against voltage, divided by the drive factor of the n-type transistor (V^2)."""
 
-    grid_v: Array
-    channel_n: Array
-    overlap_n: Array
-    channel_p: Array
-    overlap_p: Array
+    grid_v: Float64
+    channel_n: Float64
+    overlap_n: Float64
+    channel_p: Float64
+    overlap_p: Float64
 
-    def signed(self, table: Array, voltage_v: Array) -> Array:
+    def signed(self, table: Float64, voltage_v: Float64) -> Float64:
         """The current at a voltage of either sign."""
         return np.asarray(np.sign(voltage_v) * np.interp(np.abs(voltage_v), self.grid_v, table))
 
@@ -103,7 +102,7 @@ def _leakage_of(cell: Sram6T) -> _Leakage:
     capacitance = SIO2_PERMITTIVITY * VACUUM_PERMITTIVITY_F_PER_M / cell.t_ox_m
     scale = cell.gate_length_m**2 / (MOBILITY_M2_PER_VS * capacitance)
 
-    def table(component: Component, carrier: Carrier) -> Array:
+    def table(component: Component, carrier: Carrier) -> Float64:
         model = CurrentModel(component=component, carrier=carrier)
         share = cell.overlap_share if component == "overlap" else 1.0
         return np.asarray(scale * share * extrapolated_density(stack, grid, cell.temperature_k, model))
@@ -126,7 +125,7 @@ class _Inverter:
     shift_n_v: float
     shift_p_v: float
 
-    def _transistor(self, gate_v: Array, drain_v: Array, threshold_v: float) -> Array:
+    def _transistor(self, gate_v: Float64, drain_v: Float64, threshold_v: float) -> Float64:
         """Drain current over the drive factor, V^2, source at zero."""
         vt = float(thermal_voltage(self.cell.temperature_k))
         depletion = (
@@ -141,7 +140,7 @@ class _Inverter:
         forward = np.logaddexp(0.0, 0.5 * pinch_v / vt) ** 2
         return np.asarray(2.0 * slope * vt * vt * (forward - np.logaddexp(0.0, 0.5 * (pinch_v - drain_v) / vt) ** 2))
 
-    def _into_output(self, x: Array, y: Array) -> Array:
+    def _into_output(self, x: Float64, y: Float64) -> Float64:
         """Net current into the output at voltage y with the input at x; falls with y."""
         cell, leak = self.cell, self.leakage
         up = self._transistor(cell.v_dd_v - x, cell.v_dd_v - y, cell.v_th_p_v + self.shift_p_v)
@@ -158,7 +157,7 @@ class _Inverter:
         access = leak.signed(leak.overlap_n, y)
         return np.asarray(drive - driven + own - access)
 
-    def curve(self, x: Array) -> Array:
+    def curve(self, x: Float64) -> Float64:
         """Output voltage for each input voltage, by bisection."""
         low, high = np.zeros_like(x), np.full_like(x, self.cell.v_dd_v)
         for _ in range(_BISECTIONS):
@@ -228,14 +227,14 @@ class StaticPopulation:
             )
         return self.accelerated_rate_hz, ", ABSTRACT accelerated rate, not device physics"
 
-    def flip_probability(self, interval_s: ArrayLike) -> Array:
+    def flip_probability(self, interval_s: ArrayLike) -> Float64:
         """The share of weak cells for any positive interval; any shape. Raises ValueError for a negative interval."""
         interval = np.asarray(interval_s, dtype=np.float64)
         if not np.all(interval >= 0.0):
             raise ValueError(f"an interval cannot be negative (got {np.min(interval):g} s)")
         return np.where(interval > 0.0, self.weak_share, 0.0)
 
-    def retention_quantile(self, u: ArrayLike) -> Array:
+    def retention_quantile(self, u: ArrayLike) -> Float64:
         """Zero for the weak cells, infinity for the others. Raises ValueError outside [0, 1]."""
         share = np.asarray(u, dtype=np.float64)
         if not np.all((share >= 0.0) & (share <= 1.0)):

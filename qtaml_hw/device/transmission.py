@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.device.materials import Carrier, Stack
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.units import ELECTRON_MASS_KG, ELEMENTARY_CHARGE_C, HBAR_J_S
 
-Array = NDArray[np.float64]
 TransmissionMethod = Literal["wkb", "wkb_quadrature", "exact"]
 
 TWO_M_OVER_HBAR2: Final = 2.0 * ELECTRON_MASS_KG * ELEMENTARY_CHARGE_C / HBAR_J_S**2 * 1e-18  # 1/(nm^2 eV)
@@ -30,10 +30,10 @@ _GAUSS_NODES: Final = 48
 class BarrierLayer:
     """One layer of the barrier at one bias: thickness, barrier top at its emitter side and drop over it (arrays)."""
 
-    thickness_nm: Array
-    top_ev: Array
-    drop_ev: Array
-    mass_ratio: Array
+    thickness_nm: Float64
+    top_ev: Float64
+    drop_ev: Float64
+    mass_ratio: Float64
 
 
 def barrier_of(stack: Stack, voltage_v: ArrayLike, carrier: Carrier) -> tuple[BarrierLayer, ...]:
@@ -55,7 +55,7 @@ def barrier_of(stack: Stack, voltage_v: ArrayLike, carrier: Carrier) -> tuple[Ba
     return tuple(layers)
 
 
-def _log_wkb_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
+def _log_wkb_layer(layer: BarrierLayer, energy_ev: Float64) -> Float64:
     """ln T of one linear layer. Written without the difference of two powers, so that zero field needs no branch."""
     start = np.maximum(layer.top_ev - energy_ev, 0.0)
     end = np.maximum(layer.top_ev - energy_ev - layer.drop_ev, 0.0)
@@ -68,7 +68,7 @@ def _log_wkb_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
     return np.asarray(-4.0 / 3.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * mean)
 
 
-def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
+def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Float64) -> Float64:
     """ln T of one layer by Gauss-Legendre quadrature of the decay constant, up to the turning point.
 
     The substitution x = length (1 - w^2) takes the square root out of the integrand at the turning point.
@@ -83,7 +83,7 @@ def _log_quadrature_layer(layer: BarrierLayer, energy_ev: Array) -> Array:
     return np.asarray(-2.0 * np.sqrt(TWO_M_OVER_HBAR2 * layer.mass_ratio) * layer.thickness_nm * integral)
 
 
-def _layer_matrix(layer: BarrierLayer, energy_ev: Array) -> tuple[Array, Array, Array, Array]:
+def _layer_matrix(layer: BarrierLayer, energy_ev: Float64) -> tuple[Float64, Float64, Float64, Float64]:
     """Transfer matrix of (psi, psi'/m) over one linear layer: fourth-order Magnus steps, exact at zero field.
 
     Magnus expansion of psi'' = Q(x) psi, linear Q: Iserles, Munthe-Kaas, Norsett, Zanna, Acta Numerica 9 (2000) 215.
@@ -112,7 +112,7 @@ def _layer_matrix(layer: BarrierLayer, energy_ev: Array) -> tuple[Array, Array, 
     return m11, m12, m21, m22
 
 
-def _exact(layers: tuple[BarrierLayer, ...], energy_ev: Array) -> Array:
+def _exact(layers: tuple[BarrierLayer, ...], energy_ev: Float64) -> Float64:
     """Transmission between plane waves in silicon on both sides (current matching with psi and psi'/m)."""
     total_drop = sum((layer.drop_ev for layer in layers), np.zeros(()))
     k_in = np.sqrt(TWO_M_OVER_HBAR2 * ELECTRODE_MASS_RATIO * energy_ev) / ELECTRODE_MASS_RATIO
@@ -134,7 +134,7 @@ def _exact(layers: tuple[BarrierLayer, ...], energy_ev: Array) -> Array:
 
 def stack_transmission(
     layers: tuple[BarrierLayer, ...], energy_ev: ArrayLike, method: TransmissionMethod = "wkb"
-) -> Array:
+) -> Float64:
     """Transmission (dimensionless, in [0, 1]) through the layers at each energy in eV; arguments broadcast."""
     energy = np.asarray(energy_ev, dtype=np.float64)
     if method == "exact":
@@ -142,7 +142,7 @@ def stack_transmission(
     one = {"wkb": _log_wkb_layer, "wkb_quadrature": _log_quadrature_layer}.get(method)
     if one is None:
         raise ValueError(f"unknown transmission method {method!r}; allowed: wkb, wkb_quadrature, exact")
-    result: Array = np.exp(sum((one(layer, energy) for layer in layers), np.zeros(())))
+    result: Float64 = np.exp(sum((one(layer, energy) for layer in layers), np.zeros(())))
     return result
 
 
@@ -153,7 +153,7 @@ def transmission(
     voltage_v: ArrayLike,
     mass_ratio: ArrayLike,
     method: TransmissionMethod = "wkb",
-) -> Array:
+) -> Float64:
     """Tunnelling probability through one trapezoidal barrier (triangular where voltage_v > barrier_ev - energy_ev).
 
     Parameters (broadcast together)

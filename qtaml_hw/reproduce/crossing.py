@@ -12,15 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.reproduce.paths import PlanPath
 from qtaml_hw.reproduce.trial import Trial
 from qtaml_hw.tac import side_information
 
-Array = NDArray[np.float64]
 RESAMPLES = 400
 OCTAVES = 13  # the smallest budget is 2^-13 of the stored bits
 
@@ -60,7 +59,7 @@ class Overheads:
     """
 
     value: float
-    resampled: Array
+    resampled: Float64
     maps: int
     side: float = 0.0
 
@@ -78,12 +77,12 @@ class Overheads:
         return Overheads(self.value + self.side, self.resampled + self.side, self.maps)
 
 
-def _percentiles(value: float, resampled: Array, maps: int) -> Interval:
+def _percentiles(value: float, resampled: Float64, maps: int) -> Interval:
     low, high = np.percentile(resampled, (2.5, 97.5))
     return Interval(value, float(low), float(high), maps)
 
 
-def resamples(maps: int) -> Array:
+def resamples(maps: int) -> Float64:
     """Weights [R, maps] of bootstrap resamples, each row summing to 1; the same for every policy and network."""
     draws = np.random.default_rng([maps, 0xB007]).multinomial(maps, np.full(maps, 1.0 / maps), size=RESAMPLES)
     return draws / maps
@@ -105,16 +104,16 @@ class Search:
 
     def overheads(self, path: PlanPath) -> Overheads | None:
         """Overhead of the cheapest plan that keeps the target; None if no protection keeps it."""
-        plans: dict[int, tuple[ProtectionPlan, Array]] = {}
+        plans: dict[int, tuple[ProtectionPlan, Float64]] = {}
 
-        def at(rung: int) -> tuple[ProtectionPlan, Array]:
+        def at(rung: int) -> tuple[ProtectionPlan, Float64]:
             if rung not in plans:
                 share = path.most * self.ladder.share(rung)
                 plan = path.plan(share)
                 plans[rung] = plan, self._accuracies(path, plan, share)
             return plans[rung]
 
-        def smallest(weights: Array) -> int | None:
+        def smallest(weights: Float64) -> int | None:
             return last_passing(lambda r: float(weights @ at(r)[1]) >= self.target - 1e-12, self.ladder.rungs)
 
         def cost(rung: int) -> float:
@@ -128,10 +127,10 @@ class Search:
         side = self.trial.scale_fraction + side_information(at(best)[0], self.trial.correction).fraction
         return Overheads(cost(best), np.array(resampled), self.maps, side)
 
-    def accuracies(self, path: PlanPath, share: float) -> Array:
+    def accuracies(self, path: PlanPath, share: float) -> Float64:
         """Accuracy per map at one budget, [maps]."""
         return self._accuracies(path, path.plan(share), share)
 
-    def _accuracies(self, path: PlanPath, plan: ProtectionPlan, share: float) -> Array:
+    def _accuracies(self, path: PlanPath, plan: ProtectionPlan, share: float) -> Float64:
         facts = {"policy": path.policy.name, "group": path.policy.group, "budget": share}
         return np.array([self.trial.accuracy(plan, index, facts) for index in range(self.maps)])

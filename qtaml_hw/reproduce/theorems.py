@@ -14,8 +14,8 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.names import Direction
@@ -24,7 +24,6 @@ from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.tac import affine_drift, corrected_noise, correction, symmetric_variance, value_statistics
 from qtaml_hw.weights import ENCODINGS, LINEAR_ENCODINGS, NumberFormat, WeightFormat, number_format
 
-Array = NDArray[np.float64]
 DIRECTIONS: tuple[Direction, ...] = ("symmetric", "1to0", "0to1")
 PROTECTED = (0, 2)
 FLIP_P = 0.10
@@ -92,15 +91,15 @@ class Sample:
     """Joint counts [stored code, read code] of one case."""
 
     case: Case
-    counts: Array
+    counts: Float64
 
     @cached_property
-    def stored(self) -> Array:
+    def stored(self) -> Float64:
         """Weights per stored code, [256]."""
-        total: Array = self.counts.sum(axis=1)
+        total: Float64 = self.counts.sum(axis=1)
         return total
 
-    def moments(self, table: Array, mean: Array, variance: Array) -> tuple[Estimate, Estimate]:
+    def moments(self, table: Float64, mean: Float64, variance: Float64) -> tuple[Estimate, Estimate]:
         """Mean and variance of the values ``table`` [256] read, against those predicted per stored code [256] each.
 
         The mean's error follows from the predicted variance, the variance's from the fourth moment in the sample.
@@ -131,13 +130,13 @@ class Sample:
         return Estimate(gain, measured, error)
 
 
-def gaussian_codes(form: NumberFormat, weights: int, seed: int) -> NDArray[np.uint8]:
+def gaussian_codes(form: NumberFormat, weights: int, seed: int) -> Uint8:
     """Codes of Gaussian weights whose peak is four standard deviations, uint8 [weights]."""
     levels = np.random.default_rng(seed).normal(scale=form.largest / PEAK_SIGMAS, size=weights)
     return form.encode(np.clip(levels, -form.largest, form.largest))
 
 
-def sample(case: Case, codes: NDArray[np.uint8], map_index: int) -> Sample:
+def sample(case: Case, codes: Uint8, map_index: int) -> Sample:
     """Flip the codes once and count."""
     channel = case.channel
     read = flip(codes, channel.p01, channel.p10, MapKey(SEED, map_index))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
 
@@ -25,11 +26,9 @@ RIDGE: Final = 0.01  # of the mean diagonal: inputs that calibration does not sh
 CHUNK_INPUTS: Final = 16
 CHUNK_PATCHES: Final = 512
 
-Array = NDArray[np.float64]
-
 
 def learned_rounding(
-    image: StoredImage, weights: Mapping[str, NDArray[np.float32]], module: nn.Module, inputs: torch.Tensor
+    image: StoredImage, weights: Mapping[str, Float32], module: nn.Module, inputs: torch.Tensor
 ) -> StoredImage:
     """The image with the codes of linear and convolutional layers chosen on unlabelled inputs [N, ...].
 
@@ -45,7 +44,7 @@ def learned_rounding(
     return replace(image, tensors=tuple(tensors))
 
 
-def input_moments(module: nn.Module, names: set[str], inputs: torch.Tensor) -> dict[str, Array]:
+def input_moments(module: nn.Module, names: set[str], inputs: torch.Tensor) -> dict[str, Float64]:
     """Mean of x x^T over the inputs of every layer that runs, by weight name: [groups, columns, columns]."""
     sums: dict[str, _Moment] = {}
 
@@ -75,7 +74,7 @@ def input_moments(module: nn.Module, names: set[str], inputs: torch.Tensor) -> d
 class _Moment:
     """A running sum of x x^T."""
 
-    total: Array | float = 0.0
+    total: Float64 | float = 0.0
     count: int = 0
 
     def add(self, patches: torch.Tensor) -> None:
@@ -85,7 +84,7 @@ class _Moment:
         self.count += int(thin.shape[1])
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> Float64:
         return np.asarray(self.total) / self.count
 
 
@@ -104,7 +103,7 @@ def _patches(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return split.permute(1, 0, 3, 2).reshape(layer.groups, -1, split.shape[2])
 
 
-def _rounded(tensor: StoredTensor, weight: NDArray[np.float32], form: NumberFormat, moment: Array) -> StoredTensor:
+def _rounded(tensor: StoredTensor, weight: Float32, form: NumberFormat, moment: Float64) -> StoredTensor:
     """The tensor with better codes; ``moment`` [groups, columns, columns], rows of a group lie together."""
     rows, groups = tensor.shape[0], moment.shape[0]
     spread = np.broadcast_to(tensor.layout.spread(tensor.scale, tensor.shape), tensor.shape)
@@ -124,10 +123,10 @@ class _Rounding:
     """One layer: weights wanted and step of each [rows, columns], moments [groups, columns, columns], rows' groups."""
 
     form: NumberFormat
-    target: Array
-    step: Array
-    moment: Array
-    group: NDArray[np.int64]
+    target: Float64
+    step: Float64
+    moment: Float64
+    group: Int64
 
     def descend(self, codes: NDArray[Any]) -> NDArray[Any]:
         """Better codes [rows, columns]: every column in turn to the code nearest to its conditional optimum."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float32
 from qtaml_hw.weights.formats import NumberFormat, WeightFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
 from qtaml_hw.weights.scales import PER_TENSOR, Granularity, ScaleLayout
@@ -16,11 +16,9 @@ Clip = Literal["peak", "mse"]
 CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
 HOPELESS: Final = 4.0  # times the least error so far, in every scale: smaller steps only clip more
 
-Array = NDArray[np.float32]
-
 
 def quantise(
-    tensors: Mapping[str, Array],
+    tensors: Mapping[str, Float32],
     format: NumberFormat | None = None,
     granularity: Granularity | ScaleLayout = "per_tensor",
     *,
@@ -52,13 +50,13 @@ def quantise(
     return StoredImage(format, tuple(stored))
 
 
-def in_steps(w: Array, scale: Array, form: NumberFormat, layout: ScaleLayout) -> Array:
+def in_steps(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
     """Weights in steps, clipped to the range of the format."""
-    steps: Array = np.clip(w / layout.spread(scale, w.shape), -form.largest, form.largest)
+    steps: Float32 = np.clip(w / layout.spread(scale, w.shape), -form.largest, form.largest)
     return steps
 
 
-def full_step(w: Array, form: NumberFormat, layout: ScaleLayout) -> Array:
+def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
     """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude."""
     if form.scaling == "none":
         return np.ones(1, dtype=np.float32)
@@ -70,7 +68,7 @@ def full_step(w: Array, form: NumberFormat, layout: ScaleLayout) -> Array:
     return np.where(step == 0.0, 1.0, step).astype(np.float32)
 
 
-def clipped_step(w: Array, form: NumberFormat, layout: ScaleLayout, full: Array) -> Array:
+def clipped_step(w: Float32, form: NumberFormat, layout: ScaleLayout, full: Float32) -> Float32:
     """The step of least squared error of every scale [scales], of those on a geometric grid below the full one."""
     best, least = full, np.full(full.shape, np.inf)
     for candidate in _candidates(full, layout):
@@ -83,6 +81,6 @@ def clipped_step(w: Array, form: NumberFormat, layout: ScaleLayout, full: Array)
     return best
 
 
-def _candidates(full: Array, layout: ScaleLayout) -> Iterator[Array]:
+def _candidates(full: Float32, layout: ScaleLayout) -> Iterator[Float32]:
     for ratio in CLIP_RATIOS:
         yield layout.rounded(full * ratio)

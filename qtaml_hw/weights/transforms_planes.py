@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.weights.formats import XOR_GE
 from qtaml_hw.weights.image import StoredImage
 
-Array = NDArray[np.float64]
 LEAST_GAIN = 1e-12  # relative: equal damage is no reason to invert
 
 
-def inversion_masks(zeros: Array, ones: Array, p01: Array, p10: Array) -> tuple[int, ...]:
+def inversion_masks(zeros: Float64, ones: Float64, p01: Float64, p10: Float64) -> tuple[int, ...]:
     """Per tensor the planes whose expected damage is less when they are stored inverted, as a bit mask.
 
     ``zeros``, ``ones``: damage per unit flip probability of the weights that store 0 or 1 in plane i, [tensors, B], LSB
