@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Float64, Int64, Uint8
+from qtaml_hw.arrays import Float64, Uint8
 from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, weak_cells
-from qtaml_hw.memory.ageing.counts import Aged, Counts, Reload
+from qtaml_hw.memory.ageing.counts import Aged
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.history import History
-from qtaml_hw.memory.ageing.kernels import WORD, CellsOfWords, Groups, Place, count_differences, scan_plane
+from qtaml_hw.memory.ageing.kernels import WORD, CellsOfWords, Groups, Place, scan_plane
 from qtaml_hw.memory.ageing.memoryless import MemorylessWords, lifetime_key
 from qtaml_hw.memory.ageing.profile import unit_of_words
 from qtaml_hw.memory.ageing.regions import CodeRegion
-from qtaml_hw.memory.ageing.words import FixedWords, WordCells, WordCounts, WordSample, WordState
+from qtaml_hw.memory.ageing.tally import Tally
+from qtaml_hw.memory.ageing.words import FixedWords, WordCells, WordState
 from qtaml_hw.memory.cells import FixedCells
 
 DENSE_FROM = 1e-3  # flip probability from which whole planes are flipped at once instead of listing their weak cells
@@ -49,23 +50,13 @@ class Aging:
 
     def __init__(self, histories: Histories, key: MapKey, zero_code: int) -> None:
         self.histories, self.laid_out, self.exposure = histories, histories.laid_out, histories.exposure
-        self.key, self.zero_code, self.law = key, zero_code, histories.law
-        self.samples = self.laid_out.samples
+        self.key, self.law = key, histories.law
         entries = self.laid_out.plan.entries
         self.free = [i for i, item in enumerate(entries) if item.code is None]
         self.slots = np.full(len(entries), WORD, dtype=np.int64)
         self.slots[self.free] = np.arange(len(self.free))
-        self.written = self._written()
-        self.reads = self._copies() if self.written is None else [w.copy() for w in self.written]
-        self.flips_data, self.flips_parity, self.corrected, self.uncorrectable = np.zeros(
-            (4, self.samples), dtype=np.int64
-        )
-        self.total = WordCounts()
-        self.corrections = np.zeros((self.samples, 4), dtype=np.int64)  # as WordCounts, up to each sample
+        self.tally = Tally(self.laid_out, histories.should_hold(), zero_code)
         self.sampled: dict[tuple[int, int, int], int] = {}  # samples seen so far by (region, tensor key, group)
-        self.reloaded_bits, self.reload_s = 0, 0.0
-        self.reload_wait_s = np.zeros(self.samples)
-        self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
         self.word_unit = {
             r.index: unit_of_words(r, self.laid_out.layout, histories.bins) for r in self.laid_out.regions
         }
@@ -75,76 +66,7 @@ class Aging:
         for number in range(self.histories.epochs):
             seed = (self.key.seed + number * EPOCH_SEED) % 2**63 if number and self.law == "poisson" else self.key.seed
             self._age_epoch(number, replace(self.key, seed=seed))
-        for sample, region, words in sorted(self.zeroed, key=lambda z: z[1].entry.zeroes_weight):  # whole weights last
-            self._zero(sample, region, words)
-        counts = Counts(
-            flips_data=self.flips_data,
-            flips_parity=self.flips_parity,
-            flips_read=self._flips_read(),
-            words_corrected=self.corrected,
-            words_uncorrectable=self.uncorrectable,
-            corrections=self.corrections,
-            over_horizon=self.total,
-        )
-        read_out = tuple(tuple(reads[s] for reads in self.reads) for s in range(self.samples))
-        return Aged(
-            read_out, counts, Reload(self.total.reloaded, self.reloaded_bits, self.reload_s, self.reload_wait_s)
-        )
-
-    def _zero(self, sample: int, region: CodeRegion, words: Int64) -> None:
-        """Read the weights, or the bits, of flagged words as zero."""
-        for t, weight, plane in region.data_addresses(words):
-            if region.entry.zeroes_weight:
-                self.reads[t][sample, weight] = self.zero_code
-            else:
-                dtype = self.reads[t].dtype
-                keep = ~np.left_shift(np.ones(len(plane), dtype=dtype), plane.astype(dtype))
-                np.bitwise_and.at(self.reads[t][sample], weight, keep)
-
-    def _flips_read(self) -> Int64:
-        """Weight bits wrong as read, per sample."""
-        right = self.laid_out.codes if self.written is None else self.written
-        pairs = list(zip(self.reads, right, strict=True))
-        return np.array(
-            [sum(count_differences(r[s], c if c.ndim == 1 else c[s]) for r, c in pairs) for s in range(self.samples)],
-            dtype=np.int64,
-        )
-
-    # ---- what the memory should hold
-
-    def _copies(self) -> list[Codes]:
-        """Writable copies [samples, weights] of every tensor's first codes."""
-        return [np.repeat(codes[None, :], self.samples, axis=0) for codes in self.laid_out.codes]
-
-    def _written(self) -> list[Codes] | None:
-        """[samples, weights] of every tensor: the codes that the memory should hold; None where they never change."""
-        laid_out, layout, log = self.laid_out, self.laid_out.layout, self.histories.log
-        if not laid_out.changes:
-            return None
-        out = self._copies()
-        for t, first in enumerate(layout.tensor_starts[:-1].tolist()):
-            bank = layout.bank_of(first + np.arange(laid_out.codes[t].size))
-            for s, sample_s in enumerate(laid_out.schedule.sample_times_s):
-                rewrites = [laid_out.rewrites_before(sample_s, w) for w in log.write_s]
-                held = [self.histories.image(t, s + 1 if self.histories.streamed[t] else n) for n in rewrites]
-                for number in sorted(set(held) - {0}):
-                    mine = np.isin(bank, [b for b, h in enumerate(held) if h == number])
-                    out[t][s, mine] = laid_out.images[number][t][mine]
-                if len(set(held)) > 1:
-                    self._written_words(out[t][s], t, held)
-        return out
-
-    def _written_words(self, codes: Codes, tensor: int, held: Sequence[int]) -> None:
-        """Bits of words that lie in another bank than their weight follow the words' bank; images by bank."""
-        layout = self.laid_out.layout
-        for region in self.laid_out.regions:
-            home = np.where(region.tensor == tensor, region.group // layout.classes, -1)
-            for bank in np.unique(home[home >= 0]).tolist():
-                new = self.laid_out.images[held[bank]][tensor]
-                for _, weight, plane in region.data_addresses(np.nonzero(home == bank)[0]):
-                    for p in np.unique(plane).tolist():
-                        mine, mask = weight[plane == p], codes.dtype.type(1 << p)
-                        codes[mine] = (codes[mine] & ~mask) | (new[mine] & mask)
+        return self.tally.result()
 
     # ---- bits that nothing corrects
 
@@ -186,8 +108,8 @@ class Aging:
         The same cells flip as when weak cells are listed (a cell flips when its U is below the threshold); only what is
         read once, before any rewrite, can be had this way.
         """
-        codes, reads = self.laid_out.codes[tensor], self.reads[tensor]
-        p = np.zeros((self.samples, 8 * codes.itemsize, 2))  # planes that are not used never flip
+        codes, samples = self.laid_out.codes[tensor], self.laid_out.samples
+        p = np.zeros((samples, 8 * codes.itemsize, 2))  # planes that are not used never flip
         dense = []
         for plane, (used, thresholds) in enumerate(zip(planes.used, planes.thresholds, strict=True)):
             if self.histories.epochs > 1 or len(used) > 1 or self.slots[used[0]] == WORD:
@@ -196,9 +118,9 @@ class Aging:
             if levels.max(initial=0.0) >= DENSE_FROM and np.all(levels == levels[:, :1]):
                 p[:, plane] = np.maximum(levels[:, 0], 0.0)
                 dense.append(plane)
-        for s in range(self.samples if dense else 0):
-            flip(codes, p[s, :, 0], p[s, :, 1], key.of(tensor), out=reads[s])
-            self.flips_data[s] += count_differences(reads[s], codes)
+        for s in range(samples if dense else 0):
+            flip(codes, p[s, :, 0], p[s, :, 1], key.of(tensor), out=self.tally.reads[tensor][s])
+            self.tally.flipped(tensor, s, codes)
         return dense
 
     def _flip_structured(self, tensor: int, key: MapKey, tables: list[Float64]) -> list[int]:
@@ -209,13 +131,13 @@ class Aging:
         cell = self.exposure.cell
         if not isinstance(cell, FixedCells) or cell.structure is None:
             return []
-        plan, planes = self.laid_out.plan, self.laid_out.planes
-        codes, reads = self.laid_out.codes[tensor], self.reads[tensor]
+        plan, planes, samples = self.laid_out.plan, self.laid_out.planes, self.laid_out.samples
+        codes = self.laid_out.codes[tensor]
         p = np.zeros((2, 8 * codes.itemsize))
         p[:, :planes] = cell.per_plane(planes)
         first, last = plan.tensor_groups(tensor)
         sizes = np.diff(plan.starts[first : last + 1])
-        leaky = np.zeros((self.samples, codes.size), dtype=codes.dtype)
+        leaky = np.zeros((samples, codes.size), dtype=codes.dtype)
         for plane, thresholds in enumerate(tables):
             slot = self.slots[plan.choice[first:last, plane]]
             level = np.where(thresholds < 0.0, p[:, plane], thresholds)[:, slot[slot != WORD]]
@@ -224,9 +146,9 @@ class Aging:
             flips = (thresholds[:, slot].max(axis=(2, 3)) > 0.0).astype(codes.dtype)
             leaky |= np.repeat(flips, sizes, axis=1) << codes.dtype.type(plane)
         flips = flip_structured(codes, p[0], p[1], cell.structure, key.of(tensor)) ^ codes
-        for s in range(self.samples):
-            reads[s] = codes ^ (flips & leaky[s])
-            self.flips_data[s] += count_differences(reads[s], codes)
+        for s in range(samples):
+            self.tally.reads[tensor][s] = codes ^ (flips & leaky[s])
+            self.tally.flipped(tensor, s, codes)
         return list(range(planes))
 
     def _word_p(self, epoch: _Epoch, plane: int) -> float:
@@ -251,7 +173,7 @@ class Aging:
             self.histories.rows_of_plane(plane),
             Groups(plan.starts[first : last + 1] - start, entry, self.slots),
             thresholds,
-            (self.reads[tensor], self.flips_data),
+            (self.tally.reads[tensor], self.tally.flips_data),
             kept,
         )
         for region in self.laid_out.regions:
@@ -302,12 +224,7 @@ class Aging:
             chosen = np.isin(unit, units)
             mine = cells if chosen.all() else cells.select(chosen)
             outcome = self._state(region, mine, epoch.key).run(by_unit[units[0]])
-            self.total = self.total.plus(outcome.counts)
-            self.corrections[later:] += outcome.counts
-            self.reloaded_bits += outcome.counts.reloaded * region.code.k
-            self.reload_s += outcome.counts.reloaded * self.laid_out.reload_word_s(region)
-            for sample in outcome.samples:
-                self._apply(region, sample)
+            self.tally.words(region, outcome, later, self.laid_out.reload_word_s(region))
 
     def _state(self, region: CodeRegion, cells: WordCells, key: MapKey) -> WordState:
         """Words ready to age under the cell's law."""
@@ -330,21 +247,3 @@ class Aging:
             plane[mine] = region.layouts[t].address(word[mine] - region.word_starts[t], position[mine])[1]
         p: Float64 = self.exposure.cell.per_plane(self.laid_out.planes)[cells.written, plane]
         return p
-
-    def _apply(self, region: CodeRegion, sample: WordSample) -> None:
-        """Put what decoding left into the read-out."""
-        s = sample.sample
-        self.corrections[s] += sample.before
-        self.flips_data[s] += sample.raw_data
-        self.flips_parity[s] += sample.raw_parity
-        self.corrected[s] += sample.corrected
-        self.uncorrectable[s] += len(sample.flagged)
-        for t, weight, plane in region.addresses(sample.left // region.code.n, sample.left % region.code.n):
-            dtype = self.reads[t].dtype
-            np.bitwise_xor.at(
-                self.reads[t][s], weight, np.left_shift(np.ones(len(plane), dtype=dtype), plane.astype(dtype))
-            )
-        if region.code.policy == "reload":
-            self.reload_wait_s[s] += len(sample.flagged) * self.laid_out.reload_word_s(region)
-        if region.code.policy == "zero" and len(sample.flagged):
-            self.zeroed.append((s, region, sample.flagged))

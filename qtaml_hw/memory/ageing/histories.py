@@ -6,10 +6,11 @@ They are the same for every fault map.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
 from qtaml_hw.memory.ageing.kernels import RowsOfPlane
@@ -112,6 +113,38 @@ class Histories:
             self._histories[key] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
         epochs = self._histories[key]
         return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
+
+    def should_hold(self) -> list[list[Codes]]:
+        """[samples][tensors]: the codes that the memory should hold at every sample."""
+        laid_out, layout = self.laid_out, self.layout
+        if not laid_out.changes:
+            return [list(laid_out.codes)] * self.samples
+        starts = layout.tensor_starts.tolist()
+        banks = [layout.bank_of(np.arange(first, end)) for first, end in pairwise(starts)]
+        out = []
+        for s, sample_s in enumerate(self.schedule.sample_times_s):
+            rewrites = [laid_out.rewrites_before(sample_s, w) for w in self.log.write_s]
+            sample = [codes.copy() for codes in laid_out.codes]
+            for t, (codes, bank) in enumerate(zip(sample, banks, strict=True)):
+                held = [self.image(t, s + 1 if self.streamed[t] else n) for n in rewrites]
+                for number in sorted(set(held) - {0}):
+                    mine = np.isin(bank, [b for b, h in enumerate(held) if h == number])
+                    codes[mine] = laid_out.images[number][t][mine]
+                if len(set(held)) > 1:
+                    self._follow_words(codes, t, held)
+            out.append(sample)
+        return out
+
+    def _follow_words(self, codes: Codes, tensor: int, held: Sequence[int]) -> None:
+        """Bits of words that lie in another bank than their weight follow the words' bank; ``held`` images by bank."""
+        for region in self.laid_out.regions:
+            home = np.where(region.tensor == tensor, region.group // self.layout.classes, -1)
+            for bank in np.unique(home[home >= 0]).tolist():
+                new = self.laid_out.images[held[bank]][tensor]
+                for _, weight, plane in region.data_addresses(np.nonzero(home == bank)[0]):
+                    for p in np.unique(plane).tolist():
+                        mine, mask = weight[plane == p], codes.dtype.type(1 << p)
+                        codes[mine] = (codes[mine] & ~mask) | (new[mine] & mask)
 
     def thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
         """[samples, items, banks * bins, 2] thresholds of a plane by written bit, for entries without words.

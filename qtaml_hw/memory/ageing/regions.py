@@ -15,7 +15,7 @@ from qtaml_hw.names import OnUncorrectable
 from qtaml_hw.protection import MenuEntry, ProtectionPlan, WordLayout
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CodeRegion:
     """The words of one entry with a code, numbered over all tensors.
 
@@ -136,4 +136,16 @@ def _region(
         group[span] = array.group_of(home[span], plane)
         bits[span.stop - 1] = layout.data_bits - (layout.n_words - 1) * code.k
     tensor = np.repeat(np.arange(len(layouts), dtype=np.int64), words)
-    return CodeRegion(index, item, code, layouts, starts, parity_starts, checks, bits, home, group, tensor)
+    return CodeRegion(
+        index=index,
+        entry=item,
+        code=code,
+        layouts=layouts,
+        word_starts=starts,
+        parity_starts=parity_starts,
+        checks=checks,
+        word_bits=bits,
+        home=home,
+        group=group,
+        tensor=tensor,
+    )
