@@ -27,8 +27,8 @@ def reproduce(
 ) -> None:
     """A published result re-run: theirs beside ours, with a verdict per claim."""
     with terminal_progress(quiet) as progress:
-        found = q.reproduce(name, quick, data, out, progress)
-    answer(found.as_dict(), as_json, found.table)
+        result = q.reproduce(name, quick, data, out, progress)
+    answer(result.as_dict(), as_json, result.table)
 
 
 def schema() -> None:
@@ -40,8 +40,8 @@ def doctor(as_json: JsonOption = False) -> None:
     """Versions, cores, device, and whether results and trained networks can be written."""
     from qtaml_hw.cli.doctor import examine
 
-    found = examine()
-    answer_lines(found, as_json, (f"{name:24} {value}" for name, value in found.items()))
+    lines = examine()
+    answer_lines(lines, as_json, (f"{name:24} {value}" for name, value in lines.items()))
 
 
 COMMANDS: Final[Commands] = {"reproduce": reproduce, "schema": schema, "doctor": doctor}

@@ -25,8 +25,8 @@ from qtaml_hw.progress import terminal_progress
 def tensors(file: FileArgument, overrides: SetOption, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Every parameter of the study's network: its kind and size, and whether it lives in the memory."""
     with terminal_progress(quiet) as progress:
-        found = q.tensors(q.load(file, overrides), progress=progress).as_dict()
-    answer(found, as_json, lambda: report.tensors_table(found))
+        stored = q.tensors(q.load(file, overrides), progress=progress).as_dict()
+    answer(stored, as_json, lambda: report.tensors_table(stored))
 
 
 def stream(
@@ -39,14 +39,14 @@ def stream(
     as_json: JsonOption = False,
 ) -> None:
     """A model of any size through the memory, tensor after tensor: protected by layer, corrupted, written out."""
-    found = q.stream(q.load(file, overrides), weights, out=out, map_index=map_index, device=device).as_dict()
+    streamed = q.stream(q.load(file, overrides), weights, out=out, map_index=map_index, device=device).as_dict()
     line = (
-        f"{found['stored_weights']:,} weights in {len(found['stored'])} tensors as {found['format']}; "
-        f"{100 * found['protected_bits_fraction']:.2f} % of the bits protected ({found['policy']}); "
-        f"{found['flips_residual']:,} of {found['stored_bits']:,} bits read wrong"
+        f"{streamed['stored_weights']:,} weights in {len(streamed['stored'])} tensors as {streamed['format']}; "
+        f"{100 * streamed['protected_bits_fraction']:.2f} % of the bits protected ({streamed['policy']}); "
+        f"{streamed['flips_residual']:,} of {streamed['stored_bits']:,} bits read wrong"
     )
-    answer_lines(found, as_json, [line])
-    for name in found["files"]:
+    answer_lines(streamed, as_json, [line])
+    for name in streamed["files"]:
         say(f"written: {name}")
 
 

@@ -52,20 +52,20 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def answer(found: Mapping[str, Any], as_json: bool, table: Callable[[], Table]) -> None:
+def answer(values: Mapping[str, Any], as_json: bool, table: Callable[[], Table]) -> None:
     """An answer on stdout: as JSON, or as the table that is made of it."""
     if as_json:
-        print_json(dict(found))
+        print_json(dict(values))
         return
     from qtaml_hw.report.console import show
 
     show(table())
 
 
-def answer_lines(found: Mapping[str, Any], as_json: bool, lines: Iterable[str]) -> None:
+def answer_lines(values: Mapping[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     """An answer on stdout: as JSON, or in lines of text."""
     if as_json:
-        print_json(dict(found))
+        print_json(dict(values))
         return
     for line in lines:
         typer.echo(line)

@@ -47,12 +47,12 @@ def plan_diff(before: PlanArgument, after: PlanArgument, as_json: JsonOption = F
     """Two saved plans bit by bit: what changed from which entry to which, and both overheads."""
     from qtaml_hw.protection import plan_diff as difference
 
-    found = difference(before, after)
-    lines = [f"{change['bits']:>12} bits   {change['before']} -> {change['after']}" for change in found["changes"]]
-    lines.append("the same" if found["same"] else f"{found['changed_bits_fraction']:.3%} of the stored bits differ")
+    changes = difference(before, after)
+    lines = [f"{change['bits']:>12} bits   {change['before']} -> {change['after']}" for change in changes["changes"]]
+    lines.append("the same" if changes["same"] else f"{changes['changed_bits_fraction']:.3%} of the stored bits differ")
     for name in ("protected_bits_fraction", "parity_bits_fraction"):
-        lines.append(f"{name}: {found[name][0]:.5f} -> {found[name][1]:.5f}")
-    answer_lines(found, as_json, lines)
+        lines.append(f"{name}: {changes[name][0]:.5f} -> {changes[name][1]:.5f}")
+    answer_lines(changes, as_json, lines)
 
 
 COMMANDS: Final[Commands] = {"allocate": allocate, "plan-diff": plan_diff}

@@ -47,21 +47,21 @@ def current(
     as_json: JsonOption = False,
 ) -> None:
     """Gate current density of an oxide."""
-    found = q.gate_current(t_ox, voltage, temperature, stack=stack, method=method)
-    j = found.j_a_per_m2
+    gate = q.gate_current(t_ox, voltage, temperature, stack=stack, method=method)
+    j = gate.j_a_per_m2
     lines = (
-        f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({found.method}; modelled)",
-        f"transmission at the band edge: {found.transmission:.4g}",
+        f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({gate.method}; modelled)",
+        f"transmission at the band edge: {gate.transmission:.4g}",
     )
-    answer_lines(found, as_json, lines)
-    warn(found.warnings)
+    answer_lines(gate, as_json, lines)
+    warn(gate.warnings)
 
 
 def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
     """Retention quantiles of the study's cell, and its flip probabilities against the refresh interval."""
-    found = q.retention(q.load(file, overrides)).as_dict()
-    answer(found, as_json, lambda: report.retention_table(found))
-    warn(found["warnings"])
+    kept = q.retention(q.load(file, overrides)).as_dict()
+    answer(kept, as_json, lambda: report.retention_table(kept))
+    warn(kept["warnings"])
 
 
 def ecc_table(
@@ -102,8 +102,8 @@ def feasible(
     """Thinnest oxide, longest refresh, smallest area that keep enough chips accurate."""
     study = q.load(file, overrides)
     with terminal_progress(quiet) as progress:
-        found = q.feasible(study, listed(over), keep=keep, wanted=wanted, maps=maps, progress=progress)
-    answer(found, as_json, lambda: report.feasible_table(found))
+        limits = q.feasible(study, listed(over), keep=keep, wanted=wanted, maps=maps, progress=progress)
+    answer(limits, as_json, lambda: report.feasible_table(limits))
 
 
 def search(
@@ -125,11 +125,11 @@ def search(
     study = q.load(file, overrides)
     store = out or default_folder(f"{study.label}-search")
     with terminal_progress(quiet) as progress:
-        found = q.search(study, listed(objectives), trials=trials, jobs=jobs, store=store, progress=progress)
-    answer(found, as_json, lambda: report.front_table(found))
-    for failure in found.failures:
+        front = q.search(study, listed(objectives), trials=trials, jobs=jobs, store=store, progress=progress)
+    answer(front, as_json, lambda: report.front_table(front))
+    for failure in front.failures:
         say(f"failed: {failure['label']}: {failure['error']}")
-    if found.failures:
+    if front.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

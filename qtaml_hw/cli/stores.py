@@ -16,9 +16,9 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Points and maps that are finished, points that failed, lines that were dropped."""
     from qtaml_hw.records.archive import store_status
 
-    found = store_status(folder).as_dict()
-    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in found.items()}
-    answer_lines(found, as_json, (f"{name:10} {value}" for name, value in shown.items()))
+    counts = store_status(folder).as_dict()
+    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in counts.items()}
+    answer_lines(counts, as_json, (f"{name:10} {value}" for name, value in shown.items()))
 
 
 def merge(
@@ -29,10 +29,10 @@ def merge(
     """Records of several stores in one; each point and map counts once."""
     from qtaml_hw.records.archive import merge_stores
 
-    found = merge_stores(folders, out)
-    answer_lines(found, as_json, [f"{found['out']}: {found['added']} records added, {found['records']} in all"])
-    if found["differing"]:
-        warn([f"{found['differing']} records of one point and map disagree; the first one is kept"])
+    merged = merge_stores(folders, out)
+    answer_lines(merged, as_json, [f"{merged['out']}: {merged['added']} records added, {merged['records']} in all"])
+    if merged["differing"]:
+        warn([f"{merged['differing']} records of one point and map disagree; the first one is kept"])
 
 
 def export(
@@ -52,8 +52,8 @@ def export(
 
 def compare(folders: FoldersArgument, as_json: JsonOption = False) -> None:
     """Stores side by side, differences to the first one paired over the same fault maps."""
-    found = q.compare(folders)
-    answer(found, as_json, lambda: report.comparison_table(found))
+    compared = q.compare(folders)
+    answer(compared, as_json, lambda: report.comparison_table(compared))
 
 
 def write_report(folder: FolderArgument, as_json: JsonOption = False) -> None:

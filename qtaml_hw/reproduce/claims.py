@@ -23,29 +23,27 @@ from qtaml_hw.reproduce.paper import (
 )
 from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
-from qtaml_hw.reproduce.theorems import LARGEST_Z, reproduce_theorems
+from qtaml_hw.reproduce.theorems import LARGEST_Z, theorems_result
 from qtaml_hw.reproduce.trial import AccuracyStore
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import ProtectedImage
 
 
-def paper_result(
-    quick: bool, kept: AccuracyStore, progress: Progress, folder: Path | None = None
-) -> ReproductionResult:
+def paper_result(quick: bool, folder: Path | None, kept: AccuracyStore, progress: Progress) -> ReproductionResult:
     """Every claim of the abstract on five networks, or on networks trained on the IDX files of ``folder``.
 
     Raises InputError when the folder lacks them.
     """
     effort = QUICK if quick else FULL
     networks = NETWORKS if folder is None else image_networks(folder)
-    found = reproduce_networks(networks, effort, kept, progress)
-    summary = claim_rows(found.main)
+    measured = reproduce_networks(networks, effort, kept, progress)
+    summary = claim_rows(measured.main)
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
-        summary += rho_rows(found.main, policy, "networks at their own p")
-        if found.others:
-            summary += rho_rows([*found.main, *found.others], policy, "(network, p) pairs that need protection")
+        summary += rho_rows(measured.main, policy, "networks at their own p")
+        if measured.others:
+            summary += rho_rows([*measured.main, *measured.others], policy, "(network, p) pairs that need protection")
     summary += [theorem_row(), overhead_row(networks[2].stored(64, Storage()))]
-    return ReproductionResult("paper", (*summary, *found.rows), notes(effort))
+    return ReproductionResult("paper", (*summary, *measured.rows), notes(effort))
 
 
 def notes(effort: Effort) -> tuple[str, ...]:
@@ -63,7 +61,7 @@ def notes(effort: Effort) -> tuple[str, ...]:
 
 def theorem_row() -> Row:
     """The distribution theorems in one line."""
-    rows = reproduce_theorems(True, silent).rows
+    rows = theorems_result(True, silent).rows
     failed = sum("FAILS" in row.verdict for row in rows)
     word = "holds" if failed == 0 else "FAILS"
     return Row(

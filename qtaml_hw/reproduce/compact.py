@@ -95,7 +95,7 @@ def compact_result(quick: bool, folder: Path | None, kept: AccuracyStore, progre
     names = QUICK_NETWORKS if quick else NETWORKS
     benchmarks = [published(name, folder, MAIN_P) for name in names]
     whole = effort
-    found: list[Measured] = []
+    measured: list[Measured] = []
     rows: list[Row] = []
     summary: list[Row] = []
     steps = 5 * len(benchmarks)
@@ -105,14 +105,14 @@ def compact_result(quick: bool, folder: Path | None, kept: AccuracyStore, progre
         progress(5 * number, steps, f"{benchmark.name}: policies")
         for flip_p in (MAIN_P, *(() if quick else OTHER_P)):
             policies = POLICIES if flip_p == MAIN_P else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD)
-            measured = measure(search_on(stored, flip_p, effort, kept), policies)
-            if measured is None:
+            result = measure(search_on(stored, flip_p, effort, kept), policies)
+            if result is None:
                 rows.append(
                     Row(f"any protection keeps 95 %: {benchmark.name}, p={flip_p:g}", None, "no", None, "FAILS")
                 )
                 continue
-            found.append(measured)
-            rows += overhead_rows(measured)
+            measured.append(result)
+            rows += overhead_rows(result)
         for offset, (flip_p, direction) in enumerate(SETTINGS):
             progress(5 * number + 1 + offset, steps, f"{benchmark.name}: combinations, p={flip_p:g} {direction}")
             past = past_rows(benchmark, flip_p, direction, effort, kept)
@@ -122,7 +122,7 @@ def compact_result(quick: bool, folder: Path | None, kept: AccuracyStore, progre
         rows += code_rows(stored, effort, kept)
     progress(steps, steps, "done")
     for policy in (TAC_LAYER, TAC_CHANNEL, TAC_WORD):
-        summary += rho_rows(found, policy, "(network, p) pairs")
+        summary += rho_rows(measured, policy, "(network, p) pairs")
     return ReproductionResult("compact", (*summary, *rows), notes(whole))
 
 

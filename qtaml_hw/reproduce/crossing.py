@@ -122,8 +122,8 @@ class Search:
         best = smallest(np.full(self.maps, 1.0 / self.maps))
         if best is None:
             return None
-        found = [smallest(row) for row in resamples(self.maps)]
-        resampled = [cost(0) if rung is None else cost(rung) for rung in found]  # what nothing saves costs everything
+        rungs = [smallest(row) for row in resamples(self.maps)]
+        resampled = [cost(0) if rung is None else cost(rung) for rung in rungs]  # what nothing saves costs everything
         side = self.trial.scale_fraction + side_information(at(best)[0], self.trial.correction).fraction
         return Overheads(cost(best), np.array(resampled), self.maps, side)
 

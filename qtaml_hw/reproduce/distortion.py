@@ -68,9 +68,9 @@ def distortion_rows(benchmark: Benchmark, maps: int) -> list[Row]:
     stored = benchmark.stored(1, Storage())
     rows = []
     for flip_p in FLIP_PS:
-        found = distortion_at(stored, flip_p, maps)
-        for name, predicted in (("first", found.first), ("second", found.second)):
-            x = found.measured
+        at_p = distortion_at(stored, flip_p, maps)
+        for name, predicted in (("first", at_p.first), ("second", at_p.second)):
+            x = at_p.measured
             ratio = predicted / x.mean
             interval = (predicted / x.high, predicted / x.low) if x.low > 0.0 else None
             covered = interval is not None and interval[0] <= 1.0 <= interval[1]

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
 
-def protected_mask(plan: ProtectionPlan) -> NDArray[np.uint8]:
+def protected_mask(plan: ProtectionPlan) -> Uint8:
     """Per weight the planes that never flip, as a bit mask, uint8 [weights].
 
     Raises ValueError when the plan holds anything but "none" and "ideal": their words need the simulated memory.
@@ -36,9 +36,9 @@ class FixedFlips:
     image: StoredImage
     channel: FlipChannel
     seed: int
-    _patterns: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    _patterns: dict[int, Uint8] = field(default_factory=dict, repr=False)
 
-    def pattern(self, map_index: int) -> NDArray[np.uint8]:
+    def pattern(self, map_index: int) -> Uint8:
         """Which bits of which weight have flipped, uint8 [weights]."""
         if map_index not in self._patterns:
             parts = [

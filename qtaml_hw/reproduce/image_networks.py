@@ -46,8 +46,8 @@ def idx_files(folder: Path) -> dict[str, Path]:
     Raises InputError with the names that are looked for.
     """
     for place in (folder, folder / "fashion_mnist"):
-        found = {key: place / f"{name}{end}" for end in ("", ".gz") for key, name in FILES.items()}
-        plain = {key: path if path.is_file() else path.with_name(FILES[key]) for key, path in found.items()}
+        compressed = {key: place / f"{name}{end}" for end in ("", ".gz") for key, name in FILES.items()}
+        plain = {key: path if path.is_file() else path.with_name(FILES[key]) for key, path in compressed.items()}
         if all(path.is_file() for path in plain.values()):
             return plain
     raise InputError(

@@ -86,15 +86,15 @@ def measure(search: Search, policies: Sequence[Policy]) -> Measured | None:
     """Overheads of every policy and rho* of the TAC ones; None where no protection keeps the target."""
     trial = search.trial
     stored, channel = trial.stored, trial.channel
-    found: dict[str, Overheads] = {}
+    overheads_by_title: dict[str, Overheads] = {}
     for policy in policies:
         overheads = search.overheads(PlanPath(stored, channel, policy))
         if overheads is None:
             return None
-        found[policy.title] = overheads
-    uniform = found[UNIFORM.title].interval.mean
+        overheads_by_title[policy.title] = overheads
+    uniform = overheads_by_title[UNIFORM.title].interval.mean
     rho = {p.title: rho_star(stored, channel, p, uniform) for p in policies if p.name == "tac"}
-    return Measured(stored.network.name, float(channel.p10.max()), found, rho, trial.clean_accuracy)
+    return Measured(stored.network.name, float(channel.p10.max()), overheads_by_title, rho, trial.clean_accuracy)
 
 
 def rho_star(stored: StoredNetwork, channel: FlipChannel, policy: Policy, uniform_overhead: float) -> float:
@@ -104,30 +104,30 @@ def rho_star(stored: StoredNetwork, channel: FlipChannel, policy: Policy, unifor
     return saturation_ratio(groups, layers, channel, IDEAL, min(uniform_overhead, 1.0)).rho_star
 
 
-def overhead_rows(found: Measured) -> list[Row]:
+def overhead_rows(measured: Measured) -> list[Row]:
     """Overhead per policy, then the ratios to Uniform-MSP with predictions."""
-    where = f"{found.network}, p={found.flip_p:g}"
+    where = f"{measured.network}, p={measured.flip_p:g}"
     rows = []
-    for title, overheads in found.overheads.items():
+    for title, overheads in measured.overheads.items():
         x = overheads.interval
         rows.append(
             Row(f"protected bits / stored bits, {title}: {where}", None, x.mean, x.ci95, f"measured, {x.maps} maps")
         )
     for policy in (MAGNITUDE, TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         for base in (UNIFORM, INTEGER):
-            if policy.title in found.overheads and base.title in found.overheads:
-                rows.append(_ratio_row(found, policy, base, where))
+            if policy.title in measured.overheads and base.title in measured.overheads:
+                rows.append(_ratio_row(measured, policy, base, where))
     return rows
 
 
-def _ratio_row(found: Measured, policy: Policy, base: Policy, where: str) -> Row:
-    x = found.ratio(policy, base)
+def _ratio_row(measured: Measured, policy: Policy, base: Policy, where: str) -> Row:
+    x = measured.ratio(policy, base)
     what = f"overhead ratio {base.title} / {policy.title}: {where}"
     if policy.name != "tac":
         return Row(what, None, x.mean, x.ci95, "baseline")
     verdict = range_verdict(x)
     if base is UNIFORM:
-        verdict += f"; rho* predicted {found.rho_star[policy.title]:.3g}"
+        verdict += f"; rho* predicted {measured.rho_star[policy.title]:.3g}"
     return Row(what, f"{LEAST}x to {MOST}x", x.mean, x.ci95, verdict)
 
 
@@ -179,11 +179,11 @@ def rho_rows(measured: Sequence[Measured], policy: Policy, which: str) -> list[R
     least = 1.5 * 2.0**-OCTAVES
     pairs = [m for m in measured if min(m.overheads[p.title].value for p in (UNIFORM, policy)) > least]
     predicted = np.array([m.rho_star[policy.title] for m in pairs])
-    found = np.array([m.ratio(policy).mean for m in pairs])
+    ratios = np.array([m.ratio(policy).mean for m in pairs])
     if len(pairs) < 3:
         return []
-    rank = float(spearmanr(predicted, found).statistic)
-    error = float(np.median(np.abs(predicted - found) / found))
+    rank = float(spearmanr(predicted, ratios).statistic)
+    error = float(np.median(np.abs(predicted - ratios) / ratios))
     where = f"{policy.title}, {len(pairs)} {which}"
     return [
         Row(
@@ -234,12 +234,12 @@ def reproduce_networks(
             loaded[benchmark.name] = benchmark.stored(effort.images, Storage())
         search = search_on(loaded[benchmark.name], flip_p, effort, kept)
         own = number < len(networks)
-        found = measure(search, POLICIES if own else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD))
-        if found is None:
+        measured = measure(search, POLICIES if own else (UNIFORM, TAC_LAYER, TAC_CHANNEL, TAC_WORD))
+        if measured is None:
             done.rows.append(Row(f"any protection keeps 95 %: {title}", None, "no", None, "FAILS"))
             continue
-        done.rows.extend(overhead_rows(found))
-        (done.main if own else done.others).append(found)
+        done.rows.extend(overhead_rows(measured))
+        (done.main if own else done.others).append(measured)
         if own:
             done.rows.append(small_budget_row(search))
     progress(len(tasks), len(tasks), "done")

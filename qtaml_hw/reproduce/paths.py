@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw import tac
+from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cost import cell_extras
@@ -108,7 +108,7 @@ class PlanPath:
         stored, image = self.stored, self.stored.image
         starts = image.group_starts(self.policy.group)
 
-        def plan_of(worth: NDArray[np.float64]) -> ProtectionPlan:
+        def plan_of(worth: Float64) -> ProtectionPlan:
             return self._bought(self._path(tac.damage_model(image, worth, starts)), budget)
 
         energy_at = noisy_energy(stored.calibration, "logits")

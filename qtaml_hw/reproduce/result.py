@@ -25,11 +25,11 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: infinities become None."""
-        found = asdict(self)
+        row = asdict(self)
         for key in ("published", "ours"):
-            found[key] = _finite(found[key])
-        found["ci95"] = None if self.ci95 is None else [_finite(self.ci95[0]), _finite(self.ci95[1])]
-        return found
+            row[key] = _finite(row[key])
+        row["ci95"] = None if self.ci95 is None else [_finite(self.ci95[0]), _finite(self.ci95[1])]
+        return row
 
 
 def _finite(value: Value) -> Value:

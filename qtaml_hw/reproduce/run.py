@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.errors import InputError, unknown
@@ -12,10 +14,21 @@ from qtaml_hw.reproduce.compact import compact_result
 from qtaml_hw.reproduce.distortion import distortion_result
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat import t0_qat_result
-from qtaml_hw.reproduce.theorems import reproduce_theorems
-from qtaml_hw.reproduce.trial import accuracy_store
+from qtaml_hw.reproduce.theorems import theorems_result
+from qtaml_hw.reproduce.trial import AccuracyStore, accuracy_store
 
-NAMES = ("theorems", "paper", "compact", "distortion", "t0-qat")
+COMPUTED: Final[Mapping[str, Callable[[bool, Progress], ReproductionResult]]] = {
+    "theorems": theorems_result,
+    "distortion": distortion_result,
+}
+"""From (quick, progress)."""
+MEASURED: Final[Mapping[str, Callable[[bool, Path | None, AccuracyStore, Progress], ReproductionResult]]] = {
+    "paper": paper_result,
+    "compact": compact_result,
+    "t0-qat": t0_qat_result,
+}
+"""From (quick, folder of data, accuracies that are kept, progress)."""
+NAMES: Final = (*COMPUTED, *MEASURED)
 
 
 def reproduce(
@@ -29,16 +42,10 @@ def reproduce(
 
     Raises InputError for an unknown name, a missing data folder or an unusable store.
     """
-    if name not in NAMES:
-        raise InputError(unknown("reproduction", name, NAMES))
-    if name == "theorems":
-        return reproduce_theorems(quick, progress)
-    if name == "distortion":
+    if name in COMPUTED:
         with single_thread():
-            return distortion_result(quick, progress)
-    with single_thread(), accuracy_store(store) as kept:
-        if name == "t0-qat":
-            return t0_qat_result(quick, kept, progress)
-        if name == "compact":
-            return compact_result(quick, data, kept, progress)
-        return paper_result(quick, kept, progress, data)
+            return COMPUTED[name](quick, progress)
+    if name in MEASURED:
+        with single_thread(), accuracy_store(store) as kept:
+            return MEASURED[name](quick, data, kept, progress)
+    raise InputError(unknown("reproduction", name, NAMES))

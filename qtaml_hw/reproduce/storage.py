@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float32
 from qtaml_hw.weights import Encoding, Granularity, ScaleLayout, StoredImage, StoredTensor, WeightFormat, quantise
 from qtaml_hw.weights.quantise import in_steps
 
 SHIFT_BITS: Final = 4
 """Bits of one channel's shift: the tensor's scale divided by 1, 2, 4 ... 2^15."""
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, Float32]
 
 
 @dataclass(frozen=True)

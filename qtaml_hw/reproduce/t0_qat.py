@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.result import ReproductionResult
 from qtaml_hw.reproduce.t0_qat_images import FULL, QUICK, image_rows
@@ -11,8 +13,11 @@ from qtaml_hw.reproduce.trial import AccuracyStore
 SEEDS, QUICK_SEEDS = 200, 64
 
 
-def t0_qat_result(quick: bool, kept: AccuracyStore, progress: Progress) -> ReproductionResult:
-    """Table 1 of the document beside ours; hardened networks on images beside TAC without retraining."""
+def t0_qat_result(quick: bool, folder: Path | None, kept: AccuracyStore, progress: Progress) -> ReproductionResult:
+    """Table 1 of the document beside ours; hardened networks on images beside TAC without retraining.
+
+    No ``folder`` of data is needed.
+    """
     seeds = QUICK_SEEDS if quick else SEEDS
     progress(0, 1, f"linear regression, {seeds} seeds")
     rows = regression_rows(seeds)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.hardening import Hardening, hardened
 from qtaml_hw.progress import Progress
@@ -60,13 +60,13 @@ FULL = (
     ImageEffort("digits-mobilenet", (2, 3, 4), 8, (0.01, 0.05), MAIN),
 )
 QUICK = (ImageEffort("digits-lenet", (2, 3, 4), 4, (0.05,), MAIN, epochs=10),)
-Clean = dict[str, NDArray[np.float64]]
+Clean = dict[str, Float64]
 """method -> clean accuracy [seeds]."""
-Accuracies = dict[tuple[str, float, float], NDArray[np.float64]]
+Accuracies = dict[tuple[str, float, float], Float64]
 """(method, flip probability, protected share) -> accuracy [seeds], averaged over maps."""
 
 
-def int8(weights: Mapping[str, NDArray[np.float32]]) -> StoredImage:
+def int8(weights: Mapping[str, Float32]) -> StoredImage:
     """The paper's storage: int8, one scale per tensor."""
     return quantise(weights)
 
@@ -99,9 +99,9 @@ def image_rows(efforts: Sequence[ImageEffort], kept: AccuracyStore, progress: Pr
     return rows
 
 
-def _measure(effort: ImageEffort, title: str, seed: int, kept: AccuracyStore, found: tuple[Clean, Accuracies]) -> None:
-    """One trained network at all flip probabilities and budgets, entered in ``found``."""
-    clean, measured = found
+def _measure(effort: ImageEffort, title: str, seed: int, kept: AccuracyStore, into: tuple[Clean, Accuracies]) -> None:
+    """One trained network at all flip probabilities and budgets, entered in ``into``."""
+    clean, measured = into
     place, count = effort.seeds.index(seed), len(effort.seeds)
     stored = benchmark(effort.network, title, seed, effort.epochs).stored(IMAGES, Storage())
     for flip_p in effort.flip_ps:
@@ -122,20 +122,20 @@ def _clean_row(name: str, title: str, clean: Clean) -> Row:
     return Row(f"clean accuracy, {title}: {name}", None, x.mean, x.ci95, "baseline" if title == "plain" else word)
 
 
-def _fault_rows(flip_p: float, effort: ImageEffort, found: Accuracies) -> list[Row]:
+def _fault_rows(flip_p: float, effort: ImageEffort, accuracies: Accuracies) -> list[Row]:
     where = f"{effort.network}, p={flip_p:g}"
     rows = []
     for title in effort.methods:
         for share in BUDGETS:
-            x = t_interval(list(found[title, flip_p, share]), (0.0, 1.0))
+            x = t_interval(list(accuracies[title, flip_p, share]), (0.0, 1.0))
             what = f"accuracy, {title}, {_guard(share)}: {where}"
-            gain = t_interval(list(found[title, flip_p, share] - found["plain", flip_p, share]))
+            gain = t_interval(list(accuracies[title, flip_p, share] - accuracies["plain", flip_p, share]))
             rows.append(Row(what, None, x.mean, x.ci95, "baseline" if title == "plain" else _word(gain.ci95)))
             if title != "plain":
                 what = f"gain over plain training at equal hardware, {title}, {_guard(share)}: {where}"
                 rows.append(Row(what, None, gain.mean, gain.ci95, _word(gain.ci95)))
         if title != "plain":
-            beside = t_interval(list(found[title, flip_p, 0.0] - found["plain", flip_p, BESIDE]))
+            beside = t_interval(list(accuracies[title, flip_p, 0.0] - accuracies["plain", flip_p, BESIDE]))
             what = f"{title} unprotected minus plain training under TAC with {BESIDE:.0%}: {where}"
             rows.append(Row(what, None, beside.mean, beside.ci95, _instead(beside.ci95)))
     return rows

@@ -189,10 +189,10 @@ def _noise_rows(methods: dict[str, Trained]) -> list[Row]:
     wanted = problems.expected_drop(READ_NOISE)
     rows = []
     for name, method in methods.items():
-        found = _interval(method.mean_noise_drop() - wanted)
-        word = "holds" if found.low <= 0.0 <= found.high else "FAILS"
+        beyond = _interval(method.mean_noise_drop() - wanted)
+        word = "holds" if beyond.low <= 0.0 <= beyond.high else "FAILS"
         what = f"expected drop under weight noise less its closed form deviation^2 tr H, {name}"
-        rows.append(Row(what, 0.0, found.mean, found.ci95, f"{word}: no training lowers it, here or in Table 1"))
+        rows.append(Row(what, 0.0, beyond.mean, beyond.ci95, f"{word}: no training lowers it, here or in Table 1"))
     drops = {name: method.quantised("noise") - method.full for name, method in methods.items()}
     share = float((drops["standard"] - drops["T0"] >= DROP["standard"] - DROP["T0"]).double().mean())
     rows.append(
@@ -213,10 +213,10 @@ def _amplitude_rows(problems: Regressions, standard: Trained) -> list[Row]:
     for scaling in SCALINGS:
         method = Trained(problems, XI * scaling)
         for reading in ("noise", "int2"):
-            found = _interval(method.quantised(reading) - standard.quantised(reading))
-            word = "worse" if found.low > 0.0 else "better" if found.high < 0.0 else "no difference"
+            change = _interval(method.quantised(reading) - standard.quantised(reading))
+            word = "worse" if change.low > 0.0 else "better" if change.high < 0.0 else "no difference"
             what = f"loss after {_TITLES[reading]}, xi scaling {scaling:g} minus no noise (standard deviation"
-            rows.append(Row(f"{what} {XI * scaling:.3g})", None, found.mean, found.ci95, word))
+            rows.append(Row(f"{what} {XI * scaling:.3g})", None, change.mean, change.ci95, word))
     return rows
 
 
@@ -226,7 +226,7 @@ def _interval(values: torch.Tensor) -> Interval:
 
 def _beside(what: str, published: float, ours: torch.Tensor) -> Row:
     """Mean over seeds, its interval, and where the published single run lies among ours."""
-    found = _interval(ours)
+    interval = _interval(ours)
     below = float((ours < published).double().mean())
     word = "a usual single run" if 0.025 <= below <= 0.975 else "outside 95 % of single runs"
-    return Row(what, published, found.mean, found.ci95, f"{word}: {below:.0%} of {found.maps} seeds lie below")
+    return Row(what, published, interval.mean, interval.ci95, f"{word}: {below:.0%} of {interval.maps} seeds lie below")

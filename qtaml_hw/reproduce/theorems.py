@@ -144,40 +144,40 @@ def sample(case: Case, codes: Uint8, map_index: int) -> Sample:
     return Sample(case, np.bincount(joint, minlength=1 << 16).reshape(256, 256).astype(np.float64))
 
 
-def case_rows(found: Sample) -> Iterator[Row]:
+def case_rows(drawn: Sample) -> Iterator[Row]:
     """Mean, slope (of linear formats) and variance of one case."""
-    case, form = found.case, found.case.form
+    case, form = drawn.case, drawn.case.form
     statistics = value_statistics(form, case.channel.p01, case.channel.p10)
-    mean, variance = found.moments(form.decode_table, statistics.mean, statistics.variance)
+    mean, variance = drawn.moments(form.decode_table, statistics.mean, statistics.variance)
     yield mean.row(f"E[W~] in LSB: {case.title}")
     if form.linear:
-        yield found.slope().row(f"slope a of E[L~|L] = a L + c: {case.title}")
+        yield drawn.slope().row(f"slope a of E[L~|L] = a L + c: {case.title}")
     if form.linear and case.direction == "symmetric":
         closed = symmetric_variance(case.p, 8, case.protected)
         variance = Estimate(closed, variance.measured, variance.error)
     yield variance.row(f"Var[W~|W] in LSB^2: {case.title}")
 
 
-def unbias_rows(found: Sample) -> Iterator[Row]:
+def unbias_rows(drawn: Sample) -> Iterator[Row]:
     """The corrected value: no drift left, and in linear formats the variance divided by a^2."""
-    case, form = found.case, found.case.form
+    case, form = drawn.case, drawn.case.form
     channel = case.channel
-    table = correction("unbias", form, channel.p01, channel.p10, found.stored).table
+    table = correction("unbias", form, channel.p01, channel.p10, drawn.stored).table
     _, variance = corrected_noise(form, channel.p01, channel.p10, table)
     law = "Var[W^|W]"
     if form.linear:
         gain = 1.0 - channel.p01 - channel.p10
         variance, law = value_statistics(form, channel.p01, channel.p10).variance / gain[0] ** 2, "Var[W^|W] = Var/a^2"
-    mean, second = found.moments(table, form.decode_table, variance)
+    mean, second = drawn.moments(table, form.decode_table, variance)
     yield mean.row(f"E[W^] after unbias equals E[W], LSB: {case.title}")
     yield second.row(f"{law} after unbias, LSB^2: {case.title}")
 
 
-def dominance_rows(found: Sample) -> Iterator[Row]:
+def dominance_rows(drawn: Sample) -> Iterator[Row]:
     """How much of the variance the top planes hold: 3 4^(B-1)/(4^B - 1) and what two planes hold."""
-    form = found.case.form
+    form = drawn.case.form
     errors = np.arange(256)
-    moved = np.array([found.counts[errors, errors ^ pattern].sum() for pattern in errors])  # weights by flip pattern
+    moved = np.array([drawn.counts[errors, errors ^ pattern].sum() for pattern in errors])  # weights by flip pattern
     flipped = form.bit_table.astype(np.float64) * form.significance**2
     total = float(moved.sum())
     for planes in (1, 2):
@@ -190,7 +190,7 @@ def dominance_rows(found: Sample) -> Iterator[Row]:
         yield Estimate(closed, ratio, error).row(f"share of the variance in the top {planes} plane{'s' * (planes > 1)}")
 
 
-def reproduce_theorems(quick: bool, progress: Progress) -> ReproductionResult:
+def theorems_result(quick: bool, progress: Progress) -> ReproductionResult:
     """Closed forms against at least 10^7 corrupted weights per case."""
     weights = QUICK_WEIGHTS if quick else WEIGHTS
     rows: list[Row] = []
@@ -201,12 +201,12 @@ def reproduce_theorems(quick: bool, progress: Progress) -> ReproductionResult:
         progress(number, len(cases), case.title)
         if case.code != stored:
             stored, codes = case.code, gaussian_codes(case.form, weights, SEED)
-        found = sample(case, codes, map_index=len(rows))
-        rows += case_rows(found)
+        drawn = sample(case, codes, map_index=len(rows))
+        rows += case_rows(drawn)
         if case.protected == 0:
-            rows += unbias_rows(found)
+            rows += unbias_rows(drawn)
         if case == cases[0]:
-            rows += dominance_rows(found)
+            rows += dominance_rows(drawn)
     progress(len(cases), len(cases), "done")
     notes = (
         f"{weights:,} weights of eight bits per case, Gaussian, peak at four standard deviations; flips of the engine "

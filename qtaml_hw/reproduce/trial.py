@@ -28,13 +28,13 @@ AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3
 class AccuracyStore:
     """Finished accuracies by (identity, map), new ones appended to a store when there is one."""
 
-    found: dict[tuple[str, int], float] = field(default_factory=dict)
+    known: dict[tuple[str, int], float] = field(default_factory=dict)
     writer: ShardWriter | None = None
     measured: int = 0
 
     def keep(self, key: tuple[str, int], accuracy: float, facts: Record) -> float:
         """Remember and store one measured accuracy."""
-        self.found[key] = accuracy
+        self.known[key] = accuracy
         self.measured += 1
         if self.writer is not None:
             self.writer.append({"identity": key[0], "map_index": key[1], "accuracy": accuracy, **facts})
@@ -51,9 +51,9 @@ def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
         yield AccuracyStore()
         return
     old = read_records(store) if store.exists() else []
-    found = {(str(r["identity"]), int(r["map_index"])): float(r["accuracy"]) for r in old if int(r["map_index"]) >= 0}
+    known = {(str(r["identity"]), int(r["map_index"])): float(r["accuracy"]) for r in old if int(r["map_index"]) >= 0}
     with ShardWriter(store) as writer:
-        yield AccuracyStore(found, writer)
+        yield AccuracyStore(known, writer)
 
 
 @dataclass(eq=False)
@@ -101,8 +101,8 @@ class Trial:
     def accuracy(self, plan: ProtectionPlan, map_index: int, facts: dict[str, Any] | None = None) -> float:
         """Share of right answers on one fault map."""
         key = (self.identity(plan), map_index)
-        if key in self.kept.found:
-            return self.kept.found[key]
+        if key in self.kept.known:
+            return self.kept.known[key]
         accuracy = self._accuracy(plan, self._read(plan, map_index))
         described = {**self.facts, "protected_bits_fraction": plan.protected_bits_fraction, **(facts or {})}
         return self.kept.keep(key, accuracy, described)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qtaml_hw import cli
+from tests.cli.conftest import call
 
 STUDY = """
 study: cli
@@ -26,14 +26,6 @@ def study(tmp_path: Path) -> Path:
     file = tmp_path / "study.yaml"
     file.write_text(STUDY, encoding="utf-8")
     return file
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["qtaml-hw", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    code = stopped.value.code
-    return int(code) if code is not None else 0
 
 
 RUN_KEYS = {
@@ -295,7 +287,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str], study: Path) 
     argv = [str(study) if a == "FILE" else a for a in arguments]
     code = f"""
 import sys
-from qtaml_hw import cli
+from tests.cli.conftest import call
 sys.argv = ["qtaml-hw", *{argv!r}]
 try:
     cli.main()

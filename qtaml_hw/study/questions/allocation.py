@@ -53,7 +53,7 @@ class AllocationResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
-        plan, found = self.plan, self.protection
+        plan, protection = self.plan, self.protection
         names = group_names(plan, self.image.names)
         sizes, planes = np.diff(plan.starts), plan.planes_protected()
         return {
@@ -64,14 +64,14 @@ class AllocationResult:
                 {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
                 for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
             ],
-            "corrections": list(found.decoder.kinds),
-            "codes": [self._code_row(row) for row in plan_table(plan, found.channel, self.node_m, self.clock_hz)],
+            "corrections": list(protection.decoder.kinds),
+            "codes": [self._code_row(row) for row in plan_table(plan, protection.channel, self.node_m, self.clock_hz)],
             "protected_bits_fraction": plan.protected_bits_fraction,
             "parity_bits_fraction": plan.parity_bits_fraction,
-            "predicted_distortion": found.predicted_distortion,
-            "lower_bound": found.lower_bound,
-            "gap": 0.0 if found.optimum is None else found.optimum.gap,
-            "rho_star": found.rho_star,
+            "predicted_distortion": protection.predicted_distortion,
+            "lower_bound": protection.lower_bound,
+            "gap": 0.0 if protection.optimum is None else protection.optimum.gap,
+            "rho_star": protection.rho_star,
             **self.facts,
         }
 

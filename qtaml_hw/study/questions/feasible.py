@@ -147,13 +147,13 @@ def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[
         progress(len(trials), 0, f"{lever.what}: {trials[-1]['shown']}")
         return bool(trials[-1]["good"])
 
-    found = bisect(judge, lever)
+    edges = bisect(judge, lever)
     row: dict[str, Any] = {"goal": goal, "what": lever.what, "path": lever.path, "trials": len(trials)}
-    if found is None:
+    if edges is None:
         worst = trials[0]
         why = worst.get("error") or f"only {worst['yield']:.0%} of chips do at {lever.path} = {worst['shown']}"
         return {**row, "feasible": False, "reason": why}
-    best, edge = found
+    best, edge = edges
     at = {trial["value_si"]: trial for trial in trials}
     refused = None if edge is None else at[edge]["shown"]
     return {**row, "feasible": True, **{k: v for k, v in at[best].items() if k != "good"}, "first_refused": refused}
@@ -175,17 +175,17 @@ def bisect(judge: Callable[[float], bool], lever: Lever) -> tuple[float, float |
 def _trial(study: Study, lever: Lever, value: float, target: Target, networks: Networks) -> dict[str, Any]:
     """One value judged on the target's chips; a value that cannot be built is not good, and says why."""
     written = in_si(value, lever.dimension)
-    found: dict[str, Any] = {"value_si": value, "shown": show(value, lever.dimension, 4), "good": False}
+    trial: dict[str, Any] = {"value_si": value, "shown": show(value, lever.dimension, 4), "good": False}
     change: Any = {"bits": written} if lever.path == "protection.budget" else written
     try:
         moved = study.with_({lever.path: change})
     except StudyError as error:
-        return {**found, "error": error.errors[0].message}
-    point = Point(found["shown"], {lever.path: written}, moved)
+        return {**trial, "error": error.errors[0].message}
+    point = Point(trial["shown"], {lever.path: written}, moved)
     (summary,) = summarise(run_points([point], None, networks=networks)[0])
     if summary.error is not None:
-        return {**found, "error": summary.error}
-    return {**found, **_figures(summary, target)}
+        return {**trial, "error": summary.error}
+    return {**trial, **_figures(summary, target)}
 
 
 def _figures(summary: PointSummary, target: Target) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Float64
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.errors import InputError
@@ -99,12 +99,12 @@ def _outlooks(
     points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, networks: Networks
 ) -> dict[int, Outlook]:
     """What is known in closed form of all points, or of as many as ``trials`` allows; in the order of the sweep."""
-    progress, found = networks.progress or silent, dict[int, Outlook]()
+    progress, outlooks = networks.progress or silent, dict[int, Outlook]()
     total = len(points) if trials is None else min(trials, len(points))
 
     def look(number: int) -> tuple[float, ...] | None:
-        progress(len(found), total, f"closed form: {points[number].label}")
-        seen = found[number] = outlook(points[number].study, networks)
+        progress(len(outlooks), total, f"closed form: {points[number].label}")
+        seen = outlooks[number] = outlook(points[number].study, networks)
         return _figures(seen, wanted)
 
     if total < len(points):
@@ -112,15 +112,15 @@ def _outlooks(
     else:
         for number in range(len(points)):
             look(number)
-    return dict(sorted(found.items()))
+    return dict(sorted(outlooks.items()))
 
 
-def _figures(found: Outlook, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
+def _figures(seen: Outlook, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
     """Logarithms of cost and predicted distortion, less is better; None where a point has none."""
-    if found.error is not None or found.facts["predicted_distortion"] is None:
+    if seen.error is not None or seen.facts["predicted_distortion"] is None:
         return None
     keys = [_COSTS.get(objective, "predicted_distortion") for objective in wanted]
-    return tuple(math.log(max(float(found.facts[key]), 1e-300)) for key in keys)
+    return tuple(math.log(max(float(seen.facts[key]), 1e-300)) for key in keys)
 
 
 def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
@@ -144,7 +144,7 @@ def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list
     return kept
 
 
-def dominated(values: NDArray[np.float64], slack: NDArray[np.float64] | float = 0.0) -> NDArray[np.bool_]:
+def dominated(values: Float64, slack: Float64 | float = 0.0) -> Bool:
     """Which rows of ``values`` [points, objectives] another row beats: nowhere worse, somewhere better.
 
     ``slack`` [objectives] or scalar: what the other row must be better by, at least, in that objective.
@@ -175,7 +175,7 @@ def _sets(measured: dict[int, PointSummary], wanted: Sequence[Objective]) -> tup
     return front, near
 
 
-def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end: str) -> NDArray[np.float64]:
+def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end: str) -> Float64:
     """Objectives to minimise [points, objectives]; accuracy as the error, at its mean or an end of its interval."""
     return np.array(
         [
@@ -187,20 +187,20 @@ def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end:
 
 
 def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
-    found, facts = summary.accuracy, summary.facts
+    accuracy, facts = summary.accuracy, summary.facts
     names = ("energy_per_inference_j", "area_m2", "read_latency_s", "protected_bits_fraction", "parity_bits_fraction")
     return {
         "label": point.label,
         "axes": axes_shown(point),
         "identity": summary.identity,
-        "accuracy_mean": found.mean,
-        "accuracy_ci95_low": found.low,
-        "accuracy_ci95_high": found.high,
-        "maps": found.maps,
+        "accuracy_mean": accuracy.mean,
+        "accuracy_ci95_low": accuracy.low,
+        "accuracy_ci95_high": accuracy.high,
+        "maps": accuracy.maps,
         **{name: facts[name] for name in (*names, "predicted_distortion")},
     }
 
 
-def _predicted(point: Point, found: Outlook) -> dict[str, Any]:
+def _predicted(point: Point, seen: Outlook) -> dict[str, Any]:
     names = ("predicted_distortion", "energy_per_inference_j", "area_m2", "read_latency_s")
-    return {"label": point.label, "axes": axes_shown(point), **{name: found.facts[name] for name in names}}
+    return {"label": point.label, "axes": axes_shown(point), **{name: seen.facts[name] for name in names}}

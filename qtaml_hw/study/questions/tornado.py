@@ -102,8 +102,8 @@ def _row(one: Input) -> dict[str, Any]:
     }
 
 
-def _figures(found: Outlook) -> dict[str, Any]:
-    return {name: found.facts[name] for name in FIGURES} if found.error is None else {"error": found.error}
+def _figures(seen: Outlook) -> dict[str, Any]:
+    return {name: seen.facts[name] for name in FIGURES} if seen.error is None else {"error": seen.error}
 
 
 def _swing(row: dict[str, Any], base: Outlook) -> float:

@@ -35,7 +35,7 @@ def inputs(study: Study, steps: Mapping[str, float]) -> list[Input]:
 
     Raises InputError for an uncertainty of something that is no such input.
     """
-    found = []
+    listed_inputs = []
     preset = study.cell.preset
     known = {} if preset is None else cell_preset(preset).uncertainties
     for path, spec in catalogue(type(study), study.cell.kind).items():
@@ -50,12 +50,12 @@ def inputs(study: Study, steps: Mapping[str, float]) -> list[Input]:
             step, source = _step(spec, text, value), f"{preset}: {why}"
         else:
             step, source = STEPS.get(dimension, SHARE * abs(value)), "assumed"
-        found.append(Input(path, value, step, dimension, source))
-    unknown = sorted(set(steps) - {one.path for one in found})
+        listed_inputs.append(Input(path, value, step, dimension, source))
+    unknown = sorted(set(steps) - {one.path for one in listed_inputs})
     if unknown:
-        listed = ", ".join(one.path for one in found)
+        listed = ", ".join(one.path for one in listed_inputs)
         raise InputError(f"{unknown[0]} is no numeric input of this study; there are {listed}")
-    return found
+    return listed_inputs
 
 
 def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
@@ -65,7 +65,7 @@ def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
 
     Raises InputError for a path without a unit of its own, or a value without one.
     """
-    fields, found = catalogue(type(study), study.cell.kind), dict[str, float]()
+    fields, steps = catalogue(type(study), study.cell.kind), dict[str, float]()
     for text in texts:
         path, _, written = (part.strip() for part in text.partition("="))
         spec = fields.get(path)
@@ -78,8 +78,8 @@ def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
             raise InputError(f"{path}: {error}") from error
         if not step > 0.0:
             raise InputError(f"{path}: an uncertainty is above 0, got {written}")
-        found[path] = step
-    return found
+        steps[path] = step
+    return steps
 
 
 def _value(study: Study, path: str, spec: FieldSpec) -> float | None:

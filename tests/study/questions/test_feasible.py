@@ -1,0 +1,63 @@
+"""How far a design may go: bisection, exact intervals of a share, an edge on the chain."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qtaml_hw.config import Study
+from qtaml_hw.errors import InputError
+from qtaml_hw.study.questions.feasible import Lever, bisect, feasible, share_interval
+
+FIXED = {"flips.law": "fixed", "flips.p": 0.02}
+
+
+@given(edge=st.floats(0.11, 0.99), log=st.booleans())
+def test_bisection_finds_the_edge(edge: float, log: bool) -> None:
+    how = Lever("x", "cell.t_ox", "length", 1.0, 0.1, 0.01, log)
+    tried: list[float] = []
+
+    def judge(value: float) -> bool:
+        tried.append(value)
+        return value >= edge
+
+    found = bisect(judge, how)
+    assert found is not None
+    assert found[1] is not None
+    assert found[1] < edge <= found[0]
+    assert how.close(*found)
+    assert len(tried) <= 12
+    assert bisect(lambda value: True, how) == (0.1, None)
+    assert bisect(lambda value: False, how) is None
+
+
+def test_intervals_of_a_share_are_clopper_and_pearsons() -> None:
+    assert share_interval(0, 10) == pytest.approx((0.0, 0.3084971), abs=1e-6)
+    assert share_interval(10, 10) == pytest.approx((0.6915029, 1.0), abs=1e-6)
+    assert share_interval(7, 20) == pytest.approx((0.1539092, 0.5921885), abs=1e-6)
+
+
+def test_the_thinnest_oxide_is_an_edge(small: Study) -> None:
+    found = feasible(small, ("t_ox", "area"), keep=0.9, wanted=0.5, maps=2)
+    oxide, area = found["rows"]
+    assert oxide["feasible"] is True
+    assert 1.6e-9 < oxide["value_si"] < 2.0e-9
+    assert oxide["yield"] >= 0.5
+    assert oxide["yield_ci95"][0] < oxide["yield"] <= oxide["yield_ci95"][1]
+    assert oxide["first_refused"]
+    assert area == {"goal": "area", "feasible": None, "reason": area["reason"]}
+    assert "give a policy with a budget" in area["reason"]
+
+
+def test_what_cannot_be_pushed_says_why(small: Study) -> None:
+    rows = feasible(small.with_(FIXED))["rows"]
+    assert [row["feasible"] for row in rows] == [None, None, None]
+    assert "flips.law is fixed" in rows[0]["reason"]
+    for wrong in ({"keep": 0.0}, {"wanted": 1.5}, {"maps": 1}, {"keep": math.nan}):
+        with pytest.raises(InputError):
+            feasible(small, **wrong)
+    with pytest.raises(InputError, match="'oxide' is no goal"):
+        feasible(small, ["oxide"])
