@@ -287,7 +287,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str], study: Path) 
     argv = [str(study) if a == "FILE" else a for a in arguments]
     code = f"""
 import sys
-from tests.cli.conftest import call
+from qtaml_hw import cli
 sys.argv = ["qtaml-hw", *{argv!r}]
 try:
     cli.main()
