@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -17,7 +18,7 @@ from qtaml_hw.accelerator.energy import EnergySplit, WeightMemory, energy_per_in
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
-from qtaml_hw.memory import ArrayCost, Memory, layer_reads
+from qtaml_hw.memory import ArrayCost, LayerReads, Memory, layer_reads
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.summary import LAYER_COLUMNS
 from qtaml_hw.study.design.timeline import array_facts, phase_facts, slack_facts
@@ -182,6 +183,11 @@ class DesignCost:
         storage = storage_cost(chip, whole, side, energy.weight_read_j)
         return cls(study, chip, layers, tensors, data, whole, codec, extra, energy, storage)
 
+    @cached_property
+    def traffic(self) -> LayerReads:
+        """How long the simulated memory takes to read every stored tensor."""
+        return layer_reads(self.chip.layout, self.chip.log)
+
     @property
     def compute_s(self) -> float:
         """Latency of one inference on the systolic array alone."""
@@ -206,9 +212,9 @@ class DesignCost:
             "cycles_per_inference": network_cost(self.layers).cycles,
             "clock_hz": study.accelerator.clock_hz,
             "bank_busy_fraction": _busy(study, chip, self.extra),
-            **array_facts(study, chip, self.extra.refresh),
+            **array_facts(study, chip, self.whole, self.extra.refresh),
             **phase_facts(study),
-            **slack_facts(study, chip, self.compute_s, self.read_latency_s),
+            **slack_facts(study, chip, self.traffic, self.compute_s, self.read_latency_s),
             "layer_table": self._layer_table(),
         }
 
@@ -272,7 +278,7 @@ class DesignCost:
         reads and decoding.
         """
         chip, decode_j = self.chip, self.codec.decode_energy_per_weight_j
-        traffic, unread = layer_reads(chip.layout, chip.log), set(self.tensors)
+        traffic, unread = self.traffic, set(self.tensors)
         mac_j, word_bits = mac_energy(self.study.accelerator.mac).energy_j, chip.geometry.word_bits
         bits = chip.plan.planes * (1.0 + chip.plan.parity_bits_fraction)
         table: dict[str, list[Any]] = {key: [] for key in LAYER_COLUMNS}

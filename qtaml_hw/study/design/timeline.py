@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qtaml_hw.config import Study
-from qtaml_hw.memory import Memory, Timeline, bank_use, layer_reads, leakage_factor
+from qtaml_hw.memory import ArrayCost, LayerReads, Memory, Timeline, bank_use, leakage_factor
 from qtaml_hw.study.design.array import within_cost_range_k
 
 ENERGY_PARTS = {
@@ -25,13 +25,14 @@ ENERGY_PARTS = {
 }
 
 
-def array_facts(study: Study, chip: Memory, extra_refresh: float) -> dict[str, Any]:
+def array_facts(study: Study, chip: Memory, bank: ArrayCost, extra_refresh: float) -> dict[str, Any]:
     """What every fault map of a point shares: energy by part and interval, bank time by kind of command.
 
-    ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the plain one.
+    ``bank`` : the cost of one; ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the
+    plain one.
     """
     edges = (0.0, *chip.schedule.sample_times_s)
-    spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip)).between(chip.log, edges)
+    spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip, bank)).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
     energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
     whole = bank_use(chip.layout, chip.schedule, chip.log, chip.ecc_words, (0.0, chip.schedule.horizon_s))
@@ -53,10 +54,9 @@ def phase_facts(study: Study) -> dict[str, Any]:
     return {"phases": [{"label": p.label, "start_s": p.start_s, "end_s": p.end_s} for p in phases]} if phases else {}
 
 
-def _phase_leakage(study: Study, chip: Memory) -> tuple[float, ...]:
+def _phase_leakage(study: Study, chip: Memory, bank: ArrayCost) -> tuple[float, ...]:
     """Leakage of the array in each phase over that at the cell's temperature; gate leakage knows no temperature."""
-    geometry, bank = chip.geometry, chip.geometry.bank_cost(chip.layout.stored_bits)
-    technology = (geometry.cell, geometry.periphery, geometry.node_m)
+    technology = (chip.geometry.cell, chip.geometry.periphery, chip.geometry.node_m)
     usual = leakage_factor(*technology, within_cost_range_k(study.cell.temperature_k))
     both_w, factors = bank.leakage_w + bank.gate_leakage_w, []
     for phase in study.timeline.phases:
@@ -89,7 +89,9 @@ def map_fields(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def slack_facts(study: Study, chip: Memory, compute_s: float, read_latency_s: float) -> dict[str, Any]:
+def slack_facts(
+    study: Study, chip: Memory, traffic: LayerReads, compute_s: float, read_latency_s: float
+) -> dict[str, Any]:
     """How far reads are from holding up the accelerator, whose layers compute for ``compute_s`` per inference.
 
     ``clock_slack_s`` : clock period less array access and decode, negative where a read takes several cycles;
@@ -97,7 +99,7 @@ def slack_facts(study: Study, chip: Memory, compute_s: float, read_latency_s: fl
     ``throughput_per_s`` : inferences back to back at the mean simulated latency, stalls included.
     """
     period_s = 1.0 / study.accelerator.clock_hz
-    traffic, latency = layer_reads(chip.layout, chip.log), chip.log.inference_s
+    latency = chip.log.inference_s
     slack = np.array(chip.schedule.layer_time_s or (0.0,)) - traffic.read_s
     whole_s = max(compute_s, float(np.mean(latency))) if len(latency) else compute_s
     return {
