@@ -55,3 +55,14 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
     zeroing += ["on_uncorrectable: zero"] if on_uncorrectable == "zero" else []
     if zeroing and any(t.inverted for t in image.tensors):
         raise ValueError(f"{INVERT} and {zeroing[0]} do not go together: a detected word reads as one code of zero")
+
+
+def chip_warnings(study: Study, chip: memory.Memory) -> list[str]:
+    """No silent no-op: figures outside their range, and work on words that are not there."""
+    warnings = [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
+    if study.scrub.on and not chip.regions:
+        warnings.append("scrub has nothing to correct: no ECC words are stored")
+    action = study.array.on_uncorrectable
+    if action is not None and not chip.regions:
+        warnings.append(f"array.on_uncorrectable: {action} has no word to act on: no code is in use")
+    return warnings

@@ -6,7 +6,6 @@ closed form.  Everything here is modelled; bands carry the disagreement between 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -137,15 +136,15 @@ def _backing_j(chip: Memory) -> float:
 
 @dataclass(frozen=True, eq=False)
 class DesignCost:
-    """A study's memory and accelerator with a network in them, priced: ``data`` and ``whole`` are one bank each.
+    """A study's memory and accelerator with a network in them, priced.
 
-    ``tensors``: names of the stored ones; ``data``: without parity, ``whole``: with it.
+    ``data``, ``whole``: one bank without the parity, and with it.
     """
 
     study: Study
     chip: Memory
     layers: tuple[LayerCost, ...]
-    tensors: Sequence[str]
+    image: StoredImage
     data: ArrayCost
     whole: ArrayCost
     codec: Codecs
@@ -155,7 +154,7 @@ class DesignCost:
 
     @classmethod
     def of(
-        cls, study: Study, chip: Memory, layers: tuple[LayerCost, ...], tensors: Sequence[str], side: SideStorage
+        cls, study: Study, chip: Memory, layers: tuple[LayerCost, ...], image: StoredImage, side: SideStorage
     ) -> DesignCost:
         """Price a memory that is laid out, for one inference of these layers.
 
@@ -181,7 +180,7 @@ class DesignCost:
             inferences_per_second=study.accelerator.inferences_per_second,
         )
         storage = storage_cost(chip, whole, side, energy.weight_read_j)
-        return cls(study, chip, layers, tensors, data, whole, codec, extra, energy, storage)
+        return cls(study, chip, layers, image, data, whole, codec, extra, energy, storage)
 
     @cached_property
     def traffic(self) -> LayerReads:
@@ -217,6 +216,21 @@ class DesignCost:
             **slack_facts(study, chip, self.traffic, self.compute_s, self.read_latency_s),
             "layer_table": self._layer_table(),
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the energy of an inference takes for granted or leaves out."""
+        image, mac, warnings = self.image, self.study.accelerator.mac, list[str]()
+        if "int8" in mac and (not image.format.linear or image.planes > 8):
+            warnings.append(
+                f"multiply-accumulates are priced as {mac}, whatever {image.format.name} needs: see accelerator.mac"
+            )
+        if self.study.array.on_uncorrectable == "reload" and self.chip.regions:
+            warnings.append(
+                "the energy per inference leaves out words that are reloaded: what that spends differs from map to map "
+                "and is recorded there (reload_energy_j, over the simulated time)"
+            )
+        return warnings
 
     def _areas(self) -> dict[str, float]:
         """Array (stronger cells included), parity cells, codecs, side bits and decoders; the band is the array's."""
@@ -278,13 +292,13 @@ class DesignCost:
         reads and decoding.
         """
         chip, decode_j = self.chip, self.codec.decode_energy_per_weight_j
-        traffic, unread = self.traffic, set(self.tensors)
+        traffic, unread = self.traffic, set(self.image.names)
         mac_j, word_bits = mac_energy(self.study.accelerator.mac).energy_j, chip.geometry.word_bits
         bits = chip.plan.planes * (1.0 + chip.plan.parity_bits_fraction)
         table: dict[str, list[Any]] = {key: [] for key in LAYER_COLUMNS}
         for layer in self.layers:
             stored = layer.weight_reads if layer.weight is not None else 0
-            at = self.tensors.index(layer.weight) if layer.weight in unread else None
+            at = self.image.names.index(layer.weight) if layer.weight in unread else None
             unread.discard(layer.weight or "")
             joules = layer.macs * mac_j + ceil(stored * bits / word_bits) * chip.costs.read_j + stored * decode_j
             row = (

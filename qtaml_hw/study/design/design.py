@@ -13,7 +13,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.cell import CellView
-from qtaml_hw.study.design.contents import Contents
+from qtaml_hw.study.design.contents import Contents, chip_warnings
 from qtaml_hw.study.design.cost import DesignCost, SideStorage
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
@@ -100,7 +100,8 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         chip = contents.chip(study, _layer_times(study, image, layers))
         transforms = Transforms.of(study, stored, image)
         side = SideStorage.of(image, side_fraction(protection) * image.stored_bits, transforms)
-        costs = DesignCost.of(study, chip, layers, image.names, side).facts
+        cost = DesignCost.of(study, chip, layers, image, side)
+        costs = cost.facts
     except ValueError as error:
         raise InputError(str(error)) from error
     identity = identity_of(study, network.digest)
@@ -120,8 +121,10 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
             *hardening_warnings(study),
             *transform_warnings(study, network.served.module),
             *_few_images(study, network),
-            *_quiet_warnings(study, protection, chip),
-            *_cost_warnings(study, image, chip),
+            *plan_warnings(study, protection),
+            *chip_warnings(study, chip),
+            *hurting_codes(protection),
+            *cost.warnings,
         ],
         "versions": dict(versions()),
     }
@@ -185,32 +188,3 @@ def _few_images(study: Study, network: Network) -> list[str]:
         shown = f"{seen} of {network.label_kinds} classes"
         return [f"the first {network.images} images show {shown}; 'data.take: spread' spreads them"]
     return []
-
-
-def _quiet_warnings(study: Study, protection: Protection, chip: memory.Memory) -> list[str]:
-    """No silent no-op: a budget that buys nothing, protection that only exists on paper."""
-    found = []
-    found += plan_warnings(study, protection)
-    found += [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
-    if study.scrub.on and not chip.regions:
-        found.append("scrub has nothing to correct: no ECC words are stored")
-    if study.array.on_uncorrectable is not None and not chip.regions:
-        found.append(f"array.on_uncorrectable: {study.array.on_uncorrectable} has no word to act on: no code is in use")
-    found += hurting_codes(protection)
-    return found
-
-
-def _cost_warnings(study: Study, image: StoredImage, chip: memory.Memory) -> list[str]:
-    """What the energy of an inference takes for granted or leaves out."""
-    found = []
-    if "int8" in study.accelerator.mac and (not image.format.linear or image.planes > 8):
-        found.append(
-            f"multiply-accumulates are priced as {study.accelerator.mac}, whatever {image.format.name} needs: "
-            "see accelerator.mac"
-        )
-    if study.array.on_uncorrectable == "reload" and chip.regions:
-        found.append(
-            "the energy per inference leaves out words that are reloaded: what that spends differs from map to map "
-            "and is recorded there (reload_energy_j, over the simulated time)"
-        )
-    return found

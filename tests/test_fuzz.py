@@ -32,7 +32,7 @@ from qtaml_hw.workloads.factory import load_weights
 from qtaml_hw.workloads.files import load_idx, load_npz
 
 CASES = int(os.environ.get("QTAML_HW_FUZZ", "240"))
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CONFIGS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "configs").glob("*.yaml"))]
 PIECES = (
     *(

@@ -80,7 +80,7 @@ def test_two_processes_write_one_store_at_once(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from qtaml_hw.study.store import ShardWriter
+from qtaml_hw.records.store import ShardWriter
 with ShardWriter(Path(sys.argv[1])) as writer:
     for i in range(300):
         writer.append({"identity": "a" * 32, "map_index": i, "padding": "x" * 2000})
