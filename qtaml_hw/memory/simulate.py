@@ -195,11 +195,7 @@ class Memory:
             notes.append("scrubbing is asked for, but no plane has an ECC word to scrub")
         if self.schedule.ecc_aware_refresh and not self.regions:
             notes.append("ECC-aware refresh is asked for, but no plane has an ECC word")
-        if any(
-            e.kind == "ideal"
-            for e, n in zip(self.plan.entries, np.bincount(self.plan.choice.ravel(), minlength=256), strict=False)
-            if n
-        ):
+        if any(self.plan.entries[i].kind == "ideal" for i in np.unique(self.plan.choice).tolist()):
             notes.append("ideal protection: these bits never flip; it cannot be built and bounds what can")
         return tuple(notes)
 

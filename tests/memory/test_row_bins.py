@@ -168,5 +168,7 @@ def test_cells_of_a_chip_in_its_phases_take_the_place_of_the_phases_own() -> Non
     own = with_cells.run(CELL, seed=3)
     given = without.run(CELL, seed=3, phase_cells=(None, hot))
     assert own.flips_raw[0] == given.flips_raw[0] > without.run(CELL, seed=3).flips_raw[0]
+    as_outside = with_cells.run(CELL, seed=3, phase_cells=(None, None))
+    assert as_outside.flips_raw[0] == without.run(CELL, seed=3).flips_raw[0]  # not what the phases' cells left before
     with pytest.raises(ValueError, match="1 cells are given for 2 phases"):
         without.run(CELL, seed=3, phase_cells=(hot,))

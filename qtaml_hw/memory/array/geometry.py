@@ -24,8 +24,7 @@ class ArrayGeometry:
     banks, row_bits, word_bits : banks that work in parallel, cells of a row, bits of one access.
     node_m, cell, periphery, temperature_k : technology of the bank, as for :func:`qtaml_hw.memory.array_cost`.
     interleave : ``block``, neighbouring weights share a bank; ``word``, neighbouring words lie in neighbouring banks.
-    placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, every plane class in rows of
-        its own.
+    placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, a plane class has its own rows.
     plane_class : class of each plane, LSB first (plane_separated only; default one class per plane), classes from 0.
     rows_refreshed_together : rows (sub-arrays) of a bank restored in one cycle.
     destructive_read : True for 1T1C (a read restores what it read), False for gain cells and SRAM.

@@ -40,9 +40,9 @@ def resident_tensors(
         return Residency(np.zeros(len(bits), dtype=bool), np.zeros(len(bits)), np.zeros(len(bits)))
     if backing_bits_per_s is None:
         raise ValueError(
-            f"the image needs {total} bits, parity included, and the array has {capacity_bits}: build a "
-            f"larger array, or give backing_bits_per_s (in a study array.backing.bandwidth) to stream what does not "
-            f"fit from a backing store"
+            f"the image needs {total} bits, parity included, and the array has {capacity_bits}: "
+            "build a larger array, or give backing_bits_per_s (in a study array.backing.bandwidth) "
+            "to stream what does not fit from a backing store"
         )
     before = np.concatenate([[0], np.cumsum(bits)[:-1]])
     largest_left = np.maximum.accumulate(bits[::-1])[::-1]

@@ -51,18 +51,18 @@ def test_a_dark_phase_and_the_reload_after_it_take_availability() -> None:
 def test_stalls_by_layer_add_up_to_what_the_simulation_counted(mode: RefreshMode) -> None:
     schedule = Schedule(horizon_s=2e-3, refresh_interval_s=0.3e-6, refresh_mode=mode, inferences_per_s=3e4)
     chip = memory(schedule, banks=1, rows_refreshed_together=4)
-    found = layer_reads(chip.layout, chip.log)
+    traffic = layer_reads(chip.layout, chip.log)
     inferences = len(chip.log.inference_s)
     assert inferences == 60
-    assert found.stall_s.sum() * inferences == pytest.approx(chip.log.stall_s, rel=1e-6)
-    assert found.read_s.sum() == pytest.approx(chip.log.inference_s.mean(), rel=0.05)  # less waits for passes under way
+    assert traffic.stall_s.sum() * inferences == pytest.approx(chip.log.stall_s, rel=1e-6)
+    assert traffic.read_s.sum() == pytest.approx(chip.log.inference_s.mean(), rel=0.05)  # less waits
     quiet = memory(Schedule(horizon_s=2e-3, inferences_per_s=3e4), banks=1)
     assert layer_reads(quiet.layout, quiet.log).stall_s == pytest.approx([0.0, 0.0], abs=1e-15)
 
 
 def test_nothing_read_is_nothing_spent() -> None:
     chip = memory(Schedule(horizon_s=1e-3))
-    found = layer_reads(chip.layout, chip.log)
-    assert found.read_s.tolist() == found.stall_s.tolist() == [0.0, 0.0]
+    traffic = layer_reads(chip.layout, chip.log)
+    assert traffic.read_s.tolist() == traffic.stall_s.tolist() == [0.0, 0.0]
     use = bank_use(chip.layout, chip.schedule, chip.log, 0, (0.0, 1e-3))
     assert use.available.tolist() == [1.0]
