@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,3 +16,5 @@ Uint64 = NDArray[np.uint64]
 Bool = NDArray[np.bool_]
 Codes = NDArray[np.unsignedinteger]
 """Stored codes of weights: bit patterns, uint8 up to eight planes, uint16 above."""
+AnyArray = NDArray[Any]
+"""What compiled kernels take: numba tells the types apart."""

@@ -6,30 +6,26 @@ codes with a coset table, so its speed does not depend on the error rate.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import AnyArray, Uint8, Uint64
 from qtaml_hw.ecc.matrices import BitMatrix
 
-U64 = NDArray[np.uint64]
-Array = NDArray[Any]  # inside compiled kernels
 CLEAN, CORRECTED, UNCORRECTABLE = 0, 1, 2
 
 
-def pack(bits: NDArray[np.uint8]) -> U64:
+def pack(bits: Uint8) -> Uint64:
     """0/1 bits [..., n] -> uint64 limbs [..., ceil(n/64)], bit j in limb j // 64 at weight 2^(j % 64)."""
     n = bits.shape[-1]
     limbs = -(-n // 64)
     padded = np.zeros((*bits.shape[:-1], limbs * 64), dtype=np.uint8)
     padded[..., :n] = bits
-    packed: U64 = np.packbits(padded, axis=-1, bitorder="little").view("<u8").astype(np.uint64)
+    packed: Uint64 = np.packbits(padded, axis=-1, bitorder="little").view("<u8").astype(np.uint64)
     return packed
 
 
-def unpack(limbs: U64, n: int) -> NDArray[np.uint8]:
+def unpack(limbs: Uint64, n: int) -> Uint8:
     """The inverse of :func:`pack`: uint64 limbs [..., L] -> 0/1 bits [..., n]."""
     as_bytes = np.ascontiguousarray(limbs.astype("<u8")).view(np.uint8)
     return np.unpackbits(as_bytes, axis=-1, bitorder="little")[..., :n]
@@ -40,7 +36,7 @@ def check_dtype(r: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype(next((d for d, bits in ((np.uint8, 8), (np.uint16, 16), (np.uint32, 32)) if r <= bits), np.uint64))
 
 
-def byte_tables(parity: BitMatrix) -> U64:
+def byte_tables(parity: BitMatrix) -> Uint64:
     """uint64 [8 L, 256, R]: the check bits that each value of each data byte contributes."""
     k, r = parity.shape
     limbs, check_limbs = -(-k // 64), -(-r // 64)
@@ -53,7 +49,7 @@ def byte_tables(parity: BitMatrix) -> U64:
 
 
 @njit()
-def encode_one_limb(tables: Array, data: Array, out: Array) -> None:
+def encode_one_limb(tables: AnyArray, data: AnyArray, out: AnyArray) -> None:
     """Check bits of one-limb words; ``tables`` [8, 256] in the dtype of ``out``."""
     low = np.uint64(255)
     t0, t1, t2, t3, t4, t5, t6, t7 = (
@@ -82,7 +78,13 @@ def encode_one_limb(tables: Array, data: Array, out: Array) -> None:
 
 @njit()
 def decode_one_limb(
-    tables: Array, masks: Array, statuses: Array, data: Array, checks: Array, out: Array, status: Array
+    tables: AnyArray,
+    masks: AnyArray,
+    statuses: AnyArray,
+    data: AnyArray,
+    checks: AnyArray,
+    out: AnyArray,
+    status: AnyArray,
 ) -> None:
     """Correct one-limb words by coset table: ``masks`` uint64 [2^r], ``statuses`` uint8 [2^r]."""
     low = np.uint64(255)
@@ -114,7 +116,7 @@ def decode_one_limb(
 
 
 @njit()
-def encode_limbs(tables: Array, data: Array, out: Array) -> None:
+def encode_limbs(tables: AnyArray, data: AnyArray, out: AnyArray) -> None:
     """Check bits [m, R] of words [m, L], any number of limbs."""
     low = np.uint64(255)
     for i in range(data.shape[0]):
@@ -125,7 +127,7 @@ def encode_limbs(tables: Array, data: Array, out: Array) -> None:
 
 
 @njit()
-def apply_cosets(syndromes: Array, masks: Array, statuses: Array, data: Array, status: Array) -> None:
+def apply_cosets(syndromes: AnyArray, masks: AnyArray, statuses: AnyArray, data: AnyArray, status: AnyArray) -> None:
     """Correct words [m, L] in place given one-limb syndromes [m]; ``masks`` [2^r, L]."""
     for i in range(data.shape[0]):
         s = syndromes[i]

@@ -8,13 +8,13 @@ flagged, odd is taken for a single error, and where no column matches it passes 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-from qtaml_hw.ecc.codec import CLEAN, CORRECTED, U64, UNCORRECTABLE
+from qtaml_hw.arrays import AnyArray, Bool, Uint8, Uint64
+from qtaml_hw.ecc.codec import CLEAN, CORRECTED, UNCORRECTABLE
 
 TABLE_LIMIT = 18  # parity bits: 2^18 syndromes keep a table of a few MB and the exact residual under a second
 
@@ -24,9 +24,9 @@ class CosetTable:
     """Per syndrome: ``positions`` int16 [2^r, t] of the correction (-1 = none) and ``status`` uint8 [2^r]."""
 
     positions: NDArray[np.int16]
-    status: NDArray[np.uint8]
+    status: Uint8
 
-    def masks(self, k: int) -> U64:
+    def masks(self, k: int) -> Uint64:
         """uint64 [2^r, L]: the correction of the data bits as a mask over packed limbs."""
         masks = np.zeros((len(self.status), -(-k // 64)), dtype=np.uint64)
         for column in range(self.positions.shape[1]):
@@ -37,7 +37,7 @@ class CosetTable:
 
 
 @njit()
-def _fill(columns: NDArray[Any], t: int, positions: NDArray[Any], status: NDArray[Any]) -> None:
+def _fill(columns: AnyArray, t: int, positions: AnyArray, status: AnyArray) -> None:
     """Enumerate error patterns by weight; the first pattern of a syndrome is its correction."""
     n = columns.size
     pick = np.zeros(t + 1, np.int64)
@@ -62,7 +62,7 @@ def _fill(columns: NDArray[Any], t: int, positions: NDArray[Any], status: NDArra
                 pick[i] = pick[i - 1] + 1
 
 
-def coset_table(columns: U64, r: int, t: int, *, odd_passes: bool = False) -> CosetTable:
+def coset_table(columns: Uint64, r: int, t: int, *, odd_passes: bool = False) -> CosetTable:
     """The table of a decoder that corrects every pattern of up to ``t`` errors; ``columns`` uint64 [n] are
     syndromes."""
     status = np.full(2**r, UNCORRECTABLE, dtype=np.uint8)
@@ -74,7 +74,7 @@ def coset_table(columns: U64, r: int, t: int, *, odd_passes: bool = False) -> Co
     return CosetTable(positions, status)
 
 
-def _odd(size: int) -> NDArray[np.bool_]:
+def _odd(size: int) -> Bool:
     """Whether each of 0 .. size - 1 has an odd number of ones (Thue-Morse sequence)."""
     odd = np.zeros(1, dtype=bool)
     while odd.size < size:

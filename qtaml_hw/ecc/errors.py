@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-from qtaml_hw.ecc.codec import CORRECTED, U64, UNCORRECTABLE
+from qtaml_hw.arrays import AnyArray, Int64, Uint8, Uint64
+from qtaml_hw.ecc.codec import CORRECTED, UNCORRECTABLE
 from qtaml_hw.ecc.cosets import CosetTable
 from qtaml_hw.ecc.finite_field import Field, locate_errors
 
-Int64 = NDArray[np.int64]
-Array = NDArray[Any]  # inside compiled kernels
-Decoding = tuple[Int64, Int64, Int64, NDArray[np.uint8]]  # errors left: word, position; words hit: id, status
+Decoding = tuple[Int64, Int64, Int64, Uint8]  # errors left: word, position; words hit: id, status
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +30,7 @@ class ErrorOutcome:
 
 
 @njit()
-def _toggle(row: Array, count: int, position: int) -> int:
+def _toggle(row: AnyArray, count: int, position: int) -> int:
     """XOR one position into the sorted set row[:count]; the new count."""
     slot = 0
     while slot < count and row[slot] < position:
@@ -49,7 +46,7 @@ def _toggle(row: Array, count: int, position: int) -> int:
 
 
 @njit()
-def _hit_words(word_ids: Array) -> int:
+def _hit_words(word_ids: AnyArray) -> int:
     """How many different words a sorted list names; -1 where it is not sorted."""
     words = 0
     for i in range(word_ids.size):
@@ -60,7 +57,9 @@ def _hit_words(word_ids: Array) -> int:
 
 
 @njit()
-def _by_table(columns: Array, table: Array, status: Array, k: int, word_ids: Array, positions: Array) -> Decoding:
+def _by_table(
+    columns: AnyArray, table: AnyArray, status: AnyArray, k: int, word_ids: AnyArray, positions: AnyArray
+) -> Decoding:
     t = table.shape[1]
     words = _hit_words(word_ids)
     hit_ids, flags = np.empty(words, np.int64), np.empty(words, np.uint8)
@@ -88,7 +87,9 @@ def _by_table(columns: Array, table: Array, status: Array, k: int, word_ids: Arr
 
 
 @njit()
-def _by_algebra(degrees: Array, t: int, k: int, exp: Array, log: Array, word_ids: Array, positions: Array) -> Decoding:
+def _by_algebra(
+    degrees: AnyArray, t: int, k: int, exp: AnyArray, log: AnyArray, word_ids: AnyArray, positions: AnyArray
+) -> Decoding:
     words, n = _hit_words(word_ids), degrees.size
     hit_ids, flags = np.empty(words, np.int64), np.empty(words, np.uint8)
     left_ids, left_at = np.empty(word_ids.size + t * words, np.int64), np.empty(word_ids.size + t * words, np.int64)
@@ -116,7 +117,7 @@ def _by_algebra(degrees: Array, t: int, k: int, exp: Array, log: Array, word_ids
     return left_ids[:left], left_at[:left], hit_ids, flags
 
 
-def correct_by_table(columns: U64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
+def correct_by_table(columns: Uint64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
     """Coset-table decoding of sparse error patterns (see ``LinearCode.correct_errors``)."""
     return _outcome(_by_table(columns, cosets.positions, cosets.status, k, word_ids, positions))
 
@@ -126,7 +127,7 @@ def correct_by_algebra(gf: Field, degrees: Int64, t: int, k: int, word_ids: Int6
     return _outcome(_by_algebra(degrees, t, k, gf.exp, gf.log, word_ids, positions))
 
 
-def syndrome_errors(syndromes: U64, k: int, r: int) -> tuple[Int64, Int64]:
+def syndrome_errors(syndromes: Uint64, k: int, r: int) -> tuple[Int64, Int64]:
     """Words' syndromes uint64 [m, R] as errors in check bits: (word ids, positions), sorted by word."""
     hit = np.nonzero(syndromes.any(axis=1))[0]
     bits = np.unpackbits(syndromes[hit].astype("<u8").view(np.uint8), axis=-1, bitorder="little")[:, :r]

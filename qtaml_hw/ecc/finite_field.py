@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import AnyArray, Int64
 from qtaml_hw.ecc.matrices import BitMatrix
 
-Array = NDArray[Any]  # inside compiled kernels
 PRIMITIVE = {
     2: 0b111,
     3: 0b1011,
@@ -35,8 +33,8 @@ class Field:
     """GF(2^m): ``exp`` int64 [2 N] and ``log`` int64 [N + 1] tables of the primitive element, N = 2^m - 1."""
 
     m: int
-    exp: NDArray[np.int64]
-    log: NDArray[np.int64]
+    exp: Int64
+    log: Int64
 
     @property
     def order(self) -> int:
@@ -134,7 +132,7 @@ def cyclic_parity(generator: int, k: int) -> BitMatrix:
 
 
 @njit()
-def locate_errors(degrees: Array, count: int, t: int, n: int, exp: Array, log: Array, out: Array) -> int:
+def locate_errors(degrees: AnyArray, count: int, t: int, n: int, exp: AnyArray, log: AnyArray, out: AnyArray) -> int:
     """Berlekamp-Massey and Chien search for a binary BCH word whose error is equivalent to x^degrees[:count].
 
     Writes the degrees of the correction to ``out`` and returns their number, or -1 when the word is uncorrectable: the

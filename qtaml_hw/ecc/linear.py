@@ -13,6 +13,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.arrays import Bool, Int64, Uint8, Uint64
 from qtaml_hw.ecc import codec
 from qtaml_hw.ecc.cosets import TABLE_LIMIT, CosetTable, coset_table
 from qtaml_hw.ecc.errors import ErrorOutcome, check_sorted, correct_by_algebra, correct_by_table, syndrome_errors
@@ -28,18 +29,18 @@ Checks = NDArray[np.unsignedinteger]
 class Decoded:
     """Decoded data 0/1 uint8 [..., k]; ``corrected`` and ``uncorrectable`` bool [...] per word."""
 
-    data: NDArray[np.uint8]
-    corrected: NDArray[np.bool_]
-    uncorrectable: NDArray[np.bool_]
+    data: Uint8
+    corrected: Bool
+    uncorrectable: Bool
 
 
 @dataclass(frozen=True, eq=False)
 class PackedDecoded:
     """Decoded data uint64 (the shape that was given); ``corrected`` and ``uncorrectable`` bool per word."""
 
-    data: codec.U64
-    corrected: NDArray[np.bool_]
-    uncorrectable: NDArray[np.bool_]
+    data: Uint64
+    corrected: Bool
+    uncorrectable: Bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class LinearCode:
         return np.concatenate([self.parity_matrix.T, np.eye(self.parity, dtype=np.uint8)], axis=1)
 
     @cached_property
-    def columns(self) -> codec.U64:
+    def columns(self) -> Uint64:
         """uint64 [n, R]: the syndrome of a single error at each position, packed."""
         return codec.pack(np.ascontiguousarray(self.check_matrix.T))
 
@@ -114,12 +115,12 @@ class LinearCode:
         return coset_table(self.columns[:, 0], self.parity, self.t, odd_passes=self.rule == "odd-syndrome")
 
     @cached_property
-    def degrees(self) -> NDArray[np.int64]:
+    def degrees(self) -> Int64:
         """int64 [n]: the power of x of every position of a cyclic code (data bit j is x^(r + j), check i is x^i)."""
         return np.concatenate([self.parity + np.arange(self.k), np.arange(self.parity)])
 
     @cached_property
-    def _tables(self) -> codec.U64:
+    def _tables(self) -> Uint64:
         return codec.byte_tables(self.parity_matrix)
 
     @cached_property
@@ -127,7 +128,7 @@ class LinearCode:
         return self._tables[:, :, 0].astype(codec.check_dtype(self.parity))
 
     @cached_property
-    def _masks(self) -> codec.U64:
+    def _masks(self) -> Uint64:
         return self.cosets.masks(self.k)
 
     def with_policy(self, policy: OnUncorrectable, rule: DecoderRule | None = None) -> Self:
@@ -145,7 +146,7 @@ class LinearCode:
 
     # ---- bits
 
-    def encode(self, data: ArrayLike) -> NDArray[np.uint8]:
+    def encode(self, data: ArrayLike) -> Uint8:
         """0/1 data [..., k] -> words [..., n]."""
         bits = self._bits(data, self.k, "data")
         limbs = codec.pack(bits).reshape(-1, self._limbs)
@@ -171,7 +172,7 @@ class LinearCode:
 
     # ---- packed words
 
-    def encode_packed(self, data: codec.U64) -> Checks:
+    def encode_packed(self, data: Uint64) -> Checks:
         """Check bits of packed data.
 
         ``data`` is uint64 [m] for k <= 64, or [m, ceil(k/64)]; bits above k must be 0.  Returns [m] in the narrowest
@@ -184,7 +185,7 @@ class LinearCode:
         checks = self._check_limbs(self._two_axes(data))
         return checks[:, 0].astype(codec.check_dtype(self.parity)) if self.parity <= 64 else checks
 
-    def decode_packed(self, data: codec.U64, checks: Checks) -> PackedDecoded:
+    def decode_packed(self, data: Uint64, checks: Checks) -> PackedDecoded:
         """Correct packed data given stored check bits (layout of :meth:`encode_packed`); ``reload`` passes data raw."""
         if data.ndim == 1 and self._limbs == 1 and not self.algebraic:
             out, status = np.empty_like(data), np.empty(data.shape, dtype=np.uint8)
@@ -201,7 +202,7 @@ class LinearCode:
 
     # ---- errors alone
 
-    def correct_errors(self, word_ids: NDArray[np.int64], positions: NDArray[np.int64]) -> ErrorOutcome:
+    def correct_errors(self, word_ids: Int64, positions: Int64) -> ErrorOutcome:
         """Decode sparse error patterns: what is left of them, and which words were corrected or flagged.
 
         Parameters
@@ -233,23 +234,23 @@ class LinearCode:
     def _limbs(self) -> int:
         return -(-self.k // 64)
 
-    def _two_axes(self, data: codec.U64) -> codec.U64:
+    def _two_axes(self, data: Uint64) -> Uint64:
         limbs = np.ascontiguousarray(data, dtype=np.uint64).reshape(len(data), -1)
         if limbs.shape[1] != self._limbs:
             raise ValueError(f"{self.name} packs {self.k} data bits in {self._limbs} uint64; got {limbs.shape[1]}")
         return limbs
 
-    def _check_limbs(self, data: codec.U64) -> codec.U64:
+    def _check_limbs(self, data: Uint64) -> Uint64:
         out = np.zeros((len(data), -(-self.parity // 64)), dtype=np.uint64)
         codec.encode_limbs(self._tables, data, out)
         return out
 
-    def _by_algebra(self, word_ids: NDArray[np.int64], positions: NDArray[np.int64]) -> ErrorOutcome:
+    def _by_algebra(self, word_ids: Int64, positions: Int64) -> ErrorOutcome:
         if self.gf is None:
             raise ValueError(f"{self.name} has {self.parity} check bits and no algebraic decoder")
         return correct_by_algebra(self.gf, self.degrees, self.t, self.k, word_ids, positions)
 
-    def _correct(self, data: codec.U64, syndromes: codec.U64) -> NDArray[np.uint8]:
+    def _correct(self, data: Uint64, syndromes: Uint64) -> Uint8:
         status = np.zeros(len(data), dtype=np.uint8)
         if not self.algebraic:
             codec.apply_cosets(syndromes[:, 0], self._masks, self.cosets.status, data, status)
@@ -263,7 +264,7 @@ class LinearCode:
         status[outcome.uncorrectable_words] = codec.UNCORRECTABLE
         return status
 
-    def _bits(self, bits: ArrayLike, width: int, what: str) -> NDArray[np.uint8]:
+    def _bits(self, bits: ArrayLike, width: int, what: str) -> Uint8:
         array = np.asarray(bits)
         if array.ndim == 0 or array.shape[-1] != width:
             raise ValueError(f"{what} of {self.name} must end in an axis of {width} bits, got shape {array.shape}")

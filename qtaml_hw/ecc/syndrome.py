@@ -8,21 +8,16 @@ the data bits gives it for every j in k log2 k convolutions.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import AnyArray, Float64
 from qtaml_hw.ecc.linear import LinearCode
 from qtaml_hw.ecc.transfer import Transfer
 
-Floats = NDArray[np.float64]
-Array = NDArray[Any]  # inside compiled kernels
-
 
 @njit()
-def _add_bit(dist: Array, column: np.uint64, p: float) -> None:
+def _add_bit(dist: AnyArray, column: np.uint64, p: float) -> None:
     """Convolve a syndrome distribution in place with one bit of syndrome ``column`` and error probability ``p``."""
     step = np.uint64(1)
     while (step << np.uint64(1)) <= column:
@@ -38,7 +33,7 @@ def _add_bit(dist: Array, column: np.uint64, p: float) -> None:
 
 
 @njit()
-def _leaf(dist: Array, column: np.uint64, j: int, table: Array, status: Array, out: Array) -> None:
+def _leaf(dist: AnyArray, column: np.uint64, j: int, table: AnyArray, status: AnyArray, out: AnyArray) -> None:
     """Statistics of data bit j given the distribution of all other bits."""
     hit_wrong, clean_wrong, hit_flag, clean_flag = 0.0, 0.0, 0.0, 0.0
     col = np.int64(column)
@@ -58,7 +53,7 @@ def _leaf(dist: Array, column: np.uint64, j: int, table: Array, status: Array, o
 
 
 @njit()
-def _all_bits(columns: Array, k: int, table: Array, status: Array, p: Array, out: Array) -> None:
+def _all_bits(columns: AnyArray, k: int, table: AnyArray, status: AnyArray, p: AnyArray, out: AnyArray) -> None:
     depth = 2
     while (1 << (depth - 2)) < k:
         depth += 1
@@ -99,7 +94,7 @@ def _all_bits(columns: Array, k: int, table: Array, status: Array, p: Array, out
 
 
 @njit()
-def _add_bit_by_weight(dist: Array, column: np.uint64, p: float) -> None:
+def _add_bit_by_weight(dist: AnyArray, column: np.uint64, p: float) -> None:
     """As ``_add_bit`` for ``dist`` [t + 2, 2^r]: rows are the error weights 0 .. t and "more than t"."""
     step = np.uint64(1)
     while (step << np.uint64(1)) <= column:
@@ -120,7 +115,7 @@ def _add_bit_by_weight(dist: Array, column: np.uint64, p: float) -> None:
 
 
 @njit()
-def _words(columns: Array, k: int, table: Array, status: Array, p: Array, t: int) -> tuple[float, float]:
+def _words(columns: AnyArray, k: int, table: AnyArray, status: AnyArray, p: AnyArray, t: int) -> tuple[float, float]:
     """P(flagged) and P(not flagged, data wrong).
 
     A pattern of up to t errors is the one that its syndrome stands for, so what goes wrong unflagged are the heavier
@@ -148,7 +143,7 @@ def _words(columns: Array, k: int, table: Array, status: Array, p: Array, t: int
     return due, max(sdc, 0.0)
 
 
-def exact_transfer(code: LinearCode, p: Floats) -> Transfer:
+def exact_transfer(code: LinearCode, p: Float64) -> Transfer:
     """The ``Transfer`` for per-bit probabilities ``p`` float64 [n]; p = 1 is taken as 1 - 2^-53."""
     p = np.minimum(p, 1.0 - 2.0**-53)
     cosets, columns = code.cosets, code.columns[:, 0]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.names import OnUncorrectable
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +20,10 @@ class Transfer:
     ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.
     """
 
-    wrong_if_hit: Floats
-    wrong_if_clean: Floats
-    flagged_if_hit: Floats
-    flagged_if_clean: Floats
+    wrong_if_hit: Float64
+    wrong_if_clean: Float64
+    flagged_if_hit: Float64
+    flagged_if_clean: Float64
     p_due: float
     p_sdc: float
     method: str
@@ -33,7 +32,7 @@ class Transfer:
         for array in (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean):
             array.setflags(write=False)  # results are remembered and shared
 
-    def directional(self, p01: ArrayLike, p10: ArrayLike, policy: OnUncorrectable) -> tuple[Floats, Floats]:
+    def directional(self, p01: ArrayLike, p10: ArrayLike, policy: OnUncorrectable) -> tuple[Float64, Float64]:
         """Per data bit: P(1 after decoding | stored 0) and P(0 | stored 1), given the bit's own raw p01, p10."""
         p01, p10 = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
         up = p01 * self.wrong_if_hit + (1.0 - p01) * self.wrong_if_clean

@@ -7,11 +7,11 @@ from functools import lru_cache
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from qtaml_hw._jit import njit
-from qtaml_hw.ecc.codec import U64, pack
+from qtaml_hw.arrays import Float64, Int64, Uint64
+from qtaml_hw.ecc.codec import pack
 from qtaml_hw.ecc.linear import LinearCode
 from qtaml_hw.ecc.matrices import BitMatrix
 from qtaml_hw.ecc.transfer import Transfer
@@ -20,7 +20,7 @@ COUNT_LIMIT = 24  # words of a code, or of its dual, are counted one by one up t
 
 
 @njit()
-def _count_weights(rows: U64, counts: NDArray[np.int64]) -> None:
+def _count_weights(rows: Uint64, counts: Int64) -> None:
     """Weights of all combinations of ``rows`` uint64 [k, L], in Gray-code order."""
     k, limbs = rows.shape
     word = np.zeros(limbs, np.uint64)
@@ -58,7 +58,7 @@ def macwilliams(dual: list[int], r: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def log_weights(code: LinearCode) -> tuple[NDArray[np.float64], str]:
+def log_weights(code: LinearCode) -> tuple[Float64, str]:
     """ln A_w for w = 0 .. n (-inf where none) and the tag ``exact`` or ``binomial`` (A_w = C(n, w) / 2^r, w >= d)."""
     generator = np.concatenate([np.eye(code.k, dtype=np.uint8), code.parity_matrix], axis=1)
     if code.k <= COUNT_LIMIT:
@@ -74,12 +74,12 @@ def log_weights(code: LinearCode) -> tuple[NDArray[np.float64], str]:
     return np.array([np.log(float(a)) if a else -np.inf for a in counts]), "exact"
 
 
-def log_comb(n: int | NDArray[np.int64], m: NDArray[np.int64]) -> NDArray[np.float64]:
+def log_comb(n: int | Int64, m: Int64) -> Float64:
     """ln of the binomial coefficient, -inf outside 0 <= m <= n."""
     n_array = np.asarray(n, dtype=np.float64)
     inside = (m >= 0) & (m <= n_array)
     safe = np.where(inside, m, 0)
-    logs: NDArray[np.float64] = gammaln(n_array + 1) - gammaln(safe + 1) - gammaln(n_array - safe + 1)
+    logs: Float64 = gammaln(n_array + 1) - gammaln(safe + 1) - gammaln(n_array - safe + 1)
     return np.where(inside, logs, -np.inf)
 
 
@@ -92,12 +92,12 @@ class Miscorrection:
     the fraction decoded to a wrong codeword; ``codeword_weight`` [n + 1]: mean weight of that codeword.
     """
 
-    v: NDArray[np.int64]
-    i: NDArray[np.int64]
-    j: NDArray[np.int64]
-    log_ways: NDArray[np.float64]
-    share: NDArray[np.float64]
-    codeword_weight: NDArray[np.float64]
+    v: Int64
+    i: Int64
+    j: Int64
+    log_ways: Float64
+    share: Float64
+    codeword_weight: Float64
     tag: str
 
 

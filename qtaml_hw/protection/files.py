@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Int64
 from qtaml_hw.errors import InputError
 from qtaml_hw.files import write_atomically
 from qtaml_hw.protection.plan import ProtectionPlan
@@ -44,7 +44,7 @@ def planned_format(path: Path) -> str | None:
     return None if named is None else str(named)
 
 
-def plan_for(path: Path, tensor_starts: NDArray[np.int64], planes: int, number_format: str) -> ProtectionPlan:
+def plan_for(path: Path, tensor_starts: Int64, planes: int, number_format: str) -> ProtectionPlan:
     """The plan in a file, for an image of these tensors [T + 1] in ``planes`` planes of a number format.
 
     Raises InputError when it cannot be read, ValueError when it protects another network or number format.

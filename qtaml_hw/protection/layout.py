@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Bool, Int64
 from qtaml_hw.ecc.linear import LinearCode
-
-Int64 = NDArray[np.int64]
 
 
 class WordLayout:
@@ -30,7 +29,7 @@ class WordLayout:
     n_words, data_bits, parity_bits : totals; parity counts whole words.
     """
 
-    def __init__(self, starts: Int64, chosen: NDArray[np.bool_], code: LinearCode | None) -> None:
+    def __init__(self, starts: Int64, chosen: Bool, code: LinearCode | None) -> None:
         self.k = 1 if code is None else code.k
         self.parity_per_word = 0 if code is None else code.parity
         self.n = self.k + self.parity_per_word
@@ -85,9 +84,9 @@ class WordLayout:
         plane = self._plane[group, offset % per_weight]
         return self._starts[group] + offset // per_weight, plane.astype(np.int64)
 
-    def exists(self, word: Int64, position: Int64) -> NDArray[np.bool_]:
+    def exists(self, word: Int64, position: Int64) -> Bool:
         """Whether (word, position) is a data bit that is really stored."""
         word, position = np.asarray(word, dtype=np.int64), np.asarray(position, dtype=np.int64)
         inside = (position >= 0) & (position < self.k) & (word >= 0)
-        held: NDArray[np.bool_] = inside & (word * self.k + position < self.data_bits)
+        held: Bool = inside & (word * self.k + position < self.data_bits)
         return held

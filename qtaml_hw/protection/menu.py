@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.registry import CODE_NAMES, canonical, code, is_code_file
 from qtaml_hw.ecc.residual import check_probability
@@ -76,9 +77,7 @@ class MenuEntry:
             return residual.p01, residual.p10
         return self._slower(p01), self._slower(p10)
 
-    def word_channel(
-        self, p01: ArrayLike, p10: ArrayLike, word_p: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def word_channel(self, p01: ArrayLike, p10: ArrayLike, word_p: float) -> tuple[Float64, Float64]:
         """As :meth:`residual_channel`, for data bits with their own p01, p10 (any shape) in words whose bits err with
         ``word_p``.
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtaml_hw.arrays import Float64, Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.protection.layout import WordLayout
@@ -18,7 +19,6 @@ from qtaml_hw.protection.menu import MenuEntry
 from qtaml_hw.protection.menu import entry as menu_entry
 
 GroupKind = Literal["layer", "channel", "word", "row"]
-Int64 = NDArray[np.int64]
 
 
 def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -27,7 +27,7 @@ def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array
 
 
-def _others(code: Code, held: Int64, p: NDArray[np.float64]) -> dict[int, float]:
+def _others(code: Code, held: Int64, p: Float64) -> dict[int, float]:
     """Mean error probability of the bits that share a word with a bit of each plane, by plane that is held at all.
 
     ``held`` int64 [B]: data bits of each plane under the code; ``p`` [B]: how they err.  Words are average ones of n
@@ -64,7 +64,7 @@ class ProtectionPlan:
     group_kind: GroupKind
     policy: str
     menu: tuple[str, ...]
-    choice: NDArray[np.uint8]
+    choice: Uint8
 
     def __post_init__(self) -> None:
         starts = np.asarray(self.starts, dtype=np.int64)
@@ -199,9 +199,7 @@ class ProtectionPlan:
 
     # ---- what is left of a channel
 
-    def residual(
-        self, channel: FlipChannel, ones: ArrayLike | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def residual(self, channel: FlipChannel, ones: ArrayLike | None = None) -> tuple[Float64, Float64]:
         """p01, p10 float64 [G, B] after protection.
 
         A plane keeps its own p01, p10; the other bits of its word err with what they are on average: the mean over the

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw._jit import njit
-
-Array = NDArray[np.float64]
+from qtaml_hw.arrays import Bool, Float64, Int64, Uint8
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +25,8 @@ class Knapsack:
     option q costs the item, 0 for option 0.  ``budget`` in the units of cost.
     """
 
-    damage: Array
-    cost: Array
+    damage: Float64
+    cost: Float64
     budget: float
 
 
@@ -40,7 +39,7 @@ def relative_gap(value: float, bound: float) -> float:
 class Allocation:
     """The chosen option of every item [N], the damage that is left, and the bound below which no choice can go."""
 
-    choice: NDArray[np.uint8]
+    choice: Uint8
     predicted_distortion: float
     lower_bound: float
     spent: float
@@ -58,7 +57,7 @@ class Cheapest:
     The same knapsack seen from the other side: the least cost for a damage in place of the least damage for a cost.
     """
 
-    choice: NDArray[np.uint8]
+    choice: Uint8
     predicted_distortion: float
     spent: float
     least_spent: float
@@ -73,18 +72,18 @@ class Cheapest:
 class _Increments:
     """Hull steps in buying order: item, option reached, cost and damage saved by the step."""
 
-    item: NDArray[np.int64]
-    option: NDArray[np.uint8]
-    cost: Array
-    saved: Array
+    item: Int64
+    option: Uint8
+    cost: Float64
+    saved: Float64
 
 
-def _hull_increments(damage: Array, prices: Array) -> _Increments:
+def _hull_increments(damage: Float64, prices: Float64) -> _Increments:
     """Walk every item's lower convex hull at once: the next vertex is the option with the steepest saving."""
     items, options = damage.shape
     current = np.zeros(items, dtype=np.intp)
     alive = np.arange(items)
-    steps: list[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]] = []
+    steps: list[tuple[NDArray[np.intp], NDArray[np.intp], Float64, Float64]] = []
     for _ in range(options - 1):
         base_cost = prices[alive, current[alive]][:, None]
         base_damage = damage[alive, current[alive]][:, None]
@@ -110,11 +109,11 @@ def _hull_increments(damage: Array, prices: Array) -> _Increments:
 
 @njit()
 def _buy(
-    item: NDArray[np.int64],
-    option: NDArray[np.uint8],
-    cost: NDArray[np.float64],
+    item: Int64,
+    option: Uint8,
+    cost: Float64,
     budget: float,
-    choice: NDArray[np.uint8],
+    choice: Uint8,
 ) -> float:
     """Buy increments in order while they fit; an item whose step was skipped buys no later step."""
     closed = np.zeros(choice.size, dtype=np.bool_)
@@ -132,9 +131,7 @@ def _buy(
 
 
 @njit()
-def _undo(
-    item: NDArray[np.int64], saved: NDArray[np.float64], bought: NDArray[np.bool_], count: int, spare: float
-) -> None:
+def _undo(item: Int64, saved: Float64, bought: Bool, count: int, spare: float) -> None:
     """Give back purchases, last first, while the damage that they save is to spare; an item's last step goes first."""
     closed = np.zeros(count, dtype=np.bool_)
     for j in range(item.size - 1, -1, -1):
@@ -154,8 +151,8 @@ class BudgetPath:
     ``damage`` and ``cost`` [N, Q] as in :class:`Knapsack`.
     """
 
-    damage: Array
-    cost: Array
+    damage: Float64
+    cost: Float64
 
     def __post_init__(self) -> None:
         if self.damage.shape != self.cost.shape:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.weights import Codes, StoredImage
 
-Array = NDArray[np.float64]
-Weights = dict[str, NDArray[np.float32]]
-Forward = Callable[[Mapping[str, NDArray[np.float32]]], Array]
+Weights = dict[str, Float32]
+Forward = Callable[[Mapping[str, Float32]], Float64]
 MEASURED_MAPS = 4
 
 
@@ -32,15 +31,15 @@ class OneLayer:
         return self.image.decode()
 
     @cached_property
-    def reference(self) -> Array:
+    def reference(self) -> Float64:
         """The outputs with clean weights, [N, C]."""
         return self.forward(self.clean)
 
-    def outputs(self, name: str, weights: NDArray[np.float32]) -> Array:
+    def outputs(self, name: str, weights: Float32) -> Float64:
         """The outputs with one tensor replaced, [N, C]."""
         return self.forward({**self.clean, name: weights})
 
-    def distortion(self, name: str, weights: NDArray[np.float32]) -> float:
+    def distortion(self, name: str, weights: Float32) -> float:
         """Mean squared change of the outputs when one tensor is replaced; may be no finite number."""
         change = self.outputs(name, weights) - self.reference
         return float(np.mean(np.sum(change**2, axis=-1)))
@@ -52,7 +51,7 @@ def flipped(codes: Codes, channel: FlipChannel, *, seed: int, draw: int, tensor:
     return flip(codes, cells.p01, cells.p10, MapKey(seed, MAPS["planning"].number(draw), tensor))
 
 
-def measured_importance(image: StoredImage, forward: Forward, channel: FlipChannel, seed: int) -> Array:
+def measured_importance(image: StoredImage, forward: Forward, channel: FlipChannel, seed: int) -> Float64:
     """The oracle baseline, [weights]: a layer's measured output distortion per unit of its own value noise.
 
     Each layer is corrupted alone at the channel's probabilities over ``MEASURED_MAPS`` maps; the mean squared change

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import MenuEntry, entry
 from qtaml_hw.weights.sizes import StoredSizes
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Menu:
         """Names in option order."""
         return tuple(e.name for e in self.entries)
 
-    def residuals(self, channel: FlipChannel) -> tuple[Array, Array]:
+    def residuals(self, channel: FlipChannel) -> tuple[Float64, Float64]:
         """Residual p01 and p10 of every plane under every option, each [B, Q], for words of bits that are alike.
 
         What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.

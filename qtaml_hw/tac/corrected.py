@@ -8,20 +8,18 @@ protected; items are therefore whole groups, options their number k of protected
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64, Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.allocation import BudgetPath
 from qtaml_hw.tac.correction import CorrectionKind, corrected_noise, correction
 from qtaml_hw.weights import GroupKind, StoredImage
 
-Array = NDArray[np.float64]
-
 
 def corrected_damage(
-    image: StoredImage, importance: Array, starts: NDArray[np.int64], channel: FlipChannel, kind: CorrectionKind
-) -> Array:
+    image: StoredImage, importance: Float64, starts: Int64, channel: FlipChannel, kind: CorrectionKind
+) -> Float64:
     """Predicted distortion [G, B + 1] of every group with k = 0 .. B top planes error-free, after the correction.
 
     ``importance`` [weights].  The second moment of every weight's corrected error counts (noise and its own bias); a
@@ -44,15 +42,13 @@ def corrected_damage(
     return left
 
 
-def ideal_path(left: Array, starts: NDArray[np.int64]) -> BudgetPath:
+def ideal_path(left: Float64, starts: Int64) -> BudgetPath:
     """The allocation over k error-free top planes per group, paid in protected bits."""
     cost = np.diff(starts)[:, None] * np.arange(left.shape[1], dtype=np.float64)
     return BudgetPath(left, cost)
 
 
-def top_planes_plan(
-    image: StoredImage, starts: NDArray[np.int64], planes: NDArray[np.uint8], kind: GroupKind, policy: str
-) -> ProtectionPlan:
+def top_planes_plan(image: StoredImage, starts: Int64, planes: Uint8, kind: GroupKind, policy: str) -> ProtectionPlan:
     """The plan that makes the given number of top planes [G] of every group error-free."""
     rank = np.argsort(image.plane_order)
     choice = (rank[None, :] < planes[:, None].astype(np.int64)).astype(np.uint8)

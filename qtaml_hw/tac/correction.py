@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.tac.statistics import codes_read, read_moments, value_statistics
 from qtaml_hw.weights import NumberFormat
 
-Array = NDArray[np.float64]
 CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
 KINDS: tuple[CorrectionKind, ...] = ("none", "unbias", "offset", "shrink", "steps", "table")
 FOLDING_KINDS: tuple[CorrectionKind, ...] = KINDS[:4]  # what "auto" chooses from: no kind that needs a table by nature
@@ -34,11 +33,11 @@ class Correction:
     """A decode table in LSB [2^B], and whether it folds into scale and zero point (zero inference overhead)."""
 
     kind: CorrectionKind
-    table: Array
+    table: Float64
     folds: bool
 
 
-def correction(kind: CorrectionKind, form: NumberFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
+def correction(kind: CorrectionKind, form: NumberFormat, p01: Float64, p10: Float64, histogram: Float64) -> Correction:
     """The correction of weights whose stored codes have this histogram [2^B], under residual flips per plane [B].
 
     Raises ValueError for an unknown kind.
@@ -65,7 +64,7 @@ def correction(kind: CorrectionKind, form: NumberFormat, p01: Array, p10: Array,
     return Correction(kind, centre + gain * (plain - centre - drift), True)
 
 
-def _unbias(form: NumberFormat, p01: Array, p10: Array, histogram: Array) -> Correction:
+def _unbias(form: NumberFormat, p01: Float64, p10: Float64, histogram: Float64) -> Correction:
     bits = form.bit_table.astype(np.float64)
     gain = 1.0 - p01 - p10
     dead = gain < LEAST_GAIN
@@ -82,7 +81,7 @@ def _unbias(form: NumberFormat, p01: Array, p10: Array, histogram: Array) -> Cor
     return Correction("unbias", table, False)
 
 
-def _conditional_mean(form: NumberFormat, channel: tuple[Array, Array], share: Array, segments: int) -> Array:
+def _conditional_mean(form: NumberFormat, channel: tuple[Float64, Float64], share: Float64, segments: int) -> Float64:
     """Plain value plus E[stored - plain | segment of the code read], ``segments`` runs of codes of equal top bits.
 
     With as many segments as codes this is E[stored value | code read], which no decode table beats in mean squared
@@ -93,11 +92,11 @@ def _conditional_mean(form: NumberFormat, channel: tuple[Array, Array], share: A
     chance = read.reshape(segments, -1).sum(axis=1)
     error = (codes_read(share * plain, *channel) - plain * read).reshape(segments, -1).sum(axis=1)
     offset = np.divide(error, chance, out=np.zeros_like(error), where=chance > 0.0)
-    corrected: Array = plain + np.repeat(offset, plain.size // segments)
+    corrected: Float64 = plain + np.repeat(offset, plain.size // segments)
     return corrected
 
 
-def channel_matrix(p01: Array, p10: Array) -> Array:
+def channel_matrix(p01: Float64, p10: Float64) -> Float64:
     """P(code read | code stored) [2^B, 2^B] of independent flips per plane, LSB first: for codes of few bits."""
     transition = np.ones((1, 1))
     for up, down in zip(p01, p10, strict=True):
@@ -105,7 +104,7 @@ def channel_matrix(p01: Array, p10: Array) -> Array:
     return transition
 
 
-def corrected_noise(form: NumberFormat, p01: Array, p10: Array, table: Array) -> tuple[Array, Array]:
+def corrected_noise(form: NumberFormat, p01: Float64, p10: Float64, table: Float64) -> tuple[Float64, Float64]:
     """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact)."""
     found = read_moments(table, p01, p10)
     return found.mean - form.decode_table, found.variance

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.weights import StoredImage
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,28 +25,28 @@ class DamageModel:
     most significant down, in which Uniform-MSP buys them (None: from the top position).
     """
 
-    starts: NDArray[np.int64]
-    zeros: Array
-    ones: Array
-    order: NDArray[np.int64] | None = None
+    starts: Int64
+    zeros: Float64
+    ones: Float64
+    order: Int64 | None = None
 
     @property
-    def plane_order(self) -> NDArray[np.int64]:
+    def plane_order(self) -> Int64:
         """Planes from the most significant down, int64 [B]."""
         return np.arange(self.zeros.shape[1])[::-1] if self.order is None else self.order
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> Int64:
         """Weights per group, [G]."""
         return np.diff(self.starts)
 
-    def distortion(self, p01: ArrayLike, p10: ArrayLike) -> Array:
+    def distortion(self, p01: ArrayLike, p10: ArrayLike) -> Float64:
         """Predicted distortion [G, B] for flip probabilities that broadcast against [G, B]."""
         up, down = np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
         return self.zeros * up + self.ones * down
 
 
-def damage_model(image: StoredImage, importance: Array, starts: NDArray[np.int64]) -> DamageModel:
+def damage_model(image: StoredImage, importance: Float64, starts: Int64) -> DamageModel:
     """Sum importance x scale^2 x flip damage over each group's weights, split by the stored bit.
 
     ``importance`` is [weights] in global order (Jacobian energy for TAC).  Raises ValueError when its length differs.

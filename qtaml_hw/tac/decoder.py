@@ -9,13 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.alone import Forward, OneLayer, Weights
 from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
 from qtaml_hw.weights import Codes, StoredImage
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +25,18 @@ class LayerDecoder:
     """
 
     kind: CorrectionKind
-    tables: Array
+    tables: Float64
     pattern: NDArray[np.uint16] | None
     folds: bool
-    bias: Array
-    variance: Array
+    bias: Float64
+    variance: Float64
 
-    def of_weights(self, per_code: Array, codes: Codes) -> Array:
+    def of_weights(self, per_code: Float64, codes: Codes) -> Float64:
         """A [P, 2^B] table looked up for every weight."""
-        found: Array = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
+        found: Float64 = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
         return found
 
-    def expected(self, per_code: Array, codes: Codes, worth: Array) -> float:
+    def expected(self, per_code: Float64, codes: Codes, worth: Float64) -> float:
         """Sum over the weights of worth [weights] x table, by way of the worth of every (pattern, code)."""
         cells = codes if self.pattern is None else self.pattern.astype(np.int64) * per_code.shape[1] + codes
         return float(np.bincount(cells, weights=worth, minlength=per_code.size) @ per_code.reshape(-1))
@@ -77,7 +76,7 @@ class ProtectedImage:
     channel: FlipChannel
 
     @cached_property
-    def _residual(self) -> tuple[Array, Array]:
+    def _residual(self) -> tuple[Float64, Float64]:
         return self.plan.residual(self.channel)
 
     def layer(self, tensor: int, kind: CorrectionKind) -> LayerDecoder:
@@ -102,7 +101,7 @@ class ProtectedImage:
         """The same correction in every layer."""
         return ImageDecoder(self.image, tuple(self.layer(i, kind) for i in range(len(self.image.tensors))))
 
-    def distortion(self, tensor: int, layer: LayerDecoder, importance: Array, alone: OneLayer) -> float:
+    def distortion(self, tensor: int, layer: LayerDecoder, importance: Float64, alone: OneLayer) -> float:
         """Predicted output distortion of one tensor decoded by ``layer``; infinite where the outputs overflow.
 
         Noise: sum of Jacobian energy (``importance`` [weights]) x variance left.  Drift: the mean squared change of
@@ -117,7 +116,7 @@ class ProtectedImage:
             total += alone.distortion(t.name, alone.clean[t.name] + shift)
         return total if np.isfinite(total) else np.inf
 
-    def automatic(self, importance: Array, forward: Forward) -> ImageDecoder:
+    def automatic(self, importance: Float64, forward: Forward) -> ImageDecoder:
         """Per layer, the correction with the least predicted output distortion (:meth:`distortion`).
 
         ``forward`` maps weights by name to outputs [N, C] on unlabelled calibration inputs.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix, eye_array, kron
 
+from qtaml_hw.arrays import Float64, Uint8
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Effort:
     time_limit_s: float = 60.0
 
 
-def _least(objective: Array, limited: Array, limit: float, effort: Effort) -> tuple[NDArray[np.uint8] | None, float]:
+def _least(objective: Float64, limited: Float64, limit: float, effort: Effort) -> tuple[Uint8 | None, float]:
     """Choice [N] of least objective whose limited quantity is at most ``limit`` (None: none found), and a bound."""
     items, options = objective.shape
     # HiGHS works to absolute tolerances near 1e-7
@@ -62,7 +60,7 @@ def solve_exactly(problem: Knapsack, *, relative_gap: float = 1e-6, time_limit_s
     return Allocation(rows[1], left, bound, float(problem.cost[rows].sum()))
 
 
-def reach_exactly(damage: Array, cost: Array, distortion: float, effort: Effort | None = None) -> Cheapest:
+def reach_exactly(damage: Float64, cost: Float64, distortion: float, effort: Effort | None = None) -> Cheapest:
     """The least cost that reaches a damage, never dearer than the greedy choice; bound as in :func:`solve_exactly`.
 
     ``damage`` and ``cost`` [N, Q].  Raises ValueError when everything bought leaves more damage.

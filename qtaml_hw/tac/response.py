@@ -13,36 +13,35 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.tac.alone import Forward, OneLayer, flipped
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.weights import StoredImage
 
-Array = NDArray[np.float64]
 MeasureName = Literal["divergence", "squared", "disagreement"]
 LEAST_SHARE = 1e-9  # of a layer's whole response: what a plane is worth at least, so that no plane is free
 
 
-def _divergence(clean: Array, faulty: Array) -> float:
+def _divergence(clean: Float64, faulty: Float64) -> float:
     """Mean Kullback-Leibler divergence of the softmax outputs, nats."""
     a, b = log_softmax(clean, axis=-1), log_softmax(faulty, axis=-1)
     return float(np.mean(np.sum(np.exp(a) * (a - b), axis=-1)))
 
 
-def _squared(clean: Array, faulty: Array) -> float:
+def _squared(clean: Float64, faulty: Float64) -> float:
     """Mean squared change of the outputs."""
     return float(np.mean(np.sum((faulty - clean) ** 2, axis=-1)))
 
 
-def _disagreement(clean: Array, faulty: Array) -> float:
+def _disagreement(clean: Float64, faulty: Float64) -> float:
     """Share of inputs whose largest output changes."""
     return float(np.mean(np.argmax(clean, axis=-1) != np.argmax(faulty, axis=-1)))
 
 
-MEASURES: dict[MeasureName, Callable[[Array, Array], float]] = {
+MEASURES: dict[MeasureName, Callable[[Float64, Float64], float]] = {
     "divergence": _divergence,
     "squared": _squared,
     "disagreement": _disagreement,
@@ -56,13 +55,13 @@ class Response:
     Column B is 0: everything protected.  ``order`` [B]: the planes from the most significant down.
     """
 
-    values: Array
-    error: Array
+    values: Float64
+    error: Float64
     measure: MeasureName
     maps: int
-    order: NDArray[np.int64]
+    order: Int64
 
-    def marginals(self) -> Array:
+    def marginals(self) -> Float64:
         """Worth of every plane [T, B], LSB first: what protecting it saves once all planes above it are protected.
 
         Made monotone (a plane is worth at most what the one above it is) by pooling adjacent planes, so that planes are
@@ -70,11 +69,11 @@ class Response:
         """
         drops = -np.diff(self.values, axis=1)  # column k: protecting plane order[k]
         worth = np.stack([_decreasing(row, LEAST_SHARE * max(float(row.sum()), 1e-300)) for row in drops])
-        from_lsb: Array = worth[:, np.argsort(self.order)]
+        from_lsb: Float64 = worth[:, np.argsort(self.order)]
         return from_lsb
 
 
-def _decreasing(drops: Array, floor: float) -> Array:
+def _decreasing(drops: Float64, floor: float) -> Float64:
     """The nearest non-increasing sequence (pool adjacent violators), at least ``floor``."""
     blocks: list[tuple[float, int]] = []
     for drop in drops:
@@ -83,7 +82,7 @@ def _decreasing(drops: Array, floor: float) -> Array:
             before, size = blocks.pop()
             mean, count = (mean * count + before * size) / (count + size), count + size
         blocks.append((mean, count))
-    pooled: Array = np.concatenate([np.full(count, mean) for mean, count in blocks])
+    pooled: Float64 = np.concatenate([np.full(count, mean) for mean, count in blocks])
     return np.maximum(pooled, floor)
 
 
@@ -120,9 +119,7 @@ def measured_response(image: StoredImage, forward: Forward, channel: FlipChannel
     return Response(values.mean(axis=0), spread / np.sqrt(probe.maps), probe.measure, probe.maps, image.plane_order)
 
 
-def refined_damage(
-    damage: DamageModel, tensor_starts: NDArray[np.int64], response: Response, channel: FlipChannel
-) -> DamageModel:
+def refined_damage(damage: DamageModel, tensor_starts: Int64, response: Response, channel: FlipChannel) -> DamageModel:
     """The damage model with every (layer, plane) rescaled to its measured worth; shares inside a layer stay.
 
     Where the first-order damage of a layer's plane is zero its worth is spread evenly over the layer's weights.

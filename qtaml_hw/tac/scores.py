@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import GroupKind, StoredImage
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +43,7 @@ class Calibration:
         )
 
 
-def magnitude_importance(image: StoredImage) -> Array:
+def magnitude_importance(image: StoredImage) -> Float64:
     """The magnitude baseline: the layer's mean squared weight in place of the Jacobian energy, [weights]."""
     arrays = image.decode()
     return np.concatenate(
@@ -53,7 +51,7 @@ def magnitude_importance(image: StoredImage) -> Array:
     )
 
 
-def random_importance(image: StoredImage, groups: GroupKind | NDArray[np.int64], seed: int) -> Array:
+def random_importance(image: StoredImage, groups: GroupKind | Int64, seed: int) -> Float64:
     """The random baseline: groups (of a kind, or from starts [G + 1]) in random worth, [weights]."""
     starts = image.group_starts(groups) if isinstance(groups, str) else groups
     worth = np.random.default_rng([seed, 0x5EED]).permutation(starts.size - 1) + 1.0
@@ -61,20 +59,20 @@ def random_importance(image: StoredImage, groups: GroupKind | NDArray[np.int64],
     return np.repeat(worth, np.diff(starts)) / scale**2
 
 
-def peak_importance(image: StoredImage) -> Array:
+def peak_importance(image: StoredImage) -> Float64:
     """||W||_inf^2 of the layer for all its weights: the other magnitude baseline, [weights]."""
     arrays = image.decode()
     return np.concatenate([np.full(t.weights, float(np.abs(arrays[t.name]).max()) ** 2) for t in image.tensors])
 
 
-def activation_importance(calibration: Calibration) -> Array:
+def activation_importance(calibration: Calibration) -> Float64:
     """Mean squared input of the weight's input channel [weights], as AWQ weighs them (Lin et al., arXiv:2306.00978).
 
     Layers that are neither linear nor convolutions count every weight alike, at the mean over the others.
     """
     image, module = calibration.image, calibration.module
     layers = {f"{path}.weight": layer for path, layer in module.named_modules() if hasattr(layer, "weight")}
-    seen: dict[str, Array] = {}
+    seen: dict[str, Float64] = {}
 
     def watch(name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, inputs: tuple[Any, ...], _: Any) -> None:
@@ -95,7 +93,7 @@ def activation_importance(calibration: Calibration) -> Array:
     return np.concatenate([_spread(t.shape, seen.get(t.name), even) for t in image.tensors])
 
 
-def _spread(shape: tuple[int, ...], energy: Array | None, even: float) -> Array:
+def _spread(shape: tuple[int, ...], energy: Float64 | None, even: float) -> Float64:
     """Input energies [C] to every weight of a tensor [out, in, ...]; grouped convolutions see their own channels."""
     if energy is None:
         return np.full(int(np.prod(shape)), even)
@@ -105,7 +103,7 @@ def _spread(shape: tuple[int, ...], energy: Array | None, even: float) -> Array:
     return np.repeat(rows.reshape(-1), inner)
 
 
-SCORES: dict[str, Callable[[Calibration], Array]] = {
+SCORES: dict[str, Callable[[Calibration], Float64]] = {
     "jacobian": lambda c: c.energy("logits").values,
     "softmax": lambda c: c.energy("softmax").values,
     "fisher": lambda c: c.energy("fisher").values,
@@ -115,7 +113,7 @@ SCORES: dict[str, Callable[[Calibration], Array]] = {
 }
 
 
-def importance(score: str, calibration: Calibration) -> Array:
+def importance(score: str, calibration: Calibration) -> Float64:
     """The named score of every stored weight, [weights].
 
     Raises ValueError for an unknown name.

@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
-Array = NDArray[np.float64]
-EnergyAt = Callable[[Mapping[str, NDArray[np.float32]]], Array]
+EnergyAt = Callable[[Mapping[str, Float32]], Float64]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def drawn_codes(
     return np.split(codes ^ flips, image.tensor_starts[1:-1])
 
 
-def noisy_importance(image: StoredImage, energy_at: EnergyAt, read: Sequence[Sequence[Codes]]) -> Array:
+def noisy_importance(image: StoredImage, energy_at: EnergyAt, read: Sequence[Sequence[Codes]]) -> Float64:
     """Mean of ``energy_at`` over the networks whose codes were ``read``, [weights]; those that overflow do not count.
 
     Raises ValueError when none is left.
@@ -65,19 +64,19 @@ def noisy_importance(image: StoredImage, energy_at: EnergyAt, read: Sequence[Seq
     return total / counted
 
 
-def second_order_importance(clean: Array, noisy: Array) -> Array:
+def second_order_importance(clean: Float64, noisy: Float64) -> Float64:
     """Half the sum of the energies at the clean and at the noisy weights, [weights]."""
     return 0.5 * (clean + noisy)
 
 
 def refine(
     image: StoredImage,
-    clean: Array,
+    clean: Float64,
     energy_at: EnergyAt,
-    plan_of: Callable[[Array], ProtectionPlan],
+    plan_of: Callable[[Float64], ProtectionPlan],
     channel: FlipChannel,
     how: Draws,
-) -> Array:
+) -> Float64:
     """Importance [weights] to second order at the noise that its own plan leaves.
 
     ``clean`` [weights]: energies at the clean weights; ``energy_at``: energies at given weights; ``plan_of``: the plan

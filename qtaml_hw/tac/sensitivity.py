@@ -18,8 +18,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
+
+from qtaml_hw.arrays import Float64
 
 OutputName = Literal["logits", "softmax", "fisher"]
 Output = OutputName | Callable[[torch.Tensor], torch.Tensor]
@@ -46,8 +47,8 @@ class Sensitivity:
     of each tensor's total over probes, relative to it, [tensors].
     """
 
-    values: NDArray[np.float64]
-    relative_error: NDArray[np.float64]
+    values: Float64
+    relative_error: Float64
     probes: int
     inputs: int
 
@@ -90,11 +91,11 @@ def jacobian_energy(
     return Sensitivity(energy / (len(totals) * count), _relative_error(totals), len(totals), count)
 
 
-def _relative_error(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+def _relative_error(totals: Float64) -> Float64:
     """Standard error over probes of every tensor's total, relative to it; infinite with one probe, 0 if dead."""
     mean, probes = totals.mean(axis=0), len(totals)
     error = totals.std(axis=0, ddof=1) / np.sqrt(probes) if probes > 1 else np.full(totals.shape[1], np.inf)
-    relative: NDArray[np.float64] = np.divide(error, mean, out=np.zeros_like(mean), where=mean > 0.0)
+    relative: Float64 = np.divide(error, mean, out=np.zeros_like(mean), where=mean > 0.0)
     return relative
 
 
@@ -105,7 +106,7 @@ def _round(
     probes: int,
     generator: torch.Generator,
     output: Output,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64, Float64]:
     """Squared gradients summed over inputs and probes [weights], and every probe's total per tensor [probes, T]."""
     transform = OUTPUTS[output] if isinstance(output, str) else output
     parameters = dict(module.named_parameters(remove_duplicate=False))

@@ -11,22 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Float64
 from qtaml_hw.weights import NumberFormat
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ValueStatistics:
     """Conditional on the stored code: ``mean`` and ``variance`` of the value read, each [2^B], LSB and LSB^2."""
 
-    mean: Array
-    variance: Array
+    mean: Float64
+    variance: Float64
 
 
-def value_statistics(form: NumberFormat, p01: Array, p10: Array) -> ValueStatistics:
+def value_statistics(form: NumberFormat, p01: Float64, p10: Float64) -> ValueStatistics:
     """E and Var of the value read, for every stored code, under independent flips per plane (exact).
 
     Linear formats: E[b~ | b] = p01 + (1 - p01 - p10) b and Var = p (1 - p) with p the flip probability of the stored
@@ -41,7 +39,7 @@ def value_statistics(form: NumberFormat, p01: Array, p10: Array) -> ValueStatist
     return ValueStatistics(mean=mean, variance=(flip * (1.0 - flip)) @ form.significance**2)
 
 
-def read_moments(table: Array, p01: Array, p10: Array) -> ValueStatistics:
+def read_moments(table: Float64, p01: Float64, p10: Float64) -> ValueStatistics:
     """Mean and variance of ``table[code read]`` for every code stored, under independent flips per plane [B] (exact).
 
     One plane at a time: the mean is the mixture of both readings, the variance grows by p (1 - p) times their squared
@@ -57,7 +55,7 @@ def read_moments(table: Array, p01: Array, p10: Array) -> ValueStatistics:
     return ValueStatistics(mean.reshape(-1), variance.reshape(-1))
 
 
-def codes_read(share: Array, p01: Array, p10: Array) -> Array:
+def codes_read(share: Float64, p01: Float64, p10: Float64) -> Float64:
     """What a distribution (any measure) over codes stored [2^B] becomes over codes read, flips per plane [B]."""
     read = share.astype(np.float64)
     for plane, (up, down) in enumerate(zip(p01, p10, strict=True)):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw import tac
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan, plan_for
@@ -16,8 +16,6 @@ from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
 from qtaml_hw.weights import StoredImage
-
-Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,7 +113,7 @@ def _damage_by_worth(
     """The damage models that policies ask for by what a weight is held to be worth."""
     seed = study.evaluate.seed
 
-    def by_group(importance: NDArray[np.float64]) -> tac.DamageModel:
+    def by_group(importance: Float64) -> tac.DamageModel:
         return tac.damage_model(image, importance, group_starts(study, image))
 
     def by_score(planning: tac.Planning) -> tac.DamageModel:

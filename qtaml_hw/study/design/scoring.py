@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from qtaml_hw import tac
 from qtaml_hw.accelerator.served import serving
+from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
@@ -18,7 +16,6 @@ from qtaml_hw.tac.response import MeasureName
 from qtaml_hw.tac.sensitivity import OutputName
 from qtaml_hw.weights import StoredImage
 
-Array = NDArray[np.float64]
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]
 MEASURES: Final[dict[str, MeasureName]] = {"logits": "squared", "softmax": "divergence"}
 DRAWS: Final = tac.Draws()
@@ -48,7 +45,7 @@ def scored_damage(
     image: StoredImage,
     calibration: Calibration,
     channel: FlipChannel,
-    starts: NDArray[np.int64],
+    starts: Int64,
     plan_of: PlanOf,
 ) -> tac.DamageModel:
     """The damage model by the study's score, for groups from ``starts`` [G + 1]; ``plan_of`` spends the budget on one.
@@ -75,7 +72,7 @@ def scored_damage(
     return tac.damage_model(image, worth, starts)
 
 
-def _importance(study: Study, image: StoredImage, calibration: Calibration) -> Array:
+def _importance(study: Study, image: StoredImage, calibration: Calibration) -> Float64:
     """The named score of every weight; the Jacobian is computed once per network."""
     protection = study.protection
     name = "jacobian" if protection.score == "second_order" else protection.score
@@ -87,13 +84,13 @@ def _importance(study: Study, image: StoredImage, calibration: Calibration) -> A
     return tac.importance("softmax" if name == "jacobian" else name, seen)
 
 
-def noisy_energy(calibration: Calibration, output: OutputName) -> Callable[[Mapping[str, NDArray[np.float32]]], Array]:
+def noisy_energy(calibration: Calibration, output: OutputName) -> Callable[[Mapping[str, Float32]], Float64]:
     """Jacobian energies with given weights in the network; every call draws probes of its own."""
     names, inputs, calls = list(calibration.names), calibration.inputs, iter(range(1, 1 << 30))
     if inputs is None:
         raise ValueError("the score second_order needs unlabelled calibration inputs")
 
-    def energy_at(weights: Mapping[str, NDArray[np.float32]]) -> Array:
+    def energy_at(weights: Mapping[str, Float32]) -> Float64:
         with serving(calibration.served.module, weights) as module:
             found = tac.jacobian_energy(module, names, inputs, probes=NOISY_PROBES, seed=next(calls), output=output)
         return found.values
