@@ -63,8 +63,7 @@ def _fill(columns: AnyArray, t: int, positions: AnyArray, status: AnyArray) -> N
 
 
 def coset_table(columns: Uint64, r: int, t: int, *, odd_passes: bool = False) -> CosetTable:
-    """The table of a decoder that corrects every pattern of up to ``t`` errors; ``columns`` uint64 [n] are
-    syndromes."""
+    """The table of a decoder that corrects every pattern of up to ``t`` errors; ``columns`` uint64 [n]: syndromes."""
     status = np.full(2**r, UNCORRECTABLE, dtype=np.uint8)
     positions = np.full((2**r, max(t, 1)), -1, dtype=np.int16)
     status[0] = CLEAN

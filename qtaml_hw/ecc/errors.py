@@ -93,7 +93,7 @@ def _by_algebra(
     words, n = _hit_words(word_ids), degrees.size
     hit_ids, flags = np.empty(words, np.int64), np.empty(words, np.uint8)
     left_ids, left_at = np.empty(word_ids.size + t * words, np.int64), np.empty(word_ids.size + t * words, np.int64)
-    row, powers, found = np.empty(n + t + 1, np.int64), np.empty(n, np.int64), np.empty(t + 1, np.int64)
+    row, powers, roots_at = np.empty(n + t + 1, np.int64), np.empty(n, np.int64), np.empty(t + 1, np.int64)
     left, hit, i = 0, 0, 0
     while i < word_ids.size:
         word, errors, count = word_ids[i], 0, 0
@@ -102,9 +102,9 @@ def _by_algebra(
             count = _toggle(row, count, positions[i])
             errors += 1
             i += 1
-        roots = locate_errors(powers, errors, t, n, exp, log, found)
+        roots = locate_errors(powers, errors, t, n, exp, log, roots_at)
         for j in range(roots):
-            degree = found[j]
+            degree = roots_at[j]
             count = _toggle(row, count, degree - (n - k) if degree >= n - k else k + degree)
         for j in range(count):
             if row[j] < k:

@@ -103,8 +103,7 @@ class Miscorrection:
 
 @lru_cache(maxsize=64)
 def miscorrection(code: LinearCode) -> Miscorrection:
-    """A pattern of weight w = v - i + j is decoded to the weight-v codeword from which it differs in i + j <= t
-    places."""
+    """A pattern of weight w = v - i + j is decoded to the weight-v codeword that is i + j <= t places away."""
     logs, tag = log_weights(code)
     n, t = code.n, code.t
     v, i, j = np.meshgrid(np.nonzero(np.isfinite(logs))[0][1:], np.arange(t + 1), np.arange(t + 1), indexing="ij")

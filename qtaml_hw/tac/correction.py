@@ -1,13 +1,13 @@
 """Mean correction of drifted weights: what the accelerator decodes in place of the raw level.
 
 ``unbias`` is the paper's closed form, plane by plane: b^ = (b~ - p01) / (1 - p01 - p10): zero drift, more variance;
-where planes have no constant significance the channel is inverted on the decode table instead, with the same effect
-(ours).
+where planes have no constant significance the channel is inverted on the decode table, with the same effect (ours).
 ``offset`` subtracts the layer's mean drift only, ``shrink`` is the linear MMSE gain, ``table`` the conditional mean of
 the stored value given the code read, under the layer's own histogram, and ``steps`` that mean to the resolution of the
-four top bits: sixteen offsets (all ours, docs/tac.md).  Every
-correction is a decode table of 2^B levels; where it is affine in the raw level it folds into the dequantisation scale
-and zero point and costs nothing at inference, else the table is needed and the result says so.
+four top bits: sixteen offsets (all ours, docs/tac.md).
+
+Every correction is a decode table of 2^B levels; where it is affine in the raw level it folds into the dequantisation
+scale and zero point and costs nothing at inference, else the table is needed and the result says so.
 """
 
 from __future__ import annotations
@@ -106,5 +106,5 @@ def channel_matrix(p01: Float64, p10: Float64) -> Float64:
 
 def corrected_noise(form: NumberFormat, p01: Float64, p10: Float64, table: Float64) -> tuple[Float64, Float64]:
     """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact)."""
-    found = read_moments(table, p01, p10)
-    return found.mean - form.decode_table, found.variance
+    moments = read_moments(table, p01, p10)
+    return moments.mean - form.decode_table, moments.variance

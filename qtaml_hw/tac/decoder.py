@@ -33,8 +33,8 @@ class LayerDecoder:
 
     def of_weights(self, per_code: Float64, codes: Codes) -> Float64:
         """A [P, 2^B] table looked up for every weight."""
-        found: Float64 = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
-        return found
+        values: Float64 = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
+        return values
 
     def expected(self, per_code: Float64, codes: Codes, worth: Float64) -> float:
         """Sum over the weights of worth [weights] x table, by way of the worth of every (pattern, code)."""
@@ -91,10 +91,10 @@ class ProtectedImage:
         for i in range(len(rows)):
             p01, p10 = stored.meant_flips(residual01[i], residual10[i])
             histogram = np.bincount(stored.meant_codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
-            found = correction(kind, form, p01, p10, histogram)
-            tables[i] = found.table
-            folds &= found.folds and (len(rows) == 1 or kind == "none")
-            bias[i], variance[i] = corrected_noise(form, p01, p10, found.table)
+            corrected = correction(kind, form, p01, p10, histogram)
+            tables[i] = corrected.table
+            folds &= corrected.folds and (len(rows) == 1 or kind == "none")
+            bias[i], variance[i] = corrected_noise(form, p01, p10, corrected.table)
         return LayerDecoder(kind, tables, pattern if len(rows) > 1 else None, folds, bias, variance)
 
     def decoder(self, kind: CorrectionKind) -> ImageDecoder:

@@ -27,18 +27,18 @@ def _least(objective: Float64, limited: Float64, limit: float, effort: Effort) -
     scale, unit = max(float(objective.max()), 1e-300), max(float(limited.max()), 1e-300)
     one_each = LinearConstraint(csr_matrix(kron(eye_array(items), np.ones((1, options)))), 1, 1)
     most = LinearConstraint(csr_matrix(limited.reshape(1, -1) / unit), -np.inf, limit * (1.0 + 1e-12) / unit)
-    found = milp(
+    solved = milp(
         objective.reshape(-1) / scale,
         constraints=[one_each, most],
         integrality=np.ones(items * options),
         bounds=Bounds(0, 1),
         options={"mip_rel_gap": effort.relative_gap, "time_limit": effort.time_limit_s},
     )
-    dual = getattr(found, "mip_dual_bound", None)
+    dual = getattr(solved, "mip_dual_bound", None)
     bound = scale * float(dual) if dual is not None and np.isfinite(dual) else 0.0
-    if found.x is None:
+    if solved.x is None:
         return None, bound
-    choice = np.argmax(found.x.reshape(items, options), axis=1).astype(np.uint8)
+    choice = np.argmax(solved.x.reshape(items, options), axis=1).astype(np.uint8)
     kept = float(limited[np.arange(items), choice].sum()) <= limit * (1.0 + 1e-9)
     return choice if kept else None, bound
 

@@ -78,11 +78,11 @@ def solve_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "
         if fixed > problem.budget:
             continue
         part = Knapsack(problem.damage[:, columns], problem.cost[:, columns], problem.budget - fixed)
-        found = solve(part) if solver == "greedy" else solve_exactly(part)
-        bound = min(bound, found.lower_bound)
-        if best is None or found.predicted_distortion < best.predicted_distortion:
-            choice = columns[found.choice].astype(np.uint8)
-            best = Allocation(choice, found.predicted_distortion, found.lower_bound, found.spent + fixed)
+        solved = solve(part) if solver == "greedy" else solve_exactly(part)
+        bound = min(bound, solved.lower_bound)
+        if best is None or solved.predicted_distortion < best.predicted_distortion:
+            choice = columns[solved.choice].astype(np.uint8)
+            best = Allocation(choice, solved.predicted_distortion, solved.lower_bound, solved.spent + fixed)
     assert best is not None  # the empty set of decoders always fits
     return Allocation(best.choice, best.predicted_distortion, bound, best.spent)
 
@@ -94,16 +94,16 @@ def reach_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "
     """
     assert prices.target is not None  # said by the prices that ask for it
     wanted = prices.target * float(problem.damage[:, 0].sum())
-    found: list[Cheapest] = []
+    cheapest: list[Cheapest] = []
     for columns, fixed in _decoder_sets(prices):
         damage, cost = problem.damage[:, columns], problem.cost[:, columns]
         if float(damage.min(axis=1).sum()) > wanted * (1.0 + 1e-12) and columns.size < len(prices.fixed):
             continue  # too few decoders; the last set has them all, and says so when even they are too few
         part = BudgetPath(damage, cost).reach(wanted) if solver == "greedy" else reach_exactly(damage, cost, wanted)
         choice = columns[part.choice].astype(np.uint8)
-        found.append(Cheapest(choice, part.predicted_distortion, part.spent + fixed, part.least_spent + fixed))
-    best = min(found, key=lambda one: one.spent)
-    return replace(best, least_spent=min(one.least_spent for one in found))
+        cheapest.append(Cheapest(choice, part.predicted_distortion, part.spent + fixed, part.least_spent + fixed))
+    best = min(cheapest, key=lambda one: one.spent)
+    return replace(best, least_spent=min(one.least_spent for one in cheapest))
 
 
 def plan_by_damage(
@@ -129,12 +129,12 @@ def plan_by_damage(
         cheapest = reach_with_fixed_costs(problem, prices, solver)
         least, spent = cheapest.least_spent, cheapest.spent
         bound = min(BudgetPath(problem.damage, problem.cost).at(spent).lower_bound, cheapest.predicted_distortion)
-        found = Allocation(cheapest.choice, cheapest.predicted_distortion, bound, spent)
+        best = Allocation(cheapest.choice, cheapest.predicted_distortion, bound, spent)
     else:
-        found = solve_with_fixed_costs(problem, prices, solver)
-    choice = found.choice.reshape(-1, image.planes)
+        best = solve_with_fixed_costs(problem, prices, solver)
+    choice = best.choice.reshape(-1, image.planes)
     plan = ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, choice)
-    return Planned(plan, Optimum(found.predicted_distortion, found.lower_bound, found.spent, prices.unit, least))
+    return Planned(plan, Optimum(best.predicted_distortion, best.lower_bound, best.spent, prices.unit, least))
 
 
 def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan) -> float:

@@ -76,20 +76,20 @@ def side_fraction(protection: Protection) -> float:
 
 def plan_warnings(study: Study, protection: Protection) -> list[str]:
     """What the user may take for built and is not."""
-    plan, budget, found = protection.plan, protection.budget, []
+    plan, budget, warnings = protection.plan, protection.budget, []
     if budget.value is not None and plan.protected_bits == 0:
-        found.append(f"the budget ({budget.kind} {budget.value:g}) buys no protection at all")
+        warnings.append(f"the budget ({budget.kind} {budget.value:g}) buys no protection at all")
     faster = [item.name for i, item in enumerate(plan.entries) if item.kind == "refresh" and (plan.choice == i).any()]
     if faster and study.array.placement == "row_major" and _planes_differ(plan, "refresh"):
-        found.append(
+        warnings.append(
             f"{', '.join(faster)} for single planes needs rows of its own: with array.placement row_major a row "
             "holds all planes, so these refresh classes are a bound; use placement: plane_separated"
         )
     if faster and plan.group_kind in ("channel", "word"):
-        found.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
+        warnings.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
     if plan.bits_by_entry().get("ideal"):
-        found.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
-    return found
+        warnings.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    return warnings
 
 
 def hurting_codes(protection: Protection) -> list[str]:

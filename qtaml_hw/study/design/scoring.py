@@ -65,7 +65,7 @@ def scored_damage(
             image,
             worth,
             noisy_energy(calibration, protection.output),
-            lambda found: plan_of(tac.damage_model(image, found, starts)),
+            lambda worth: plan_of(tac.damage_model(image, worth, starts)),
             channel,
             tac.Draws(DRAWS.draws, DRAWS.rounds, study.evaluate.seed),
         )
@@ -92,7 +92,7 @@ def noisy_energy(calibration: Calibration, output: OutputName) -> Callable[[Mapp
 
     def energy_at(weights: Mapping[str, Float32]) -> Float64:
         with serving(calibration.served.module, weights) as module:
-            found = tac.jacobian_energy(module, names, inputs, probes=NOISY_PROBES, seed=next(calls), output=output)
-        return found.values
+            energies = tac.jacobian_energy(module, names, inputs, probes=NOISY_PROBES, seed=next(calls), output=output)
+        return energies.values
 
     return energy_at
