@@ -144,6 +144,13 @@ DEFAULT_NETWORK: Final = "digits-lenet"
 DEFAULT_DATA: Final = "digits"
 
 
+GroupKind = Literal["layer", "channel", "word", "row"]
+"""The smallest unit that protection decides alone; a row is one of the memory's."""
+Solver = Literal["greedy", "exact"]
+CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
+"""Mean correction of what stays unprotected, as in ``tac.correction``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What a policy is to those that do not plan.

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from qtaml_hw.arrays import Float64, Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.code import Code
+from qtaml_hw.names import GroupKind
 from qtaml_hw.protection.layout import WordLayout
 from qtaml_hw.protection.menu import MenuEntry
 from qtaml_hw.protection.menu import entry as menu_entry
-
-GroupKind = Literal["layer", "channel", "word", "row"]
 
 
 def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:

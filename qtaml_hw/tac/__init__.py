@@ -1,18 +1,11 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
+from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.alone import OneLayer, flipped, measured_importance
 from qtaml_hw.tac.budget import Budget, Menu, Prices, bit_prices, parity_prices
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
-from qtaml_hw.tac.correction import (
-    FOLDING_KINDS,
-    KINDS,
-    Correction,
-    CorrectionKind,
-    channel_matrix,
-    corrected_noise,
-    correction,
-)
+from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_matrix, corrected_noise, correction
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly

@@ -13,16 +13,16 @@ scale and zero point and costs nothing at inference, else the table is needed an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 
 from qtaml_hw.arrays import Float64
+from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.statistics import codes_read, read_moments, value_statistics
 from qtaml_hw.weights import NumberFormat
 
-CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
-KINDS: tuple[CorrectionKind, ...] = ("none", "unbias", "offset", "shrink", "steps", "table")
+KINDS: tuple[CorrectionKind, ...] = get_args(CorrectionKind)
 FOLDING_KINDS: tuple[CorrectionKind, ...] = KINDS[:4]  # what "auto" chooses from: no kind that needs a table by nature
 STEPS = 16
 LEAST_GAIN = 0.05  # a plane that keeps less of its bit's deviation than this is replaced by its mean, not amplified

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.alone import Forward, OneLayer, Weights
-from qtaml_hw.tac.correction import FOLDING_KINDS, CorrectionKind, corrected_noise, correction
+from qtaml_hw.tac.correction import FOLDING_KINDS, corrected_noise, correction
 from qtaml_hw.weights import Codes, StoredImage
 
 

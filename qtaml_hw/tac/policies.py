@@ -13,10 +13,11 @@ from typing import Final, Literal
 import numpy as np
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.budget import Budget, Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.spending import Planned, Solver, plan_by_damage
+from qtaml_hw.tac.spending import Planned, plan_by_damage
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
 

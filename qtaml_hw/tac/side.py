@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.correction import STEPS, CorrectionKind
+from qtaml_hw.tac.correction import STEPS
 
 NUMBER_BITS = 16  # of one gain or offset
 LEVEL_BITS = 8  # of one table entry

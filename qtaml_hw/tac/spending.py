@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, relative_gap, solve
 from qtaml_hw.tac.budget import Menu, Prices
@@ -18,8 +18,6 @@ from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
-
-Solver = Literal["greedy", "exact"]
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Codes
+from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 
-GroupKind = Literal["layer", "channel", "word", "row"]
 WORD_WEIGHTS = 32  # weights per "word" group: one 256-bit row segment of int8 codes
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
-from qtaml_hw.names import MENU, POLICIES, Policy
+from qtaml_hw.names import MENU, POLICIES, CorrectionKind, GroupKind, Policy, Solver
 
 BudgetKind = Literal["bits", "parity", "area", "energy", "distortion"]
 Currency = Literal["bits", "parity", "area", "energy"]
@@ -23,7 +23,7 @@ _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
 _OUTPUT_SCORES: Final = ("jacobian", "measured", "second_order")
 """Scores that look at an output of the network that can be chosen."""
 
-MenuEntry = Annotated[str, OneOf(MENU, "protection")]
+MenuName = Annotated[str, OneOf(MENU, "protection")]
 
 
 class BudgetSection(Section):
@@ -76,22 +76,20 @@ class ProtectionSection(Section):
     policy: Annotated[str, OneOf(POLICIES, "policy")] = Field(
         "none", description="how protected planes are chosen; plan takes them from a file"
     )
-    group: Literal["layer", "channel", "word", "row"] = Field(
-        "layer", description="smallest unit that is decided alone; a row is one of the memory's"
-    )
+    group: GroupKind = Field("layer", description="smallest unit that is decided alone; a row is one of the memory's")
     budget: BudgetSection | None = Field(None, description="what protection may cost; the default is bits: 5 %")
     planes: Annotated[Whole, Field(ge=0, le=16)] | None = Field(
         None, description="uniform: this many top planes everywhere, in place of a budget"
     )
-    menu: Annotated[tuple[MenuEntry, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
+    menu: Annotated[tuple[MenuName, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
         ("ideal",), description="what can protect a plane; ideal is error-free and not buildable"
     )
-    correction: Literal["none", "unbias", "offset", "shrink", "steps", "table", "auto"] = Field(
+    correction: CorrectionKind | Literal["auto"] = Field(
         "auto", description="mean correction of what stays unprotected; steps and table do not fold into the scale"
     )
     score: ScoreName = Field("jacobian", description="tac: what a weight is held to be worth")
     output: Literal["logits", "softmax"] = Field("logits", description="tac: the output whose distortion counts")
-    solver: Literal["greedy", "exact"] = Field("greedy", description="hull-greedy with its bound, or branch and bound")
+    solver: Solver = Field("greedy", description="hull-greedy with its bound, or branch and bound")
     plan: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         None, description="policy plan: a plan saved by allocate --out, from the study's folder"
     )
