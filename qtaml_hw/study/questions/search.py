@@ -18,7 +18,7 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.questions.outlook import Outlook, outlook
+from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.sampling import sampled
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers
@@ -72,9 +72,9 @@ def search(
     if len(points) < 2:
         raise InputError("search looks over the axes of the study's sweep section, and there are none")
     networks = Networks(progress)
-    outlooks = _outlooks(points, wanted, trials, networks)
-    seen = list(outlooks)
-    promising = dict(zip(seen, _promising(list(outlooks.values()), wanted), strict=True))
+    predictions = _predictions(points, wanted, trials, networks)
+    seen = list(predictions)
+    promising = dict(zip(seen, _promising(list(predictions.values()), wanted), strict=True))
     chosen = [i for i in seen if promising[i]]
     folder = None if store is None else Path(store)
     asked = [points[i] for i in chosen]
@@ -90,21 +90,21 @@ def search(
         measured=len(measured),
         front=tuple(_row(points[i], measured[i]) for i in front),
         near=tuple(_row(points[i], measured[i]) for i in near),
-        screened=tuple(_predicted(points[i], outlooks[i]) for i in seen if not promising[i]),
+        screened=tuple(_predicted(points[i], predictions[i]) for i in seen if not promising[i]),
         failures=tuple(failed),
     )
 
 
-def _outlooks(
+def _predictions(
     points: Sequence[Point], wanted: Sequence[Objective], trials: int | None, networks: Networks
-) -> dict[int, Outlook]:
+) -> dict[int, Prediction]:
     """What is known in closed form of all points, or of as many as ``trials`` allows; in the order of the sweep."""
-    progress, outlooks = networks.progress or silent, dict[int, Outlook]()
+    progress, predictions = networks.progress or silent, dict[int, Prediction]()
     total = len(points) if trials is None else min(trials, len(points))
 
     def look(number: int) -> tuple[float, ...] | None:
-        progress(len(outlooks), total, f"closed form: {points[number].label}")
-        seen = outlooks[number] = outlook(points[number].study, networks)
+        progress(len(predictions), total, f"closed form: {points[number].label}")
+        seen = predictions[number] = predict(points[number].study, networks)
         return _figures(seen, wanted)
 
     if total < len(points):
@@ -112,10 +112,10 @@ def _outlooks(
     else:
         for number in range(len(points)):
             look(number)
-    return dict(sorted(outlooks.items()))
+    return dict(sorted(predictions.items()))
 
 
-def _figures(seen: Outlook, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
+def _figures(seen: Prediction, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
     """Logarithms of cost and predicted distortion, less is better; None where a point has none."""
     if seen.error is not None or seen.facts["predicted_distortion"] is None:
         return None
@@ -132,10 +132,10 @@ def _objectives(names: Sequence[str]) -> tuple[Objective, ...]:
     return tuple(one for one in OBJECTIVES if one in names)
 
 
-def _promising(outlooks: Sequence[Outlook], wanted: Sequence[Objective]) -> list[bool]:
+def _promising(predictions: Sequence[Prediction], wanted: Sequence[Objective]) -> list[bool]:
     """Which points to measure; where distortion is not predicted, or a point cannot be, all that are not ruled out."""
-    known = {i: values for i, o in enumerate(outlooks) if (values := _figures(o, wanted)) is not None}
-    kept = [True] * len(outlooks)
+    known = {i: values for i, o in enumerate(predictions) if (values := _figures(o, wanted)) is not None}
+    kept = [True] * len(predictions)
     if not known:
         return kept
     slack = np.array([np.log(NEAR) if objective == "accuracy" else 0.0 for objective in wanted])
@@ -201,6 +201,6 @@ def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
     }
 
 
-def _predicted(point: Point, seen: Outlook) -> dict[str, Any]:
+def _predicted(point: Point, seen: Prediction) -> dict[str, Any]:
     names = ("predicted_distortion", "energy_per_inference_j", "area_m2", "read_latency_s")
     return {"label": point.label, "axes": axes_shown(point), **{name: seen.facts[name] for name in names}}

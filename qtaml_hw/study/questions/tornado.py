@@ -15,7 +15,7 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.questions.outlook import Outlook, outlook
+from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.uncertainty import Input, inputs, stated
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.units import in_si, show
@@ -64,7 +64,7 @@ def tornado(
     """
     steps = dict(uncertainties) if isinstance(uncertainties, Mapping) else stated(study, uncertainties)
     networks = Networks(progress)
-    base = outlook(study, networks)
+    base = predict(study, networks)
     if base.error is not None:
         raise InputError(base.error)
     listed = inputs(study, steps)
@@ -80,7 +80,7 @@ def tornado(
             except StudyError as error:
                 row[side]["error"] = error.errors[0].message
                 continue
-            row[side] |= _figures(outlook(move.study, networks))
+            row[side] |= _figures(predict(move.study, networks))
             moves.append((row[side], move))
         row["swing"] = _swing(row, base)
         rows.append(row)
@@ -102,11 +102,11 @@ def _row(one: Input) -> dict[str, Any]:
     }
 
 
-def _figures(seen: Outlook) -> dict[str, Any]:
+def _figures(seen: Prediction) -> dict[str, Any]:
     return {name: seen.facts[name] for name in FIGURES} if seen.error is None else {"error": seen.error}
 
 
-def _swing(row: dict[str, Any], base: Outlook) -> float:
+def _swing(row: dict[str, Any], base: Prediction) -> float:
     """Largest relative move of the predicted distortion, or of the flip probability where nothing is predicted."""
     key = "predicted_distortion" if base.facts["predicted_distortion"] else "p10"
     middle = float(base.facts[key] or 0.0)

@@ -12,17 +12,17 @@ from qtaml_hw.study.run.task import reason
 
 
 @dataclass(frozen=True, eq=False)
-class Outlook:
+class Prediction:
     """The facts of a point in closed form, or why it cannot be."""
 
     facts: dict[str, Any]
     error: str | None = None
 
 
-def outlook(study: Study, networks: Networks) -> Outlook:
+def predict(study: Study, networks: Networks) -> Prediction:
     """Everything of a record that no fault map decides; the correction of decoded weights is left out of it."""
     try:
         bare = study.with_({"protection.correction": "none"})
-        return Outlook(prepare(bare, networks).facts)
+        return Prediction(prepare(bare, networks).facts)
     except ValueError as error:
-        return Outlook({}, reason(error))
+        return Prediction({}, reason(error))
