@@ -10,7 +10,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.faults import MapKey
-from qtaml_hw.memory.ageing.aging import Aging
+from qtaml_hw.memory.ageing.ageing import Ageing
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
@@ -146,7 +146,7 @@ class Memory:
         key, histories = MapKey(seed, map_index), self.histories(cell, phase_cells)
         if self.schedule.retention_aware is not None:
             histories = self._profiled(histories, key)
-        aged = Aging(histories, key, self.zero_code).age()
+        aged = Ageing(histories, key, self.zero_code).age()
         return Timeline(
             read_out=aged.read_out,
             counts=aged.counts,

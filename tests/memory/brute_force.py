@@ -19,7 +19,7 @@ from qtaml_hw.arrays import Float64
 from qtaml_hw.ecc import Code, Decoded
 from qtaml_hw.faults import TENSORS, MapKey, weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
-from qtaml_hw.memory.ageing.aging import EPOCH_SEED
+from qtaml_hw.memory.ageing.ageing import EPOCH_SEED
 from qtaml_hw.memory.ageing.memoryless import fresh_uniform, lifetime_key
 from qtaml_hw.protection import entry as menu_entry
 

@@ -42,7 +42,7 @@ class _Planes:
     thresholds: list[Float64]
 
 
-class Aging:
+class Ageing:
     """One fault map of an image in its array, aged once.
 
     Parameters: the histories of its rows under its cells, the key of the map, and the code that stands for weight zero.
