@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.weights import GroupKind, StoredImage
 
 CALIBRATION_INPUTS = 128  # the relative error of the Jacobian energies is reported with the result
@@ -38,7 +37,7 @@ class Calibration:
         return tac.jacobian_energy(self.served.module, list(self.names), self.inputs, probes=PROBES)
 
     @property
-    def importance(self) -> NDArray[np.float64]:
+    def importance(self) -> Float64:
         """The Jacobian energies as an array [weights].
 
         Raises ValueError without inputs.
@@ -47,7 +46,7 @@ class Calibration:
             raise ValueError("Jacobian energies need unlabelled calibration inputs")
         return self.sensitivity.values
 
-    def outputs(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+    def outputs(self, weights: Mapping[str, Float32]) -> Float64:
         """Outputs of the network with these weights on the inputs.
 
         Raises ValueError without inputs.
@@ -60,7 +59,7 @@ class Calibration:
         """The first-order damage model of an image of the network, by groups of a kind."""
         return self.damage_at(image, image.group_starts(kind))
 
-    def damage_at(self, image: StoredImage, starts: NDArray[np.int64]) -> tac.DamageModel:
+    def damage_at(self, image: StoredImage, starts: Int64) -> tac.DamageModel:
         """The first-order damage model of an image by groups that begin at ``starts`` [G + 1], summed once.
 
         Raises ValueError without inputs.

@@ -98,17 +98,17 @@ class Digests:
 
 def _stamp(path: Path) -> list[int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 @cache
 def _environment() -> dict[str, str]:
     """What else decides which weights a name stands for: package versions, our own code, where caches are."""
-    found = {name: os.environ.get(name, "") for name in _PLACES} | {name: installed(name) for name in _PACKAGES}
+    environment = {name: os.environ.get(name, "") for name in _PLACES} | {name: installed(name) for name in _PACKAGES}
     home = Path(__file__).parents[2]
     code = sorted(path for pattern in _CODE for path in home.glob(pattern))
     stamps = json.dumps([[str(path), _stamp(path)] for path in code])
-    return {**found, "code": hashlib.sha256(stamps.encode()).hexdigest()}
+    return {**environment, "code": hashlib.sha256(stamps.encode()).hexdigest()}

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw.arrays import Float32
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
@@ -20,7 +20,7 @@ from qtaml_hw.weights.network import weight_arrays
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.load import FileCodes
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, Float32]
 
 
 def store_rule(study: Study) -> StoreRule:
@@ -43,7 +43,7 @@ def clip_of(form: NumberFormat, rounding: str) -> Clip:
 
 def image_of(
     module: nn.Module, study: Study, calibration: torch.Tensor | None = None
-) -> tuple[dict[str, NDArray[np.float32]], StoredImage]:
+) -> tuple[dict[str, Float32], StoredImage]:
     """A module's stored tensors as trained, and their image in the study's format.
 
     Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
@@ -81,7 +81,7 @@ def as_in_file(image: StoredImage, weights: Weights, codes: Mapping[str, FileCod
     return StoredImage(image.format, tuple(_own(image, t, weights[t.name], codes.get(t.name)) for t in image.tensors))
 
 
-def _own(image: StoredImage, tensor: StoredTensor, weights: NDArray[np.float32], own: FileCodes | None) -> StoredTensor:
+def _own(image: StoredImage, tensor: StoredTensor, weights: Float32, own: FileCodes | None) -> StoredTensor:
     if own is None or own.levels.size != tensor.weights:
         return tensor
     kind = "per_tensor" if own.scale.size == 1 else ("per_channel", "per_input_channel")[own.axis]

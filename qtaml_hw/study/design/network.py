@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import METRICS, Metric
 from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.study.design.calibration import Calibration
@@ -32,7 +31,7 @@ class Network:
 
     name: str
     served: ServedNetwork
-    weights: Mapping[str, NDArray[np.float32]]
+    weights: Mapping[str, Float32]
     inputs: torch.Tensor
     labels: torch.Tensor
     classes: int
@@ -48,10 +47,10 @@ class Network:
         return len(self.labels)
 
     @cached_property
-    def _clean_outputs(self) -> NDArray[np.float64]:
+    def _clean_outputs(self) -> Float64:
         return self.served.outputs(self.weights, self.inputs)
 
-    def score(self, weights: Mapping[str, NDArray[np.float32]]) -> float:
+    def score(self, weights: Mapping[str, Float32]) -> float:
         """The metric's score, 0..1, of the network with these weights.
 
         Raises ValueError when a user's own metric returns anything else.

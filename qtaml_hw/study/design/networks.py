@@ -61,7 +61,7 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
         raise InputError(f"network {loaded.name}: {error}") from error
 
 
-def measure(study: Study) -> Metric:
+def metric_of(study: Study) -> Metric:
     """The study's metric, or a user's own function as one.
 
     Raises ValueError when the function cannot be imported.
@@ -85,7 +85,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet) -> StoredNetwork
         labels=torch.from_numpy(data.test_y[chosen]),
         classes=loaded.classes,
         digest=f"{loaded.digest}+{data.digest}",
-        metric=measure(study),
+        metric=metric_of(study),
         inventory=inventory(module, store_rule(study)),
         label_kinds=len(np.unique(data.test_y)),
     )

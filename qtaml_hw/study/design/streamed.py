@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qtaml_hw import tac
+from qtaml_hw.arrays import Codes, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
@@ -37,7 +37,7 @@ from qtaml_hw.workloads.shards import FLOATS, Shard, Slot, open_shards
 BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
 EMBEDDINGS: Final = "*embed*"
 ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # of every byte
-Each = Callable[[str, NDArray[np.float32]], None]
+Each = Callable[[str, Float32], None]
 """Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
 
 
@@ -46,9 +46,9 @@ class StreamedTensor:
     """One stored tensor: where it lies, its scales, and counts of its codes weighted by scale squared [2^B]."""
 
     slot: Slot
-    scale: NDArray[np.float32]
-    histogram: NDArray[np.float64]
-    weighted: NDArray[np.float64]
+    scale: Float32
+    histogram: Float64
+    weighted: Float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class StreamedImage:
         return self.form.bits
 
     @cached_property
-    def tensor_starts(self) -> NDArray[np.int64]:
+    def tensor_starts(self) -> Int64:
         """Global index of every tensor's first weight, and the total: int64 [tensors + 1]."""
         return np.concatenate([[0], np.cumsum([t.slot.values for t in self.tensors])]).astype(np.int64)
 
@@ -75,7 +75,7 @@ class StreamedImage:
         return int(self.tensor_starts[-1]) * self.planes
 
     @cached_property
-    def plane_order(self) -> NDArray[np.int64]:
+    def plane_order(self) -> Int64:
         """Planes from the most to the least significant: by the mean squared change of a weight when one flips."""
         damage = sum(t.weighted for t in self.tensors) @ self.form.flip_damage
         return np.array(sorted(range(self.planes), key=lambda plane: (-damage[plane], -plane)), dtype=np.int64)
@@ -192,10 +192,10 @@ def _stored(study: Study, shards: tuple[Shard, ...]) -> tuple[Slot, ...]:
     """The tensors that live in the memory, in file order: those with two axes or more that the study's rule picks."""
     slots = [slot for shard in shards for slot in shard.slots]
     names = picked({slot.name: _kind(slot) for slot in slots}, store_rule(study))
-    found = tuple(slot for slot in slots if slot.name in names and _kind(slot) in ("weight", "embedding"))
-    if not found:
+    stored = tuple(slot for slot in slots if slot.name in names and _kind(slot) in ("weight", "embedding"))
+    if not stored:
         raise ValueError("no tensor is stored: none with two axes or more is left")
-    return found
+    return stored
 
 
 def _kind(slot: Slot) -> Kind:
@@ -207,7 +207,7 @@ def _kind(slot: Slot) -> Kind:
     return "embedding" if fnmatchcase(slot.name, EMBEDDINGS) else "weight"
 
 
-def _blocks(slot: Slot) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
     """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
     columns = slot.values // slot.shape[0]
     step = max(1, BLOCK_VALUES // columns)
@@ -219,7 +219,7 @@ def _blocks(slot: Slot) -> Iterator[tuple[int, NDArray[np.float32]]]:
         yield first, block
 
 
-def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: NDArray[np.float32]) -> Iterator[Any]:
+def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: Float32) -> Iterator[Any]:
     """(first weight, codes [rows, columns], scales of the rows) of every block."""
     for first, block in _blocks(slot):
         own = scale if layout.kind == "per_tensor" else scale[first : first + len(block)]
@@ -280,10 +280,10 @@ class _Chip:
         return {t.slot.name: i for i, t in enumerate(self.image.tensors)}
 
     @cached_property
-    def _residual(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _residual(self) -> tuple[Float64, Float64]:
         return self.plan.residual(self.channel)
 
-    def read(self, number: int) -> Iterator[NDArray[np.float32]]:
+    def read(self, number: int) -> Iterator[Float32]:
         """The weights of a tensor as read, block by block, flat."""
         tensor, form, layout = self.image.tensors[number], self.image.form, self.image.layout
         codes = np.empty(tensor.slot.values, dtype=form.code_dtype)
@@ -298,7 +298,7 @@ class _Chip:
             own = tensor.scale if layout.kind == "per_tensor" else tensor.scale[first : first + step]
             yield (levels * own[:, None]).reshape(-1)
 
-    def _flipped(self, codes: NDArray[Any], number: int) -> NDArray[Any]:
+    def _flipped(self, codes: Codes, number: int) -> Codes:
         p01, p10 = self._residual
         cells = FlipChannel(p01[number], p10[number], "fixed", "").padded(8 * codes.itemsize)
         if self.device is None:
@@ -308,9 +308,8 @@ class _Chip:
         from qtaml_hw.faults.torch_twin import flip_torch
 
         there = torch.from_numpy(codes).to(self.device)
-        found = flip_torch(there, cells.p01, cells.p10, self.key.of(number))
-        back: NDArray[Any] = found.cpu().numpy()
-        return back
+        flipped: Codes = flip_torch(there, cells.p01, cells.p10, self.key.of(number)).cpu().numpy()
+        return flipped
 
 
 def _folder(folder: Path, shards: tuple[Shard, ...]) -> Path:

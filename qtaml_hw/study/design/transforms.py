@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.study.design.calibration import Calibration
@@ -115,10 +114,10 @@ def _effect(before: Stage, after: Stage, channel: FlipChannel) -> dict[str, Any]
     }
 
 
-def _energies_of(stored: StoredNetwork) -> Callable[[nn.Module], Mapping[str, NDArray[np.float64]]]:
+def _energies_of(stored: StoredNetwork) -> Callable[[nn.Module], Mapping[str, Float64]]:
     """Jacobian energies of the network's own module, by parameter."""
 
-    def energies(module: nn.Module) -> Mapping[str, NDArray[np.float64]]:
+    def energies(module: nn.Module) -> Mapping[str, Float64]:
         starts, values = stored.image.tensor_starts, stored.calibration.importance
         return {
             t.name: values[a:b].reshape(t.shape)
