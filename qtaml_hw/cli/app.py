@@ -6,6 +6,7 @@ recorded, 130 interrupted with finished work kept.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -54,6 +55,7 @@ def common(
 
 def main() -> None:
     """Entry point: bad input is a message and exit code 2, never a traceback."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none has a say here; looking for them takes time
     from qtaml_hw.config import StudyError
     from qtaml_hw.errors import InputError
 

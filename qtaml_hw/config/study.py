@@ -182,8 +182,10 @@ def build(document: Document, previous: Study | None = None) -> Study:
         if previous is not None and previous._raw.get(name) == raw.get(name):
             sections[attribute] = getattr(previous, attribute)
         elif name not in raw:
-            if attribute != "cell":
-                sections[attribute] = info.get_default(call_default_factory=True)
+            if attribute == "label":
+                sections[attribute] = info.default
+            elif attribute != "cell":  # as its fields say, without building what would check it
+                sections[attribute] = models_in(info.annotation)[0].model_construct()
         else:
             try:
                 sections[attribute] = _section(attribute, raw[name])
