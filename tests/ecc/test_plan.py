@@ -154,6 +154,22 @@ def test_residual_of_mixed_planes_is_that_of_drawn_words(name: str, p: tuple[flo
         assert code.k == 1 or not 0.9 < wrong[which] / (bits * alike) < 1.1
 
 
+@pytest.mark.parametrize("name", ["secded-39-32", "secded-8-4", "bch-63-45"])
+@pytest.mark.parametrize(("p", "within"), [((1e-3, 1e-2), 0.03), ((1e-4, 0.05), 0.12)])
+def test_residual_of_mixed_planes_beside_the_exact_sum_over_the_pattern(
+    name: str, p: tuple[float, float], within: float
+) -> None:
+    code, rates = ecc.code(name), np.array(p)
+    plan = protection.ProtectionPlan.uniform_msb([0, code.k], 2, 2, name)  # two whole words
+    layout, total = plan.layout(0, 1), np.zeros(2)
+    for word in range(2):
+        plane = layout.address(np.full(code.k, word), np.arange(code.k))[1]
+        transfer = code.transfer(rates[plane], np.full(code.parity, rates.mean()))
+        total += np.bincount(plane, transfer.directional(rates[plane], rates[plane], "raw")[0], minlength=2)
+    left = plan.residual(FlipChannel(rates, rates, "fixed", "test"))[0][0]
+    np.testing.assert_allclose(left, total / code.k, rtol=within)
+
+
 @pytest.mark.parametrize("name", ["secded-72-64", "bch-63-45", "parity-zero", "repeat-3", "golay-24-12"])
 @pytest.mark.parametrize("p", [1e-4, 0.013, 0.2])
 def test_residual_of_planes_that_are_alike_is_that_of_the_entry_to_the_last_bit(name: str, p: float) -> None:

@@ -112,7 +112,8 @@ class ProtectionSection(Section):
         if self.planes is not None and self.budget is not None:
             raise ValueError("planes and budget are two ways to say the same; keep one")
         if self.planes is not None and not (self.row.planes or "planes" in self.row.unused):
-            raise ValueError(f"planes is for the policy uniform; {self.policy} needs a budget such as 'bits: 5 %'")
+            takers = ", ".join(name for name, row in POLICIES.items() if row.planes)
+            raise ValueError(f"planes is for the policy {takers}; {self.policy} needs a budget such as 'bits: 5 %'")
         return self
 
     @model_validator(mode="after")
