@@ -155,12 +155,12 @@ CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
 class Policy:
     """What a policy is to those that do not plan.
 
-    needs: what it plans from beside sizes and flips (``weights``, unlabelled ``calibration`` inputs, a saved ``plan``);
+    needs: what has to be at hand beside the weights (unlabelled ``calibration`` inputs, a saved ``plan``);
     unused: fields of ``protection`` that no result of it depends on; planes: takes ``protection.planes`` for a budget;
     protects: False where every bit stays as it is.
     """
 
-    needs: Literal["nothing", "weights", "calibration", "plan"] = "nothing"
+    needs: Literal["nothing", "calibration", "plan"] = "nothing"
     unused: frozenset[str] = frozenset({"score", "output"})
     planes: bool = False
     protects: bool = True
@@ -180,8 +180,8 @@ _UNSPENT: Final = frozenset({"group", "budget", "planes", "menu", "score", "outp
 POLICIES: Final[dict[str, Policy]] = {
     "none": Policy(unused=_UNSPENT, protects=False),
     "uniform": Policy(unused=frozenset({"score", "output", "solver"}), planes=True),
-    "magnitude": Policy(needs="weights"),
-    "random": Policy(needs="weights"),
+    "magnitude": Policy(),
+    "random": Policy(),
     "tac": Policy(needs="calibration", unused=frozenset()),
     "oracle": Policy(needs="calibration"),
     "plan": Policy(needs="plan", unused=_UNSPENT),
