@@ -43,6 +43,9 @@ OnUncorrectable = Literal["raw", "zero", "reload"]
 """What is made of an ECC word that is flagged: read as it is, as zero, or fetched anew from the backing store."""
 
 WriteDevice = Literal["nmos", "pmos"]
+Interleave = Literal["block", "word"]
+Placement = Literal["row_major", "plane_separated"]
+RefreshMode = Literal["burst", "staggered"]
 
 CODES: Final = (
     "secded-8-4",
@@ -130,6 +133,10 @@ TRANSFORMS: Final[tuple[Transform, ...]] = get_args(Transform)
 
 Method = Literal["none", "qat", "noise", "relative_noise", "bit_error"]
 """How a network is trained to expect faulty weights, as in ``hardening``."""
+STRENGTHS: Final[dict[str, tuple[Method, ...]]] = {"amplitude": ("noise", "relative_noise"), "p": ("bit_error",)}
+"""The number that sets how strong a method is -> the methods that have it."""
+THROUGH_CODES: Final[tuple[Method, ...]] = ("qat", "bit_error")
+"""Methods that train through the stored codes, so that the number format is part of what they are."""
 
 METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
 """What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""

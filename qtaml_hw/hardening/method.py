@@ -11,12 +11,11 @@ from typing import Any, Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.names import Direction, Method
+from qtaml_hw.errors import unknown
+from qtaml_hw.names import STRENGTHS, THROUGH_CODES, Direction, Method
 from qtaml_hw.weights import StoredImage
 
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
-QUANTISED: Final[tuple[Method, ...]] = ("qat", "bit_error")
-"""Methods that train through the stored codes, so that the number format is part of what they are."""
 
 Store = Callable[[Mapping[str, NDArray[np.float32]]], StoredImage]
 """Weights by name to their image in the memory."""
@@ -50,8 +49,8 @@ class Hardening:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"unknown hardening {self.method!r}; allowed: {', '.join(METHODS)}")
-        for name, wanted in (("amplitude", ("noise", "relative_noise")), ("p", ("bit_error",))):
+            raise ValueError(unknown("hardening", self.method, METHODS))
+        for name, wanted in STRENGTHS.items():
             value = getattr(self, name)
             if (value is not None) != (self.method in wanted):
                 raise ValueError(f"{name} is the strength of {' and '.join(wanted)}; method {self.method}, got {value}")
@@ -69,5 +68,5 @@ class Hardening:
 
     def digest(self, storage: str) -> str:
         """sha256 (hex) of all that decides the training; ``storage`` names the number format where it matters."""
-        shown = storage if self.method in QUANTISED else ""
+        shown = storage if self.method in THROUGH_CODES else ""
         return hashlib.sha256(json.dumps([HARDENING_VERSION, self.facts, shown], sort_keys=True).encode()).hexdigest()

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import Flag, Positive, Whole
-from qtaml_hw.names import NODES, OnUncorrectable
+from qtaml_hw.names import NODES, Interleave, OnUncorrectable, Placement, RefreshMode
 from qtaml_hw.units import show
 
 
@@ -46,13 +46,13 @@ class ArraySection(Section):
     capacity_bits: Annotated[float | None, Quantity("capacity", above=0.0)] = Field(
         None, alias="capacity", description="size of the memory; without it, the size of the stored image"
     )
-    placement: Literal["row_major", "plane_separated"] = Field(
+    placement: Placement = Field(
         "row_major", description="all planes of a weight in one row, or each class of planes in rows of its own"
     )
     plane_class: Annotated[tuple[Annotated[Whole, Field(ge=0, le=15)], ...], Field(min_length=1)] | None = Field(
         None, description="plane_separated: row class of every plane, LSB first; without it one class per plane"
     )
-    interleave: Literal["block", "word"] = Field(
+    interleave: Interleave = Field(
         "block", description="neighbouring weights share a bank, or neighbouring words lie in neighbouring banks"
     )
     rows_refreshed_together: Positive = Field(
@@ -139,9 +139,7 @@ class RefreshSection(Section):
         description="time between two refreshes of a row, or a list with one per row class; the default follows the "
         "cell",
     )
-    mode: Literal["burst", "staggered"] = Field(
-        "burst", description="all banks at once, or spread evenly over the interval"
-    )
+    mode: RefreshMode = Field("burst", description="all banks at once, or spread evenly over the interval")
     ecc_aware: Flag = Field(True, description="words are corrected before they are written back")
     retention_aware: RetentionAwareSection | None = Field(
         None, description="rows without weak cells are refreshed less often; without it all rows alike"

@@ -8,10 +8,9 @@ from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import Positive, Whole
-from qtaml_hw.names import Direction, Method
+from qtaml_hw.names import STRENGTHS, THROUGH_CODES, Direction, Method
 
 DEFAULT_SEED: Final = 2026
-_STRENGTHS: Final = {"amplitude": ("noise", "relative_noise"), "p": ("bit_error",)}
 
 
 class HardeningSection(Section):
@@ -41,7 +40,7 @@ class HardeningSection(Section):
 
     @model_validator(mode="after")
     def _strength_of_the_method(self) -> Self:
-        for name, methods in _STRENGTHS.items():
+        for name, methods in STRENGTHS.items():
             given = getattr(self, name) is not None
             if self.method in methods and not given:
                 raise ValueError(f"{self.method} needs {name}, such as '{name}: {_EXAMPLES[self.method]}'")
@@ -61,7 +60,7 @@ class HardeningSection(Section):
     @property
     def sees_codes(self) -> bool:
         """Whether training goes through the stored codes, so that the number format decides the weights."""
-        return self.method in ("qat", "bit_error")
+        return self.method in THROUGH_CODES
 
     def unused(self) -> set[str]:
         """What plays no part in a result: all of it where the network is the one that comes."""

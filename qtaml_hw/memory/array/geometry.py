@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from qtaml_hw.arrays import Int64
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
-
-Interleave = Literal["block", "word"]
-Placement = Literal["row_major", "plane_separated"]
+from qtaml_hw.names import Interleave, Placement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from qtaml_hw.memory.cells import CellModel, check_cell
-from qtaml_hw.names import OnUncorrectable
+from qtaml_hw.names import OnUncorrectable, RefreshMode
 
 SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
-RefreshMode = Literal["burst", "staggered"]
 
 
 @dataclass(frozen=True, eq=False)
