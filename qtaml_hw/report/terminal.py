@@ -196,21 +196,21 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
         for key, form in _TOTALS.items()
         if totals and is_number(totals.get(key))
     ]
-    parts += _spent(totals or {})
+    lines = [*(["; ".join(parts)] if parts else []), *_spent(totals or {})]
     heads = ["Group", "Weights", "Protected planes\n(mean per weight)", ""]
-    return table(heads, rows, heading="Protection plan (modelled)", caption="; ".join(parts), words=1)
+    return table(heads, rows, heading="Protection plan (modelled)", caption="\n".join(lines), words=1)
 
 
 def _spent(plan: Row) -> list[str]:
     """What a plan spends, and what scored its groups; nothing where nothing was planned."""
-    parts = []
+    lines = []
     if plan.get("spent") is not None:
-        parts.append(f"spent ({plan['solver']}): {plan['spent']:.6g} {plan['spent_unit']}")
-    if plan.get("spent") is not None and plan.get("least_spent") is not None:
-        parts.append(f"no plan reaches this distortion for less than {plan['least_spent']:.6g}")
+        least = plan.get("least_spent")
+        bound = "" if least is None else f"; no plan reaches this distortion for less than {least:.6g}"
+        lines.append(f"spent ({plan['solver']}): {plan['spent']:.6g} {plan['spent_unit']}{bound}")
     if plan.get("score") is not None:
-        parts.append(f"score: {plan['score']} ({plan['score_output']}), cost: {plan['score_cost']}")
-    return parts
+        lines.append(f"score: {plan['score']} ({plan['score_output']}), cost: {plan['score_cost']}")
+    return lines
 
 
 def retention_table(found: Row) -> Table:
