@@ -64,7 +64,13 @@ def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
     if form.scaling == "mean":
         step = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
     else:
-        step = layout.reduce(np.maximum, magnitude) / np.float32(form.largest)
+        return peak_step(layout.reduce(np.maximum, magnitude), form)
+    return np.where(step == 0.0, 1.0, step).astype(np.float32)
+
+
+def peak_step(peak: Float32, form: NumberFormat) -> Float32:
+    """The step of every scale [scales] at which weights of a largest magnitude ``peak`` [scales] are not clipped."""
+    step = peak / np.float32(form.largest)
     return np.where(step == 0.0, 1.0, step).astype(np.float32)
 
 

@@ -30,7 +30,7 @@ from qtaml_hw.study.design.image import store_rule, stored_as
 from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import Kind, picked
-from qtaml_hw.weights.quantise import in_steps
+from qtaml_hw.weights.quantise import in_steps, peak_step
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.shards import FLOATS, Shard, Slot, open_shards
 
@@ -229,10 +229,7 @@ def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: Float32) 
 def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
     peaks = [np.abs(block).max(axis=1) for _, block in _blocks(slot)]
     peak = np.concatenate(peaks)
-    scale = ((peak.max(keepdims=True) if layout.kind == "per_tensor" else peak) / np.float32(form.largest)).astype(
-        np.float32
-    )
-    scale[scale == 0.0] = 1.0
+    scale = peak_step(peak.max(keepdims=True) if layout.kind == "per_tensor" else peak, form)
     histogram, weighted = np.zeros(1 << form.bits), np.zeros(1 << form.bits)
     for _, codes, own in _coded(slot, form, layout, scale):
         if own.size == 1:
