@@ -14,7 +14,7 @@ import typer
 
 import qtaml_hw
 from qtaml_hw.cli import machine, models, plans, questions, stores, studies
-from qtaml_hw.cli.options import EXIT_BAD_INPUT, EXIT_INTERRUPTED, say
+from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, say
 
 app = typer.Typer(
     add_completion=False,
@@ -49,8 +49,17 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and stop")
     ] = False,
+    allow_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-code",
+            metavar="PACKAGE",
+            help="let studies run functions of an installed package (those of their own folder they always may)",
+        ),
+    ] = None,
 ) -> None:
     """Options that stand before any command."""
+    ALLOWED.set(tuple(allow_code or ()))
 
 
 def main() -> None:

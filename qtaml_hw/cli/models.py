@@ -17,6 +17,7 @@ from qtaml_hw.cli.options import (
     SetOption,
     answer,
     answer_lines,
+    load,
     say,
 )
 from qtaml_hw.progress import terminal_progress
@@ -25,7 +26,7 @@ from qtaml_hw.progress import terminal_progress
 def tensors(file: FileArgument, overrides: SetOption, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Every parameter of the study's network: its kind and size, and whether it lives in the memory."""
     with terminal_progress(quiet) as progress:
-        stored = q.tensors(q.load(file, overrides), progress=progress).as_dict()
+        stored = q.tensors(load(file, overrides), progress=progress).as_dict()
     answer(stored, as_json, lambda: report.tensors_table(stored))
 
 
@@ -39,7 +40,7 @@ def stream(
     as_json: JsonOption = False,
 ) -> None:
     """A model of any size through the memory, tensor after tensor: protected by layer, corrupted, written out."""
-    streamed = q.stream(q.load(file, overrides), weights, out=out, map_index=map_index, device=device).as_dict()
+    streamed = q.stream(load(file, overrides), weights, out=out, map_index=map_index, device=device).as_dict()
     line = (
         f"{streamed['stored_weights']:,} weights in {len(streamed['stored'])} tensors as {streamed['format']}; "
         f"{100 * streamed['protected_bits_fraction']:.2f} % of the bits protected ({streamed['policy']}); "

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qtaml_hw import units
+from qtaml_hw.config import Study, load_study
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+ALLOWED: Final[ContextVar[tuple[str, ...]]] = ContextVar("packages that the user allows for one command", default=())
 Commands = Mapping[str, Callable[..., None]]
 """Commands by the name that a user types."""
 
@@ -37,6 +40,11 @@ OutOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="a store made by run or sweep")]
 FoldersArgument = Annotated[list[Path], typer.Argument(metavar="DIR...", help="stores made by run or sweep")]
+
+
+def load(file: Path, overrides: list[str]) -> Study:
+    """The study of a file, with the code allowed that the user allows before the command."""
+    return load_study(file, overrides, allow_code=ALLOWED.get())
 
 
 def fraction(text: str) -> float:

@@ -17,6 +17,7 @@ from qtaml_hw.cli.options import (
     SetOption,
     answer,
     answer_lines,
+    load,
     say,
 )
 from qtaml_hw.progress import terminal_progress
@@ -35,7 +36,7 @@ def allocate(
 ) -> None:
     """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
     with terminal_progress(quiet) as progress:
-        plan = q.allocate(q.load(file, overrides), progress=progress)
+        plan = q.allocate(load(file, overrides), progress=progress)
     if out is not None:
         plan.save(out)
         say(f"plan: {out}")

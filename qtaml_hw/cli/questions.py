@@ -22,6 +22,7 @@ from qtaml_hw.cli.options import (
     default_folder,
     fraction,
     listed,
+    load,
     say,
     warn,
 )
@@ -59,7 +60,7 @@ def current(
 
 def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
     """Retention quantiles of the study's cell, and its flip probabilities against the refresh interval."""
-    kept = q.retention(q.load(file, overrides)).as_dict()
+    kept = q.retention(load(file, overrides)).as_dict()
     answer(kept, as_json, lambda: report.retention_table(kept))
     warn(kept["warnings"])
 
@@ -78,7 +79,7 @@ def ecc_table(
     ] = "table",
 ) -> None:
     """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
-    study = q.load(file, overrides) if file is not None else None
+    study = load(file, overrides) if file is not None else None
     if study is not None:
         say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")
     rows = q.ecc_table(study, p=p or None, codes=listed(codes) or None)
@@ -100,7 +101,7 @@ def feasible(
     quiet: QuietOption = False,
 ) -> None:
     """Thinnest oxide, longest refresh, smallest area that keep enough chips accurate."""
-    study = q.load(file, overrides)
+    study = load(file, overrides)
     with terminal_progress(quiet) as progress:
         limits = q.feasible(study, listed(over), keep=keep, wanted=wanted, maps=maps, progress=progress)
     answer(limits, as_json, lambda: report.feasible_table(limits))
@@ -122,7 +123,7 @@ def search(
     quiet: QuietOption = False,
 ) -> None:
     """The points of a sweep that nothing beats: screened in closed form, measured near the front."""
-    study = q.load(file, overrides)
+    study = load(file, overrides)
     store = out or default_folder(f"{study.label}-search")
     with terminal_progress(quiet) as progress:
         front = q.search(study, listed(objectives), trials=trials, jobs=jobs, store=store, progress=progress)

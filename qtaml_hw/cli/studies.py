@@ -20,9 +20,11 @@ from qtaml_hw.cli.options import (
     answer,
     command_line,
     default_folder,
+    load,
     print_json,
     say,
 )
+from qtaml_hw.config.outside import code_of
 from qtaml_hw.progress import terminal_progress
 
 UncertaintyOption = Annotated[
@@ -34,15 +36,19 @@ UncertaintyOption = Annotated[
 def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
     """Check a study file: all errors at once, or the effective values with their sources."""
     try:
-        study = q.load(file, overrides)
+        study = load(file, overrides)
         points = len(q.validate(study))
+        code = [{"function": name, "file": str(one.file or "")} for name, one in code_of(study).items()]
     except q.StudyError as error:
         if not as_json:
             raise
         print_json({"ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0})
         raise typer.Exit(EXIT_BAD_INPUT) from error
-    answer({"ok": True, "errors": [], "points": points}, as_json, lambda: report.effective_table(study.provenance))
+    found = {"ok": True, "errors": [], "points": points, "code": code}
+    answer(found, as_json, lambda: report.effective_table(study.provenance))
     if not as_json:
+        for one in code:
+            typer.echo(f"runs the code of {one['function']} in {one['file']}")
         typer.echo(f"{file}: ok, {points} point{'s' * (points != 1)}")
 
 
@@ -54,7 +60,7 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Evaluate one design point: accuracy over fault maps, cost, and a report."""
-    study = q.load(file, overrides)
+    study = load(file, overrides)
     if len(study.points()) > 1:
         say("note: run evaluates the base point; the file's sweep section is for `qtaml-hw sweep`")
     with terminal_progress(quiet) as progress:
@@ -79,7 +85,7 @@ def sweep(
     quiet: QuietOption = False,
 ) -> None:
     """Evaluate all points of a study; stop it at any time, the same command continues."""
-    study = q.load(file, overrides)
+    study = load(file, overrides)
     if dry_run:
         from qtaml_hw.study.run.jobqueue import job_script
 
@@ -109,7 +115,7 @@ def what_if(
     """Before and after a change, on the same fault maps; or --tornado: which input matters."""
     if not (tornado or overrides):
         raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")
-    study = q.load(file, overrides if tornado else [])
+    study = load(file, overrides if tornado else [])
     folder = out or default_folder(f"{study.label}-what-if")
     with terminal_progress(quiet) as progress:
         if not tornado:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from qtaml_hw.config.reading.document import Change, Origin, written
@@ -15,10 +15,11 @@ from qtaml_hw.config.study import Study, build, first_point, sweep_plan
 Overrides = Mapping[str, object] | Sequence[str]
 
 
-def load_study(path: str | os.PathLike[str], overrides: Overrides = ()) -> Study:
+def load_study(path: str | os.PathLike[str], overrides: Overrides = (), *, allow_code: Collection[str] = ()) -> Study:
     """Read and check a study file, its sweep included.
 
     ``overrides`` lie over the file: ``{"cell.t_ox": "1.7 nm"}`` or ``["cell.t_ox=1.7nm"]`` (values as in YAML).
+    ``allow_code``: installed packages whose functions the study may name; those of its own folder it always may.
     Raises StudyError with every problem of the file, of the overrides and of the points; also when the file cannot
     be read.
     """
@@ -28,14 +29,20 @@ def load_study(path: str | os.PathLike[str], overrides: Overrides = ()) -> Study
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StudyError([Problem(name, 0, 0, "", f"cannot be read: {reason}")]) from None
-    return parse_study(decode(raw, name), name=name, overrides=overrides, folder=FilePath(name).parent)
+    folder = FilePath(name).parent
+    return parse_study(decode(raw, name), name=name, overrides=overrides, folder=folder, allow_code=allow_code)
 
 
 def parse_study(
-    text: str, *, name: str = "study", overrides: Overrides = (), folder: str | os.PathLike[str] = "."
+    text: str,
+    *,
+    name: str = "study",
+    overrides: Overrides = (),
+    folder: str | os.PathLike[str] = ".",
+    allow_code: Collection[str] = (),
 ) -> Study:
     """Check a study given as text, its sweep included. Raises StudyError with every problem."""
-    document = Document.of(read(text, name), FilePath(folder))
+    document = Document.of(read(text, name), FilePath(folder), allow_code)
     changes, problems = _changes(overrides)
     if changes:
         document = document.changed(changes)

@@ -1,4 +1,4 @@
-"""What a study names outside of itself: files that must be there, functions that a module must have.
+"""What a study names outside of itself: files that must be there, functions that a module must have and may run.
 
 Looked for, never opened or imported: a study is checked without running anybody's code.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import os
-import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from typing import Final
 
 from qtaml_hw.config.reading.document import locate
@@ -19,6 +15,7 @@ from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.study import Study
 from qtaml_hw.errors import nearest
+from qtaml_hw.usercode import Code, find
 
 FILES: Final = (
     "network.weights",
@@ -51,45 +48,41 @@ def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
         if named and not (study.folder / str(value)).exists():
             there = study.folder / str(value)
             yield path, str(value), f"there is no {there}"
+    for path, name in _functions(study):
+        complaint = _function_missing(name, study)
+        if complaint:
+            yield path, name, complaint
+
+
+def code_of(study: Study) -> dict[str, Code]:
+    """Every function of a user's that the study and its points run, by the name that the study gives it."""
+    named = {value: one for one in (study, *(point.study for point in study.points())) for _, value in _functions(one)}
+    return {value: find(value, one.folder, one.allow_code) for value, one in named.items()}
+
+
+def _functions(study: Study) -> Iterator[tuple[str, str]]:
+    """(path, ``package.module:function``) of every function that a study names."""
     for path in FUNCTIONS:
         value = value_at(study, path)
         if isinstance(value, str) and ":" in value:
-            complaint = _function_missing(value, study.folder)
-            if complaint:
-                yield path, value, complaint
+            yield path, value
 
 
-def _function_missing(name: str, folder: Path) -> str:
-    """Why ``package.module:function`` cannot be found; empty when it can, or nobody can tell without running it."""
-    module, _, function = name.partition(":")
-    if module in sys.builtin_module_names:
+def _function_missing(name: str, study: Study) -> str:
+    """Why ``package.module:function`` is not run; empty when it is, or nobody can tell without running it."""
+    try:
+        code = find(name, study.folder, study.allow_code)
+    except ValueError as error:
+        return str(error)
+    if code.file is None or code.file.suffix != ".py" or code.file.stat().st_size > _LARGEST_MODULE:
         return ""
     try:
-        spec = _spec(module, [str(folder), *sys.path])
-    except (ImportError, OSError, ValueError) as error:
-        return f"the module {module!r} cannot be looked for ({error})"
-    if spec is None:
-        return f"there is no module {module!r}, in the study's folder or installed"
-    if spec.origin is None or not spec.origin.endswith(".py") or os.path.getsize(spec.origin) > _LARGEST_MODULE:
-        return ""
-    try:
-        names = _names(ast.parse(Path(spec.origin).read_bytes(), spec.origin))
+        names = _names(ast.parse(code.file.read_bytes(), str(code.file)))
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
-        return f"the module {module!r} cannot be read ({error})"
-    if names is None or function in names:
+        return f"the module {code.module!r} cannot be read ({error})"
+    if names is None or code.function in names:
         return ""
-    return f"the module {module!r} has no {function!r}{nearest(function, sorted(names), 0.4)}"
-
-
-def _spec(module: str, places: list[str]) -> ModuleSpec | None:
-    """Where a module is; its packages are walked through, not imported."""
-    spec: ModuleSpec | None = None
-    for part in module.split("."):  # by its own name: a whole one would be looked up through its imported package
-        spec = PathFinder.find_spec(part, places)
-        if spec is None:
-            return None
-        places = list(spec.submodule_search_locations or ())
-    return spec
+    return f"the module {code.module!r} has no {code.function!r}{nearest(code.function, sorted(names), 0.4)}"
 
 
 def _names(tree: ast.Module) -> set[str] | None:

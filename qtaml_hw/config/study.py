@@ -88,6 +88,11 @@ class Study(Section):
         return self._document.folder
 
     @property
+    def allow_code(self) -> tuple[str, ...]:
+        """Installed packages whose code the user lets the study run; never a part of the study or of its results."""
+        return self._document.allow_code
+
+    @property
     def provenance(self) -> dict[str, Origin]:
         """Every effective value by dotted field, in the order of the sections, with where it comes from."""
         found: dict[str, Origin] = {}

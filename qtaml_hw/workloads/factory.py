@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from qtaml_hw.errors import nearest
 from qtaml_hw.workloads.cache import State, state_digest
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.files import from_arrays
 from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
+from qtaml_hw.workloads.own_code import called, load_function
+from qtaml_hw.workloads.reading import in_words
 
 
 def load_factory(
@@ -31,16 +30,18 @@ def load_factory(
     folder: str | Path | None = None,
     keys: Mapping[str, str] | None = None,
     tokens: bool = False,
+    allow_code: Collection[str] = (),
 ) -> LoadedNetwork:
     """The network that ``package.module:function`` builds, with the weights of a safetensors file.
 
     input_shape: of one sample, without batch; a sample of zeros is passed through as a check. arguments: keywords for
-    the function. folder: searched first for the module (a study's own folder). Without weights the network is as the
+    the function. folder: searched first for the module (a study's own folder; None: the current one). allow_code:
+    installed packages whose code may be run. Without weights the network is as the
     function leaves it, under a fixed random state. keys: see ``load_weights``. tokens: inputs are
     token numbers (int64), not float32. Importing runs the user's code.
     Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
     """
-    module = _call(factory, arguments, folder)
+    module = _call(factory, arguments, folder, allow_code)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{factory} must return a torch.nn.Module, it returned {type(module).__name__}")
     if weights is not None:
@@ -51,14 +52,18 @@ def load_factory(
 
 
 def load_data_factory(
-    factory: str, *, arguments: Mapping[str, Any] | None = None, folder: str | Path | None = None
+    factory: str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    allow_code: Collection[str] = (),
 ) -> DataSet:
     """The data set that ``package.module:function`` returns: a DataSet, or a pair of arrays (images, labels).
 
-    A pair is split as ``load_idx`` does. arguments and folder: see ``load_factory``. Raises ValueError with one message
-    for anything that does not fit.
+    A pair is split as ``load_idx`` does. arguments, folder and allow_code: see ``load_factory``. Raises ValueError with
+    one message for anything that does not fit.
     """
-    found = _call(factory, arguments, folder)
+    found = _call(factory, arguments, folder, allow_code)
     if isinstance(found, DataSet):
         return found
     if isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, np.ndarray) for part in found):
@@ -66,12 +71,13 @@ def load_data_factory(
     raise ValueError(f"{factory} must return a DataSet or arrays (images, labels), it returned {type(found).__name__}")
 
 
-def user_function(name: str, folder: str | Path | None = None) -> Callable[..., Any]:
+def user_function(name: str, folder: str | Path | None = None, allow_code: Collection[str] = ()) -> Callable[..., Any]:
     """The function ``package.module:function`` of a user; ``folder`` is searched first. Importing runs their code.
 
-    Raises ValueError when the module cannot be imported or has no such function.
+    Raises ValueError when its code may not be run, the module cannot be imported or has no such function; and so does
+    the function for whatever it raises itself.
     """
-    return _function(name, folder)
+    return partial(called, name, load_function(name, folder, allow_code))
 
 
 def load_weights(module: nn.Module, weights: str | Path, keys: Mapping[str, str] | None = None) -> None:
@@ -151,31 +157,14 @@ def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
     ]
 
 
-def _call(factory: str, arguments: Mapping[str, Any] | None, folder: str | Path | None) -> object:
+def _call(
+    factory: str, arguments: Mapping[str, Any] | None, folder: str | Path | None, allow_code: Collection[str]
+) -> object:
     """What the factory returns, under a fixed random state that is put back."""
-    function = _function(factory, folder)
+    function = user_function(factory, folder, allow_code)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(DEFAULT_SEED)
-        try:
-            return function(**dict(arguments or {}))
-        except Exception as error:
-            raise ValueError(f"{factory} failed: {type(error).__name__}: {error}") from error
-
-
-def _function(factory: str, folder: str | Path | None) -> Callable[..., object]:
-    place, colon, name = factory.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*place.split("."), name]):
-        raise ValueError(f"a factory is written 'package.module:function', got {factory!r}")
-    with _searched(folder):
-        try:
-            home = importlib.import_module(place)
-        except Exception as error:
-            raise ValueError(f"the module of factory {factory!r} cannot be imported ({error})") from error
-    function: Callable[..., object] | None = getattr(home, name, None)
-    if not callable(function):
-        there = [n for n in dir(home) if callable(getattr(home, n))]
-        raise ValueError(f"module {place!r} has no function {name!r}{nearest(name, there)}")
-    return function
+        return function(**dict(arguments or {}))
 
 
 def output_width(name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:
@@ -186,25 +175,11 @@ def output_width(name: str, module: nn.Module, input_shape: tuple[int, ...], dty
     try:
         with torch.inference_mode():
             out = module(torch.zeros(1, *input_shape, dtype=dtype))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
-            f"{name}: the network does not take an input of shape {(1, *input_shape)} ({error})"
+            f"{name}: the network does not take an input of shape {(1, *input_shape)} ({in_words(error)})"
         ) from error
     if not isinstance(out, torch.Tensor) or out.ndim not in (2, 3) or out.shape[0] != 1:
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise ValueError(f"{name}: the network must return logits [batch, classes], for one sample it returned {shape}")
     return int(out.shape[-1])
-
-
-@contextmanager
-def _searched(folder: str | Path | None) -> Iterator[None]:
-    """The folder first on the import path, only for as long as the block runs."""
-    if folder is None:
-        yield
-        return
-    entry = str(Path(folder).resolve())
-    sys.path.insert(0, entry)
-    try:
-        yield
-    finally:
-        sys.path.remove(entry)

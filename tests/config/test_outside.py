@@ -49,8 +49,12 @@ def test_what_is_there_is_found_and_not_run(folder: Path, name: str) -> None:
         ("pack.nets:build", "there is no module 'pack.nets'"),
         ("nets:biuld", "the module 'nets' has no 'biuld'; did you mean 'build'?"),
         ("broken:build", "the module 'broken' cannot be read"),
-        ("json:loads", ""),
-        ("numpy.linalg:norm", ""),
+        ("json:loads", "'json:loads' is of Python's own library"),
+        ("os:system", "'os:system' is of Python's own library"),
+        ("builtins:exec", "'builtins:exec' is of Python's own library"),
+        ("numpy.linalg:norm", "code of the installed package 'numpy' is not run unless you allow it: 'qtaml-hw --al"),
+        ("qtaml_hw.files:write_atomically", "code of the installed package 'qtaml_hw' is not run"),
+        ("qtaml_hw.workloads.published:build", ""),
     ],
 )
 def test_what_is_not_there_is_said_at_its_place(folder: Path, name: str, expected: str) -> None:

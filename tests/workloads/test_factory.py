@@ -124,7 +124,7 @@ def test_a_file_that_is_not_safetensors(folder: Path, content: bytes) -> None:
         ("own_networks.tiny", "a factory is written 'package.module:function'"),
         ("own networks:tiny", "a factory is written"),
         ("own_networks:", "a factory is written"),
-        ("no_such_module:tiny", "cannot be imported"),
+        ("no_such_module:tiny", "there is no module 'no_such_module'"),
         ("own_networks:tyni", "no function 'tyni'; did you mean 'tiny'"),
         ("own_networks:number", "no function 'number'"),
         ("own_networks:nothing", "must return a torch.nn.Module, it returned NoneType"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -40,11 +40,12 @@ class Document:
     folder: FilePath
     base: Layer
     changes: tuple[tuple[Change, ...], ...] = ()
+    allow_code: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tree: Tree, folder: FilePath) -> Document:
-        """The document of a file that was read."""
-        return cls(tree, folder, file_layer(tree))
+    def of(cls, tree: Tree, folder: FilePath, allow_code: Collection[str] = ()) -> Document:
+        """The document of a file that was read, and the installed packages whose code it may run."""
+        return cls(tree, folder, file_layer(tree), allow_code=tuple(allow_code))
 
     def changed(self, changes: tuple[Change, ...]) -> Document:
         """The document with one more layer of changes."""

@@ -69,7 +69,7 @@ def metric_of(study: Study) -> Metric:
     name = study.evaluate.metric
     if ":" not in name:
         return metric(name)
-    return Metric(name, name.partition(":")[2], user_function(name, study.folder), needs_clean=True)
+    return Metric(name, name.partition(":")[2], user_function(name, study.folder, study.allow_code), needs_clean=True)
 
 
 def _stored(study: Study, loaded: LoadedNetwork, data: DataSet) -> StoredNetwork:

@@ -40,7 +40,7 @@ def load_dataset(study: Study) -> DataSet:
             folder = study.folder / encoder.folder
             return load_texts(texts, folder, tokens=encoder.tokens, calibration=data.calibration)
         if data.factory is not None:
-            return load_data_factory(data.factory, folder=study.folder)
+            return load_data_factory(data.factory, folder=study.folder, allow_code=study.allow_code)
         return load_data(str(data.name))
     except ValueError as error:
         raise InputError(f"data: {error}") from error
@@ -62,6 +62,7 @@ def _users_network(study: Study, data: DataSet) -> LoadedNetwork:
         folder=study.folder,
         keys=network.keys,
         tokens=data.test_x.dtype == np.int64,
+        allow_code=study.allow_code,
     )
 
 
