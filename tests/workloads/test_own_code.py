@@ -112,12 +112,9 @@ def test_what_lies_elsewhere_is_not_run(tmp_path: Path, name: str, said: str) ->
 
 
 def test_our_own_networks_and_allowed_packages_are_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (
-        load_factory(
-            "qtaml_hw.workloads.published:build", input_shape=(3, 32, 32), arguments={"name": "lenet-cifar"}
-        ).classes
-        == 10
-    )
+    named = {"name": "lenet-cifar"}
+    ours = load_factory("qtaml_hw.workloads.published:build", input_shape=(3, 32, 32), arguments=named)
+    assert ours.classes == 10
     (tmp_path / "site" / "shelf").mkdir(parents=True)
     (tmp_path / "site" / "shelf" / "__init__.py").write_text("from shelf.nets import build\n", encoding="utf-8")
     (tmp_path / "site" / "shelf" / "nets.py").write_text("def build():\n    return 3\n", encoding="utf-8")
