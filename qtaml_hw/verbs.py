@@ -12,8 +12,9 @@ from qtaml_hw.config.load import overridden
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.publish import citations, publish
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result, SweepResult, WhatIf
-from qtaml_hw.records.store import Record
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers
@@ -79,7 +80,7 @@ def what_if(
     summaries = _summaries(points, run_points(points, folder, progress=progress))
     for summary in summaries:
         if summary.error is not None:
-            raise InputError(f"{summary.facts['label']}: {summary.error}")
+            raise InputError(f"{summary.facts[F.label]}: {summary.error}")
     report = publish(study, folder, "")
     return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
 
@@ -90,5 +91,5 @@ def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSu
     for number, (point, group) in enumerate(zip(points, records, strict=True)):
         (summary,) = summarise(group)
         axes = axes_shown(point)
-        found.append(replace(summary, facts={**summary.facts, "label": point.label, "point": number, "axes": axes}))
+        found.append(replace(summary, facts={**summary.facts, F.label: point.label, F.point: number, F.axes: axes}))
     return found

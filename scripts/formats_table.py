@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from qtaml_hw.records.store import Record, read_records
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import read_records
 from qtaml_hw.records.summary import PointSummary, summarise
 
 NETWORKS = ("digits-lenet", "digits-mobilenet", "digits-transformer")
@@ -31,7 +33,7 @@ def cells(summaries: dict[tuple[str, str], PointSummary]) -> list[str]:
     found = []
     for network in NETWORKS:
         point = summaries[network, DIRECTIONS[0]]
-        found.append(f"{100 * point.facts['quantised_accuracy']:.1f}")
+        found.append(f"{100 * point.facts[F.quantised_score]:.1f}")
         for direction in DIRECTIONS:
             accuracy = summaries[network, direction].accuracy
             found.append(f"{100 * accuracy.mean:.1f} ± {100 * accuracy.halfwidth:.1f}")

@@ -220,7 +220,7 @@ def test_damaged_stores_lose_only_what_is_damaged(tmp_path: Path) -> None:
     draw, store = random.Random("stores"), tmp_path / "store"
     with ShardWriter(store) as writer:
         for index in range(6):
-            writer.append({"identity": "a" * 32, "map_index": index, "accuracy": 0.5, "axes": {"cell.t_ox": "1 nm"}})
+            writer.append({"identity": "a" * 32, "map_index": index, "score": 0.5, "axes": {"cell.t_ox": "1 nm"}})
     (shard,) = store.glob("*.jsonl")
     whole = shard.read_bytes()
     for case in range(CASES):

@@ -1,5 +1,10 @@
-"""Records: one line per design point and fault map, their store, summaries and comparison."""
+"""Records: one line per design point and fault map, the table of their fields, their store, summaries, comparison.
 
-from qtaml_hw.records.interval import Interval, t_interval
+Names are loaded on first use, so that the table of fields costs nothing.
+"""
 
-__all__ = ["Interval", "t_interval"]
+from __future__ import annotations
+
+from qtaml_hw._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

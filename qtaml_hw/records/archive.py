@@ -6,15 +6,16 @@ import csv
 import importlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.files import write_atomically
-from qtaml_hw.records.store import Content, Record, ShardWriter, read_records, read_store, record_key, shards
-from qtaml_hw.records.summary import OF_A_MAP
+from qtaml_hw.records.fields import OF_A_MAP, F
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import Content, ShardWriter, read_records, read_store, shards
 
 Format = Literal["csv", "parquet"]
 
@@ -50,12 +51,12 @@ def store_status(folder: Path) -> StoreStatus:
     Raises StoreError when there is no store.
     """
     content = existing_store(folder)
-    finished = [r for r in content.records if int(r["map_index"]) >= 0]
-    failed = [r for r in content.records if int(r["map_index"]) < 0]
+    finished = [r for r in content.records if int(r[F.map_index]) >= 0]
+    failed = [r for r in content.records if int(r[F.map_index]) < 0]
     files = shards(folder)
     return StoreStatus(
         folder=str(folder),
-        points=len({r["identity"] for r in finished}),
+        points=len({r[F.identity] for r in finished}),
         failed=len(failed),
         maps=len(finished),
         shards=len(files),
@@ -63,8 +64,8 @@ def store_status(folder: Path) -> StoreStatus:
         repeated=content.repeated,
         torn=len(content.dropped),
         dropped=tuple(map(str, content.dropped)),
-        studies=tuple(sorted({str(r.get("study", "")) for r in content.records})),
-        failures=tuple(f"{r.get('label', r['identity'])}: {r.get('error', '')}" for r in failed),
+        studies=tuple(sorted({str(r.get(F.study, "")) for r in content.records})),
+        failures=tuple(f"{r.get(F.label, r[F.identity])}: {r.get(F.error, '')}" for r in failed),
     )
 
 
@@ -95,15 +96,15 @@ def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 
     Raises StoreError when a folder is no store or ``out`` cannot be written.
     """
-    known = {record_key(r): r for r in read_records(out)} if out.is_dir() else {}
+    known = {r.key: r for r in read_records(out)} if out.is_dir() else {}
     added = differing = 0
     sources = [(folder, existing_records(folder)) for folder in folders]
     with ShardWriter(out) as shard:
         for _, records in sources:
             for record in records:
-                key = record_key(record)
+                key = record.key
                 if key in known:
-                    differing += record.get("correct") != known[key].get("correct")
+                    differing += record.get(F.correct) != known[key].get(F.correct)
                     continue
                 known[key] = record
                 shard.append(record)
@@ -119,26 +120,26 @@ def export_store(folder: Path, out: Path | None = None, form: Format = "csv") ->
     Raises StoreError for no store or a folder that cannot be written, InputError when Parquet lacks pyarrow.
     """
     records, target = existing_records(folder), out or folder
-    facts: dict[str, Record] = {}
+    facts: dict[str, dict[str, Any]] = {}
     for record in records:
-        facts.setdefault(record["identity"], {k: v for k, v in record.items() if k not in OF_A_MAP})
+        facts.setdefault(record[F.identity], {k: v for k, v in record.items() if k not in OF_A_MAP})
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write to {target}: {error.strerror}") from error
     files = []
-    for name, rows in (("points", list(facts.values())), ("maps", [r for r in records if int(r["map_index"]) >= 0])):
+    for name, rows in (("points", list(facts.values())), ("maps", [r for r in records if int(r[F.map_index]) >= 0])):
         path = target / f"{name}.{form}"
         {"csv": _csv, "parquet": _parquet}[form](path, [_flat(row) for row in rows])
         files.append(path)
     return files
 
 
-def _flat(record: Record) -> dict[str, Any]:
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A row: numbers and texts as they are, one column per axis, the rest as JSON."""
     row: dict[str, Any] = {}
     for name, value in record.items():
-        if name == "axes_si" and isinstance(value, dict):
+        if name == F.axes_si and isinstance(value, dict):
             row |= {f"axis {path}": one for path, one in value.items()}
         elif isinstance(value, dict | list):
             row[name] = json.dumps(value)

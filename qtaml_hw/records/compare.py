@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import existing_records
-from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 
-FIGURES: Final = ("area_m2", "energy_per_inference_j", "read_latency_s", "protected_bits_fraction", "p10", "p01")
+FIGURES: Final = (F.area_m2, F.energy_per_inference_j, F.read_latency_s, F.protected_bits_fraction, F.p10, F.p01)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,10 @@ def _points(folder: Path) -> dict[str, PointSummary]:
 
 
 def _name(summary: PointSummary) -> str:
-    axes = summary.facts.get("axes")
+    axes = summary.facts.get(F.axes)
     if isinstance(axes, dict) and axes:
         return ", ".join(f"{path}={value}" for path, value in sorted(axes.items()))
-    return str(summary.facts.get("label", summary.identity))
+    return str(summary.facts.get(F.label, summary.identity))
 
 
 def _cells(name: str, stores: Sequence[dict[str, PointSummary]]) -> list[dict[str, Any] | None]:
@@ -73,25 +73,17 @@ def _cells(name: str, stores: Sequence[dict[str, PointSummary]]) -> list[dict[st
             cells.append(None)
             continue
         cell: dict[str, Any] = {
-            "identity": summary.identity,
-            **_interval("accuracy", summary.accuracy),
-            **{key: summary.facts.get(key) for key in FIGURES},
+            F.identity: summary.identity,
+            **summary.accuracy.as_dict("score"),
+            **summary.accuracy.as_dict("accuracy"),
+            **{str(key): summary.facts.get(key) for key in FIGURES},
         }
         if first is not None and summary is not first and _pairs(first, summary):
-            cell |= _interval("difference", paired_difference(summary.accuracies, first.accuracies))
+            cell |= paired_difference(summary.accuracies, first.accuracies).as_dict("difference")
         cells.append(cell)
     return cells
 
 
-def _interval(name: str, found: Interval) -> dict[str, Any]:
-    return {
-        f"{name}_mean": found.mean,
-        f"{name}_ci95_low": found.low,
-        f"{name}_ci95_high": found.high,
-        "maps": found.maps,
-    }
-
-
 def _pairs(one: PointSummary, two: PointSummary) -> bool:
     """Whether two points met the same chips on the same images."""
-    return all(one.facts.get(key) == two.facts.get(key) for key in ("seed", "network", "data", "images"))
+    return all(one.facts.get(key) == two.facts.get(key) for key in (F.seed, F.network, F.data, F.images))

@@ -29,6 +29,11 @@ class Interval:
         """Half the width of the interval."""
         return 0.5 * (self.high - self.low)
 
+    def as_dict(self, name: str) -> dict[str, float | int]:
+        """``NAME_mean``, ``NAME_ci95_low``, ``NAME_ci95_high`` and ``maps``, as every JSON output has them."""
+        ends = {f"{name}_mean": self.mean, f"{name}_ci95_low": self.low, f"{name}_ci95_high": self.high}
+        return {**ends, "maps": self.maps}
+
 
 def t_interval(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
     """Student's t interval at 95 %, clipped to what is possible (accuracies: 0..1).

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.records.summary import PointSummary
 
@@ -43,8 +44,23 @@ class Result:
 
     @property
     def accuracy(self) -> Interval:
-        """Accuracy at the last time asked for: ``.mean``, ``.ci95``, over ``.maps`` fault maps."""
+        """Accuracy, or another metric's score, at the last time asked for: ``.mean``, ``.ci95``, over ``.maps``."""
         return self.summary.accuracy
+
+    @property
+    def score(self) -> Interval:
+        """The same under the name that fits every metric."""
+        return self.summary.accuracy
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Score of the network with its own weights, and no flip."""
+        return float(self.summary.facts[F.clean_score])
+
+    @property
+    def quantised_accuracy(self) -> float:
+        """Score of the network with the stored weights, and no flip."""
+        return float(self.summary.facts[F.quantised_score])
 
     @property
     def maps(self) -> int:
@@ -66,12 +82,11 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Flat and JSON-able: every fact, the accuracy with its interval, mean counts per map."""
-        accuracy = self.accuracy
         return {
-            "accuracy_mean": accuracy.mean,
-            "accuracy_ci95_low": accuracy.low,
-            "accuracy_ci95_high": accuracy.high,
-            "maps": accuracy.maps,
+            **self.score.as_dict("score"),
+            **self.accuracy.as_dict("accuracy"),
+            "clean_accuracy": self.clean_accuracy,
+            "quantised_accuracy": self.quantised_accuracy,
             **self.summary.means,
             **self.summary.facts,
             **({"over_time": self.summary.over_time()} if len(self.summary.series) > 1 else {}),
@@ -99,7 +114,7 @@ class SweepResult:
     @property
     def failures(self) -> tuple[str, ...]:
         """One line per failed point."""
-        return tuple(f"{s.facts.get('label')}: {s.error}" for s in self.summaries if s.error is not None)
+        return tuple(f"{s.facts.get(F.label)}: {s.error}" for s in self.summaries if s.error is not None)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -141,18 +156,16 @@ class WhatIf:
         numbers = {
             name: after[name] - before[name]
             for name in after
-            if _number(after[name]) and _number(before.get(name)) and name not in ("maps", "point", "seed")
+            if _number(after[name]) and _number(before.get(name)) and name not in ("maps", F.point, F.seed)
         }
         return {
             "before": before,
             "after": after,
             "difference": {
                 **numbers,
-                "accuracy_mean": paired.mean,
+                **paired.as_dict("score"),
+                **paired.as_dict("accuracy"),
                 "ci95": [paired.low, paired.high],
-                "accuracy_ci95_low": paired.low,
-                "accuracy_ci95_high": paired.high,
-                "maps": paired.maps,
             },
         }
 

@@ -21,19 +21,15 @@ from types import TracebackType
 from typing import Any
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Key, Record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, SCHEMA_VERSION)  # records of schema 1 have the names of ``records.fields.FORMER``
 SYNC_SECONDS = 1.0
 _MOST_NAMED = 5
-Record = dict[str, Any]
-Key = tuple[str, int]
 _MAP, _MAP_START = b',"map_index":', b'{"map_index":'
 _MOST_HEADS = 64  # points whose facts are kept while a file is read: as many as one writer works on at a time
-
-
-def record_key(record: Record) -> Key:
-    """What makes a record unique: the design point and the fault map (-1 for a failed point)."""
-    return str(record["identity"]), int(record["map_index"])
 
 
 @dataclass(frozen=True)
@@ -100,12 +96,12 @@ def _record(value: Any) -> Record | str:
     """The record behind a value, or why it is none."""
     if not isinstance(value, dict):
         return "no whole record: torn by a crash, or damaged" if value is None else "not a record"
-    version = value.pop("schema", None)
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    version = value.pop(F.schema, None)
+    if version not in READABLE or isinstance(version, bool):
         return f"schema version {str(version)[:20]}, not {SCHEMA_VERSION}"
-    index = value.get("map_index")
-    known = isinstance(value.get("identity"), str) and isinstance(index, int) and not isinstance(index, bool)
-    return value if known else "without identity or map_index"
+    if not all(row.kind.fits(value.get(row)) for row in (F.identity, F.map_index)):
+        return "without identity or map_index"
+    return Record.read(value, former=version < SCHEMA_VERSION)
 
 
 def shards(folder: Path) -> list[Path]:
@@ -160,7 +156,7 @@ def read_store(folder: Path) -> Content:
                 records, lost = read_shard(path)
                 dropped += lost
                 for record in records:
-                    key = record_key(record)
+                    key = record.key
                     repeated += key in found and key[1] >= 0
                     found.setdefault(key, record)
     except OSError as error:
@@ -202,7 +198,7 @@ class ShardWriter:
 
     def append(self, record: Record) -> None:
         """Write one record whole; it is synced to disk within ``SYNC_SECONDS`` of the next one, or at the end."""
-        line = json.dumps({"schema": SCHEMA_VERSION, **record}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({F.schema: SCHEMA_VERSION, **record}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
             view = memoryview(line)
             while view:

@@ -7,56 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qtaml_hw.records.fields import MEANS, OF_A_MAP, SERIES, F
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.records.store import Record
+from qtaml_hw.records.record import Record
 
-MAP_FIELDS = (
-    "map_index",
-    "correct",
-    "accuracy",
-    "accuracy_series",
-    "flips_raw",
-    "flips_parity",
-    "flips_residual",
-    "words_corrected",
-    "words_uncorrectable",
-    "reload_s",
-    "reload_energy_j",
-)
-OTHER_METRIC = ("metric_value",)  # a map's own too, in records of other metrics than accuracy
-MAP_SERIES = (
-    "flips_raw_series",
-    "flips_parity_series",
-    "flips_residual_series",
-    "words_corrected_series",
-    "words_uncorrectable_series",
-    "scrub_corrected_series",
-    "refresh_corrected_series",
-    "corrections_uncorrectable_series",
-    "words_reloaded_series",
-)  # counts at every time; records of older versions have none
-LAYER_COLUMNS = (
-    "name",
-    "kind",
-    "size",
-    "cycles",
-    "macs",
-    "weight_reads",
-    "compute_s",
-    "read_s",
-    "stall_s",
-    "energy_j",
-)  # of a record's layer_table
-OF_A_MAP = frozenset((*MAP_FIELDS, *OTHER_METRIC, *MAP_SERIES))
-MEANS = (
-    "flips_raw",
-    "flips_parity",
-    "flips_residual",
-    "words_corrected",
-    "words_uncorrectable",
-)
-LATER_MEANS = ("reload_energy_j",)  # records of older versions have none
-_NEEDED = {*MAP_FIELDS, "clean_accuracy", "images"}
 Finished = dict[str, dict[int, Record]]
 """The finished maps of every point: records by identity and map index."""
 
@@ -67,7 +21,7 @@ class PointSummary:
 
     ``facts`` : the point's fields, units in their names.  ``accuracies`` : one per fault map, in map order.
     ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``counts`` :
-    by name of ``MAP_SERIES``, the counts of every map at every time.  ``accuracies_at`` : accuracies of the maps at
+    by name of ``fields.SERIES``, the numbers of every map at every time.  ``accuracies_at`` : accuracies of the maps at
     every time.  ``error`` : why the point failed, None when it did not.
     """
 
@@ -77,7 +31,7 @@ class PointSummary:
     series: tuple[tuple[float, Interval], ...]
     means: dict[str, float]
     error: str | None = None
-    counts: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    counts: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accuracies_at: tuple[tuple[float, ...], ...] = ()
 
     @property
@@ -106,11 +60,11 @@ class PointSummary:
         }
 
     def count_series(self, name: str) -> tuple[Interval, ...]:
-        """A count of ``MAP_SERIES`` at every time, over the maps; () where the records have none."""
+        """A number of ``fields.SERIES`` at every time, over the maps; () where the records have none."""
         return tuple(t_interval(v, (0.0, math.inf)) for v in zip(*self.counts.get(name, ()), strict=True))
 
     def _kept(self, accuracies: Sequence[float], share_of_clean: float) -> float:
-        target = share_of_clean * float(self.facts["clean_accuracy"])
+        target = share_of_clean * float(self.facts[F.clean_score])
         return sum(a >= target for a in accuracies) / len(accuracies)
 
 
@@ -118,43 +72,33 @@ def summarise(records: Iterable[Record]) -> list[PointSummary]:
     """One summary per identity, in the order of first appearance in the sweep (``point`` number, then identity)."""
     points: dict[str, list[Record]] = {}
     for record in records:
-        points.setdefault(str(record["identity"]), []).append(record)
-    found = [_one(identity, sorted(group, key=lambda r: int(r["map_index"]))) for identity, group in points.items()]
-    return sorted(found, key=lambda s: (s.facts.get("point", 0), s.identity))
+        points.setdefault(str(record[F.identity]), []).append(record)
+    summaries = [_one(identity, sorted(maps, key=lambda r: int(r[F.map_index]))) for identity, maps in points.items()]
+    return sorted(summaries, key=lambda s: (s.facts.get(F.point, 0), s.identity))
 
 
-def _one(identity: str, group: list[Record]) -> PointSummary:
-    facts = {k: v for k, v in group[0].items() if k not in OF_A_MAP}
-    if "error" in group[0]:
-        return PointSummary(identity, facts, (), (), {}, str(group[0]["error"]))
-    times = [float(t) for t, _ in group[0]["accuracy_series"]]
-    at = tuple(tuple(float(r["accuracy_series"][i][1]) for r in group) for i in range(len(times)))
+def _one(identity: str, maps: list[Record]) -> PointSummary:
+    facts = {name: value for name, value in maps[0].items() if name not in OF_A_MAP}
+    if F.error in maps[0]:
+        return PointSummary(identity, facts, (), (), {}, str(maps[0][F.error]))
+    times = [float(t) for t, _ in maps[0][F.score_series]]
+    at = tuple(tuple(float(r[F.score_series][i][1]) for r in maps) for i in range(len(times)))
     return PointSummary(
         identity,
         facts,
-        tuple(float(r["accuracy"]) for r in group),
+        tuple(float(r[F.score]) for r in maps),
         tuple((t, t_interval(values, (0.0, 1.0))) for t, values in zip(times, at, strict=True)),
-        {n: sum(float(r[n]) for r in group) / len(group) for n in (*MEANS, *LATER_MEANS) if all(n in r for r in group)},
-        counts={n: tuple(tuple(r[n]) for r in group) for n in MAP_SERIES if all(n in r for r in group)},
+        {str(n): sum(float(r[n]) for r in maps) / len(maps) for n in MEANS if all(n in r for r in maps)},
+        counts={str(n): tuple(tuple(r[n]) for r in maps) for n in SERIES if all(n in r for r in maps)},
         accuracies_at=at,
     )
 
 
 def finished_maps(records: Iterable[Record]) -> Finished:
     """Records by identity and map index, failures left out (they are tried again)."""
-    found: Finished = {}
+    finished: Finished = {}
     for record in records:
-        if _whole(record):
-            found.setdefault(str(record["identity"]), {})[int(record["map_index"])] = record
-    return found
-
-
-def _whole(record: Record) -> bool:
-    """A finished map with everything that a summary needs; a store that was edited by hand may hold others."""
-    accuracy = record.get("accuracy")
-    return (
-        record["map_index"] >= 0
-        and isinstance(accuracy, int | float)
-        and 0.0 <= accuracy <= 1.0
-        and record.keys() >= _NEEDED
-    )
+        if record.whole:
+            identity, index = record.key
+            finished.setdefault(identity, {})[index] = record
+    return finished

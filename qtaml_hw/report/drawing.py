@@ -13,8 +13,9 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.report import style
-from qtaml_hw.report.text import is_number, number, plain
+from qtaml_hw.report.text import number, plain
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 

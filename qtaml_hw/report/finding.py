@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.columns import show
+from qtaml_hw.report.columns import score_name, show
 from qtaml_hw.report.layout import POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.measured import ACCURACY, score_name
 from qtaml_hw.report.steps import step_sentences
-from qtaml_hw.report.text import count, is_number, number, percent, percent_interval, plain, scale
+from qtaml_hw.report.text import count, number, percent, percent_interval, plain, scale
 
 KEEP: Final = 0.95
 _FEW: Final = 6
@@ -78,7 +79,7 @@ class Finding:
 def keeps(point: PointSummary) -> bool:
     """Whether the whole interval of a point lies at or above 95 % of its clean accuracy."""
     found = point.accuracy
-    return found.maps > 1 and found.low >= KEEP * float(point.facts["clean_accuracy"])
+    return found.maps > 1 and found.low >= KEEP * float(point.facts[F.clean_score])
 
 
 def find(material: Material) -> Finding:
@@ -119,7 +120,7 @@ def _over_time(points: Sequence[PointSummary]) -> list[str]:
         time_s, found = s.series[low]
         if found.mean < s.accuracy.mean:
             unit, kept, maps = scale([time_s], "s"), s.yield_series(KEEP)[low], len(s.accuracies)
-            name = f"that of “{plain(s.facts.get('label', ''), 60)}” " if len(points) > 1 else ""
+            name = f"that of “{plain(s.facts.get(F.label, ''), 60)}” " if len(points) > 1 else ""
             falls.append(
                 f"{name}to {percent(found.mean)} % after {unit.show(time_s)} {unit.unit}, "
                 f"when {round(kept * maps)} of {maps} chips reach the target"
@@ -132,9 +133,9 @@ def _over_time(points: Sequence[PointSummary]) -> list[str]:
 
 
 def _target(points: Sequence[PointSummary]) -> str:
-    clean = {float(s.facts["clean_accuracy"]) for s in points}
+    clean = {float(s.facts[F.clean_score]) for s in points}
     name = score_name(points)
-    stands = "" if name == ACCURACY else f"Accuracy stands here for: {name[0].lower()}{name[1:]}. "
+    stands = "" if name == F.score.heading else f"Accuracy stands here for: {name[0].lower()}{name[1:]}. "
     if len(clean) > 1:
         return f"{stands}Target: at least {percent(KEEP, 0)} % of each network’s clean accuracy."
     value = clean.pop()
@@ -238,7 +239,7 @@ def _comparison(material: Material, layout: Layout) -> list[str]:
 
 def _unequal(first: PointSummary, second: PointSummary) -> str:
     """Said where two lines do not protect the same share of bits, so that nobody takes them for equals."""
-    mine, other = (s.facts.get("protected_bits_fraction") for s in (first, second))
+    mine, other = (s.facts.get(F.protected_bits_fraction) for s in (first, second))
     if not (is_number(mine) and is_number(other)) or abs(mine - other) <= _EQUAL * max(mine, other):
         return ""
     return f", protecting {percent(mine)} % of the stored bits against {percent(other)} %"
@@ -248,23 +249,23 @@ def _extra_cost(point: PointSummary, bare: PointSummary | None, words: str) -> l
     if bare is None or bare is point:
         return []
     parts = []
-    for key, what in (("energy_per_inference_j", "energy per inference"), ("area_m2", "memory area")):
+    for key, what in ((F.energy_per_inference_j, "energy per inference"), (F.area_m2, "memory area")):
         with_, without = point.facts.get(key), bare.facts.get(key)
         if is_number(with_) and is_number(without) and without:
             parts.append((with_ / without - 1, what))
     if not parts:
         return []
     if all(abs(share) < _NO_COST for share, _ in parts):
-        free = ", because ideal protection is free by assumption" if "ideal" in point.facts.get("menu", ()) else ""
+        free = ", because ideal protection is free by assumption" if "ideal" in point.facts.get(F.menu, ()) else ""
         return [f"The model counts no extra energy or area for it{free}."]
     costs = _listed([f"{100 * share:+.1f} % {what}" for share, what in parts])
     return [f"Against no protection that costs, {words}, {costs} (modelled)."]
 
 
 _COSTS: Final = {
-    "energy_per_inference_j": "energy per inference",
-    "area_m2": "memory area",
-    "read_latency_s": "read latency",
+    F.energy_per_inference_j: "energy per inference",
+    F.area_m2: "memory area",
+    F.read_latency_s: "read latency",
 }
 
 
@@ -277,7 +278,7 @@ def _side_by_side(material: Material) -> list[str]:
             _target(points),
             f"{sum(map(keeps, points))} of {len(points)} points keep it; the table has all of them.",
         ]
-    said = [_target(points), *(f"“{plain(s.facts.get('label', s.identity), 80)}” {_judged(s)}." for s in points)]
+    said = [_target(points), *(f"“{plain(s.facts.get(F.label, s.identity), 80)}” {_judged(s)}." for s in points)]
     best, *others = sorted(points, key=lambda s: -s.accuracy.mean)
     if (gain := material.paired(best, others[0])) is not None:
         said.append(
@@ -289,7 +290,7 @@ def _side_by_side(material: Material) -> list[str]:
 
 def _judged(s: PointSummary) -> str:
     found = s.accuracy
-    target = KEEP * float(s.facts["clean_accuracy"])
+    target = KEEP * float(s.facts[F.clean_score])
     if found.maps == 1:
         return f"reaches {_figures(s)}, so nothing is claimed about other chips"
     verdict = (
@@ -303,10 +304,10 @@ def _alone(s: PointSummary) -> list[str]:
     if len(s.accuracies) > 1:
         kept = round(s.yield_at(KEEP) * len(s.accuracies))
         said.append(f"{kept} of {count(len(s.accuracies), 'chip')} (fault maps) reach the target on their own.")
-    if is_number(facts.get("protected_bits_fraction")):
-        share, parity = percent(facts["protected_bits_fraction"]), percent(facts.get("parity_bits_fraction"))
+    if is_number(facts.get(F.protected_bits_fraction)):
+        share, parity = percent(facts[F.protected_bits_fraction]), percent(facts.get(F.parity_bits_fraction))
         said.append(f"{share} % of the stored bits are protected, at {parity} % parity.")
-        said.append(f"{number(s.means.get('flips_raw'))} bits read wrong per map before ECC.")
+        said.append(f"{number(s.means.get(F.flips_raw))} bits read wrong per map before ECC.")
     costs = [(what, show([s], key)) for key, what in _COSTS.items() if is_number(facts.get(key))]
     if costs:
         said.append(f"Modelled cost: {_listed([f'{what} {c.cells[0]} {c.unit}' for what, c in costs])}.")

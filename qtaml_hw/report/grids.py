@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.columns import BANKS, COLUMNS, show, tells
+from qtaml_hw.report.columns import BANKS, COLUMNS, YIELD, score_name, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.measured import score_name
-from qtaml_hw.report.text import Scale, is_number, number, percent, percent_interval, plain
+from qtaml_hw.report.text import Scale, number, percent, percent_interval, plain
 
 MOST_POINT_ROWS: Final = 2000
 _FEW_VALUES: Final = 4
@@ -45,7 +46,7 @@ def verdict_grid(finding: Finding) -> Grid | None:
     verdicts = finding.verdicts
     if not verdicts:
         return None
-    keys = ("yield", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_per_inference_j")
+    keys = (YIELD, F.protected_bits_fraction, F.parity_bits_fraction, F.area_m2, F.energy_per_inference_j)
     shown = [s for key in keys if tells(s := show([v.shown for v in verdicts], key))]
     heads = (
         *(Head(title(path), numeric=False) for path, _ in verdicts[0].shared),
@@ -87,7 +88,7 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
         places = [tuple(shown_value(s, path) for path in axes) for s in points]
     else:
         heads = (Head("Point", numeric=False),)
-        places = [(plain(s.facts.get("label") or found.study, 80),) for s in points]
+        places = [(plain(s.facts.get(F.label) or found.study, 80),) for s in points]
     more = len(found.points) - len(points)
     grids = []
     for name, keys, accuracy in _GRIDS:
@@ -104,18 +105,18 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
     return grids
 
 
-_WORDS: Final = ("words_corrected", "words_uncorrectable")  # without a real code there are no words to count
+_WORDS: Final = (F.words_corrected, F.words_uncorrectable)  # without a real code there are no words to count
 _COSTS: Final = (
-    "protected_bits_fraction",
-    "parity_bits_fraction",
-    "area_m2",
-    "energy_per_inference_j",
-    "read_latency_s",
-    "predicted_distortion",
-    "rho_star",
+    F.protected_bits_fraction,
+    F.parity_bits_fraction,
+    F.area_m2,
+    F.energy_per_inference_j,
+    F.read_latency_s,
+    F.predicted_distortion,
+    F.rho_star,
 )
 _ERRORS: Final = tuple(
-    c.key for c in COLUMNS if c.key != "accuracy" and c.mark != "assumed" and c.key not in (*_COSTS, *BANKS)
+    c.key for c in COLUMNS if c.key != F.score and c.mark != "assumed" and c.key not in (*_COSTS, *BANKS)
 )
 _GRIDS: Final = (
     ("Accuracy and errors", _ERRORS, True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.report.grids import Grid, Head
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import count, plain, scale
@@ -15,10 +16,10 @@ _TIMES: Final = (("compute_s", "Compute"), ("read_s", "Weight reading"), ("stall
 
 def layer_grid(found: Material) -> tuple[str, Grid] | None:
     """(which point, its layers and their sum); the first point that has them, None without one."""
-    point = next((s for s in found.points if s.facts.get("layer_table")), None)
+    point = next((s for s in found.points if s.facts.get(F.layer_table)), None)
     if point is None:
         return None
-    table: Mapping[str, list[Any]] = point.facts["layer_table"]
+    table: Mapping[str, list[Any]] = point.facts[F.layer_table]
     layers = len(table["name"])
     second = scale([t for key, _ in _TIMES for t in table[key]], "s")
     joule = scale(table["energy_j"], "J")
@@ -47,7 +48,7 @@ def layer_grid(found: Material) -> tuple[str, Grid] | None:
         *(second.show(sum(table[key])) for key, _ in _TIMES),
         joule.show(sum(table["energy_j"])),
     )
-    where = plain(point.facts.get("label", ""), 80) if len(found.points) > 1 else ""
+    where = plain(point.facts.get(F.label, ""), 80) if len(found.points) > 1 else ""
     return where, Grid(heads, (*rows, total), max(layers - MOST_LAYERS, 0))
 
 

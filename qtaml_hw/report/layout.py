@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.text import is_number, number, plain
+from qtaml_hw.report.text import number, plain
 from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
 
 POLICY: Final = "protection.policy"
@@ -50,7 +52,7 @@ class Axis:
 
     def at(self, summary: PointSummary) -> float:
         """The point's value on this axis, in the shown unit."""
-        return float(f"{(float(summary.facts['axes_si'][self.path]) - self.offset) / self.factor:.12g}")
+        return float(f"{(float(summary.facts[F.axes_si][self.path]) - self.offset) / self.factor:.12g}")
 
     def show(self, x: float) -> str:
         """``1.5 nm``."""
@@ -116,25 +118,25 @@ def varying(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
     """Axes with at least two values over the points: path -> values in order of appearance."""
     found: dict[str, list[Any]] = {}
     for point in points:
-        for path, value in point.facts.get("axes_si", {}).items():
+        for path, value in point.facts.get(F.axes_si, {}).items():
             if value not in (values := found.setdefault(path, [])):
                 values.append(value)
-    everywhere = {p for p in found if all(p in s.facts.get("axes_si", {}) for s in points)}
+    everywhere = {p for p in found if all(p in s.facts.get(F.axes_si, {}) for s in points)}
     return {path: values for path, values in found.items() if path in everywhere and len(values) >= _FEWEST_TELLING}
 
 
 def shown_value(summary: PointSummary, path: str) -> str:
     """The point's value of an axis, as it was written."""
-    return plain(summary.facts.get("axes", {}).get(path, ""), 60)
+    return plain(summary.facts.get(F.axes, {}).get(path, ""), 60)
 
 
 def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
     """The unit is the one the study file wrote; the median point's where several were used."""
-    middle = sorted(points, key=lambda s: float(s.facts["axes_si"][path]))[len(points) // 2]
+    middle = sorted(points, key=lambda s: float(s.facts[F.axes_si][path]))[len(points) // 2]
     words = shown_value(middle, path).split(maxsplit=1)
     unit = words[1] if len(words) > 1 else ""
     factor = next((d.units[unit] for d in DIMENSIONS.values() if unit and unit in d.units), None)
-    values = [float(s.facts["axes_si"][path]) for s in points]
+    values = [float(s.facts[F.axes_si][path]) for s in points]
     log = min(values) > 0 and max(values) >= _LOG_SPAN * min(values)
     offset = ZERO_CELSIUS_K if unit in ("degC", "°C") else 0.0
     return Axis(path, _pretty(unit) if factor else "", factor or 1.0, offset, log)
@@ -160,7 +162,7 @@ def lay_out(points: Sequence[PointSummary]) -> Layout:
     grouped: dict[tuple[str, ...], dict[str, list[PointSummary]]] = {}
     for point in points:
         key = tuple(shown_value(point, p) for p in others)
-        name = shown_value(point, series) if series else plain(point.facts.get("policy", ""), 60)
+        name = shown_value(point, series) if series else plain(point.facts.get(F.policy, ""), 60)
         grouped.setdefault(key, {}).setdefault(name, []).append(point)
     axis = _axis(x, points) if x else None
     panels = tuple(
@@ -179,7 +181,7 @@ def _sorted(points: list[PointSummary], axis: Axis | None) -> tuple[PointSummary
 
 def _duplicates(points: Sequence[PointSummary], axes: dict[str, list[Any]]) -> int:
     """How many points share all their axis values with another: a store may hold two versions of a study."""
-    places = {tuple(repr(s.facts["axes_si"][p]) for p in axes) for s in points}
+    places = {tuple(repr(s.facts[F.axes_si][p]) for p in axes) for s in points}
     return len(points) - len(places) if axes else 0
 
 
@@ -192,7 +194,7 @@ def focus(layout: Layout, panel: Panel) -> tuple[str, tuple[tuple[str, PointSumm
     if axis is None:
         several = any(len(line.points) > 1 for line in panel.lines)
         return "", tuple(
-            (plain(s.facts.get("label", line.name), 60) if several else line.name, s)
+            (plain(s.facts.get(F.label, line.name), 60) if several else line.name, s)
             for line in panel.lines
             for s in line.points
         )

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.records.store import Record, read_store
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import read_store
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.report.checks import check_beside, check_records, check_tornado
 from qtaml_hw.report.text import plain
@@ -39,7 +41,7 @@ class Material:
     @property
     def study(self) -> str:
         """The study's name, as one line of plain text."""
-        named = [s.facts.get("study") for s in (*self.points, *self.failed)]
+        named = [s.facts.get(F.study) for s in (*self.points, *self.failed)]
         return plain(next((n for n in (self.parameters.get("study"), *named) if n), "study"), 80)
 
     @property
@@ -58,7 +60,7 @@ class Material:
 
     def paired(self, first: PointSummary, second: PointSummary) -> Interval | None:
         """Accuracy of ``first`` minus ``second`` over the fault maps that both saw; None without two such maps."""
-        if first.facts.get("seed") != second.facts.get("seed"):
+        if first.facts.get(F.seed) != second.facts.get(F.seed):
             return None
         mine, other = self.maps[first.identity], self.maps[second.identity]
         common = sorted(mine.keys() & other.keys())
@@ -69,8 +71,8 @@ def material(records: Sequence[Record], **beside: Any) -> Material:
     """Records, and what lies beside them, as a report reads them."""
     maps: dict[str, dict[int, float]] = {}
     for record in records:
-        if "error" not in record:
-            maps.setdefault(str(record["identity"]), {})[int(record["map_index"])] = float(record["accuracy"])
+        if F.error not in record:
+            maps.setdefault(str(record[F.identity]), {})[int(record[F.map_index])] = float(record[F.score])
     summaries = summarise(records)
     done = tuple(s for s in summaries if s.error is None)
     return Material(done, tuple(s for s in summaries if s.error is not None), maps, **beside)

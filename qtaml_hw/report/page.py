@@ -9,16 +9,16 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
-from qtaml_hw.report.columns import COLUMNS, MARKS, show, tells
+from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
 from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verdict_grid
 from qtaml_hw.report.layers import layer_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.measured import ACCURACY, score_name
 from qtaml_hw.report.text import count, percent, plain, plain_lines
 
 MOST_FIGURE_ROWS: Final = 60
@@ -43,7 +43,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         verdicts=verdict_grid(finding),
         tiles=tiles(found),
         warnings=warnings(found),
-        failed=[(plain(s.facts.get("label", s.identity), 120), plain(s.error, 400)) for s in found.failed],
+        failed=[(plain(s.facts.get(F.label, s.identity), 120), plain(s.error, 400)) for s in found.failed],
         columns_of_figures=_two_columns([_figure(d, i, svgs[d.name]) for i, d in enumerate(drawings)]),
         results=results_grids(found),
         layers=layer_grid(found),
@@ -103,14 +103,14 @@ def tiles(found: Material) -> list[tuple[str, str]]:
     tile = [
         ("points finished", f"{len(found.points):,} of {total:,}"),
         ("fault maps in all", f"{maps:,}"),
-        ("images per map", _values(found.points, "images", lambda v: f"{v:,}")),
-        ("network", _values(found.points, "network")),
-        ("data", _values(found.points, "data")),
-        ("measured", "" if score_name(found.points) == ACCURACY else score_name(found.points)),
-        ("clean accuracy", _values(found.points, "clean_accuracy", lambda v: f"{percent(v)} %")),
-        ("quantised", _values(found.points, "quantised_accuracy", lambda v: f"{percent(v)} %")),
-        ("parameters kept exact", _values(found.points, "exact_parameters", _counted)),
-        ("flip law", _values(found.points, "law")),
+        ("images per map", _values(found.points, F.images, lambda v: f"{v:,}")),
+        ("network", _values(found.points, F.network)),
+        ("data", _values(found.points, F.data)),
+        ("measured", "" if score_name(found.points) == F.score.heading else score_name(found.points)),
+        ("clean accuracy", _values(found.points, F.clean_score, lambda v: f"{percent(v)} %")),
+        ("quantised", _values(found.points, F.quantised_score, lambda v: f"{percent(v)} %")),
+        ("parameters kept exact", _values(found.points, F.exact_parameters, _counted)),
+        ("flip law", _values(found.points, F.law)),
     ]
     return [(what, value) for what, value in tile if value]
 
@@ -119,10 +119,10 @@ def warnings(found: Material) -> list[str]:
     """Every warning once, with how many points gave it; and what the reader must know about the data themselves."""
     counted: dict[str, int] = {}
     for s in found.points:
-        for text in s.facts.get("warnings", ()):
+        for text in s.facts.get(F.warnings, ()):
             counted[plain(text, 500)] = counted.get(plain(text, 500), 0) + 1
     said = [f"{text} ({count(n, 'point')})" for text, n in counted.items()]
-    names = sorted({plain(s.facts.get("study", ""), 80) for s in found.points})
+    names = sorted({plain(s.facts.get(F.study, ""), 80) for s in found.points})
     said += [
         text.format(count(n, "point"))
         for n, text in (
@@ -135,7 +135,7 @@ def warnings(found: Material) -> list[str]:
         said.append(plain(found.broken, 600))
     if len(names) > 1:
         said.append(f"The folder holds records of several studies: {', '.join(names)}.")
-    menu = {entry for s in found.points for entry in s.facts.get("menu", ())}
+    menu = {entry for s in found.points for entry in s.facts.get(F.menu, ())}
     return [*said, _IDEAL] if "ideal" in menu and not any("ideal" in text for text in counted) else said
 
 
@@ -148,16 +148,16 @@ _IDEAL: Final = (
 
 
 _SETTINGS: Final = (
-    ("cell_kind", "cell"),
-    ("cell_preset", "preset"),
-    ("law", "flip law"),
-    ("direction", "flip direction"),
-    ("weights_format", "weights"),
-    ("scale", "scale"),
-    ("group", "protection group"),
-    ("budget_kind", "budget"),
-    ("correction", "correction asked"),
-    ("seed", "seed"),
+    (F.cell_kind, "cell"),
+    (F.cell_preset, "preset"),
+    (F.law, "flip law"),
+    (F.direction, "flip direction"),
+    (F.weights_format, "weights"),
+    (F.scale, "scale"),
+    (F.group, "protection group"),
+    (F.budget_kind, "budget"),
+    (F.correction, "correction asked"),
+    (F.seed, "seed"),
 )
 
 
@@ -170,6 +170,6 @@ def versions(found: Material) -> list[tuple[str, str]]:
     """Versions of what produced the records; several where the store was filled by several."""
     seen: dict[str, dict[str, None]] = {}
     for s in (*found.points, *found.failed):
-        for name, version in (s.facts.get("versions") or {}).items():
+        for name, version in (s.facts.get(F.versions) or {}).items():
             seen.setdefault(plain(name, 40), {})[plain(version, 40)] = None
     return [(name, ", ".join(values)) for name, values in seen.items()]

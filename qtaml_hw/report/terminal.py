@@ -11,15 +11,15 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.columns import BANKS, BY_KEY, Shown, show, tells
+from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
-from qtaml_hw.report.measured import score_name
 from qtaml_hw.report.text import (
     NOTHING,
     Scale,
-    is_number,
     number,
     percent,
     percent_interval,
@@ -29,6 +29,7 @@ from qtaml_hw.report.text import (
 )
 
 Row = Mapping[str, Any]
+ACCURACY_MEAN: Final = "accuracy_mean"
 
 
 def _header(title: str, unit: str) -> str:
@@ -48,7 +49,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
     for s in points:
-        name = text(s.facts.get("label", s.identity))
+        name = text(s.facts.get(F.label, s.identity))
         if s.error is not None:
             rows.append((name, Text("failed", "bold red"), *[""] * (len(varied) + 2)))
             continue
@@ -61,20 +62,20 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
 
 def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
     said = []
-    for key, name in (("clean_accuracy", "clean"), ("quantised_accuracy", "quantised")):
+    for key, name in ((F.clean_score, "clean"), (F.quantised_score, "quantised")):
         values = sorted({percent(s.facts.get(key)) for s in done})
         said += [f"{name} {' / '.join(values)} %"] if values else []
     said += [f"{s.column.title} {s.cells[0]} {s.unit}".strip() for s in same]
     return [*said, *([f"{failed} of {failed + len(done)} points failed"] if failed else [])]
 
 
-_SHORT: Final = {
-    "yield": "≥95 %\nchips",
-    "p10": "p(1→0)",
-    "protected_bits_fraction": "Protec.\nbits",
-    "parity_bits_fraction": "Parity\nbits",
-    "area_m2": "Area",
-    "energy_per_inference_j": "Energy\n/inf.",
+_SHORT: Final[dict[str, str]] = {
+    YIELD: "≥95 %\nchips",
+    F.p10: "p(1→0)",
+    F.protected_bits_fraction: "Protec.\nbits",
+    F.parity_bits_fraction: "Parity\nbits",
+    F.area_m2: "Area",
+    F.energy_per_inference_j: "Energy\n/inf.",
 }
 
 
@@ -82,42 +83,42 @@ def _interval(found: Interval) -> str:
     return f"{percent(found.low)}–{percent(found.high)}" if found.maps > 1 else "1 map"
 
 
-_RUN_KEYS: Final = (
-    "yield",
-    "p10",
-    "p01",
-    "flips_raw",
-    "flips_residual",
-    "words_corrected",
-    "words_uncorrectable",
-    "protected_bits_fraction",
-    "parity_bits_fraction",
-    "area_m2",
-    "energy_per_inference_j",
-    "read_latency_s",
+_RUN_KEYS: Final[tuple[str, ...]] = (
+    YIELD,
+    F.p10,
+    F.p01,
+    F.flips_raw,
+    F.flips_residual,
+    F.words_corrected,
+    F.words_uncorrectable,
+    F.protected_bits_fraction,
+    F.parity_bits_fraction,
+    F.area_m2,
+    F.energy_per_inference_j,
+    F.read_latency_s,
     *BANKS,
-    "predicted_distortion",
-    "rho_star",
+    F.predicted_distortion,
+    F.rho_star,
 )
-_BANDS: Final = {
-    "area_m2": ("area_low_m2", "area_high_m2"),
-    "energy_per_inference_j": ("energy_low_j", "energy_high_j"),
-    "read_latency_s": ("read_latency_low_s", "read_latency_high_s"),
+_BANDS: Final[dict[str, tuple[str, str]]] = {
+    F.area_m2: (F.area_low_m2, F.area_high_m2),
+    F.energy_per_inference_j: (F.energy_low_j, F.energy_high_j),
+    F.read_latency_s: (F.read_latency_low_s, F.read_latency_high_s),
 }
 
 
 def run_table(summary: PointSummary) -> Table:
     """One point: every figure with its unit, its interval or band, and whether it was measured or modelled."""
-    label = summary.facts.get("label") or summary.facts.get("study", "")
+    label = summary.facts.get(F.label) or summary.facts.get(F.study, "")
     heads = ["", "Value", "Unit", "Interval or band", "How"]
     if summary.error is not None:
         return table(heads, [("failed", text(summary.error), "", "", "")], heading=str(label), words=1)
     found = summary.accuracy
     interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
     rows = [(score_name([summary]), percent(found.mean), "%", interval, "measured")]
-    for key, name in (("clean_accuracy", "Clean accuracy"), ("quantised_accuracy", "Quantised accuracy")):
-        images = f"{summary.facts.get('images', 0):,} images"
-        rows.append((name, percent(summary.facts.get(key)), "%", images, "measured"))
+    images = f"{summary.facts.get(F.images, 0):,} images"
+    for row, name in ((F.clean_score, "Clean accuracy"), (F.quantised_score, "Quantised accuracy")):
+        rows.append((name, percent(summary.facts.get(row)), row.unit, images, row.mark))
     for key in _RUN_KEYS:
         shown = show([summary], key)
         if tells(shown):
@@ -172,12 +173,12 @@ def ecc_table(rows: Iterable[Row]) -> Table:
 
 
 _TOTALS: Final = {
-    "protected_bits_fraction": "protected bits {} %",
-    "parity_bits_fraction": "parity bits {} %",
-    "predicted_distortion": "predicted distortion {} squared logits (our derivation)",
-    "lower_bound": "lower bound {}",
+    F.protected_bits_fraction: "protected bits {} %",
+    F.parity_bits_fraction: "parity bits {} %",
+    F.predicted_distortion: "predicted distortion {} squared logits (our derivation)",
+    F.lower_bound: "lower bound {}",
     "gap": "gap to the bound {} %",
-    "rho_star": "ρ* {} (our definition)",
+    F.rho_star: "ρ* {} (our definition)",
 }
 
 
@@ -190,7 +191,7 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
         rows.append((text(g["group"], 60), f"{g['weights']:,}", number(mean), Text("█" * round(2 * mean), "blue")))
     if len(groups) > most:
         rows.append((f"and {len(groups) - most:,} more", "", "", ""))
-    shares = ("protected_bits_fraction", "parity_bits_fraction", "gap")
+    shares = (F.protected_bits_fraction, F.parity_bits_fraction, "gap")
     parts = [
         form.format(percent(totals[key]) if key in shares else number(totals[key]))
         for key, form in _TOTALS.items()
@@ -223,11 +224,11 @@ def retention_table(found: Row) -> Table:
     for share, seconds in sorted(quantiles.items(), key=lambda pair: float(pair[0])):
         unit: Scale = scale([seconds], "s")
         rows.append((f"{share_of_cells(float(share))} of cells failed after", unit.show(seconds), unit.unit))
-    for key, name in (("p10", "p(1→0), stored 1 read as 0"), ("p01", "p(0→1), stored 0 read as 1")):
+    for key, name in ((F.p10, "p(1→0), stored 1 read as 0"), (F.p01, "p(0→1), stored 0 read as 1")):
         if is_number(found.get(key)):
             rows.append((name, number(found[key]), "per bit"))
-    if is_number(found.get("gate_share")):
-        rows.append(("Share of the gate in the leakage", percent(found["gate_share"]), "%"))
+    if is_number(found.get(F.gate_share)):
+        rows.append(("Share of the gate in the leakage", percent(found[F.gate_share]), "%"))
     for r in found.get("intervals", ()):
         unit = scale([r["interval_s"]], "s")
         name = f"after {unit.show(r['interval_s'])} {unit.unit}: p(1→0), p(0→1)"
@@ -235,20 +236,13 @@ def retention_table(found: Row) -> Table:
     return table(["", "Value", "Unit"], rows, heading="Retention (modelled)", words=1)
 
 
-_WHAT_IF: Final = {
-    "accuracy_mean": ("Accuracy", "%"),
-    "quantised_accuracy": ("Quantised accuracy", "%"),
-    "p10": ("p(1→0)", ""),
-    "p01": ("p(0→1)", ""),
-    "flips_raw": ("Raw bit errors per map", ""),
-    "words_corrected": ("Words corrected per map", ""),
-    "words_uncorrectable": ("Words lost per map", ""),
-    "protected_bits_fraction": ("Protected bits", "%"),
-    "parity_bits_fraction": ("Parity bits", "%"),
-    "area_m2": ("Area", "m2"),
-    "energy_per_inference_j": ("Energy per inference", "J"),
-    "read_latency_s": ("Read latency", "s"),
-}
+_WHAT_IF: Final = (
+    (ACCURACY_MEAN, F.score.heading, "%"),
+    (F.quantised_score, "Quantised accuracy", "%"),
+    *((row, row.heading, row.unit) for row in (F.p10, F.p01, F.flips_raw, F.words_corrected, F.words_uncorrectable)),
+    *((row, row.heading, row.unit) for row in (F.protected_bits_fraction, F.parity_bits_fraction)),
+    *((row, row.heading, row.unit) for row in (F.area_m2, F.energy_per_inference_j, F.read_latency_s)),
+)
 
 
 def what_if_table(before: Row, after: Row, difference: Row) -> Table:
@@ -257,7 +251,7 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
     ``difference`` : the same keys; ``accuracy_ci95_low/high`` bound the paired difference, ``maps`` is its count.
     """
     rows: list[Sequence[object]] = []
-    for key, (name, si) in _WHAT_IF.items():
+    for key, name, si in _WHAT_IF:
         if not (is_number(before.get(key)) and is_number(after.get(key))):
             continue
         values = [float(before[key]), float(after[key])]
@@ -265,12 +259,12 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
         if si == "%":
             unit, cells = "%", [*(percent(v) for v in values), _signed(percent(change), change)]
         else:
-            chosen = scale(values, si) if si else Scale(1.0, "")
+            chosen = Scale(1.0, si) if si in UNSCALED else scale(values, si)
             unit, cells = chosen.unit, [*(chosen.show(v) for v in values), _signed(chosen.show(change), change)]
             if values[0] > 0 and change:
                 cells[2] += f" ({100 * change / values[0]:+.1f} %)"
         rows.append((name, unit, *cells))
-        if key == "accuracy_mean":
+        if key == ACCURACY_MEAN:
             rows.append(("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference))))
     return table(["", "Unit", "Before", "After", "Difference"], rows, heading="What if", words=1)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final
+
+from qtaml_hw.records.kinds import is_number
 
 if TYPE_CHECKING:  # of a table without intervals nothing heavier than rich is imported
     from qtaml_hw.records.interval import Interval
@@ -29,11 +31,6 @@ def plain_lines(text: str) -> str:
 def power_of_ten(exponent: int) -> str:
     """``10⁻³`` for -3."""
     return f"10{str(exponent).translate(_SUPERSCRIPT)}"
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a record's value is a finite number (a bool is not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -15,7 +15,9 @@ import numpy as np
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.records.store import Record, ShardWriter, read_records
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import CorrectionKind, ProtectedImage
@@ -32,12 +34,12 @@ class AccuracyStore:
     writer: ShardWriter | None = None
     measured: int = 0
 
-    def keep(self, key: tuple[str, int], accuracy: float, facts: Record) -> float:
+    def keep(self, key: tuple[str, int], accuracy: float, facts: dict[str, Any]) -> float:
         """Remember and store one measured accuracy."""
         self.known[key] = accuracy
         self.measured += 1
         if self.writer is not None:
-            self.writer.append({"identity": key[0], "map_index": key[1], "accuracy": accuracy, **facts})
+            self.writer.append(Record({F.identity: key[0], F.map_index: key[1], F.score: accuracy}, facts))
         return accuracy
 
 
@@ -51,7 +53,7 @@ def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
         yield AccuracyStore()
         return
     old = read_records(store) if store.exists() else []
-    known = {(str(r["identity"]), int(r["map_index"])): float(r["accuracy"]) for r in old if int(r["map_index"]) >= 0}
+    known = {r.key: float(r[F.score]) for r in old if not r.failed}
     with ShardWriter(store) as writer:
         yield AccuracyStore(known, writer)
 

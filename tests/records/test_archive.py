@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
 
@@ -54,17 +55,17 @@ def test_merge_adds_what_is_missing_and_only_once(tmp_path: Path) -> None:
 
 def test_export_has_a_row_per_map_and_a_column_per_axis(tmp_path: Path) -> None:
     axes = {"axes_si": {"cell.t_ox": 1.5e-9}, "axes": {"cell.t_ox": "1.5 nm"}}
-    fill(tmp_path, line("a", 0, accuracy=0.5, **axes), line("a", 1, accuracy=1, **axes), line("b", -1, error="x"))
+    fill(tmp_path, line("a", 0, score=0.5, **axes), line("a", 1, score=1, **axes), line("b", -1, error="x"))
     points, maps = export_store(tmp_path, tmp_path / "out")
     rows = list(csv.DictReader(maps.open(encoding="utf-8")))
-    assert [row["accuracy"] for row in rows] == ["0.5", "1"]
+    assert [row[F.score] for row in rows] == ["0.5", "1"]
     assert {float(row["axis cell.t_ox"]) for row in rows} == {1.5e-9}
     assert json.loads(rows[0]["axes"]) == {"cell.t_ox": "1.5 nm"}
     assert [row["error"] for row in csv.DictReader(points.open(encoding="utf-8"))] == ["", "x"]
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     _, maps = export_store(tmp_path, tmp_path / "out", "parquet")
     table = parquet.read_table(maps).to_pydict()
-    assert table["accuracy"] == [0.5, 1.0]
+    assert table[F.score] == [0.5, 1.0]
     assert table["axis cell.t_ox"] == [1.5e-9, 1.5e-9]
 
 
@@ -115,10 +116,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+AXES = ("axes", "axes_si")
 WRITTEN = json.dumps({"schema": 1, **line("a", 0, accuracy=0.5, correct=1, axes={"cell.t_ox": "1 nm"})})
 MUTATED = st.builds(
     lambda names, values: json.dumps({**json.loads(WRITTEN), **dict(zip(names, values, strict=False))}),
-    st.lists(st.sampled_from(["schema", "identity", "map_index", "accuracy", "correct", "axes", "axes_si", "study"])),
+    st.lists(
+        st.sampled_from(["schema", "identity", "map_index", "accuracy", "score", "correct", "axes", "axes_si", "study"])
+    ),
     st.lists(JSON, max_size=4),
 )
 LINE = st.one_of(st.binary(max_size=60), JSON.map(lambda v: json.dumps(v).encode()), MUTATED.map(str.encode))
@@ -134,7 +138,7 @@ def test_any_bytes_are_a_store(tmp_path: Path, lines: list[bytes], cut: int) -> 
     for act in (store_status, export_store):
         act(tmp_path)
     for maps in finished_maps(read_records(tmp_path)).values():
-        assert all(0 <= r["accuracy"] <= 1 for r in maps.values())
+        assert all(0 <= r[F.score] <= 1 for r in maps.values())
 
 
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 50_000])

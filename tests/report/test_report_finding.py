@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.report.figures.accuracy import wilson
 from qtaml_hw.report.figures.protection import rank_correlation
 from qtaml_hw.report.finding import find, keeps
@@ -23,7 +24,7 @@ def store(table: dict[tuple[Any, ...], list[float]], *paths: str) -> Material:
     records = []
     for number, (values, accuracies) in enumerate(table.items()):
         base = synthetic.point(number, dict(zip(paths, values, strict=True)), len(accuracies))
-        records += [r | {"accuracy": a, "accuracy_series": [[1e-3, a]]} for r, a in zip(base, accuracies, strict=True)]
+        records += [r | {F.score: a, F.score_series: [[1e-3, a]]} for r, a in zip(base, accuracies, strict=True)]
     return material(records)
 
 

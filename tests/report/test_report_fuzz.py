@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records import fields
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import summarise
-from qtaml_hw.report.checks import NULLABLE, REQUIRED, WHERE_PRESENT, check_beside, check_records
+from qtaml_hw.report.checks import check_beside, check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verdict_grid
@@ -50,9 +52,7 @@ def words(records: list[dict[str, Any]]) -> None:
     sweep_table(summarise(records))
 
 
-FIELDS = sorted(
-    {*REQUIRED, *WHERE_PRESENT, *NULLABLE, "label", "study", "network", "policy", "law", "seed", "cell_kind"}
-)
+FIELDS = sorted(fields.FIELDS.keys() - {F.schema, F.identity, F.map_index, F.error})
 
 
 @settings(max_examples=150)
@@ -69,8 +69,7 @@ def test_damaged_fields(changes: list[tuple[int, str, Any]]) -> None:
 @pytest.mark.parametrize("value", [None, 1e30])
 def test_figures_of_odd_values(value: float | None) -> None:
     """Every fact that may be null or any number, at once, in one point of the sweep."""
-    numbers = NULLABLE.keys() - {"versions", "retention_quantiles_s"}
-    odd = dict.fromkeys(numbers, value)
+    odd = dict.fromkeys((row for row in fields.FIELDS.values() if row.kind is fields.NUMBER), value)
     records = [r | odd if r["label"] == "1.6 nm, tac" else r for r in RECORDS]
     check_records(records)
     draw(material(records))
@@ -78,12 +77,14 @@ def test_figures_of_odd_values(value: float | None) -> None:
 
 def test_the_message_names_point_field_and_value() -> None:
     records = damaged([(1, "area_m2", "big")])
-    with pytest.raises(StoreError, match=r"point [0-9a-f…]+, map 1\) has area_m2 = big; expected a number or null"):
+    with pytest.raises(
+        StoreError, match=r"point [0-9a-f…]+, map 1\) has area_m2 = big; expected a number from 1e-18 to 1 or null"
+    ):
         check_records(records)
 
 
 def test_maps_of_a_point_share_their_times() -> None:
-    records = damaged([(1, "accuracy_series", [[1e-3, 0.5], [2e-3, 0.5]])])
+    records = damaged([(1, F.score_series, [[1e-3, 0.5], [2e-3, 0.5]])])
     with pytest.raises(StoreError, match="as many times"):
         check_records(records)
 

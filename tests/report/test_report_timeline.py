@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.fields import SERIES, F
 from qtaml_hw.records.interval import t_interval
-from qtaml_hw.records.summary import MAP_SERIES, summarise
+from qtaml_hw.records.summary import summarise
 from qtaml_hw.report.checks import check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.figures.timeline import power_series
@@ -23,7 +24,7 @@ TIMES = (0.0, 1e-4, 3e-4, 1e-3)
 def timed(maps: int = 5, **over: Any) -> list[dict[str, Any]]:
     records = synthetic.point(0, {}, maps, times=TIMES, **over)
     for i, r in enumerate(records):
-        r |= {name: [0, 1 + i, 2 + i, 3 + 2 * i] for name in MAP_SERIES}
+        r |= {name: [0, 1 + i, 2 + i, 3 + 2 * i] for name in SERIES}
         r |= {"energy_series_j": {"read": [0.0, 1e-9, 4e-9, 7e-9], "leakage": [0.0, 1e-12, 2e-12, 7e-12]}}
     return records
 
@@ -50,7 +51,7 @@ def test_yield_over_time_counts_the_chips_at_every_time() -> None:
     assert point.yield_series(0.95)[-1] == point.yield_at(0.95)
     assert point.yield_series(0.0) == (1.0,) * len(TIMES)
     assert point.count_series("flips_raw_series")[1].mean == 3.0
-    assert not set(MAP_SERIES) & point.facts.keys()
+    assert not set(SERIES) & point.facts.keys()
 
 
 def test_one_map_has_no_band_and_few_maps_no_share_of_chips() -> None:
@@ -70,8 +71,8 @@ def test_records_of_older_versions_have_accuracy_over_time_alone() -> None:
 def test_the_finding_says_when_it_was_worse_before() -> None:
     records = timed(maps=4)
     for r in records:
-        r["accuracy_series"][1][1] = 0.1
-        r["accuracy_series"][-1][1] = r["accuracy"] = 0.97
+        r[F.score_series][1][1] = 0.1
+        r[F.score_series][-1][1] = r[F.score] = 0.97
     page = render(material(records), [], {}, None)
     assert "the accuracy falls to 10.0 % after 100 µs, when 0 of 4 chips reach the target" in page
     assert "That is the last time" not in render(material(synthetic.point(0, {}, 3)), [], {}, None)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import qtaml_hw as q
 from qtaml_hw.cli.app import app
 from qtaml_hw.config import Study, StudyError, parse_study
+from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.networks import Networks
 
@@ -42,10 +43,10 @@ SCORES = ["jacobian", "fisher", "magnitude", "peak", "activation", "measured", "
 def test_every_score_makes_a_plan_within_the_budget_and_says_what_it_cost(networks: Networks, score: str) -> None:
     facts = point(networks, {"score": score, "group": "channel"}).facts
     assert 0.08 < facts["protected_bits_fraction"] <= 0.1
-    assert facts["score"] == score
+    assert facts[F.plan_score] == score
     assert facts["spent"] == pytest.approx(facts["protected_bits_fraction"] * facts["stored_bits"])
-    assert ("flips" in facts["score_cost"]) == (score in ("measured", "second_order"))
-    assert (facts["score_cost"] == "none") == (score in ("magnitude", "peak"))
+    assert ("flips" in facts[F.plan_score_cost]) == (score in ("measured", "second_order"))
+    assert (facts[F.plan_score_cost] == "none") == (score in ("magnitude", "peak"))
 
 
 def test_outputs_of_a_score_make_different_plans(networks: Networks) -> None:
@@ -114,7 +115,7 @@ def test_stronger_cells_and_faster_refresh_have_their_price_and_work(networks: N
     lost = bare.record(0)["flips_residual"]
     for design in (area, energy):
         assert design.record(0)["flips_residual"] < lost
-        assert design.record(0)["accuracy"] > bare.record(0)["accuracy"]
+        assert design.record(0)[F.score] > bare.record(0)[F.score]
     with pytest.raises(q.InputError, match="the energy model has no price for robust-cell"):
         point(networks, {"budget.energy": "1 pJ", "menu": ["robust-cell"]})
     with pytest.raises(q.InputError, match="the area model has no price for refresh-2x"):
@@ -140,7 +141,7 @@ def test_a_plan_is_saved_applied_and_compared(networks: Networks, tmp_path: Path
     made = point(networks, {})
     applied = prepare(q.load(study).with_({"protection.plan": str(one)}), networks)
     assert applied.protection.plan == made.protection.plan
-    assert applied.record(0)["accuracy"] == made.record(0)["accuracy"]
+    assert applied.record(0)[F.score] == made.record(0)[F.score]
     assert (applied.facts["policy"], applied.facts["plan_policy"]) == ("plan", "tac")
     assert applied.identity != made.identity
     other = prepare(q.load(study).with_({"protection.plan": str(two)}), networks)

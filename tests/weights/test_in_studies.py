@@ -9,6 +9,7 @@ from torch import nn
 import qtaml_hw
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
+from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.networks import Networks
 
@@ -61,18 +62,18 @@ def test_every_kind_of_format_runs_through_plan_memory_and_network(networks: Net
     assert facts["metadata_bits_fraction"] == pytest.approx(
         facts["storage_bits_per_weight"] / design.image.planes - 1.0
     )
-    assert facts["quantised_accuracy"] >= accuracy
+    assert facts[F.quantised_score] >= accuracy
     assert facts["predicted_distortion"] > 0.0
     assert facts["decode_ge"] >= 0.0
     assert record["flips_residual"] > 0
-    assert 0.0 < record["accuracy"] <= 1.0
+    assert 0.0 < record[F.score] <= 1.0
 
 
 def test_protected_exponents_save_a_float_that_a_flip_destroys(networks: Networks) -> None:
     accuracy = {
         policy: point(
             networks, "{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}"
-        ).record(0)["accuracy"]
+        ).record(0)[F.score]
         for policy in ("none", "uniform", "tac")
     }
     assert accuracy["none"] < 0.3

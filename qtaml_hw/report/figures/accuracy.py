@@ -9,14 +9,16 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
+from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.measured import score_name
-from qtaml_hw.report.text import is_number, percent, scale, sentence
+from qtaml_hw.report.text import percent, scale, sentence
 
 KEEP: Final = 0.95
 MOST_PANELS: Final = 6
@@ -79,8 +81,8 @@ def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look
 def reference_lines(ax: Axes, points: Sequence[PointSummary], along: str = "y") -> None:
     """Clean and quantised accuracy, and the 95 %-of-clean target, where all points agree on them."""
     draw = ax.axhline if along == "y" else ax.axvline
-    clean = {s.facts["clean_accuracy"] for s in points}
-    quantised = {s.facts["quantised_accuracy"] for s in points}
+    clean = {s.facts[F.clean_score] for s in points}
+    quantised = {s.facts[F.quantised_score] for s in points}
     if len(quantised) == 1:
         value = quantised.pop()
         draw(100 * value, color=style.MUTED, lw=1.3, ls=(0, (4, 2)), label=f"quantised {percent(value)} %", zorder=2)
@@ -106,7 +108,7 @@ def limits(ax: Axes, along: str = "y") -> None:
 def maps_words(points: Sequence[PointSummary]) -> str:
     """``16 maps of 500 images``, or the ranges."""
     maps = sorted({len(s.accuracies) for s in points})
-    images = sorted({int(s.facts["images"]) for s in points})
+    images = sorted({int(s.facts[F.images]) for s in points})
     return f"{_range(maps)} map{'' if maps == [1] else 's'} of {_range(images)} images each"
 
 
@@ -138,9 +140,9 @@ def _table(layout: Layout) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         (
             panel.title,
             line.name,
-            s.facts["axes_si"].get(path, ""),
+            s.facts[F.axes_si].get(path, ""),
             *interval_cells(s.accuracy),
-            s.facts["clean_accuracy"],
+            s.facts[F.clean_score],
         )
         for panel in layout.panels
         for line in panel.lines
@@ -162,9 +164,9 @@ def accuracy_by_point(material: Material) -> Drawing | None:
         return None
     named = [pair for panel in layout.panels for pair in _labelled(panel)][:MOST_POINTS]
     figure, (ax,) = style.canvas(1.5 + 0.36 * len(named))
-    looks = style.looks(list(dict.fromkeys(str(s.facts.get("policy", "")) for _, s in named)))
+    looks = style.looks(list(dict.fromkeys(str(s.facts.get(F.policy, "")) for _, s in named)))
     for row, (_, s) in enumerate(named):
-        look = looks[str(s.facts.get("policy", ""))]
+        look = looks[str(s.facts.get(F.policy, ""))]
         values = [100.0 * a for a in s.accuracies]
         jitter = [row + 0.24 * (((i * 0.618) % 1.0) - 0.5) for i in range(len(values))]
         ax.plot(values, jitter, ls="", marker="o", ms=3.2, mew=0, color=look.color, alpha=0.35, zorder=2)
@@ -179,7 +181,7 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(f"{score_name(material.points)} (%)")
     style.legend(figure, ax)
-    rows = [(name, *interval_cells(s.accuracy), s.facts["clean_accuracy"]) for name, s in named]
+    rows = [(name, *interval_cells(s.accuracy), s.facts[F.clean_score]) for name, s in named]
     columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
     more = f" The first {MOST_POINTS} of {len(material.points)} points." if len(material.points) > MOST_POINTS else ""
     caption = (
@@ -204,8 +206,8 @@ def accuracy_map(material: Material) -> Drawing | None:
     key = tuple(shown_value(material.points[-1], p) for p in others)
     points = [s for s in material.points if tuple(shown_value(s, p) for p in others) == key]
     xs = sorted({layout.x.at(s) for s in points})
-    ys = sorted({(float(s.facts["axes_si"][second]), shown_value(s, second)) for s in points})
-    table = {(float(s.facts["axes_si"][second]), layout.x.at(s)): s for s in points}
+    ys = sorted({(float(s.facts[F.axes_si][second]), shown_value(s, second)) for s in points})
+    table = {(float(s.facts[F.axes_si][second]), layout.x.at(s)): s for s in points}
     grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
     figure, (ax,) = style.canvas(1.3 + 0.34 * len(ys))
     cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
@@ -218,7 +220,7 @@ def accuracy_map(material: Material) -> Drawing | None:
         f"Mean accuracy in %{' with ' + what if what else ''}; {maps_words(points)}. Intervals are in the table below."
     )
     columns = (second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
-    rows = [(y, s.facts["axes_si"][layout.x.path], *interval_cells(s.accuracy)) for (y, _), s in sorted(table.items())]
+    rows = [(y, s.facts[F.axes_si][layout.x.path], *interval_cells(s.accuracy)) for (y, _), s in sorted(table.items())]
     return Drawing(
         "accuracy_map", f"Accuracy over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
     )
@@ -297,7 +299,7 @@ def chip_yield(material: Material) -> Drawing | None:
             label=style.words(line.name),
         )
         rows += [
-            (line.name, s.facts["axes_si"][layout.x.path], y, *b, len(s.accuracies))
+            (line.name, s.facts[F.axes_si][layout.x.path], y, *b, len(s.accuracies))
             for s, y, b in zip(line.points, share, bounds, strict=True)
         ]
     ax.set_ylim(-3, 103)

@@ -5,41 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, scale
+from qtaml_hw.report.text import scale
 
-ENERGY_PARTS: Final = {
-    "mac_energy_j": ("MACs", style.SLATE),
-    "weight_read_energy_j": ("weight reads", style.BLUE),
-    "codec_energy_j": ("ECC codec", style.ORANGE),
-    "refresh_energy_j": ("refresh", style.GREEN),
-    "scrub_energy_j": ("scrub", style.PURPLE),
-    "leakage_energy_j": ("leakage", style.SKY),
-    "storage_energy_j": ("scales, decoders", style.OCHRE),
-    "backing_energy_j": ("backing store", style.VERMILION),
+ENERGY_PARTS: Final[dict[str, tuple[str, str]]] = {
+    F.mac_energy_j: ("MACs", style.SLATE),
+    F.weight_read_energy_j: ("weight reads", style.BLUE),
+    F.codec_energy_j: ("ECC codec", style.ORANGE),
+    F.refresh_energy_j: ("refresh", style.GREEN),
+    F.scrub_energy_j: ("scrub", style.PURPLE),
+    F.leakage_energy_j: ("leakage", style.SKY),
+    F.storage_energy_j: ("scales, decoders", style.OCHRE),
+    F.backing_energy_j: ("backing store", style.VERMILION),
 }
-AREA_PARTS: Final = {
-    "array_area_m2": ("data array", style.BLUE),
-    "parity_area_m2": ("parity columns", style.ORANGE),
-    "codec_area_m2": ("ECC codec", style.VERMILION),
-    "storage_area_m2": ("scales, decoders", style.OCHRE),
+AREA_PARTS: Final[dict[str, tuple[str, str]]] = {
+    F.array_area_m2: ("data array", style.BLUE),
+    F.parity_area_m2: ("parity columns", style.ORANGE),
+    F.codec_area_m2: ("ECC codec", style.VERMILION),
+    F.storage_area_m2: ("scales, decoders", style.OCHRE),
 }
 _MOST_BARS: Final = 16
-_LATER: Final = ("storage_energy_j", "backing_energy_j", "storage_area_m2")  # records of older versions have none
+_LATER: Final = (F.storage_energy_j, F.backing_energy_j, F.storage_area_m2)  # records of older versions have none
 
 
 def energy(material: Material) -> Drawing | None:
     """Energy per inference by part."""
-    return _stacked(material, "energy", ENERGY_PARTS, ("energy_per_inference_j", "energy_low_j", "energy_high_j"), "J")
+    return _stacked(material, "energy", ENERGY_PARTS, (F.energy_per_inference_j, F.energy_low_j, F.energy_high_j), "J")
 
 
 def area(material: Material) -> Drawing | None:
     """Weight-memory area by part."""
-    return _stacked(material, "area", AREA_PARTS, ("area_m2", "area_low_m2", "area_high_m2"), "m2")
+    return _stacked(material, "area", AREA_PARTS, (F.area_m2, F.area_low_m2, F.area_high_m2), "m2")
 
 
 _WORDS: Final = {

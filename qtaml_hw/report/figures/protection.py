@@ -6,14 +6,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
+from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.measured import score_name
-from qtaml_hw.report.text import is_number, plain
+from qtaml_hw.report.text import plain
 
 _MOST_LAYERS: Final = 64
 _LETTERS_ACROSS: Final = 44
@@ -22,19 +24,19 @@ _MOST_COLUMNS: Final = 8
 
 def protected_planes(material: Material) -> Drawing | None:
     """Mean number of protected planes per weight, layer by layer, a column per policy."""
-    points = [s for s in material.points if s.facts.get("layers")]
-    if not points or not any(layer["protected_planes"] for s in points for layer in s.facts["layers"]):
+    points = [s for s in material.points if s.facts.get(F.layers)]
+    if not points or not any(layer["protected_planes"] for s in points for layer in s.facts[F.layers]):
         return None
     layout = lay_out(points)
     where, pairs = focus(layout, layout.panels[0])
-    first = [layer["name"] for layer in pairs[0][1].facts["layers"]]
-    pairs = tuple(p for p in pairs if [layer["name"] for layer in p[1].facts["layers"]] == first)[:_MOST_COLUMNS]
-    grid = [[float(s.facts["layers"][i]["protected_planes"]) for _, s in pairs] for i in range(len(first))][
+    first = [layer["name"] for layer in pairs[0][1].facts[F.layers]]
+    pairs = tuple(p for p in pairs if [layer["name"] for layer in p[1].facts[F.layers]] == first)[:_MOST_COLUMNS]
+    grid = [[float(s.facts[F.layers][i]["protected_planes"]) for _, s in pairs] for i in range(len(first))][
         :_MOST_LAYERS
     ]
     figure, (ax,) = style.canvas(0.9 + 0.27 * len(grid))
     cells(ax, grid, "Blues", (0.0, max(1.0, max(map(max, grid)))), ".2g")
-    names = [f"{plain(x['name'], 26)} ({_weights(x['weights'])})" for x in pairs[0][1].facts["layers"]]
+    names = [f"{plain(x['name'], 26)} ({_weights(x['weights'])})" for x in pairs[0][1].facts[F.layers]]
     ax.set_yticks(range(len(grid)), [style.words(n, 40) for n in names[: len(grid)]])
     slanted = len(pairs) * max(len(name) for name, _ in pairs) > _LETTERS_ACROSS
     ax.set_xticks(range(len(pairs)), [style.words(name, 26) for name, _ in pairs])
@@ -51,7 +53,7 @@ def protected_planes(material: Material) -> Drawing | None:
     rows = [
         (name, layer["name"], layer["weights"], layer["protected_planes"], layer.get("correction"))
         for name, s in pairs
-        for layer in s.facts["layers"]
+        for layer in s.facts[F.layers]
     ]
     columns = ("series", "layer", "weights", "protected_planes", "correction")
     return Drawing("protected_planes", "Protected bit planes by layer", caption, figure, columns, rows)
@@ -63,8 +65,8 @@ def _weights(count: int) -> str:
 
 
 _OVERHEADS: Final = {
-    "protected_bits_fraction": "Protected bits / stored bits (%)",
-    "parity_bits_fraction": "Parity bits / data bits (%)",
+    F.protected_bits_fraction: "Protected bits / stored bits (%)",
+    F.parity_bits_fraction: "Parity bits / data bits (%)",
 }
 
 
@@ -102,7 +104,7 @@ def overhead(material: Material) -> Drawing | None:
                 label=style.words(name),
             )
         ax.axhline(
-            100 * KEEP * pairs[0][1].facts["clean_accuracy"],
+            100 * KEEP * pairs[0][1].facts[F.clean_score],
             color=style.MUTED,
             lw=1.2,
             ls=(0, (1, 1.5)),
@@ -123,16 +125,16 @@ def distortion(material: Material) -> Drawing | None:
     points = [
         s
         for s in material.points
-        if is_number(s.facts.get("predicted_distortion")) and s.facts["predicted_distortion"] > 0
+        if is_number(s.facts.get(F.predicted_distortion)) and s.facts[F.predicted_distortion] > 0
     ]
-    if len({s.facts["predicted_distortion"] for s in points}) < 3:
+    if len({s.facts[F.predicted_distortion] for s in points}) < 3:
         return None
-    names = list(dict.fromkeys(plain(s.facts.get("policy", ""), 40) for s in points))
+    names = list(dict.fromkeys(plain(s.facts.get(F.policy, ""), 40) for s in points))
     figure, (ax,) = style.canvas(3.3)
-    losses = [s.facts["quantised_accuracy"] - s.accuracy.mean for s in points]
-    predicted = [float(s.facts["predicted_distortion"]) for s in points]
+    losses = [s.facts[F.quantised_score] - s.accuracy.mean for s in points]
+    predicted = [float(s.facts[F.predicted_distortion]) for s in points]
     for name, look in style.looks(names).items():
-        mine = [i for i, s in enumerate(points) if plain(s.facts.get("policy", ""), 40) == name]
+        mine = [i for i, s in enumerate(points) if plain(s.facts.get(F.policy, ""), 40) == name]
         ax.plot(
             [predicted[i] for i in mine],
             [100 * losses[i] for i in mine],
@@ -152,10 +154,10 @@ def distortion(material: Material) -> Drawing | None:
         f"Spearman rank correlation {rank:.2f} over {len(points)} points."
     )
     rows: list[tuple[Any, ...]] = [
-        (s.facts.get("label"), s.facts.get("policy"), p, loss, len(s.accuracies))
+        (s.facts.get(F.label), s.facts.get(F.policy), p, loss, len(s.accuracies))
         for s, p, loss in zip(points, predicted, losses, strict=True)
     ]
-    columns = ("point", "policy", "predicted_distortion", "accuracy_loss", "maps")
+    columns = ("point", "policy", F.predicted_distortion, "accuracy_loss", "maps")
     return Drawing("distortion", "Predicted distortion against measured loss", caption, figure, columns, rows)
 
 

@@ -9,14 +9,16 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import SymmetricalLogLocator
 
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, interval_cells, limits, maps_words, wilson
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, percent, plain, scale
+from qtaml_hw.report.text import percent, plain, scale
 
 PARTS: Final = {
     "read": ("reads", style.BLUE),
@@ -27,14 +29,14 @@ PARTS: Final = {
     "leakage": ("leakage", style.SKY),
 }
 FLIPS: Final = {
-    "flips_raw_series": ("stored bits in error", style.VERMILION, "o"),
-    "flips_residual_series": ("left after decoding", style.BLUE, "s"),
+    F.flips_raw_series: ("stored bits in error", style.VERMILION, "o"),
+    F.flips_residual_series: ("left after decoding", style.BLUE, "s"),
 }
 CORRECTIONS: Final = {
-    "scrub_corrected_series": ("corrected by scrub", style.PURPLE, "D"),
-    "refresh_corrected_series": ("by refresh", style.GREEN, "^"),
-    "corrections_uncorrectable_series": ("found lost", style.VERMILION, "X"),
-    "words_reloaded_series": ("reloaded", style.OCHRE, "v"),
+    F.scrub_corrected_series: ("corrected by scrub", style.PURPLE, "D"),
+    F.refresh_corrected_series: ("by refresh", style.GREEN, "^"),
+    F.corrections_uncorrectable_series: ("found lost", style.VERMILION, "X"),
+    F.words_reloaded_series: ("reloaded", style.OCHRE, "v"),
 }
 FEWEST_CHIPS: Final = 4
 _TARGET: Final = f"{percent(KEEP, 0)} % of clean"
@@ -45,7 +47,7 @@ _LOG_COUNTS: Final = 1000.0
 
 def timeline(material: Material) -> Drawing | None:
     """The point whose accuracy moves most over time, when several times were asked for."""
-    points = [s for s in material.points if len(s.series) > 1 and s.counts and "energy_series_j" in s.facts]
+    points = [s for s in material.points if len(s.series) > 1 and s.counts and F.energy_series_j in s.facts]
     if not points:
         return None
     layout = lay_out(points)
@@ -61,7 +63,7 @@ def timeline(material: Material) -> Drawing | None:
         draw(ax, s, times)
         _legend(ax)
     _phases(axes, s, unit.factor)
-    _time_axis(axes[-1], times, bool(s.facts.get("phases")))
+    _time_axis(axes[-1], times, bool(s.facts.get(F.phases)))
     axes[-1].set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
     figure.align_ylabels(axes)
     what = ", ".join(filter(None, [where, plain(name, 60) if len(pairs) > 1 else ""]))
@@ -87,7 +89,7 @@ def _line(ax: Axes, times: Sequence[float], found: Sequence[Interval], look: Loo
 
 def _accuracy(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     _line(ax, times, [i for _, i in s.series], ("accuracy", style.BLUE, "o"), 100.0)
-    clean = float(s.facts["clean_accuracy"])
+    clean = float(s.facts[F.clean_score])
     ax.axhline(100 * clean, color=style.INK, lw=1.1, label=f"clean {percent(clean)} %", zorder=1)
     ax.axhline(100 * KEEP * clean, color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=_TARGET, zorder=1)
     limits(ax)
@@ -147,7 +149,7 @@ def power_series(s: PointSummary) -> dict[str, list[float]]:
     """Watts by part since the time before; 0 where no time passed."""
     ends = [t for t, _ in s.series]
     spans = [end - start for start, end in zip([0.0, *ends[:-1]], ends, strict=True)]
-    found = s.facts["energy_series_j"]
+    found = s.facts[F.energy_series_j]
     return {p: [j / t if t > 0.0 else 0.0 for j, t in zip(found[p], spans, strict=True)] for p in PARTS if p in found}
 
 
@@ -160,7 +162,7 @@ def _legend(ax: Axes) -> None:
 
 def _phases(axes: Sequence[Axes], s: PointSummary, factor: float) -> None:
     """Grey where other conditions rule, with what they are called, on the lowest panel that has room."""
-    for i, phase in enumerate(s.facts.get("phases") or ()):
+    for i, phase in enumerate(s.facts.get(F.phases) or ()):
         start, end = phase["start_s"] / factor, phase["end_s"] / factor
         for ax in axes:
             ax.axvspan(start, end, color=style.GRID, alpha=0.75, lw=0, zorder=0)

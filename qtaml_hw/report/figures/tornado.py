@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.kinds import is_number
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import is_number, number, plain, sentence
+from qtaml_hw.report.text import number, plain, sentence
 
 MOST_BARS: Final = 12
 _SMALL: Final = 1e-3  # of the base: a bar that nobody can see
-_KEYS: Final = ("predicted_distortion", "p10", "p01")
-_NAMES: Final = {"predicted_distortion": "Predicted distortion", "p10": "p(1→0)", "p01": "p(0→1)"}
+_KEYS: Final = (F.predicted_distortion, F.p10, F.p01)
+_NAMES: Final = {F.predicted_distortion: "Predicted distortion", F.p10: "p(1→0)", F.p01: "p(0→1)"}
 _SIDES: Final = (("low", style.BLUE), ("high", style.VERMILION))
 COLUMNS: Final = (
     *("path", "value_si", "uncertainty_si", "uncertainty_source", "side", "moved_si"),
-    *("predicted_distortion", "p10", "p01", "accuracy_mean", "difference_mean", "difference_low", "difference_high"),
+    *(F.predicted_distortion, F.p10, F.p01, "accuracy_mean", "difference_mean", "difference_low", "difference_high"),
 )
 
 

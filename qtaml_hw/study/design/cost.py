@@ -19,7 +19,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
 from qtaml_hw.memory import ArrayCost, LayerReads, Memory, layer_reads
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.records.summary import LAYER_COLUMNS
+from qtaml_hw.records.kinds import LAYER_COLUMNS
 from qtaml_hw.study.design.timeline import array_facts, phase_facts, slack_facts
 from qtaml_hw.study.design.transforms import Transforms
 from qtaml_hw.weights import StoredImage

@@ -11,7 +11,8 @@ from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.records.store import Record
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.contents import Contents, chip_warnings
 from qtaml_hw.study.design.cost import DesignCost, SideStorage
@@ -49,41 +50,21 @@ class DesignPoint:
         """Evaluate one fault map; checked before it is returned."""
         seed = self.study.evaluate.seed
         timeline = self.cell.live(self.chip, seed, map_index)
-        accuracies = [self.score(codes) for codes in timeline.read_out]
-        found: Record = {
-            "map_index": map_index,
-            "correct": round(accuracies[-1] * self.network.images),
-            "accuracy": accuracies[-1],
-            "accuracy_series": [list(pair) for pair in zip(timeline.sample_times_s, accuracies, strict=True)],
-            "flips_raw": int(timeline.flips_data[-1]),
-            "flips_parity": int(timeline.flips_parity[-1]),
-            "flips_residual": int(timeline.flips_read[-1]),
-            "words_corrected": int(timeline.words_corrected[-1]),
-            "words_uncorrectable": int(timeline.words_uncorrectable[-1]),
-            **map_fields(timeline),
+        scores = [self.score(codes) for codes in timeline.read_out]
+        measured: dict[str, Any] = {
+            F.map_index: map_index,
+            F.correct: round(scores[-1] * self.network.images),
+            F.score: scores[-1],
+            F.score_series: [list(pair) for pair in zip(timeline.sample_times_s, scores, strict=True)],
+            F.flips_raw: int(timeline.flips_data[-1]),
+            F.flips_parity: int(timeline.flips_parity[-1]),
+            F.flips_residual: int(timeline.flips_read[-1]),
+            F.words_corrected: int(timeline.words_corrected[-1]),
+            F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
         }
-        record = {**self.facts, **found, **measured_facts(self.network, accuracies[-1])}
-        check(record)
+        record = Record(self.facts, measured, map_fields(timeline), measured_facts(self.network, scores[-1]))
+        record.check()
         return record
-
-
-def check(record: Record) -> None:
-    """What must hold of any record before it is kept.
-
-    Raises ArithmeticError with the field that cannot be.
-    """
-    limits = {
-        "accuracy": (0.0, 1.0),
-        "flips_raw": (0, record["stored_bits"]),
-        "flips_residual": (0, record["stored_bits"]),
-        "area_m2": (1e-18, 1.0),
-        "energy_per_inference_j": (1e-18, 1e6),
-        "p01": (0.0, 1.0),
-        "p10": (0.0, 1.0),
-    }
-    for name, (low, high) in limits.items():
-        if not low <= record[name] <= high:
-            raise ArithmeticError(f"{name} = {record[name]!r} lies outside [{low:g}, {high:g}]; the record is not kept")
 
 
 def prepare(study: Study, networks: Networks) -> DesignPoint:
@@ -111,7 +92,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **_study_facts(study),
         **network.facts,
         **image_facts(study, image),
-        "quantised_accuracy": stored.quantised_score,
+        F.quantised_score: stored.quantised_score,
         **cell.facts,
         **protection_facts(study, image, protection),
         **transforms.facts(cell.channel),
@@ -165,7 +146,7 @@ def _study_facts(study: Study) -> dict[str, Any]:
     }
 
 
-def measured_facts(network: Network, score: float) -> Record:
+def measured_facts(network: Network, score: float) -> dict[str, Any]:
     """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
     measured = network.metric
     if measured.name == "top1":

@@ -80,7 +80,7 @@ class Network:
             "classes": self.classes,
             "images": self.images,
             "exact_parameters": self.exact_parameters,
-            "clean_accuracy": self.clean_score,
+            "clean_score": self.clean_score,
         }
 
     @property

@@ -45,9 +45,9 @@ def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict
     return {
         "group": section.group if section.plan is None else plan.group_kind,
         "plan_policy": plan.policy,
-        "score": section.score if scored else None,
-        "score_output": section.output if scored else None,
-        "score_cost": score_cost(study, image) if scored else None,
+        "plan_score": section.score if scored else None,
+        "plan_score_output": section.output if scored else None,
+        "plan_score_cost": score_cost(study, image) if scored else None,
         "solver": None if optimum is None else section.solver,
         "plan_gap": None if optimum is None else optimum.gap,
         "spent": None if optimum is None else optimum.spent,

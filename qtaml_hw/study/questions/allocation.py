@@ -13,6 +13,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
+from qtaml_hw.records.fields import FORMER
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts
@@ -73,6 +74,7 @@ class AllocationResult:
             "gap": 0.0 if protection.optimum is None else protection.optimum.gap,
             "rho_star": protection.rho_star,
             **self.facts,
+            **{name: self.facts[row] for name, row in FORMER.items() if row in self.facts},  # as they were called
         }
 
 

@@ -17,6 +17,7 @@ from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
@@ -190,7 +191,7 @@ def _trial(study: Study, lever: Lever, value: float, target: Target, networks: N
 
 def _figures(summary: PointSummary, target: Target) -> dict[str, Any]:
     share, count = summary.yield_at(target.keep), len(summary.accuracies)
-    names = ("area_m2", "energy_per_inference_j", "protected_bits_fraction", "parity_bits_fraction", "p10", "p01")
+    names = (F.area_m2, F.energy_per_inference_j, F.protected_bits_fraction, F.parity_bits_fraction, F.p10, F.p01)
     return {
         "good": share >= target.wanted,
         "yield": share,

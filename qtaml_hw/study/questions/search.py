@@ -15,6 +15,7 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
@@ -25,7 +26,7 @@ from qtaml_hw.study.run.task import Workers
 
 Objective = Literal["accuracy", "energy", "area", "latency"]
 OBJECTIVES: Final[tuple[Objective, ...]] = get_args(Objective)
-_COSTS: Final = {"energy": "energy_per_inference_j", "area": "area_m2", "latency": "read_latency_s"}
+_COSTS: Final = {"energy": F.energy_per_inference_j, "area": F.area_m2, "latency": F.read_latency_s}
 NEAR: Final = 2.0  # a point is measured unless one with less than half its predicted distortion costs no more
 
 
@@ -117,9 +118,9 @@ def _predictions(
 
 def _figures(seen: Prediction, wanted: Sequence[Objective]) -> tuple[float, ...] | None:
     """Logarithms of cost and predicted distortion, less is better; None where a point has none."""
-    if seen.error is not None or seen.facts["predicted_distortion"] is None:
+    if seen.error is not None or seen.facts[F.predicted_distortion] is None:
         return None
-    keys = [_COSTS.get(objective, "predicted_distortion") for objective in wanted]
+    keys = [_COSTS.get(objective, F.predicted_distortion) for objective in wanted]
     return tuple(math.log(max(float(seen.facts[key]), 1e-300)) for key in keys)
 
 
@@ -187,20 +188,18 @@ def _values(measured: dict[int, PointSummary], wanted: Sequence[Objective], end:
 
 
 def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
-    accuracy, facts = summary.accuracy, summary.facts
-    names = ("energy_per_inference_j", "area_m2", "read_latency_s", "protected_bits_fraction", "parity_bits_fraction")
+    facts = summary.facts
+    names = (F.energy_per_inference_j, F.area_m2, F.read_latency_s, F.protected_bits_fraction, F.parity_bits_fraction)
     return {
         "label": point.label,
         "axes": axes_shown(point),
         "identity": summary.identity,
-        "accuracy_mean": accuracy.mean,
-        "accuracy_ci95_low": accuracy.low,
-        "accuracy_ci95_high": accuracy.high,
-        "maps": accuracy.maps,
-        **{name: facts[name] for name in (*names, "predicted_distortion")},
+        **summary.accuracy.as_dict("score"),
+        **summary.accuracy.as_dict("accuracy"),
+        **{name: facts[name] for name in (*names, F.predicted_distortion)},
     }
 
 
 def _predicted(point: Point, seen: Prediction) -> dict[str, Any]:
-    names = ("predicted_distortion", "energy_per_inference_j", "area_m2", "read_latency_s")
+    names = (F.predicted_distortion, F.energy_per_inference_j, F.area_m2, F.read_latency_s)
     return {"label": point.label, "axes": axes_shown(point), **{name: seen.facts[name] for name in names}}

@@ -12,15 +12,16 @@ from typing import Any, Final
 from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer, paired_difference
-from qtaml_hw.records.store import Record
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.uncertainty import Input, inputs, stated
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.units import in_si, show
 
-FIGURES: Final = ("p01", "p10", "predicted_distortion", "area_m2", "energy_per_inference_j")
+FIGURES: Final = (F.p01, F.p10, F.predicted_distortion, F.area_m2, F.energy_per_inference_j)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _figures(seen: Prediction) -> dict[str, Any]:
 
 def _swing(row: dict[str, Any], base: Prediction) -> float:
     """Largest relative move of the predicted distortion, or of the flip probability where nothing is predicted."""
-    key = "predicted_distortion" if base.facts["predicted_distortion"] else "p10"
+    key = F.predicted_distortion if base.facts[F.predicted_distortion] else F.p10
     middle = float(base.facts[key] or 0.0)
     ends = [float(row[side][key]) for side in ("low", "high") if row[side].get(key) is not None]
     if len(ends) == 2:
@@ -123,16 +124,16 @@ def _measure(study: Study, moves: list[tuple[dict[str, Any], Move]], networks: N
     base, *others = run_points(points, None, progress=networks.progress or silent, networks=networks)
     mean = _mean(base)
     for (end, _), records in zip(moves, others, strict=True):
-        if "error" in records[0]:
-            end["error"] = records[0]["error"]
+        if F.error in records[0]:
+            end["error"] = records[0][F.error]
             continue
-        change = paired_difference([r["accuracy"] for r in records], [r["accuracy"] for r in base])
+        change = paired_difference([r[F.score] for r in records], [r[F.score] for r in base])
         end |= {"accuracy_mean": _mean(records), "difference": change.mean, "ci95": list(change.ci95)}
         end["maps"] = change.maps
     return mean
 
 
 def _mean(records: list[Record]) -> float:
-    if "error" in records[0]:
-        raise InputError(str(records[0]["error"]))
-    return float(sum(r["accuracy"] for r in records)) / len(records)
+    if F.error in records[0]:
+        raise InputError(str(records[0][F.error]))
+    return float(sum(r[F.score] for r in records)) / len(records)

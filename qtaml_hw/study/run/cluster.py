@@ -17,7 +17,8 @@ from typing import Any
 from qtaml_hw._threads import single_thread
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
-from qtaml_hw.records.store import Record
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point
@@ -82,10 +83,10 @@ def wanted_maps(series: MapSeries) -> list[int]:
 
 def take(series: MapSeries, records: list[Record], emit: Emit) -> bool:
     """Keep what the stopping rule uses, map after map; whether it is satisfied."""
-    for record in sorted(records, key=lambda r: int(r["map_index"])):
+    for record in sorted(records, key=lambda r: int(r[F.map_index])):
         if series.next_map() is None:
             break  # asked for in vain: a whole run would not have drawn this one
-        series.done[int(record["map_index"])] = record
+        series.done[int(record[F.map_index])] = record
         emit(record)
     return series.next_map() is None
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from qtaml_hw.config import Point
 from qtaml_hw.progress import Progress, silent
-from qtaml_hw.records.store import Record, ShardWriter, read_records
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import Finished, finished_maps
 from qtaml_hw.study.design.identity import Digests, identity_of
 from qtaml_hw.study.run.task import Results, Task, Workers, settled

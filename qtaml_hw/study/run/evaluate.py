@@ -8,7 +8,8 @@ from pathlib import Path
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.errors import StoreError
-from qtaml_hw.records.store import Record
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.hardened import trained_files
 from qtaml_hw.study.design.identity import Digests, identity_of
@@ -25,7 +26,7 @@ class PreparedPoint:
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
-        return {**self.place, **self.design.record(map_index)}
+        return Record(self.place, self.design.record(map_index))
 
 
 def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoint:
@@ -33,7 +34,7 @@ def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoin
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
-    place = {"label": point.label, "point": number, "axes": axes_shown(point), "axes_si": axes_si(point)}
+    place = Record({F.label: point.label, F.point: number, F.axes: axes_shown(point), F.axes_si: axes_si(point)})
     return PreparedPoint(prepare(point.study, networks), place)
 
 

@@ -23,7 +23,8 @@ from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.progress import Progress
-from qtaml_hw.records.store import Record, ShardWriter, read_records
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.evaluate import evaluate, prepare_point

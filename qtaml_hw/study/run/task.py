@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.config.sections.evaluate import MapsSection
 from qtaml_hw.errors import InputError
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import narrow_enough
-from qtaml_hw.records.store import Record
+from qtaml_hw.records.record import FAILED_MAP, Record
 
-FAILED_MAP = -1
 Emit = Callable[[Record], None]
 Results = dict[int, list[Record]]
 """The records of every point by its number in the sweep."""
@@ -47,7 +48,7 @@ class MapSeries:
             if record is None:
                 return len(self.records)
             self.records.append(record)
-            self._accuracies.append(float(record["accuracy"]))
+            self._accuracies.append(float(record[F.score]))
         return None
 
 
@@ -73,15 +74,9 @@ class Task:
 
 def failure(task: Task, error: Exception) -> Record:
     """The record of a point that could not be evaluated; another run tries it again."""
-    return {
-        "identity": task.identity,
-        "map_index": FAILED_MAP,
-        "study": task.point.study.label,
-        "label": task.point.label,
-        "point": task.number,
-        "axes": axes_shown(task.point),
-        "error": reason(error),
-    }
+    study, label = task.point.study.label, task.point.label
+    facts: dict[str, Any] = {F.study: study, F.label: label, F.point: task.number, F.axes: axes_shown(task.point)}
+    return Record({F.identity: task.identity, F.map_index: FAILED_MAP, **facts, F.error: reason(error)})
 
 
 def reason(error: Exception) -> str:

@@ -13,7 +13,9 @@ import torch
 import qtaml_hw as q
 from qtaml_hw.config import Point, Study
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.study.design.design import DesignPoint, check, prepare
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
+from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.retention import retention
 from qtaml_hw.study.run.engine import run_points
@@ -33,7 +35,7 @@ def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study,
     design = point(small, networks, flips__law="fixed", flips__p=0.0)
     record = design.record(0)
     assert record["flips_raw"] == record["flips_residual"] == 0
-    assert record["accuracy"] == record["quantised_accuracy"]
+    assert record[F.score] == record[F.quantised_score]
     timeline = design.chip.run(design.cell.model, seed=1, map_index=0)
     for read, stored in zip(timeline.read_out[-1], design.image.codes(), strict=True):
         assert np.array_equal(read, stored)
@@ -43,7 +45,7 @@ def test_without_flips_the_result_is_the_quantised_network_exactly(small: Study,
 @pytest.mark.parametrize("encoding", ["twos_complement", "offset_binary"])
 def test_every_format_serves_the_network(small: Study, networks: Networks, scale: str, encoding: str) -> None:
     design = point(small, networks, flips__law="fixed", flips__p=0.0, weights__scale=scale, weights__encoding=encoding)
-    assert abs(design.facts["quantised_accuracy"] - design.facts["clean_accuracy"]) <= 0.02
+    assert abs(design.facts[F.quantised_score] - design.facts[F.clean_score]) <= 0.02
 
 
 def test_the_memory_delivers_the_probability_that_was_asked_for(small: Study, networks: Networks) -> None:
@@ -86,8 +88,8 @@ def test_protected_planes_help_at_small_p(small: Study, networks: Networks, menu
     changes = {"flips__law": "fixed", "flips__p": 0.003, "protection__policy": "uniform", "protection__planes": 3}
     bare = point(small, networks, flips__law="fixed", flips__p=0.003)
     guarded = point(small, networks, **changes, protection__menu=[menu])
-    before = sum(bare.record(i)["accuracy"] for i in range(4))
-    after = sum(guarded.record(i)["accuracy"] for i in range(4))
+    before = sum(bare.record(i)[F.score] for i in range(4))
+    after = sum(guarded.record(i)[F.score] for i in range(4))
     assert after > before
     assert guarded.facts["protected_bits_fraction"] == 3 / 8
     parity = {"ideal": 0.0, "secded-72-64": 8 / 64, "secded-39-32": 7 / 32}[menu] * 3 / 8
@@ -127,8 +129,14 @@ def test_energy_and_area_add_up(small: Study, networks: Networks) -> None:
 def test_records_are_plain_json_and_checked(small: Study, networks: Networks) -> None:
     record = point(small, networks).record(0)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    with pytest.raises(ArithmeticError, match=r"accuracy = 1\.5 lies outside"):
-        check({**record, "accuracy": 1.5})
+    with pytest.raises(ArithmeticError, match=r"score = 1\.5 cannot be; expected a share from 0 to 1"):
+        Record(record, {F.score: 1.5}).check()
+    with pytest.raises(ArithmeticError, match=r"flips_raw = .* expected 0 to stored_bits"):
+        Record(record, {F.flips_raw: record[F.stored_bits] + 1}).check()
+    with pytest.raises(ArithmeticError, match="images is missing"):
+        Record({name: value for name, value in record.items() if name != F.images}).check()
+    with pytest.raises(TypeError, match=r"'area_mm2' is no field of a record; did you mean 'area_m2'\?"):
+        Record(record, {"area_mm2": 1.0})
 
 
 def test_the_identity_follows_physics_not_labels(small: Study, networks: Networks) -> None:

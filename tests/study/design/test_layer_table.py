@@ -11,7 +11,8 @@ from qtaml_hw.accelerator import MAC_ENERGIES, systolic_cost
 from qtaml_hw.config import parse_study
 from qtaml_hw.config.reading.problems import StudyError
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
-from qtaml_hw.records import t_interval
+from qtaml_hw.records.fields import F
+from qtaml_hw.records.interval import t_interval
 from qtaml_hw.records.results import Result
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.study.design.design import prepare
@@ -69,7 +70,8 @@ def test_bank_time_and_energy_fit_the_steady_state(facts):
 
 def test_columns_over_time_reach_scripts():
     point = PointSummary(
-        "id", {"clean_accuracy": 1.0}, (0.96, 0.5), ((0.1, t_interval((1.0, 0.9))), (0.2, t_interval((0.96, 0.5)))),
+        "id", {F.clean_score: 1.0, F.quantised_score: 1.0}, (0.96, 0.5),
+        ((0.1, t_interval((1.0, 0.9))), (0.2, t_interval((0.96, 0.5)))),
         {}, counts={"flips_raw_series": ((1, 4), (3, 8))}, accuracies_at=((1.0, 0.9), (0.96, 0.5)),
     )  # fmt: skip
     found = Result(point).as_dict()["over_time"]

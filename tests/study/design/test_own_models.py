@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import qtaml_hw as q
 from qtaml_hw.config import StudyError, load_study, parse_study
 from qtaml_hw.errors import InputError
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import summarise
 from qtaml_hw.study.design.networks import Networks, load_network
 from qtaml_hw.study.run.evaluate import evaluate
@@ -133,8 +134,8 @@ def test_other_metrics_are_named_in_the_record(folder: Path, name: str) -> None:
     records = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
     for record in records:
         assert record["metric"] == name
-        assert record["metric_value"] == record["accuracy"]
-        assert record["clean_metric_value"] == record["clean_accuracy"] == 1.0
+        assert record["metric_value"] == record[F.score]
+        assert record["clean_metric_value"] == record[F.clean_score] == 1.0
     (found,) = summarise(records)
     assert found.facts["metric"] == name
     assert "metric_value" not in found.facts
@@ -147,7 +148,7 @@ def test_perplexity_of_tokens(folder: Path) -> None:
         folder, '{factory: "own_models:words"}', '{factory: "own_models:tokens"}', {"evaluate.metric": "perplexity"}
     )
     (record, _) = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
-    assert record["metric_value"] == pytest.approx(1.0 / record["accuracy"])
+    assert record["metric_value"] == pytest.approx(1.0 / record[F.score])
     assert 1.0 < record["clean_metric_value"] < 60.0
 
 

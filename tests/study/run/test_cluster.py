@@ -13,7 +13,8 @@ import pytest
 
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.records.store import Record, read_records
+from qtaml_hw.records.record import Record
+from qtaml_hw.records.store import read_records
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, job_script
 from qtaml_hw.study.run.task import Workers

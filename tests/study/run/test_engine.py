@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.config import parse_study
+from qtaml_hw.records.fields import NEEDED, F
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
-from qtaml_hw.records.summary import MAP_FIELDS, finished_maps
+from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.identity import Digests
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import MapSeries, settled
@@ -93,7 +95,7 @@ def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
 
 def test_a_gap_in_the_maps_settles_nothing() -> None:
     study = parse_study(TEXT, name="x")
-    record = {"accuracy": 0.5}
+    record = Record({F.score: 0.5})
     assert settled(study, {0: record, 1: record, 2: record}) == [record, record]
     assert settled(study, {0: record}) is None
     assert settled(study, {0: record, 2: record}) is None
@@ -102,7 +104,7 @@ def test_a_gap_in_the_maps_settles_nothing() -> None:
 @given(accuracies=st.lists(st.floats(0.0, 1.0), min_size=12, max_size=12), order=st.permutations(range(12)))
 def test_maps_in_any_order_end_with_the_records_of_a_whole_run(accuracies: list[float], order: list[int]) -> None:
     study = parse_study(TEXT.replace("min: 2, max: 2", "min: 3, max: 12, ci95_halfwidth: 20 %"), name="x")
-    maps = {index: {"map_index": index, "accuracy": accuracy} for index, accuracy in enumerate(accuracies)}
+    maps = {index: Record({F.map_index: index, F.score: accuracy}) for index, accuracy in enumerate(accuracies)}
     whole = settled(study, maps)
     assert whole is not None
     assert 3 <= len(whole) <= 12
@@ -119,8 +121,8 @@ def test_maps_in_any_order_end_with_the_records_of_a_whole_run(accuracies: list[
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
-        writer.append({"identity": "a", "map_index": -1, "error": "x"})
-        writer.append({"identity": "a", "images": 1, "clean_accuracy": 1.0, **dict.fromkeys(MAP_FIELDS, 0)})
+        writer.append(Record({F.identity: "a", F.map_index: -1, F.error: "x"}))
+        writer.append(Record(dict.fromkeys(NEEDED, 0), {F.identity: "a"}))
     found = finished_maps(read_records(tmp_path))
     assert list(found) == ["a"]
     assert list(found["a"]) == [0]

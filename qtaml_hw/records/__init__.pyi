@@ -1,0 +1,2 @@
+from qtaml_hw.records.interval import Interval as Interval
+from qtaml_hw.records.interval import t_interval as t_interval

@@ -1,0 +1,135 @@
+"""What a value of a record may be: one check per kind, with the words that say so in an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+LAYER_COLUMNS: Final = (
+    *("name", "kind", "size", "cycles", "macs", "weight_reads", "compute_s", "read_s", "stall_s", "energy_j"),
+)  # of a record's layer_table
+STEP_NUMBERS: Final = (
+    *("predicted_distortion_before", "predicted_distortion_after"),
+    *("quantised_accuracy_before", "quantised_accuracy_after"),
+)  # of an entry of a record's transform_effects
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``fits`` : whether a value is of this kind; ``words`` : what is expected, to follow "expected"."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a record's value is a finite number (a bool is not)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def or_null(kind: Kind) -> Kind:
+    """The same, or None: the field has nothing to say."""
+    return Kind(f"{kind.words} or null", lambda value: value is None or kind.fits(value))
+
+
+def between(low: float, high: float) -> Kind:
+    """Numbers of a range, both ends included."""
+    return Kind(f"a number from {low:g} to {high:g}", lambda value: is_number(value) and low <= value <= high)
+
+
+def list_of(kind: Kind, words: str) -> Kind:
+    """Lists whose every entry is of a kind."""
+    return Kind(words, lambda value: isinstance(value, list) and all(map(kind.fits, value)))
+
+
+def mapping_of(kind: Kind, words: str) -> Kind:
+    """Mappings whose every value is of a kind."""
+    return Kind(words, lambda value: isinstance(value, Mapping) and all(map(kind.fits, value.values())))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_series(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and is_number(pair[0]) and SHARE.fits(pair[1]) for pair in value
+    )
+
+
+def _is_layers(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict)
+        and isinstance(v.get("name"), str)
+        and is_number(v.get("weights"))
+        and is_number(v.get("protected_planes"))
+        for v in value
+    )
+
+
+def _is_phases(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict) and is_number(v.get("start_s")) and is_number(v.get("end_s")) for v in value
+    )
+
+
+def _is_layer_table(value: object) -> bool:
+    if not (isinstance(value, dict) and set(value) >= set(LAYER_COLUMNS)):
+        return False
+    columns = [value[key] for key in LAYER_COLUMNS]
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        return False
+    sizes = all(isinstance(v, list) and len(v) == 4 and all(map(_is_whole, v)) for v in value["size"])
+    return sizes and all(is_number(v) for key in LAYER_COLUMNS[3:] for v in value[key])
+
+
+def _is_energies(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(v, list) and all(is_number(joules) and joules >= 0.0 for joules in v) for v in value.values()
+    )
+
+
+def _is_quantiles(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_decimal(k) and is_number(v) and v > 0 for k, v in value.items())
+
+
+def _is_decimal(text: str) -> bool:
+    try:
+        return 0.0 < float(text) < 1.0
+    except ValueError:
+        return False
+
+
+def _is_effects(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(effect, dict)
+        and isinstance(effect.get("step"), str)
+        and all(is_number(effect.get(name)) for name in STEP_NUMBERS)
+        for effect in value
+    )
+
+
+NUMBER: Final = Kind("a number", is_number)
+TALLY: Final = Kind("a number", is_number)  # of a fault map: its mean over the maps says something
+SHARE: Final = Kind("a share from 0 to 1", lambda value: is_number(value) and 0.0 <= value <= 1.0)
+INDEX: Final = Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool))
+WHOLE: Final = Kind("a whole number", _is_whole)
+TEXT: Final = Kind("a text", lambda value: isinstance(value, str))
+FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
+ANY: Final = Kind("anything", lambda value: True)
+PLAIN: Final = Kind("a number or a text", lambda value: value is None or isinstance(value, str | int | float | bool))
+TEXTS: Final = list_of(TEXT, "a list of texts")
+NUMBERS: Final = list_of(NUMBER, "a list of numbers")
+COUNTS: Final = list_of(Kind("", _is_whole), "whole numbers, one per time")
+TIMED: Final = list_of(NUMBER, "numbers, one per time")
+MAPPING: Final = Kind("a mapping", lambda value: isinstance(value, dict))
+AXIS_VALUES: Final = mapping_of(PLAIN, "a mapping of numbers and texts")
+SERIES: Final = Kind("pairs of time in s and score", _is_series)
+LAYERS: Final = Kind("layers with name, weights and protected_planes", _is_layers)
+PHASES: Final = Kind("phases with label, start_s and end_s", _is_phases)
+LAYER_TABLE: Final = Kind("lists of one length, by column", _is_layer_table)
+ENERGIES: Final = Kind("lists of joules as long as score_series, by part", _is_energies)
+QUANTILES: Final = Kind("a mapping of shares to seconds", _is_quantiles)
+EFFECTS: Final = Kind("steps with step, distortions and accuracies before and after", _is_effects)

@@ -1,0 +1,68 @@
+"""A record: one design point and one fault map, or the failure of a point; a flat mapping from fields to values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qtaml_hw.errors import nearest
+from qtaml_hw.records.fields import FIELDS, FORMER, NEEDED, F
+
+Key = tuple[str, int]
+FAILED_MAP = -1
+
+
+class Record(dict[str, Any]):
+    """Fields of the table ``records.fields`` with their values.
+
+    Made of mappings, of which later ones win.  Raises TypeError for a key that is no field.
+    """
+
+    def __init__(self, *facts: Mapping[Any, Any]) -> None:
+        super().__init__()
+        for part in facts:
+            self.update(part)
+        strangers = [name for name in self if name not in FIELDS]
+        if strangers:
+            raise TypeError(f"{strangers[0]!r} is no field of a record{nearest(strangers[0], FIELDS)}")
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any], former: bool = False) -> Record:
+        """A record from a store, whatever else its writer knew; ``former`` : it has the names of schema 1."""
+        record = cls.__new__(cls)
+        record.update({FORMER.get(name, name): value for name, value in stored.items()} if former else stored)
+        return record
+
+    @property
+    def key(self) -> Key:
+        """What makes a record unique: the design point and the fault map (-1 for a failed point)."""
+        return str(self[F.identity]), int(self[F.map_index])
+
+    @property
+    def failed(self) -> bool:
+        """Whether it says why its point could not be evaluated."""
+        return F.error in self
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a finished map with all that a summary needs; a store edited by hand may hold others."""
+        return self[F.map_index] >= 0 and self.keys() >= set(NEEDED) and F.score.kind.fits(self[F.score])
+
+    def check(self) -> None:
+        """What must hold of a finished map before it is kept.
+
+        Raises ArithmeticError with the field that cannot be.
+        """
+        for name, value in self.items():
+            if not FIELDS[name].kind.fits(value):
+                raise _impossible(name, value, FIELDS[name].kind.words)
+        for name in NEEDED:
+            if name not in self:
+                raise ArithmeticError(f"{name} is missing; the record is not kept")
+        for name in (F.flips_raw, F.flips_residual):
+            if not 0 <= self[name] <= self[F.stored_bits]:
+                raise _impossible(name, self[name], f"0 to stored_bits = {self[F.stored_bits]}")
+
+
+def _impossible(name: str, value: object, expected: str) -> ArithmeticError:
+    return ArithmeticError(f"{name} = {value!r} cannot be; expected {expected}; the record is not kept")
