@@ -32,12 +32,12 @@ _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
 
 def missing(study: Study) -> list[Problem]:
     """What the study and the points of its sweep name that is not there, each once, at its place in the file."""
-    found: dict[tuple[str, str], Problem] = {}
+    absent: dict[tuple[str, str], Problem] = {}
     for one in (study, *(point.study for point in study.points())):
         for path, value, complaint in _complaints(one):
             place = locate(one._layer, tuple(path.split(".")))
-            found.setdefault((path, value), dataclasses.replace(place, path=path, message=complaint))
-    return [problem if problem.file else dataclasses.replace(problem, file=study.file) for problem in found.values()]
+            absent.setdefault((path, value), dataclasses.replace(place, path=path, message=complaint))
+    return [problem if problem.file else dataclasses.replace(problem, file=study.file) for problem in absent.values()]
 
 
 def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
@@ -87,13 +87,13 @@ def _function_missing(name: str, study: Study) -> str:
 
 def _names(tree: ast.Module) -> set[str] | None:
     """What a module binds at its top level, in branches too; None where only running it would tell."""
-    found: set[str] = set()
+    bound: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
+            bound.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
+            bound.add(node.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    dynamic = found & {"*", "__getattr__"}
-    return None if dynamic or "globals" in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} else found
+            bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    dynamic = bound & {"*", "__getattr__"}
+    return None if dynamic or "globals" in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} else bound

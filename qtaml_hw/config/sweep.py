@@ -124,7 +124,7 @@ def _short_names(axes: list[str]) -> dict[str, str]:
 
 
 def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Problem]) -> dict[str, list[Change]]:
-    found: dict[str, list[Change]] = {}
+    changes: dict[str, list[Change]] = {}
     for name, values in axes.items():
         path = ("sweep", part, name)
         wrong = _not_a_field(name, source.fields)
@@ -137,14 +137,14 @@ def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Proble
             problems.append(source.problem((*path, *mistake.inside), str(mistake)))
             continue
         places = [(*path, index) if isinstance(values, list) else path for index in range(len(listed))]
-        found[name] = [source.change(name, value, place) for value, place in zip(listed, places, strict=True)]
-    return found
+        changes[name] = [source.change(name, value, place) for value, place in zip(listed, places, strict=True)]
+    return changes
 
 
 def _cases(
     cases: tuple[dict[str, Any], ...], source: Source, problems: list[Problem]
 ) -> list[tuple[str, dict[str, Change]]]:
-    found: list[tuple[str, dict[str, Change]]] = []
+    listed: list[tuple[str, dict[str, Change]]] = []
     for index, case in enumerate(cases):
         path: Path = ("sweep", "cases", index)
         changes: dict[str, Change] = {}
@@ -157,10 +157,10 @@ def _cases(
         label = case.get("label", ", ".join(f"{name}={written(case[name])}" for name in changes))
         if not isinstance(label, str) or not label:
             problems.append(source.problem(path, "a case needs a label, a text, and its values"))
-        elif label in (known for known, _ in found):
+        elif label in (known for known, _ in listed):
             problems.append(source.problem(path, f"two cases have the label {label!r}; labels tell points apart"))
-        found.append((str(label), changes))
-    return found
+        listed.append((str(label), changes))
+    return listed
 
 
 def _not_a_field(name: str, fields: dict[str, FieldSpec]) -> str:
@@ -202,10 +202,10 @@ def _range(values: dict[str, Any], field: FieldSpec) -> list[Any]:
     if "step" in values:
         if "spacing" in values:
             raise _Mistake("spacing goes with count; a step is linear", "spacing")
-        found = _stepped(first, last, numbers["step"][0])
+        steps = _stepped(first, last, numbers["step"][0])
     else:
-        found = _counted(first, last, values["count"], values.get("spacing", "linear"))
-    return [_as_written(number, unit) for number in found]
+        steps = _counted(first, last, values["count"], values.get("spacing", "linear"))
+    return [_as_written(number, unit) for number in steps]
 
 
 def _number(values: dict[str, Any], key: str, field: FieldSpec) -> tuple[Decimal, str]:

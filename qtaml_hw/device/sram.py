@@ -253,20 +253,27 @@ def static_population(cell: Sram6T) -> StaticPopulation:
     spread = max(margin_spread(cell), 1e-9)
     weak = float(ndtr(-margin / spread)) if margin > 0.0 else 1.0
     taken = 1.0 - margin / ideal if ideal > 0.0 else 1.0
-    found = []
+    warnings = []
     if cell.t_ox_m < MARGIN_FROM_M:
-        found.append(
+        warnings.append(
             f"t_ox = {show(cell.t_ox_m, 'length')} is below {show(MARGIN_FROM_M, 'length')}: "
             "the hold margin is an extrapolation"
         )
     if taken < 0.01:
-        found.append(
+        warnings.append(
             f"gate leakage takes {1e3 * (ideal - margin):.2g} mV of {1e3 * ideal:.3g} mV of hold margin: "
             "the thickness of the oxide does not matter for this cell"
         )
     if weak < 1e-15:
-        found.append(
+        warnings.append(
             f"a share of {weak:.1e} of the cells cannot hold at {show(cell.v_dd_v, 'voltage')}: "
             "no bit of this memory flips in hold"
         )
-    return StaticPopulation(weak, margin, spread, max(0.0, taken), tuple(found), cell.accelerated_flip_rate_hz)
+    return StaticPopulation(
+        weak_share=weak,
+        margin_v=margin,
+        spread_v=spread,
+        gate_share=max(0.0, taken),
+        warnings=tuple(warnings),
+        accelerated_rate_hz=cell.accelerated_flip_rate_hz,
+    )

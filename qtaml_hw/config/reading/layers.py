@@ -110,14 +110,14 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
 def _following(layer: Layer) -> list[tuple[Path, Any]]:
     """Defaults that depend on what else is given."""
     kind = layer[_KIND].value if _KIND in layer else None
-    found: list[tuple[Path, Any]] = []
+    defaults: list[tuple[Path, Any]] = []
     if isinstance(kind, str) and kind in CELLS and ("refresh",) not in layer:
-        found.append((("refresh", "interval"), CELLS[kind].refresh))
+        defaults.append((("refresh", "interval"), CELLS[kind].refresh))
     for path, alternatives, value in _UNLESS:
         given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
         if not given:
-            found.append((path, value))
-    return found
+            defaults.append((path, value))
+    return defaults
 
 
 _UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (

@@ -38,12 +38,12 @@ class Preset:
     @functools.cached_property
     def uncertainties(self) -> dict[str, tuple[str, str]]:
         """Dotted field -> (how far off its value may be, as written; why that far)."""
-        found = {}
+        widths = {}
         for name, entry in self.tree.data["values"].items():
             stated = entry.get("uncertainty")
             if stated is not None:
-                found[f"cell.{name}"] = (str(stated["value"]), str(stated["source"]))
-        return found
+                widths[f"cell.{name}"] = (str(stated["value"]), str(stated["source"]))
+        return widths
 
     @functools.cached_property
     def layer(self) -> Layer:
