@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +30,7 @@ from qtaml_hw.weights import Codes, StoredImage
 
 @dataclass(frozen=True, eq=False)
 class DesignPoint:
-    """Everything that is the same for all fault maps of a point."""
+    """Everything that is the same for all fault maps of a design; it knows no point, label or axis."""
 
     identity: str
     study: Study
@@ -62,7 +61,7 @@ class DesignPoint:
             F.words_corrected: int(timeline.words_corrected[-1]),
             F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
         }
-        record = Record(self.facts, measured, map_fields(timeline), measured_facts(self.network, scores[-1]))
+        record = Record(self.facts, measured, map_fields(timeline), self.network.measured(scores[-1]))
         record.check()
         return record
 
@@ -101,7 +100,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
             *cell.warnings,
             *hardening_warnings(study),
             *transform_warnings(study, network.served.module),
-            *_few_images(study, network),
+            *network.warnings(study.evaluate.images, study.data.take),
             *plan_warnings(study, protection),
             *chip_warnings(study, chip),
             *hurting_codes(protection),
@@ -109,7 +108,16 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         ],
         "versions": dict(versions()),
     }
-    return DesignPoint(identity, study, network, image, cell, protection, chip, facts)
+    return DesignPoint(
+        identity=identity,
+        study=study,
+        network=network,
+        image=image,
+        cell=cell,
+        protection=protection,
+        chip=chip,
+        facts=facts,
+    )
 
 
 def _layer_times(study: Study, image: StoredImage, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
@@ -129,6 +137,7 @@ def _data_name(study: Study) -> str:
 
 
 def _study_facts(study: Study) -> dict[str, Any]:
+    """Record fields that the study states and nothing computes."""
     return {
         "data": _data_name(study),
         **hardening_facts(study),
@@ -144,28 +153,3 @@ def _study_facts(study: Study) -> dict[str, Any]:
         "at_s": list(study.evaluate.at_s),
         "seed": study.evaluate.seed,
     }
-
-
-def measured_facts(network: Network, score: float) -> dict[str, Any]:
-    """What a record says of any metric but accuracy: its value in its own unit; None is no finite number."""
-    measured = network.metric
-    if measured.name == "top1":
-        return {}
-    value = measured.value(score)
-    return {
-        "metric": measured.name,
-        "metric_title": measured.title,
-        "metric_value": value if math.isfinite(value) else None,
-        "clean_metric_value": measured.value(network.clean_score),
-    }
-
-
-def _few_images(study: Study, network: Network) -> list[str]:
-    """What the user asked for and the data set does not have, or what the images taken leave out."""
-    if study.evaluate.images > network.images:
-        return [f"{study.evaluate.images} images are asked for, the test set has {network.images}"]
-    seen = len(set(network.labels.flatten().tolist()))
-    if study.data.take == "first" and 2 * seen <= network.label_kinds:
-        shown = f"{seen} of {network.label_kinds} classes"
-        return [f"the first {network.images} images show {shown}; 'data.take: spread' spreads them"]
-    return []

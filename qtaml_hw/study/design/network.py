@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,6 +83,29 @@ class Network:
             "exact_parameters": self.exact_parameters,
             "clean_score": self.clean_score,
         }
+
+    def measured(self, score: float) -> dict[str, Any]:
+        """Record fields of any metric but accuracy: its value in its own unit; None is no finite number."""
+        metric = self.metric
+        if metric.name == "top1":
+            return {}
+        value = metric.value(score)
+        return {
+            "metric": metric.name,
+            "metric_title": metric.title,
+            "metric_value": value if math.isfinite(value) else None,
+            "clean_metric_value": metric.value(self.clean_score),
+        }
+
+    def warnings(self, asked: int, take: str) -> list[str]:
+        """What was asked for and the data set does not have, or what the images taken (``first``) leave out."""
+        if asked > self.images:
+            return [f"{asked} images are asked for, the test set has {self.images}"]
+        seen = len(set(self.labels.flatten().tolist()))
+        if take == "first" and 2 * seen <= self.label_kinds:
+            shown = f"{seen} of {self.label_kinds} classes"
+            return [f"the first {self.images} images show {shown}; 'data.take: spread' spreads them"]
+        return []
 
     @property
     def exact_parameters(self) -> dict[str, int]:
