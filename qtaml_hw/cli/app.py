@@ -15,6 +15,7 @@ import typer
 import qtaml_hw
 from qtaml_hw.cli import machine, models, plans, questions, stores, studies
 from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, say
+from qtaml_hw.errors import InputError
 
 app = typer.Typer(
     add_completion=False,
@@ -65,12 +66,13 @@ def common(
 def main() -> None:
     """Entry point: bad input is a message and exit code 2, never a traceback."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none has a say here; looking for them takes time
-    from qtaml_hw.config import StudyError
-    from qtaml_hw.errors import InputError
-
     try:
         app(standalone_mode=True)
-    except (StudyError, InputError) as error:
+    except ValueError as error:
+        from qtaml_hw.config import StudyError  # known here already where it was raised; --help checks no study
+
+        if not isinstance(error, StudyError | InputError):
+            raise
         say(f"error: {error}" if isinstance(error, InputError) else str(error))
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:

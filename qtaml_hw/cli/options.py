@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qtaml_hw import units
-from qtaml_hw.config import Study, load_study
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loaded by the command that needs it: --help checks no study
     from rich.table import Table
+
+    from qtaml_hw.config import Study
 
 EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
 ALLOWED: Final[ContextVar[tuple[str, ...]]] = ContextVar("packages that the user allows for one command", default=())
@@ -44,6 +45,8 @@ FoldersArgument = Annotated[list[Path], typer.Argument(metavar="DIR...", help="s
 
 def load(file: Path, overrides: list[str]) -> Study:
     """The study of a file, with the code allowed that the user allows before the command."""
+    from qtaml_hw.config import load_study
+
     return load_study(file, overrides, allow_code=ALLOWED.get())
 
 

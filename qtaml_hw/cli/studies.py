@@ -24,7 +24,6 @@ from qtaml_hw.cli.options import (
     print_json,
     say,
 )
-from qtaml_hw.config.outside import code_of
 from qtaml_hw.progress import terminal_progress
 
 UncertaintyOption = Annotated[
@@ -35,6 +34,8 @@ UncertaintyOption = Annotated[
 
 def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
     """Check a study file: all errors at once, or the effective values with their sources."""
+    from qtaml_hw.config.outside import code_of
+
     try:
         study = load(file, overrides)
         points = len(q.validate(study))
