@@ -19,9 +19,11 @@ install() {
   [ -x .venv/bin/python ] || "$(python_of_choice)" -m venv .venv
   if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
     echo "installing into .venv (once) ..." >&2
+    # of pip's own variables, so that what builds the package is pinned too (two names: pip changed it)
+    export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_BUILD_CONSTRAINT="$PWD/constraints.txt"
     # torch first and by its pin: a plain range would pull the CUDA build
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' constraints.txt)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".${1:+[$1]}"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${1:+[$1]}"
     touch "$stamp"
   fi
 }

@@ -6,7 +6,6 @@ that its network is the one this process knows, bit for bit, before it computes 
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point
-from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster
+from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, dask_package, local_cluster
 from qtaml_hw.study.run.task import Emit, MapSeries, Results, Task, Workers, failure, reason
 
 PLUGIN = "qtaml_hw"
@@ -65,7 +64,7 @@ class Worker:
 
 def evaluate_maps(task: Task, maps: Sequence[int]) -> list[Record] | str:
     """On a worker: the records of these fault maps, or in words why there are none."""
-    worker: Worker = _dask().get_worker().plugins[PLUGIN]
+    worker: Worker = dask_package().get_worker().plugins[PLUGIN]
     try:
         with worker.lock, single_thread():
             design = worker.point(task)
@@ -109,7 +108,7 @@ def _drive(client: Any, tasks: list[Task], emit: Emit, progress: Progress) -> Re
         owner[future.key] = task, series
         return future
 
-    running = _dask().as_completed([submit(task, task.series()) for task in tasks])
+    running = dask_package().as_completed([submit(task, task.series()) for task in tasks])
     for future in running:
         task, series = owner.pop(future.key)
         answer = _answer(future)
@@ -138,28 +137,32 @@ def _answer(future: Any) -> list[Record] | str:
 def _client(workers: Workers, progress: Progress) -> Iterator[Any]:
     """A Dask client whose workers, now and later, keep what they need between maps."""
     kind = str(workers.cluster)
-    dask = _dask()
+    with _place(kind, workers.jobs) as place:
+        progress(0, 0, f"waiting for workers: {kind}")
+        try:
+            client = dask_package().Client(place, timeout=PATIENCE_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(f"no Dask scheduler answers at {kind}: {error}") from error
+        try:
+            client.register_plugin(_plugin())
+            yield client
+        finally:
+            with suppress(OSError, TimeoutError):  # the scheduler may be gone; the records are here
+                client.close()
+
+
+@contextmanager
+def _place(kind: str, jobs: int) -> Iterator[Any]:
+    """A cluster that is started for this sweep and ends with it, or the address of one that runs already."""
     if kind == "local":
-        options = {"n_workers": workers.jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        place: Any = dask.LocalCluster(**options)
+        with local_cluster(jobs) as cluster:
+            yield cluster
     elif kind in BATCH_SYSTEMS:
-        place = batch_cluster(kind)
-        place.scale(jobs=workers.jobs)
+        with batch_cluster(kind) as cluster:
+            cluster.scale(jobs=jobs)
+            yield cluster
     else:
-        place = _address(kind)
-    progress(0, 0, f"waiting for workers: {kind}")
-    try:
-        client = dask.Client(place, timeout=PATIENCE_S)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(f"no Dask scheduler answers at {kind}: {error}") from error
-    try:
-        client.register_plugin(_plugin())
-        yield client
-    finally:
-        with suppress(OSError, TimeoutError):  # the scheduler may be gone; the records are here
-            client.close()
-        if place is not kind:
-            place.close()
+        yield _address(kind)
 
 
 def _address(text: str) -> str:
@@ -176,15 +179,4 @@ def _address(text: str) -> str:
 
 def _plugin() -> Any:
     """A worker's memory as a plugin that Dask takes."""
-    return type("WorkerMemory", (Worker, _dask().WorkerPlugin), {})()
-
-
-def _dask() -> Any:
-    """The package ``distributed``.
-
-    Raises InputError where it is not installed.
-    """
-    try:
-        return importlib.import_module("distributed")
-    except ImportError as error:
-        raise InputError("a cluster needs Dask: pip install 'qtaml-hw[cluster]'") from error
+    return type("WorkerMemory", (Worker, dask_package().WorkerPlugin), {})()

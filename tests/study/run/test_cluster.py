@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,11 +17,12 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import read_records
 from qtaml_hw.study.run.engine import run_points
-from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, job_script
+from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, job_script, local_cluster
 from qtaml_hw.study.run.task import Workers
 from tests.study.conftest import TEXT
 
-pytest.importorskip("distributed", reason="Dask is not installed (pip install 'qtaml-hw[cluster]')")
+distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install 'qtaml-hw[cluster]')")
+psutil = pytest.importorskip("psutil", reason="comes with Dask")
 pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed (pip install 'qtaml-hw[cluster]')")
 SWEEP = (
     TEXT.replace("max: 2", "max: 3").replace("digits-lenet", "digits-mlp")
@@ -86,8 +88,6 @@ def test_a_cluster_with_a_killed_worker_gives_the_same_records(
 
 def test_a_failure_on_a_local_cluster_is_recorded(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster that ``--cluster local`` asks for, its worker in this process: separate ones are tested above."""
-    import distributed
-
     asked: list[dict[str, object]] = []
     real = distributed.LocalCluster
 
@@ -99,7 +99,9 @@ def test_a_failure_on_a_local_cluster_is_recorded(small: Study, monkeypatch: pyt
     hopeless = small.with_({"refresh.interval": "20 ns"})
     points = [*small.with_({"evaluate.images": 20}).points(), *hopeless.points()]
     good, (failed,) = run_points(points, None, workers=Workers(2, "local"))
-    assert asked == [{"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}]
+    (options,) = asked
+    assert (options["n_workers"], options["threads_per_worker"], options["processes"]) == (2, 1, True)
+    assert options["host"] == "127.0.0.1"
     assert [record["map_index"] for record in good] == [0, 1]
     assert failed["map_index"] == -1
     assert "refresh takes" in failed["error"]
@@ -117,15 +119,70 @@ def test_a_scheduler_that_is_not_there(small: Study, monkeypatch: pytest.MonkeyP
         run_points(list(small.points()), None, workers=Workers(1, "tcp://127.0.0.1:9"))
 
 
+def listening() -> set[tuple[str, int]]:
+    """Where this process and its children wait for connections."""
+    here = psutil.Process()
+    found = [one for process in (here, *here.children(recursive=True)) for one in process.net_connections("tcp")]
+    return {(one.laddr.ip, one.laddr.port) for one in found if one.status == psutil.CONN_LISTEN}
+
+
+def refused(address: str) -> None:
+    """Nobody without the cluster's own certificates is let in: in plain TCP, or with certificates of one's own."""
+    place = address.partition("://")[2]
+    for security, scheme in ((None, "tcp"), (distributed.Security.temporary(), "tls")):
+        with pytest.raises(OSError, match=r"Timed out|SSL|certificate|closed"):
+            distributed.Client(f"{scheme}://{place}", security=security, timeout=2)
+
+
+def test_nobody_else_connects_to_a_local_cluster() -> None:
+    before = listening()
+    with local_cluster(1) as cluster, distributed.Client(cluster) as client:
+        client.wait_for_workers(1, timeout=60)
+        assert client.submit(sum, [1, 2]).result() == 3
+        assert {ip for ip, _ in listening() - before} == {"127.0.0.1"}
+        refused(cluster.scheduler_address)
+        refused(next(iter(client.scheduler_info()["workers"])))
+
+
+def test_a_batch_cluster_listens_with_certificates_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its jobs are taken by a stand-in of ``sbatch`` that runs them here: their workers join, nobody else does."""
+    monkeypatch.setenv("QTAML_HW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, text in {
+        "sbatch": f'cp "$1" {tmp_path}/job.sh; nohup bash {tmp_path}/job.sh >{tmp_path}/log 2>&1 & echo "job $!"',
+        "scancel": 'kill "$1"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    before = listening()
+    with batch_cluster("slurm") as cluster:
+        added = listening() - before
+        open_to_all = [port for ip, port in added if ip != "127.0.0.1"]
+        assert set(open_to_all) == {int(cluster.scheduler_address.rpartition(":")[2])}
+        (folder,) = (tmp_path / "cache").glob("cluster-*")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
+        cluster.scale(jobs=1)
+        with distributed.Client(cluster) as client:
+            client.wait_for_workers(1, timeout=60)
+            assert client.submit(sum, [1, 2]).result() == 3
+            refused(cluster.scheduler_address)
+    assert not list((tmp_path / "cache").iterdir())
+
+
 MARKS = {"slurm": "#SBATCH -t 08:00:00", "lsf": "#BSUB -W 08:00", "sge": "#$ -l h_rt=08:00:00", "pbs": "#PBS -l select"}
 
 
 @pytest.mark.parametrize("kind", BATCH_SYSTEMS)
 def test_job_scripts(kind: str) -> None:
+    before = listening()
     script = job_script(kind, 12)
     assert script.startswith("# submitted 12 times")
     assert MARKS[kind] in script
-    assert "distributed.cli.dask_worker tcp://" in script
+    assert "distributed.cli.dask_worker tls://SCHEDULER:8786" in script
+    assert "--tls-key KEY.pem" in script
+    assert "--no-dashboard" in script
+    assert not listening() - before
 
 
 def test_a_site_keeps_its_own_settings() -> None:
