@@ -30,7 +30,7 @@ _PLACE: Final = "tls://SCHEDULER:8786"  # in a job script that is only shown
 
 
 def local_cluster(jobs: int) -> Any:
-    """A Dask cluster of ``jobs`` processes, to be closed, that nothing outside this machine, and nobody else on it, can reach.
+    """A Dask cluster of ``jobs`` processes, to be closed; nobody else, here or elsewhere, can reach it.
 
     Raises InputError when Dask or cryptography are not installed.
     """
