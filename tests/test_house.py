@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -19,6 +20,16 @@ def test_no_circle_of_files() -> None:
 def test_no_circle_of_rooms(depth: int) -> None:
     """Rooms are folders; a file that stands beside rooms counts as one."""
     assert house.circles(house.room_arrows(depth)) == []
+
+
+def test_rooms_import_only_what_the_design_page_names_before_them() -> None:
+    page = (house.PACKAGE.parent / "docs" / "design.md").read_text(encoding="utf-8")
+    table = page[page.index("| room of `qtaml_hw/` |") : page.index("Modules whose name begins with an underscore")]
+    rows = re.findall(r"^\| (`\w+`.*?) \|", table, re.MULTILINE)
+    floors = {name: floor for floor, name in enumerate(re.findall(r"`(\w+)`", " ".join(rows)))}
+    below = [(a, b) for a, b in house.room_arrows(1) if not a.startswith("_") and not b.startswith("_")]
+    assert {name for arrow in below for name in arrow} <= floors.keys()
+    assert [(a, b) for a, b in below if floors[a] <= floors[b]] == []
 
 
 def test_the_graph_sees_arrows_wherever_they_stand() -> None:
