@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Literal
+
 import numpy as np
 import pytest
+from pydantic import Field
 
 import qtaml_hw as q
-from qtaml_hw import names, tac
+from qtaml_hw import device, names, tac
 from qtaml_hw.config import parse_study
+from qtaml_hw.config.sections.cell import GainCellSection
+from qtaml_hw.config.study import CELL_SECTIONS
+from qtaml_hw.device import GainCell
 from qtaml_hw.protection import ProtectionPlan
-
-SMALL = """
-cell: {kind: gain_cell}
-flips: {law: fixed, p: 0.05, direction: 1to0}
-network: {name: digits-lenet}
-evaluate: {images: 40, maps: {min: 2, max: 2}}
-"""
+from tests import studies
 
 
 def _first_tensor(planning: tac.Planning) -> tac.Planned:
@@ -26,8 +27,45 @@ def _first_tensor(planning: tac.Planning) -> tac.Planned:
     return tac.Planned(ProtectionPlan(starts, starts, "layer", planning.policy, planning.menu.names, choice))
 
 
+@dataclass(frozen=True, kw_only=True)
+class CascodedCell(GainCell):
+    """A toy: a gain cell whose second write device in series lets a tenth of the subthreshold current through."""
+
+
+class CascodedSection(GainCellSection):
+    """Its section: the fields of a gain cell."""
+
+    kind: Literal["cascoded"] = Field(description="kind of cell")  # type: ignore[assignment]
+
+
+def _cascoded(cell: CascodedCell, die: device.Die | None = None) -> device.RetentionPopulation:
+    return device.charge_population(replace(cell, i_sub_a=cell.i_sub_a / 10.0), die)
+
+
+def test_a_cell_is_a_population_a_row_and_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = studies.text(cell="{kind: cascoded, t_ox: 2.0 nm, temperature: 85 degC}")
+    with pytest.raises(ValueError, match="unknown kind of cell 'cascoded'"):
+        parse_study(text)
+    device.population.register(CascodedCell, _cascoded)
+    monkeypatch.setattr(device, "CascodedCell", CascodedCell, raising=False)
+    row = names.CellKind(device="CascodedCell", preset="gain-cell-65nm", refresh="20 us", array="edram")
+    monkeypatch.setitem(names.CELLS, "cascoded", row)
+    monkeypatch.setitem(CELL_SECTIONS, "cascoded", CascodedSection)
+    study = parse_study(text)
+    assert study.refresh.interval_s == pytest.approx(20e-6)
+    result = q.run(study)
+    assert (result.maps, result.cell_kind) == (2, "cascoded")
+    plain = GainCell(**study.cell.model_dump(exclude={"kind", "preset"}))
+    tenth = device.population(replace(plain, i_sub_a=plain.i_sub_a / 10.0))
+    assert result.p10 == pytest.approx(float(tenth.flip_probability(20e-6)))
+    assert result.p10 < 0.5 * float(device.population(plain).flip_probability(20e-6))
+
+
 def test_a_policy_is_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = SMALL + "protection: {policy: first-tensor, menu: [secded-39-32], correction: none}\n"
+    text = studies.text(
+        flips="{law: fixed, p: 0.05, direction: 1to0}",
+        protection="{policy: first-tensor, menu: [secded-39-32], correction: none}",
+    )
     with pytest.raises(ValueError, match="unknown policy 'first-tensor'; allowed: none, uniform"):
         parse_study(text)
     monkeypatch.setitem(names.POLICIES, "first-tensor", names.Policy(unused=names.POLICIES["none"].unused - {"menu"}))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, ValidationError
 
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.explain import MISSING, Context, explain
@@ -44,7 +44,9 @@ class Study(Section):
     label: str = Field(
         "study", alias="study", min_length=1, max_length=200, description="a name; never part of a result"
     )
-    cell: CellSection = Field(description="the memory cell: its kind, a preset with sources, and what overrides it")
+    cell: SerializeAsAny[CellSection] = Field(
+        description="the memory cell: its kind, a preset with sources, and what overrides it"
+    )
     flips: FlipsSection = Field(default_factory=FlipsSection, description="the law behind bit flips")
     array: ArraySection = Field(default_factory=ArraySection, description="the memory array")
     refresh: RefreshSection = Field(default_factory=RefreshSection, description="periodic refresh, or off")
@@ -231,16 +233,16 @@ def _section(attribute: str, raw: Any) -> Any:
         kind = raw.get("kind")
         if kind is None:
             raise _Refused(MISSING, "kind")
-        if not isinstance(kind, str) or kind not in _CELLS:
-            raise _Refused(unknown("kind of cell", kind, _CELLS), "kind")
-        return _CELLS[kind].model_validate(raw)
+        if not isinstance(kind, str) or kind not in CELL_SECTIONS:
+            raise _Refused(unknown("kind of cell", kind, CELL_SECTIONS), "kind")
+        return CELL_SECTIONS[kind].model_validate(raw)
     return models_in(Study.model_fields[attribute].annotation)[0].model_validate(raw)
 
 
 def _fields_of(raw: dict[str, Any]) -> dict[str, FieldSpec]:
     """The fields of a study with the kind of cell that it has; of all kinds where that is not known."""
     kind = raw["cell"].get("kind") if isinstance(raw.get("cell"), dict) else None
-    return catalogue(Study, kind) if isinstance(kind, str) and kind in _CELLS else catalogue(Study)
+    return catalogue(Study, kind) if isinstance(kind, str) and kind in CELL_SECTIONS else catalogue(Study)
 
 
 def _between(sections: dict[str, Any], layer: Layer) -> list[Problem]:
@@ -313,8 +315,9 @@ def _rounded(value: Any) -> Any:
 
 _LONGEST_LABEL: Final = 200
 _NAMES: Final = tuple(info.alias or attribute for attribute, info in Study.model_fields.items())
-_CELLS: Final[dict[str, type[BaseModel]]] = {
+CELL_SECTIONS: Final[dict[str, type[BaseModel]]] = {
     kind: model
     for model in models_in(Study.model_fields["cell"].annotation)
     for kind in get_args(model.model_fields["kind"].annotation)
 }
+"""Kind of cell -> its section."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, overload
+from functools import singledispatch
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -181,10 +182,15 @@ def lot_population(cell: ChargeCell) -> RetentionPopulation:
     )
 
 
-@overload
-def population(cell: ChargeCell) -> RetentionPopulation: ...
-@overload
-def population(cell: Sram6T) -> StaticPopulation: ...
-def population(cell: ChargeCell | Sram6T) -> RetentionPopulation | StaticPopulation:
-    """The population of cells of any kind: retention times of charge cells, static weak cells of SRAM."""
-    return static_population(cell) if isinstance(cell, Sram6T) else charge_population(cell)
+@singledispatch
+def population(cell: Any) -> RetentionPopulation | StaticPopulation:
+    """The population of cells of any kind: retention times of charge cells, static weak cells of SRAM.
+
+    Another kind registers its own: ``population.register(MyCell, my_population)``.  Raises TypeError for a cell of no
+    registered kind.
+    """
+    raise TypeError(f"{type(cell).__name__} is no kind of cell: it has no registered population")
+
+
+population.register(ChargeCell, charge_population)
+population.register(Sram6T, static_population)

@@ -164,7 +164,7 @@ def view_cell(study: Study, planes: int) -> CellView:
         return _stated_view(study, planes)
     cell = build_cell(study)
     population = device.population(cell)
-    if population.symmetric:
+    if isinstance(population, device.StaticPopulation):
         return _static_view(study, cell, population, planes)
     phases = _phase_models(study, cell)
     dies: Callable[[int, int], Conditions] | None = None
