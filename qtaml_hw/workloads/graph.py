@@ -146,8 +146,8 @@ class StoredConv(nn.Module):
 
     def __init__(
         self,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
         *,
         stride: tuple[int, int],
         dilation: tuple[int, int],
@@ -155,8 +155,7 @@ class StoredConv(nn.Module):
         groups: int = 1,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+        self.weight, self.bias = weight, bias
         self.stride, self.dilation, self.groups = stride, dilation, groups
         top, bottom, left, right = padding
         self.padding = (left, right, top, bottom)
@@ -174,7 +173,7 @@ class StoredConv(nn.Module):
 class StoredDepthwise(StoredConv):
     """A depthwise convolution whose weight lies as TensorFlow Lite stores it: [height x width, channels]."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, side: tuple[int, int], **how: Any) -> None:
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, side: tuple[int, int], **how: Any) -> None:
         super().__init__(weight, bias, **how)
         self.side = side
 

@@ -71,14 +71,22 @@ class _Importer:
             raise ValueError(f"{op.name} needs input {number} as a constant of the file")
         return found
 
-    def node(self, op: FileOp, number: int) -> fx.Node:
-        """An input as a node: computed before, or a constant put in our order of axes."""
+    def node(self, op: FileOp, number: int, rank: int = 0) -> fx.Node:
+        """An input as a node, in our order of axes: computed before, or a constant.
+
+        rank: of the result when axes are missing in front: [C] beside an image is one value per channel.
+        """
         index = op.inputs[number]
-        if index not in self.builder.values:
+        if index in self.builder.values:
+            if rank == 4 != len(self.file.tensors[index].shape):
+                raise ValueError(f"{op.name} of an image and computed values of fewer axes is not read")
+            return self.builder.values[index]
+        if (index, rank) not in self.builder.values:
             value = torch.from_numpy(self.file.tensors[index].real().copy())
+            value = value.reshape(*[1] * (rank - value.ndim), *value.shape)
             value = value.permute(0, 3, 1, 2).contiguous() if value.ndim == 4 else value
-            self.builder.values[index] = self.builder.constant(self.file.tensors[index].name, value)
-        return self.builder.values[index]
+            self.builder.values[index, rank] = self.builder.constant(self.file.tensors[index].name, value)
+        return self.builder.values[index, rank]
 
     def rank(self, op: FileOp) -> int:
         return len(self.file.tensors[op.inputs[0]].shape)
@@ -101,9 +109,16 @@ class _Importer:
             )
         self.codes[f"{path}.weight"] = FileCodes(np.ascontiguousarray(values).reshape(-1), tensor.scale, axis)
 
-    def bias(self, op: FileOp) -> torch.Tensor | None:
+    def weight(self, op: FileOp) -> nn.Parameter:
+        """Input 1 as the file stores it; an operator that uses it again gets the same parameter."""
+        found = self.constant(op, 1)
+        return self.builder.parameter(op.inputs[1], lambda: torch.from_numpy(found.real().copy()))
+
+    def bias(self, op: FileOp) -> nn.Parameter | None:
         found = self.tensor(op, 2)
-        return None if found is None else torch.from_numpy(found.real().copy())
+        if found is None:
+            return None
+        return self.builder.parameter((op.inputs[2], "bias"), lambda: torch.from_numpy(found.real().copy()))
 
     def same(self, op: FileOp, kernel: tuple[int, int], stride: tuple[int, int], how: int) -> tuple[int, int, int, int]:
         """Rows above and below, columns left and right; TensorFlow puts the odd one below and right."""
@@ -119,18 +134,18 @@ class _Importer:
 
 def _conv(at: _Importer, op: FileOp) -> fx.Node:
     weight, o = at.constant(op, 1), op.options
-    real = torch.from_numpy(weight.real().copy())
     stride, dilation = (o.StrideH(), o.StrideW()), (o.DilationHFactor(), o.DilationWFactor())
     height, width = ((side - 1) * step + 1 for side, step in zip(weight.shape[1:3], dilation, strict=True))
     how = {"stride": stride, "dilation": dilation, "padding": at.same(op, (height, width), stride, o.Padding())}
     channels = at.file.tensors[op.inputs[0]].shape[3]
     module: StoredConv
     if op.name == "CONV_2D":
-        module, axis = StoredConv(real, at.bias(op), groups=channels // weight.shape[3], **how), 0
+        module, axis = StoredConv(at.weight(op), at.bias(op), groups=channels // weight.shape[3], **how), 0
     else:
-        flat = real.reshape(-1, weight.shape[3])
+        flat = torch.from_numpy(weight.real().reshape(-1, weight.shape[3]).copy())
+        kernel = at.builder.parameter((op.inputs[1], "depthwise"), lambda: flat)
         side = (weight.shape[1], weight.shape[2])
-        module, axis = StoredDepthwise(flat, at.bias(op), side, groups=channels, **how), 1
+        module, axis = StoredDepthwise(kernel, at.bias(op), side, groups=channels, **how), 1
     if weight.scale.size > 1 and weight.axis != (0 if axis == 0 else 3):
         raise ValueError(f"the weight {weight.name!r} has its scales along axis {weight.axis}")
     node, path = at.builder.layer(weight.name, module, at.node(op, 0))
@@ -142,16 +157,16 @@ def _fully_connected(at: _Importer, op: FileOp) -> fx.Node:
     weight, bias = at.constant(op, 1), at.bias(op)
     if op.options.WeightsFormat() != 0 or len(weight.shape) != 2:
         raise ValueError(f"the weight {weight.name!r} is not stored as [out, in]")
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    layer.weight = nn.Parameter(torch.from_numpy(weight.real().copy()), requires_grad=False)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    layer.weight = at.weight(op)
     if bias is not None:
-        layer.bias = nn.Parameter(bias, requires_grad=False)
-    x = at.node(op, 0)
-    if not op.options.KeepNumDims():
-        x = _as_stored(at, x, at.rank(op))
-        x = at.builder.call(torch.reshape, x, (-1, weight.shape[1]))
+        layer.bias = bias
+    x = _as_stored(at, at.node(op, 0), at.rank(op))
+    keep = bool(op.options.KeepNumDims())
+    x = x if keep else at.builder.call(torch.reshape, x, (-1, weight.shape[1]))
     node, path = at.builder.layer(weight.name, layer, x)
     at.store(path, weight, 0)
+    node = at.builder.call(torch.permute, node, (0, 3, 1, 2)) if keep and at.rank(op) == 4 else node
     return at.activated(node, op.options.FusedActivationFunction())
 
 
@@ -192,7 +207,8 @@ def _mean(at: _Importer, op: FileOp) -> fx.Node:
 
 def _two(function: Callable[..., torch.Tensor]) -> Callable[[_Importer, FileOp], fx.Node]:
     def build(at: _Importer, op: FileOp) -> fx.Node:
-        found = at.builder.call(function, at.node(op, 0), at.node(op, 1))
+        rank = len(at.file.tensors[op.outputs[0]].shape)
+        found = at.builder.call(function, at.node(op, 0, rank), at.node(op, 1, rank))
         return at.activated(found, op.options.FusedActivationFunction() if op.options is not None else 0)
 
     return build
