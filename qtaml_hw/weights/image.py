@@ -61,7 +61,7 @@ class StoredTensor:
     @property
     def channel_weights(self) -> int:
         """Weights per output channel (the first axis)."""
-        return self.weights // self.shape[0]
+        return self.weights // self.shape[0] if self.shape else 1
 
     def weight_scale(self) -> NDArray[np.float32]:
         """The scale of every weight, broadcastable against flat codes: [1] or [weights]."""

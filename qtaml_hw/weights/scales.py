@@ -55,10 +55,12 @@ class ScaleLayout:
         return BFLOAT16_BITS if self.kind == "per_group" else FLOAT32_BITS
 
     def count(self, shape: Shape) -> int:
-        """How many scales a tensor has."""
+        """How many scales a tensor has; a scalar has one."""
+        if not shape or self.kind == "per_tensor":
+            return 1
         if self.kind == "per_group":
             return shape[0] * -(-int(np.prod(shape[1:])) // self.group)
-        return {"per_tensor": 1, "per_channel": shape[0], "per_input_channel": shape[min(1, len(shape) - 1)]}[self.kind]
+        return shape[0] if self.kind == "per_channel" else shape[min(1, len(shape) - 1)]
 
     def reduce(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
         """A reduction such as ``np.maximum`` over the weights of every scale: [scales] from a tensor of any shape."""
@@ -78,7 +80,7 @@ class ScaleLayout:
             return np.repeat(scale, self._lengths(shape)).reshape(shape)
         if self.kind == "per_input_channel":
             return scale.reshape(1, -1, *ones[1:])
-        return scale.reshape(-1, *ones)
+        return scale.reshape(-1, *ones) if shape else scale.reshape(())
 
     def rounded(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scales as they are stored: bfloat16 rounded up, so that no weight leaves the range, or float32 as it is."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
@@ -22,6 +21,7 @@ from torch.nn import functional
 from qtaml_hw.workloads.cache import State, state_digest
 from qtaml_hw.workloads.factory import fill
 from qtaml_hw.workloads.load import LoadedNetwork
+from qtaml_hw.workloads.reading import readable
 
 Pooling = Literal["mean", "cls"]
 ACTIVATIONS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # -> approximation of torch's gelu
@@ -159,11 +159,9 @@ def load_encoder(folder: str | Path, *, tokens: int = 64, pooling: Pooling = "me
     if tokens > sizes.positions:
         raise ValueError(f"{place}: the encoder takes at most {sizes.positions} tokens, {tokens} are asked for")
     path = place / "model.safetensors"
-    try:
+    with readable(path, "safetensors file"):
         found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"):  # sizes are what a file says: no memory before its tensors are known to fit
         module = BertEncoder(sizes, pooling)
     fill(module, _of_encoder(found), str(path))
     digest = state_digest(module.state_dict())
@@ -177,12 +175,14 @@ def _of_encoder(found: State) -> State:
 
 
 def _sizes(path: Path) -> BertSizes:
-    try:
+    with readable(path, "config.json"):
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable config.json ({error})") from error
-    if not isinstance(told, dict):
-        raise ValueError(f"{path}: not a readable config.json (it holds no mapping)")
+        if not isinstance(told, dict):
+            raise ValueError("it holds no mapping")
+        return _sizes_of(told)
+
+
+def _sizes_of(told: dict[str, Any]) -> BertSizes:
     wanted: dict[str, tuple[Any, ...]] = {
         "model_type": ("bert",),
         "position_embedding_type": ("absolute",),
@@ -208,9 +208,9 @@ def _sizes(path: Path) -> BertSizes:
         if type(told.get(key)) is not int or not 1 <= told[key] <= most
     ]
     if problems:
-        raise ValueError(f"{path}: " + "; ".join(problems))
+        raise ValueError("; ".join(problems))
     if told["hidden_size"] % told["num_attention_heads"]:
-        raise ValueError(f"{path}: {told['num_attention_heads']} heads do not divide a width of {told['hidden_size']}")
+        raise ValueError(f"{told['num_attention_heads']} heads do not divide a width of {told['hidden_size']}")
     vocabulary, width, layers, heads, hidden, positions = (int(told[key]) for key in numbers)
     return BertSizes(
         vocabulary=vocabulary,

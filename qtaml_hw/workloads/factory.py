@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,7 +17,8 @@ from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.files import from_arrays
 from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
 from qtaml_hw.workloads.own_code import called, load_function
-from qtaml_hw.workloads.reading import in_words
+from qtaml_hw.workloads.plain import check_parameters, plain_network
+from qtaml_hw.workloads.reading import in_words, readable
 
 
 def load_factory(
@@ -41,13 +41,14 @@ def load_factory(
     token numbers (int64), not float32. Importing runs the user's code.
     Raises ValueError with one message for anything that does not fit; all keys of the weights at once.
     """
-    module = _call(factory, arguments, folder, allow_code)
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"{factory} must return a torch.nn.Module, it returned {type(module).__name__}")
+    function, kind = user_function(factory, folder, allow_code), torch.int64 if tokens else torch.float32
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(DEFAULT_SEED)
+        module = plain_network(factory, function(**dict(arguments or {})), input_shape, kind)
     if weights is not None:
         load_weights(module, weights, keys)
-    module.eval()
-    classes = output_width(factory, module, input_shape, torch.int64 if tokens else torch.float32)
+    check_parameters(factory, module)
+    classes = output_width(factory, module.eval(), input_shape, kind)
     return LoadedNetwork(factory, module, state_digest(module.state_dict()), tuple(input_shape), classes, None)
 
 
@@ -63,7 +64,9 @@ def load_data_factory(
     A pair is split as ``load_idx`` does. arguments, folder and allow_code: see ``load_factory``. Raises ValueError with
     one message for anything that does not fit.
     """
-    found = _call(factory, arguments, folder, allow_code)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(DEFAULT_SEED)
+        found = user_function(factory, folder, allow_code)(**dict(arguments or {}))
     if isinstance(found, DataSet):
         return found
     if isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, np.ndarray) for part in found):
@@ -87,13 +90,12 @@ def load_weights(module: nn.Module, weights: str | Path, keys: Mapping[str, str]
     that fits counts, keys that none fits stay.
 
     Raises ValueError if the file is missing or not safetensors, or lists every key that is missing, unexpected, of
-    another shape or not finite. Batch-norm step counters may be missing: inference does not read them.
+    another shape, not finite, or whole numbers for real ones (codes whose scale is not here); 8-bit floats are taken
+    at their values. Batch-norm step counters may be missing: inference does not read them.
     """
     path = Path(weights)
-    try:
+    with readable(path, "safetensors file"):
         found: State = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
     try:
         found = renamed(found, keys or {})
     except ValueError as error:
@@ -110,6 +112,8 @@ def fill(module: nn.Module, found: State, origin: str) -> None:
     problems = _problems(found, wanted)
     if problems:
         raise ValueError(f"{origin} does not fit the network: " + "; ".join(problems))
+    if any(tensor.is_meta for tensor in wanted.values()):  # built without memory until the file was known to fit
+        module.to_empty(device="cpu")
     module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
 
 
@@ -144,27 +148,23 @@ def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
         for key in both
         if found[key].shape != wanted[key].shape
     ]
-    broken = [key for key in both if found[key].is_floating_point() and not bool(torch.isfinite(found[key]).all())]
+    whole = [
+        f"{key} is {str(found[key].dtype).removeprefix('torch.')}"
+        for key in both
+        if wanted[key].is_floating_point() and not found[key].is_floating_point()
+    ]
+    broken = [key for key in both if found[key].is_floating_point() and not bool(found[key].float().isfinite().all())]
     return [
         f"{what}: {', '.join(keys)}"
         for what, keys in (
             ("missing keys", missing),
             ("unexpected keys", unexpected),
             ("other shapes", shapes),
+            ("codes without their scale where real numbers are needed", whole),
             ("values that are not finite", broken),
         )
         if keys
     ]
-
-
-def _call(
-    factory: str, arguments: Mapping[str, Any] | None, folder: str | Path | None, allow_code: Collection[str]
-) -> object:
-    """What the factory returns, under a fixed random state that is put back."""
-    function = user_function(factory, folder, allow_code)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(DEFAULT_SEED)
-        return function(**dict(arguments or {}))
 
 
 def output_width(name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
-import tokenize
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,17 +16,12 @@ import numpy.typing as npt
 
 from qtaml_hw.errors import nearest
 from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, Labels, data_set, spread
+from qtaml_hw.workloads.reading import check_members, readable, unpacked_limit
 
 Raw = npt.NDArray[Any]
 
 _IDX_TYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _LAYOUTS: Final = ("nchw", "nhwc")
-_DAMAGED: Final = (
-    *(OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError, TypeError),  # numpy parses the header of an array as a Python literal
-    *(MemoryError, OverflowError, RuntimeError),  # sizes nobody has; nesting; encrypted or unknown compression
-)
-"""What zipfile and numpy raise for archives that are none, as found by damaging them."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ def load_npz(
     if (train_x is None) != (train_y is None):
         raise ValueError("training images and training labels go together: one of the two array names is missing")
     wanted = [key for key in (x, y, train_x, train_y) if key is not None]
-    arrays = _npz_arrays(Path(path), wanted)
+    arrays = npz_arrays(Path(path), wanted)
     train = (arrays[train_x], arrays[train_y]) if train_x is not None and train_y is not None else None
     return from_arrays(name or Path(path).name, (arrays[x], arrays[y]), train, preprocessing, calibration)
 
@@ -130,42 +124,46 @@ def from_arrays(
 
 def read_idx(path: str | Path) -> Raw:
     """The array in an IDX file, plain or gzip (format: yann.lecun.com/exdb/mnist). ValueError if it is not one."""
-    content = _content(Path(path))
+    with readable(path, "IDX file"):
+        return _idx(_content(Path(path)))
+
+
+def _idx(content: bytes) -> Raw:
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES:
-        raise ValueError(f"{path}: not an IDX file (it must begin with two zero bytes and a known element type)")
+        raise ValueError("it must begin with two zero bytes and a known element type")
     kind, dimensions = np.dtype(_IDX_TYPES[content[2]]), content[3]
     start = 4 + 4 * dimensions
     if dimensions == 0 or len(content) < start:
-        raise ValueError(f"{path}: the IDX header is truncated")
+        raise ValueError("its header is truncated")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     expected = math.prod(shape) * kind.itemsize
     if len(content) - start != expected:
-        raise ValueError(
-            f"{path}: the IDX header promises {shape} ({expected} bytes), the file holds {len(content) - start}"
-        )
+        raise ValueError(f"its header promises {shape} ({expected} bytes), the file holds {len(content) - start}")
     return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 
 
 def _content(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from error
+    raw = path.read_bytes()
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    limit = unpacked_limit(len(raw))
+    with gzip.open(io.BytesIO(raw)) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"its {len(raw)} bytes become more than {limit}, which are not unpacked")
+    return content
 
 
-def _npz_arrays(path: Path, wanted: list[str]) -> dict[str, Raw]:
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("not an npz archive")
-            with np.load(path, allow_pickle=False) as archive:
-                missing = [key for key in wanted if key not in archive.files]
-                if missing:
-                    raise ValueError(_no_such_array(missing[0], archive.files))
-                return {key: np.asarray(archive[key]) for key in wanted}
-    except _DAMAGED as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from error
+def npz_arrays(path: Path, wanted: list[str]) -> dict[str, Raw]:
+    """Arrays of an npz archive by name; pickled ones are never loaded.  ValueError if it is none or lacks one."""
+    with readable(path, "npz archive"):
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive, path.stat().st_size)
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [key for key in wanted if key not in arrays.files]
+            if missing:
+                raise ValueError(_no_such_array(missing[0], arrays.files))
+            return {key: np.asarray(arrays[key]) for key in wanted}
 
 
 def _no_such_array(key: str, there: list[str]) -> str:
@@ -191,7 +189,9 @@ def _images(name: str, raw: Raw, how: Preprocessing) -> Images:
         scaled *= np.float32(how.scale)
     elif raw.dtype == np.uint8:
         scaled /= np.float32(255.0)
-    out: Images = np.ascontiguousarray((scaled - mean) / std, dtype=np.float32)
+    scaled -= mean
+    scaled /= std
+    out: Images = np.ascontiguousarray(scaled)
     if not np.isfinite(out).all():
         raise ValueError(f"{name}: the images hold values that are not finite")
     return out

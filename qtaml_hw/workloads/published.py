@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from qtaml_hw.workloads.catalogue import known
 from qtaml_hw.workloads.data import DataSet
-from qtaml_hw.workloads.files import Preprocessing, from_arrays, load_npz
+from qtaml_hw.workloads.files import Preprocessing, from_arrays, load_npz, npz_arrays
 
 
 class OptionABlock(nn.Module):
@@ -128,8 +128,8 @@ def _cifar(preprocessing: Preprocessing) -> Callable[[Path], DataSet]:
 
 
 def _keywords(folder: Path) -> DataSet:
-    with np.load(folder / "kws01_mlperf_tiny.npz", allow_pickle=False) as archive:
-        x, y = archive["x"], archive["y"].astype(np.int64)
+    arrays = npz_arrays(folder / "kws01_mlperf_tiny.npz", ["x", "y"])
+    x, y = arrays["x"], arrays["y"].astype(np.int64)
     how = Preprocessing(scale=0.5847029, mean=(83 * 0.5847029,))
     return from_arrays("kws01", (x, y), preprocessing=how, calibration=100)
 

@@ -11,10 +11,10 @@ from typing import Final
 from qtaml_hw.errors import InputError
 
 LONGEST_REASON: Final = 500  # characters of a message
-PACKED: Final = 100
+PACKED: Final = 32
 """Times that a compressed file may grow, beside ``ROOM``.  Images and labels grow less than tenfold, deflate's limit is
 1032 (zlib.net/zlib_tech.html); assumed."""
-ROOM: Final = 1 << 26  # bytes that any compressed file may have unpacked; assumed
+ROOM: Final = 1 << 24  # bytes that any compressed file may have unpacked; assumed
 
 
 @contextmanager
@@ -35,7 +35,8 @@ def readable(place: str | Path, kind: str) -> Iterator[None]:
 
 def in_words(error: BaseException) -> str:
     """An exception as one line, not too long; its kind where it says nothing or was not meant for users."""
-    text = " ".join(str(error).split())
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(said.split())
     if not isinstance(error, ValueError | OSError) or not text:
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."

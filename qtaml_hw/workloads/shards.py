@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.workloads.reading import readable
+
 FLOATS: Final[dict[str, np.dtype[Any]]] = {
     name: np.dtype(kind) for name, kind in (("F32", "<f4"), ("F16", "<f2"), ("F64", "<f8"), ("BF16", "<u2"))
 }
@@ -24,6 +26,7 @@ FLOATS: Final[dict[str, np.dtype[Any]]] = {
 
 LONGEST_HEADER: Final = 100_000_000  # bytes; the reference implementation's own limit
 COPY_BYTES: Final = 1 << 22
+MOST_AXES: Final = 64  # torch's own limit
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def open_shards(place: str | Path) -> tuple[Shard, ...]:
 
 
 def _shard(file: Path) -> Shard:
-    try:
+    with readable(file, "safetensors file"):
         size = file.stat().st_size
         with file.open("rb") as source:
             (length,) = struct.unpack("<Q", source.read(8))
@@ -117,12 +120,10 @@ def _shard(file: Path) -> Shard:
         if not isinstance(told, dict):
             raise ValueError("its header is no mapping")
         slots = [_slot(file, name, entry, 8 + length, size) for name, entry in told.items() if name != "__metadata__"]
-    except (OSError, ValueError, RecursionError, struct.error) as error:
-        raise ValueError(f"{file}: not a readable safetensors file ({error})") from error
-    slots.sort(key=lambda slot: slot.start)
-    edges = [8 + length, *(edge for slot in slots for edge in (slot.start, slot.stop)), size]
-    if edges[::2] != edges[1::2]:
-        raise ValueError(f"{file}: not a readable safetensors file (its tensors overlap or leave gaps)")
+        slots.sort(key=lambda slot: slot.start)
+        edges = [8 + length, *(edge for slot in slots for edge in (slot.start, slot.stop)), size]
+        if edges[::2] != edges[1::2]:
+            raise ValueError("its tensors overlap or leave gaps")
     return Shard(file, struct.pack("<Q", length) + text, tuple(slots))
 
 
@@ -131,7 +132,7 @@ def _slot(file: Path, name: str, entry: Any, data: int, size: int) -> Slot:
         raise ValueError(f"{name!r} is no mapping")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     whole = [v for v in (shape, offsets) if isinstance(v, list) and all(type(n) is int and n >= 0 for n in v)]
-    if not isinstance(dtype, str) or len(whole) != 2 or len(whole[1]) != 2:
+    if not isinstance(dtype, str) or len(whole) != 2 or len(whole[1]) != 2 or len(whole[0]) > MOST_AXES:
         raise ValueError(f"{name!r} needs a dtype, a shape and two data_offsets")
     start, stop = data + whole[1][0], data + whole[1][1]
     if not start <= stop <= size:

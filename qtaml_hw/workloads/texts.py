@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qtaml_hw.workloads.data import DataSet, data_set
+from qtaml_hw.workloads.reading import readable
 
 BUILT_IN: Final = "sentences"
 CALIBRATION_EVERY: Final = 4  # every fourth text is set aside for sensitivities
@@ -31,13 +32,11 @@ def load_texts(texts: str | Path, tokenizer: str | Path, *, tokens: int = 64, ca
 
 
 def _lines(texts: str | Path) -> list[str]:
-    try:
+    with readable(texts, "UTF-8 text"):
         if texts == BUILT_IN:
             content = resources.files("qtaml_hw.workloads").joinpath("sentences.txt").read_text(encoding="utf-8")
         else:
             content = Path(texts).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{texts}: cannot be read as UTF-8 text ({error})") from error
     lines = [line.strip() for line in content.splitlines() if line.strip()]
     if len(lines) < 2:
         raise ValueError(f"{texts}: at least two texts, one per line, are needed; there are {len(lines)}")
@@ -49,13 +48,11 @@ def _encoded(lines: list[str], path: Path, tokens: int) -> npt.NDArray[Any]:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise ValueError("texts need the package tokenizers: pip install 'qtaml-hw[text]'") from error
-    try:
+    with readable(path, "tokenizer.json"):
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises bare Exception for a file that it cannot read
-        raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
-    tokenizer.enable_truncation(tokens)
-    padding = tokenizer.padding or {}
-    tokenizer.enable_padding(
-        pad_id=int(padding.get("pad_id", 0)), pad_token=str(padding.get("pad_token", "[PAD]")), length=tokens
-    )
-    return np.array([one.ids for one in tokenizer.encode_batch(lines)], dtype=np.int64)
+        tokenizer.enable_truncation(tokens)
+        padding = tokenizer.padding or {}
+        tokenizer.enable_padding(
+            pad_id=int(padding.get("pad_id", 0)), pad_token=str(padding.get("pad_token", "[PAD]")), length=tokens
+        )
+        return np.array([one.ids for one in tokenizer.encode_batch(lines)], dtype=np.int64)

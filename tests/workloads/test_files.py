@@ -94,12 +94,12 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not an IDX file"),
-        (b"PK\x03\x04 something else", "not an IDX file"),
+        (b"", "not a readable IDX file"),
+        (b"PK\x03\x04 something else", "not a readable IDX file"),
         (b"\0\0\x08\x03\0\0\0\x01", "header is truncated"),
         (idx(IMAGES, "u1")[:-1], r"promises \(40, 6, 5\) \(1200 bytes\), the file holds 1199"),
         (idx(IMAGES, "u1") + b"\0", "the file holds 1201"),
-        (gzip.compress(idx(IMAGES, "u1"))[:-9], "cannot be read"),
+        (gzip.compress(idx(IMAGES, "u1"))[:-9], "not a readable IDX file"),
         (struct.pack(">BBBB4I", 0, 0, 8, 4, 2**32 - 1, 2**32 - 1, 2**32 - 1, 9), "promises"),
     ],
 )
@@ -111,9 +111,9 @@ def test_a_broken_idx_file_is_named(tmp_path: Path, content: bytes, message: str
 
 
 def test_missing_files_and_halves(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"nothing: cannot be read .*No such file"):
+    with pytest.raises(ValueError, match=r"nothing: not a readable IDX file .*No such file"):
         read_idx(tmp_path / "nothing")
-    with pytest.raises(ValueError, match=r"nothing.npz: cannot be read .*No such file"):
+    with pytest.raises(ValueError, match=r"nothing.npz: not a readable npz archive .*No such file"):
         load_npz(tmp_path / "nothing.npz")
     images, labels = write_pair(tmp_path)
     with pytest.raises(ValueError, match="go together"):
@@ -132,7 +132,7 @@ class Payload:
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "evil.npz"
     np.savez(path, x=IMAGES, y=np.array([Payload()], dtype=object))
-    with pytest.raises(ValueError, match=r"evil.npz: cannot be read .*allow_pickle"):
+    with pytest.raises(ValueError, match=r"evil.npz: not a readable npz archive .*allow_pickle"):
         load_npz(path)
     path.write_bytes(pickle.dumps([1, 2, 3]))
     with pytest.raises(ValueError, match="not an npz archive"):
