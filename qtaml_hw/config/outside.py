@@ -42,13 +42,10 @@ def missing(study: Study) -> list[Problem]:
 
 def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
     """(path, value, what is wrong with it)."""
-    for path in FILES:
-        value = value_at(study, path)
-        named = isinstance(value, str) and (path != "data.texts" or value.endswith(".txt"))  # others are built in
-        if named and not (study.folder / str(value)).exists():
-            there = study.folder / str(value)
-            yield path, str(value), f"there is no {there}"
-    for path, name in _functions(study):
+    for path, value in files(study):
+        if not (study.folder / value).exists():
+            yield path, value, f"there is no {study.folder / value}"
+    for path, name in functions(study):
         complaint = _function_missing(name, study)
         if complaint:
             yield path, name, complaint
@@ -56,11 +53,19 @@ def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
 
 def code_of(study: Study) -> dict[str, Code]:
     """Every function of a user's that the study and its points run, by the name that the study gives it."""
-    named = {value: one for one in (study, *(point.study for point in study.points())) for _, value in _functions(one)}
+    named = {value: one for one in (study, *(point.study for point in study.points())) for _, value in functions(one)}
     return {value: find(value, one.folder, one.allow_code) for value, one in named.items()}
 
 
-def _functions(study: Study) -> Iterator[tuple[str, str]]:
+def files(study: Study) -> Iterator[tuple[str, str]]:
+    """(path, file or folder from the study's folder) of everything on disk that a study names."""
+    for path in FILES:
+        value = value_at(study, path)
+        if isinstance(value, str) and (path != "data.texts" or value.endswith(".txt")):  # other texts are built in
+            yield path, value
+
+
+def functions(study: Study) -> Iterator[tuple[str, str]]:
     """(path, ``package.module:function``) of every function that a study names."""
     for path in FUNCTIONS:
         value = value_at(study, path)

@@ -16,6 +16,7 @@ from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.parity_file import load_code
 from qtaml_hw.errors import unknown
+from qtaml_hw.files import stamp
 from qtaml_hw.names import CODES
 
 CODE_NAMES = CODES  # those that tables and menus list; the families accept other sizes too (see `code`)
@@ -104,7 +105,7 @@ def _build(name: str) -> Code:
 
 
 @lru_cache(maxsize=64)
-def _from_file(path: str, modified_ns: int, size: int) -> Code:
+def _from_file(path: str, known_by: tuple[int | str, ...]) -> Code:
     return replace(load_code(path), name=path)
 
 
@@ -117,11 +118,10 @@ def code(name: str) -> Code:
     Raises ValueError for an unknown name, a size that the family does not have, or a file that holds no code.
     """
     if is_code_file(name):
-        path = Path(name)
-        if not path.is_file():
+        known_by = stamp(Path(name))
+        if known_by is None:
             raise ValueError(f"there is no code file {name!r}")
-        status = path.stat()
-        return _from_file(name, status.st_mtime_ns, status.st_size)
+        return _from_file(name, tuple(known_by))
     return _build(canonical(name))
 
 

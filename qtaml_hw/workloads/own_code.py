@@ -15,11 +15,12 @@ from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final
 
 from qtaml_hw import usercode
 from qtaml_hw.errors import nearest
+from qtaml_hw.files import stamp
 from qtaml_hw.workloads.reading import in_words
 
 PREFIX: Final = "_qtaml_hw_study_"
@@ -64,7 +65,7 @@ def _root(folder: Path) -> str:
         sys.meta_path.insert(0, _Finder())
     loaded = [key for key in sys.modules if key.startswith(f"{name}.")]
     loaders = [getattr(sys.modules[key].__spec__, "loader", None) for key in loaded]
-    if any(isinstance(loader, _Loader) and loader.stamp != _stamp(loader.path) for loader in loaders):
+    if any(isinstance(loader, _Loader) and loader.stamp != stamp(Path(loader.path)) for loader in loaders):
         for key in loaded:
             del sys.modules[key]
         importlib.invalidate_caches()
@@ -90,12 +91,18 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Source whose ``import`` statements look in the study's folder first, whenever they run."""
+    """Source whose ``import`` statements look in the study's folder first, whenever they run.
 
-    stamp: tuple[int, int] | None = None
+    Compiled anew by every process: Python believes its ``.pyc`` by size and whole seconds, and then runs old code.
+    """
+
+    stamp: list[int | str] | None = None
+
+    def get_code(self, fullname: str) -> CodeType:
+        self.stamp = stamp(Path(self.path))
+        return self.source_to_code(self.get_data(self.path), self.path)
 
     def exec_module(self, module: ModuleType) -> None:
-        self.stamp = _stamp(self.path)
         own = partial(_import, module.__name__.split(".")[0])
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": own}
         super().exec_module(module)
@@ -121,11 +128,3 @@ def _neighbour(root: str, first: str) -> bool:
     """Whether a name is a module or package of the folder; a bare folder only where nothing installed has the name."""
     spec = PathFinder.find_spec(first, sys.modules[root].__path__)
     return spec is not None and (spec.origin is not None or PathFinder.find_spec(first) is None)
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size

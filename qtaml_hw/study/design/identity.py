@@ -1,7 +1,7 @@
 """What a result is stored under, and the digests of networks and data that it takes to know that.
 
-The digests stand beside the records, so that a finished sweep is recognised without loading a network: each with the
-size and time of every file that it depends on, and believed only while those are as they were.
+The digests stand beside the records, so that a finished sweep is recognised without loading a network: each with what
+every file that it depends on is known by (``files.stamp``), and believed only while those are as they were.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from qtaml_hw.config import Study
-from qtaml_hw.files import write_atomically
+from qtaml_hw.files import content_digest, stamp, write_atomically
 from qtaml_hw.versions import installed
 
 DIGESTS = "digests.json"
@@ -23,10 +24,12 @@ _CODE = ("names.py", "workloads/**/*.py", "weights/**/*.py", "hardening/**/*.py"
 _FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
 _PACKAGES = ("torch", "numpy", "scikit-learn")
+Stamps = dict[str, list[int | str] | None]
+"""Files by path, and what each is known by."""
 
 
 def identity_of(study: Study, digest: str) -> str:
-    """The result's identity: resolved values, results version, digests of the weights, the data and a plan's file."""
+    """The result's identity: resolved values, results version, a plan's file, and the digest of ``Network.digest``."""
     return hashlib.sha256(f"{study.identity()}+{digest}{_plan_digest(study)}".encode()).hexdigest()[:32]
 
 
@@ -35,12 +38,14 @@ def _plan_digest(study: Study) -> str:
     if study.protection.plan is None:
         return ""
     path = study.folder / study.protection.plan
-    return f"+{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else "+absent"
+    return f"+{content_digest(path)}" if path.is_file() else "+absent"
 
 
 def network_key(study: Study) -> str:
-    """What a network and its data are made of, as the study names them."""
-    named = "|".join([study.network.model_dump_json(), study.data.model_dump_json(), str(study.folder.absolute())])
+    """What a network, its data and a metric of a user's own are made of, as the study names them."""
+    own_metric = study.evaluate.metric if ":" in study.evaluate.metric else ""
+    sections = (study.network.model_dump_json(), study.data.model_dump_json())
+    named = "|".join([*sections, str(study.folder.absolute()), own_metric])
     hardening = study.hardening
     if not hardening.trained:
         return named
@@ -77,13 +82,15 @@ class Digests:
             if not isinstance(known, dict) or known.get("environment") != _environment():
                 return None
             files = known.get("files")
-            if not isinstance(files, dict) or any(_stamp(Path(path)) != stamp for path, stamp in files.items()):
+            if not isinstance(files, dict) or any(stamp(Path(path)) != known for path, known in files.items()):
                 return None
             self._sure[key] = str(known.get("digest"))
         return self._sure[key]
 
-    def keep(self, study: Study, digest: str, files: list[Path] | None) -> None:
+    def keep(self, study: Study, digest: str, files: Stamps | None) -> None:
         """Remember a digest; on disk too when all ``files`` that it depends on are known (None: they are not).
+
+        files: by path, what each was known by before it was read.
 
         Raises StoreError when the store's folder cannot be written.
         """
@@ -91,17 +98,13 @@ class Digests:
         self._sure[key] = digest
         if self.folder is None or files is None:
             return
-        entry = {"digest": digest, "environment": _environment(), "files": {str(p): _stamp(p) for p in files}}
-        self._read[key] = entry
+        self._read[key] = {"digest": digest, "environment": _environment(), "files": files}
         write_atomically(self.folder / DIGESTS, json.dumps(self._read, indent=1))
 
 
-def _stamp(path: Path) -> list[int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
+def stamps(paths: Iterable[Path]) -> Stamps:
+    """What files are known by, by path."""
+    return {str(path): stamp(path) for path in paths}
 
 
 @cache
@@ -110,5 +113,4 @@ def _environment() -> dict[str, str]:
     environment = {name: os.environ.get(name, "") for name in _PLACES} | {name: installed(name) for name in _PACKAGES}
     home = Path(__file__).parents[2]
     code = sorted(path for pattern in _CODE for path in home.glob(pattern))
-    stamps = json.dumps([[str(path), _stamp(path)] for path in code])
-    return {**environment, "code": hashlib.sha256(stamps.encode()).hexdigest()}
+    return {**environment, "code": hashlib.sha256(json.dumps(stamps(code)).encode()).hexdigest()}

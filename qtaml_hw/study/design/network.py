@@ -26,8 +26,8 @@ from qtaml_hw.weights.inventory import TensorEntry
 class Network:
     """A served network, its stored tensors as trained, and the labelled inputs on which a metric judges it.
 
-    ``classes`` : outputs; ``digest`` : of the weights as loaded and the data; ``inventory`` : every parameter and
-    whether it lives in the memory; ``label_kinds`` : labels of the whole test set.
+    ``classes`` : outputs; ``digest`` : of the weights as loaded, the data, and the files and code that they come from;
+    ``inventory`` : every parameter and whether it lives in the memory; ``label_kinds`` : labels of the whole test set.
     """
 
     name: str

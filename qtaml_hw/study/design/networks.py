@@ -15,6 +15,7 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.image import as_in_file, image_of, store_rule
 from qtaml_hw.study.design.network import Network, StoredNetwork
+from qtaml_hw.study.design.outside import outside_digest
 from qtaml_hw.study.design.sources import load_dataset, load_module
 from qtaml_hw.study.design.transforms import rewritten_network
 from qtaml_hw.weights.inventory import inventory
@@ -49,6 +50,7 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
 
     Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
     """
+    outside = outside_digest(study)  # before anything is read: a file that changes meanwhile is another one next time
     data = load_dataset(study)
     loaded = load_module(study, data, progress)
     if data.classes > loaded.classes:
@@ -56,7 +58,7 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
             f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
         )
     try:
-        return rewritten_network(_stored(study, loaded, data), study)
+        return rewritten_network(_stored(study, loaded, data, outside), study)
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
 
@@ -72,8 +74,8 @@ def metric_of(study: Study) -> Metric:
     return Metric(name, name.partition(":")[2], user_function(name, study.folder, study.allow_code), needs_clean=True)
 
 
-def _stored(study: Study, loaded: LoadedNetwork, data: DataSet) -> StoredNetwork:
-    """The network as loaded and its image, before any step rewrites it."""
+def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) -> StoredNetwork:
+    """The network as loaded and its image, before any step rewrites it; outside: see ``outside_digest``."""
     module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
     weights, image = image_of(module, study, torch.from_numpy(data.calibration_x))
     chosen = data.taken(study.evaluate.images, study.data.take)
@@ -84,7 +86,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet) -> StoredNetwork
         inputs=torch.from_numpy(data.test_x[chosen]),
         labels=torch.from_numpy(data.test_y[chosen]),
         classes=loaded.classes,
-        digest=f"{loaded.digest}+{data.digest}",
+        digest="+".join(part for part in (loaded.digest, data.digest, outside) if part),
         metric=metric_of(study),
         inventory=inventory(module, store_rule(study)),
         label_kinds=len(np.unique(data.test_y)),

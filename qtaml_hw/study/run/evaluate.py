@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown, axes_si
+from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.hardened import trained_files
-from qtaml_hw.study.design.identity import Digests, identity_of
+from qtaml_hw.study.design.identity import Digests, Stamps, identity_of, stamps
 from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.outside import outside_files
 from qtaml_hw.study.run.task import Emit, Task, failure
 
 
@@ -64,22 +65,20 @@ def identify(study: Study, digests: Digests, networks: Networks) -> str:
     """
     digest = digests.find(study)
     if digest is None:
+        own = stamps(outside_files(study).values())
         try:
             digest = networks.load(study).network.digest
         except ValueError:  # met again, and recorded, where the point is evaluated
             return study.identity()[:32]
-        digests.keep(study, digest, _files(study))
+        digests.keep(study, digest, _known(study, own))
     return identity_of(study, digest)
 
 
-def _files(study: Study) -> list[Path] | None:
-    """Every file that a study's network and data are read from; None for a user's own code, which can be anything."""
-    network, data = study.network, study.data
-    if network.factory is not None or data.factory is not None:
+def _known(study: Study, own: Stamps) -> Stamps | None:
+    """All files that a study's network and data are read from; None for a user's own code, which can be anything."""
+    if any(functions(study)):
         return None
     trained = trained_files(study)
-    if not trained:
+    if study.network.name is not None and not trained:
         return None  # a cache that cannot be written: the network is trained again each time
-    given = [] if data.idx is None else data.idx.model_dump(exclude_none=True).values()
-    own = [] if data.npz is None else [data.npz.path]
-    return [*trained, *(study.folder.absolute() / path for path in [*given, *own])]
+    return own | stamps(trained)

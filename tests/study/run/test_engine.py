@@ -18,7 +18,7 @@ from qtaml_hw.records.fields import NEEDED, F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
-from qtaml_hw.study.design.identity import Digests
+from qtaml_hw.study.design.identity import Digests, stamps
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import MapSeries, settled
 from tests.study.conftest import TEXT
@@ -81,7 +81,7 @@ def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:
     study, weights = parse_study(TEXT, name="x"), tmp_path / "weights"
     weights.write_bytes(b"1")
     book = Digests(tmp_path)
-    book.keep(study, "digest", [weights])
+    book.keep(study, "digest", stamps([weights]))
     assert Digests(tmp_path).find(study) == "digest"
     weights.write_bytes(b"22")
     assert Digests(tmp_path).find(study) is None
