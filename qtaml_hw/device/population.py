@@ -186,11 +186,17 @@ def lot_population(cell: ChargeCell) -> RetentionPopulation:
 def population(cell: Any) -> RetentionPopulation | StaticPopulation:
     """The population of cells of any kind: retention times of charge cells, static weak cells of SRAM.
 
-    Another kind registers its own: ``population.register(MyCell, my_population)``.  Raises TypeError for a cell of no
+    Another kind registers its own, ``population.register(MyCell, my_population)``.  Raises TypeError for a cell of no
     registered kind.
     """
     raise TypeError(f"{type(cell).__name__} is no kind of cell: it has no registered population")
 
 
-population.register(ChargeCell, charge_population)
-population.register(Sram6T, static_population)
+@population.register
+def _(cell: ChargeCell) -> RetentionPopulation:
+    return charge_population(cell)
+
+
+@population.register
+def _(cell: Sram6T) -> StaticPopulation:
+    return static_population(cell)

@@ -7,28 +7,22 @@ import torch
 from torch import nn
 
 import qtaml_hw
-from qtaml_hw.config import Study, StudyError, parse_study
+from qtaml_hw.config import Study, StudyError
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.design import DesignPoint
+from tests import studies
+
+UNPROTECTED = "{policy: none, correction: none}"
+STATED = {"flips": "{law: fixed, p: 0.01}", "refresh": "off", "evaluate": "{images: 120, maps: {min: 2, max: 2}}"}
 
 
-def study(weights: str, protection: str = "{policy: none, correction: none}") -> Study:
-    return parse_study(
-        "study: formats\ncell: {kind: gain_cell}\nflips: {law: fixed, p: 0.01}\nrefresh: off\n"
-        f"weights: {weights}\nprotection: {protection}\nnetwork: {{name: digits-lenet}}\n"
-        "evaluate: {images: 120, maps: {min: 2, max: 2}}\n"
-    )
+def study(weights: str, protection: str = UNPROTECTED) -> Study:
+    return studies.study(**STATED, weights=weights, protection=protection)
 
 
-@pytest.fixture(scope="module")
-def networks() -> Networks:
-    return Networks()
-
-
-def point(networks: Networks, weights: str, protection: str = "{policy: none, correction: none}") -> DesignPoint:
-    return prepare(study(weights, protection).points()[0].study, networks)
+def point(weights: str, protection: str = UNPROTECTED) -> DesignPoint:
+    return studies.design(**STATED, weights=weights, protection=protection)
 
 
 RUNS = {  # weights: name, bits per weight with its scales, least accuracy without flips, menu
@@ -53,9 +47,9 @@ RUNS = {  # weights: name, bits per weight with its scales, least accuracy witho
 
 
 @pytest.mark.parametrize("weights", RUNS)
-def test_every_kind_of_format_runs_through_plan_memory_and_network(networks: Networks, weights: str) -> None:
+def test_every_kind_of_format_runs_through_plan_memory_and_network(weights: str) -> None:
     name, bits, accuracy, menu = RUNS[weights]
-    design = point(networks, weights, f"{{policy: tac, menu: [{menu}], budget: {{bits: 25 %}}}}")
+    design = point(weights, f"{{policy: tac, menu: [{menu}], budget: {{bits: 25 %}}}}")
     facts, record = design.facts, design.record(0)
     assert facts["weights_format"] == name
     assert facts["storage_bits_per_weight"] == pytest.approx(bits, rel=0.01)
@@ -69,11 +63,11 @@ def test_every_kind_of_format_runs_through_plan_memory_and_network(networks: Net
     assert 0.0 < record[F.score] <= 1.0
 
 
-def test_protected_exponents_save_a_float_that_a_flip_destroys(networks: Networks) -> None:
+def test_protected_exponents_save_a_float_that_a_flip_destroys() -> None:
     accuracy = {
-        policy: point(
-            networks, "{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}"
-        ).record(0)[F.score]
+        policy: point("{format: bfloat16}", f"{{policy: {policy}, budget: {{bits: 25 %}}, correction: none}}").record(
+            0
+        )[F.score]
         for policy in ("none", "uniform", "tac")
     }
     assert accuracy["none"] < 0.3
@@ -81,8 +75,8 @@ def test_protected_exponents_save_a_float_that_a_flip_destroys(networks: Network
     assert accuracy["tac"] >= accuracy["uniform"]
 
 
-def test_wide_codes_use_the_planes_they_have(networks: Networks) -> None:
-    design = point(networks, "{format: int16}", "{policy: uniform, planes: 11, correction: none}")
+def test_wide_codes_use_the_planes_they_have() -> None:
+    design = point("{format: int16}", "{policy: uniform, planes: 11, correction: none}")
     assert design.facts["protected_bits_fraction"] == pytest.approx(11 / 16)
     assert design.protection.plan.choice[:, 5:].all()
 

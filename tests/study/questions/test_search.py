@@ -15,7 +15,9 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.questions.sampling import sampled
 from qtaml_hw.study.questions.search import dominated, search
-from tests.study.conftest import TEXT
+from tests import studies
+
+TEXT = studies.text()
 
 POINTS = st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=1, max_size=12)
 

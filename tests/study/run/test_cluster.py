@@ -19,7 +19,9 @@ from qtaml_hw.records.store import read_records
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, job_script, local_cluster
 from qtaml_hw.study.run.task import Workers
-from tests.study.conftest import TEXT
+from tests import studies
+
+TEXT = studies.text()
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install 'qtaml-hw[cluster]')")
 psutil = pytest.importorskip("psutil", reason="comes with Dask")

@@ -21,7 +21,9 @@ from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.identity import Digests, stamps
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import MapSeries, settled
-from tests.study.conftest import TEXT
+from tests import studies
+
+TEXT = studies.text()
 
 SWEEP = TEXT + "sweep: {grid: {cell.t_ox: [1.7 nm, 1.75 nm, 1.8 nm, 1.85 nm, 1.9 nm, 2.0 nm]}}\n"
 CODE = """

@@ -14,7 +14,9 @@ from qtaml_hw.records.store import read_store
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.processes import _end
 from qtaml_hw.study.run.task import Workers
-from tests.study.conftest import TEXT
+from tests import studies
+
+TEXT = studies.text()
 
 NETWORK = '''
 import multiprocessing, os, signal
