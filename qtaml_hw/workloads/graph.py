@@ -136,6 +136,20 @@ class Builder:
         return path
 
 
+class TurnedLinear(nn.Module):
+    """A linear layer whose weight lies as [in, out]: it is also another layer's weight, which lies so."""
+
+    parameter_kinds: Final = {"weight": "weight", "bias": "bias"}
+
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] to [..., out]."""
+        return functional.linear(x, self.weight.T, self.bias)
+
+
 class StoredConv(nn.Module):
     """A convolution whose weight lies as TensorFlow Lite stores it: [out, height, width, in], for NCHW inputs.
 

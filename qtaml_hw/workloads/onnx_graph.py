@@ -18,7 +18,7 @@ WHOLE: Final = {6: "INT32", 7: "INT64"}
 """Types that run as int64."""
 BOOL: Final = 9
 EXTERNAL: Final = 1  # DataLocation of TensorProto
-ANY: Final = 1 << 12  # inputs of one operator
+ANY: Final = 1 << 12  # inputs, or results, of one operator
 MOST_EDGES: Final = 200_000  # inputs of all operators; a transformer of 48 layers has some thousands
 SHOWN: Final = 6  # complaints in one message
 
@@ -117,8 +117,11 @@ class Importer:
 
     def parameter(self, view: torch.Tensor) -> nn.Parameter:
         """The parameter of a constant as an operator looks at it; the same constant in the same layout is one."""
-        where = (view.untyped_storage().data_ptr(), view.storage_offset(), tuple(view.shape), view.stride())
-        return self.builder.parameter(where, lambda: view.float().clone(memory_format=torch.contiguous_format))
+        return self.builder.parameter(_where(view), lambda: view.float().clone(memory_format=torch.contiguous_format))
+
+    def stored(self, view: torch.Tensor) -> bool:
+        """Whether a constant in this layout is a parameter already."""
+        return _where(view) in self.builder.parameters
 
 
 class Operator:
@@ -151,6 +154,7 @@ class Operator:
             *(f"input {number} of {named}" for number in given if number >= most),
             *(f"input {number} of {named}, which is computed" for number in computed),
             *([f"{named} with {len(given)} inputs"] if len(given) < self.schema.min_input else []),
+            *([f"{named} with {len(self.outputs)} results"] if len(self.outputs) > ANY else []),
         ]
 
     def refuse(self, what: str) -> ValueError:
@@ -195,6 +199,10 @@ class Operator:
         """A layer named after its weight, as torch's exporter names weights: ``fc1.weight`` -> ``fc1``."""
         name = weight.removesuffix(".weight").removesuffix("_weight") or self.name
         return self.at.builder.layer(name, module, x)[0]
+
+
+def _where(view: torch.Tensor) -> tuple[Any, ...]:
+    return view.untyped_storage().data_ptr(), view.storage_offset(), tuple(view.shape), view.stride()
 
 
 def _opset(model: Any) -> int:

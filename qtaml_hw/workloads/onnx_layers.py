@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from qtaml_hw.workloads.graph import TurnedLinear
 from qtaml_hw.workloads.onnx_graph import Importer, Operator, Row, Table
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -61,8 +62,10 @@ def _fill(at: Importer, layer: Any, weight: torch.Tensor, bias: torch.Tensor | N
         setattr(layer, name, at.parameter(value))
 
 
-def _linear(at: Importer, weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear:
-    """A layer of a weight [out, in]."""
+def _linear(at: Importer, weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear | TurnedLinear:
+    """A layer of a weight [out, in]; of one that lies as [in, out] where another layer has it so already."""
+    if at.stored(weight.T) and not at.stored(weight):
+        return TurnedLinear(at.parameter(weight.T), None if bias is None else at.parameter(bias))
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     _fill(at, layer, weight, bias)
     return layer

@@ -67,8 +67,8 @@ def _concat(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
 
 def _split(at: Importer, n: Operator) -> list[fx.Node]:
     axis, sizes, count = int(n.get("axis", 0)), n.ints("split", 1), len(n.outputs)
-    if int(n.get("num_outputs", count)) != count:
-        raise n.refuse(f"with {count} of num_outputs results")
+    if int(n.get("num_outputs", count)) != count or len(sizes or n.outputs) != count:
+        raise n.refuse(f"with {count} of its parts")
     if sizes is None:
         parts = n.call(_parted, n.node(0), count, axis, n.version >= 18)
     else:

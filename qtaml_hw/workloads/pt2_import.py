@@ -48,8 +48,37 @@ conv2d.default conv3d.default linear.default batch_norm.default sym_size.int gro
 CALLS: Final = frozenset(f"torch.ops.aten.{name}" for name in _ATEN.split())
 EVALUATED: Final = {"train": False, "training": False, "dropout_p": 0.0}
 """Arguments that say whether a program is being trained; a network is served as in evaluation, however exported."""
+MOST_PARTS: Final = 1 << 12  # of a tensor that is split
+LARGEST_SIDE: Final = 1 << 62  # a number that is computed from sides
+
+
+def _of_sides(function: Callable[[int, int], int]) -> Callable[[int, int], int]:
+    """Arithmetic of sides, and of nothing else: lists would be repeated, numbers could grow without bound."""
+
+    def computed(a: int, b: int) -> int:
+        if not (isinstance(a, int) and isinstance(b, int)) or max(abs(a), abs(b)) > LARGEST_SIDE:
+            raise ValueError("it computes with what are no sides of tensors")
+        return function(a, b)
+
+    return computed
+
+
+def _split(self: torch.Tensor, split_size: int, dim: int = 0) -> Any:
+    if split_size * MOST_PARTS < self.shape[dim]:
+        raise ValueError(f"it splits {self.shape[dim]} values by {split_size}")
+    return torch.split(self, split_size, dim)
+
+
+def _chunk(self: torch.Tensor, chunks: int, dim: int = 0) -> Any:
+    if chunks > MOST_PARTS:
+        raise ValueError(f"it splits a tensor into {chunks}")
+    return torch.chunk(self, chunks, dim)
+
+
+PARTED: Final[dict[str, Callable[..., Any]]] = {"split.Tensor": _split, "chunk.default": _chunk}
 SYMBOLIC: Final[dict[str, Callable[..., Any]]] = {
-    f"_operator.{name}": getattr(operator, name) for name in ("mul", "add", "sub", "floordiv", "getitem")
+    **{f"_operator.{name}": _of_sides(getattr(operator, name)) for name in ("mul", "add", "sub", "floordiv")},
+    "_operator.getitem": operator.getitem,
 }
 
 
@@ -210,6 +239,13 @@ class _Program:
     def built(self, target: str, told: dict[str, Any], given: dict[str, Any]) -> fx.Node:
         """A layer where the weight is a parameter, else the call itself, as in evaluation."""
         name = target.removeprefix("torch.ops.aten.")
+        if target in SYMBOLIC:
+            return self.builder.call(SYMBOLIC[target], *(self.node(value) for value in given.values()))
+        packet, overload = name.split(".")
+        function = getattr(getattr(torch.ops.aten, packet), overload)
+        known = {argument.name for argument in function._schema.arguments}
+        if not given.keys() <= known:
+            raise ValueError(f"{name} has no argument {min(given.keys() - known)[:60]!r}")
         weight, maker = given.get("weight"), LAYERS.get(name)
         if maker is not None and isinstance(weight, _Name) and weight.name in self.state:
             key, tensor = self.state[weight.name]
@@ -218,15 +254,8 @@ class _Program:
             source = given["indices"] if "indices" in given else given["input"]
             return self.builder.layer(key.removesuffix(".weight").removesuffix("_weight"), layer, self.node(source))[0]
         arguments = {name: self.node(value) for name, value in given.items() if value is not _Leave}
-        if target in SYMBOLIC:
-            return self.builder.call(SYMBOLIC[target], *arguments.values())
-        packet, overload = name.split(".")
-        function = getattr(getattr(torch.ops.aten, packet), overload)
-        known = {argument.name for argument in function._schema.arguments}
-        if not arguments.keys() <= known:
-            raise ValueError(f"{name} has no argument {min(arguments.keys() - known)[:60]!r}")
         evaluated = {key: value for key, value in EVALUATED.items() if key in known}
-        return self.builder.call(function, **arguments | evaluated)
+        return self.builder.call(PARTED.get(name, function), **arguments | evaluated)
 
     def held(self, value: Any) -> torch.Tensor | None:
         """A tensor of the state, for a layer; None where it is left out."""

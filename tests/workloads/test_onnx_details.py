@@ -148,6 +148,21 @@ def test_a_constant_that_several_operators_use_is_stored_once(tmp_path: Path) ->
     assert not network.module(torch.ones(1, 6)).any()
 
 
+def test_a_constant_that_is_used_as_it_lies_and_turned_is_stored_once(tmp_path: Path) -> None:
+    """A tied autoencoder, in both orders of its layers."""
+    for first in (0, 1):
+        nodes = [
+            make("Gemm", ["x", "w", "b"], ["a"], transB=first),
+            make("Tanh", ["a"], ["t"]),
+            make("Gemm", ["t", "w", "c"], ["u"], transB=1 - first),
+            make("MatMul", ["u", "w" if not first else "v"], ["y"]),
+        ]
+        sides = (6, 4) if not first else (4, 6)
+        constants = {"w": f32(*sides), "b": f32(4), "c": f32(6), "v": f32(6, 3)}
+        network = same(model(nodes, constants, ("n", 6), 13), tmp_path, f32(5, 6))
+        assert [e.values for e in inventory(network.module) if e.kind == "weight"] == [24] + [18] * first
+
+
 def test_a_table_that_is_also_the_output_layer_is_stored_once(tmp_path: Path) -> None:
     nodes = [
         make("Cast", ["x"], ["token"], to=TensorProto.INT64),

@@ -13,6 +13,7 @@ from torch import nn
 from qtaml_hw.errors import InputError
 from qtaml_hw.weights.network import fold_batch_norm, stored_names
 from qtaml_hw.workloads.model_files import load_model_file
+from qtaml_hw.workloads.pt2_import import PARTED, SYMBOLIC
 from qtaml_hw.workloads.published import CifarResNet
 
 BATCH = {0: torch.export.Dim("batch", min=1, max=64)}
@@ -178,3 +179,18 @@ def test_compressed_programs_are_refused(tmp_path: Path) -> None:
             new.writestr(info.filename, old.read(info))
     with pytest.raises(InputError, match=r"it is compressed, which torch.export.save never does"):
         load_model_file(tmp_path / "packed.pt2")
+
+
+def test_sides_and_parts_cannot_grow_without_bound() -> None:
+    side = 3
+    with pytest.raises(ValueError, match="no sides of tensors"):
+        for _ in range(9):
+            side = SYMBOLIC["_operator.mul"](side, side)
+    with pytest.raises(ValueError, match="no sides of tensors"):
+        SYMBOLIC["_operator.mul"]([0], 1 << 40)
+    assert SYMBOLIC["_operator.floordiv"](-7, 2) == -4
+    with pytest.raises(ValueError, match="it splits 1048576 values by 1"):
+        PARTED["split.Tensor"](torch.zeros(1 << 20), 1)
+    with pytest.raises(ValueError, match="it splits a tensor into"):
+        PARTED["chunk.default"](torch.zeros(8), 1 << 20)
+    assert [len(part) for part in PARTED["split.Tensor"](torch.zeros(5), 2)] == [2, 2, 1]
