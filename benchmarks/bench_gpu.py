@@ -75,10 +75,10 @@ def main() -> None:
         start = time.process_time()
         flip_bits(host, p, p, seed=3, map_index=1)
         core = (time.process_time() - start) * asked.weights / CHECKED
+        verdict = "met" if ratio <= GOAL_COPIES else "MISSED"
         print(
-            f"p = {p:<8g} flips {1e3 * found['flips']:9.2f} ms  copy {1e3 * found['copy']:6.2f} ms  {ratio:7.1f} copies  "
-            f"goal <= {GOAL_COPIES:g}  {'met' if ratio <= GOAL_COPIES else 'MISSED'}; one core {core / found['flips']:.1f}x"
-            " as long",
+            f"p = {p:<8g} flips {1e3 * found['flips']:9.2f} ms  copy {1e3 * found['copy']:6.2f} ms  "
+            f"{ratio:7.1f} copies  goal <= {GOAL_COPIES:g}  {verdict}; one core {core / found['flips']:.1f}x as long",
             flush=True,
         )
 
