@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from qtaml_hw.config import Study
 from qtaml_hw.files import write_atomically
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.store import shards
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.versions import __version__
 
 ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
-PUBLISHED, PAGE = "published.json", "report.html"
+PARAMETERS, PUBLISHED, PAGE = "parameters.json", "published.json", "report.html"
+_PLACE: Final = (F.identity, F.study, F.label, F.case, F.point, F.axes, F.axes_si)
 
 
-def publish(study: Study, folder: Path | None, command: str) -> Path | None:
+def publish(study: Study, folder: Path | None, summaries: Sequence[PointSummary], command: str = "") -> Path | None:
     """The report of a store and the files beside it; None without a folder.
+
+    ``summaries`` : the points as they are called now; records keep what they were called when they were made.
 
     Nothing is drawn again when records, parameters and program are as they were when the report was made.
 
@@ -25,14 +31,14 @@ def publish(study: Study, folder: Path | None, command: str) -> Path | None:
     """
     if folder is None:
         return None
-    content = _parameters(study)
+    content = {**_parameters(study), "points": _places(folder, summaries)}
     stamp = _stamp(folder, content)
-    if (folder / PAGE).is_file() and _published(folder) == stamp:
+    if (folder / PAGE).is_file() and _read(folder / PUBLISHED) == stamp:
         return folder / PAGE
     from qtaml_hw.report import write_report
     from qtaml_hw.study.questions.ecc_table import ecc_table
 
-    write_atomically(folder / "parameters.json", json.dumps({**content, "command": command}, indent=1))
+    write_atomically(folder / PARAMETERS, json.dumps({**content, "command": command}, indent=1))
     write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study, p=ECC_TABLE_P)]))
     if Path(study.file).is_file():
         write_atomically(folder / "study.yaml", Path(study.file).read_text(encoding="utf-8-sig"))
@@ -50,6 +56,16 @@ def _parameters(study: Study) -> dict[str, Any]:
     return {"study": study.label, "parameters": parameters, "citations": list(citations(study))}
 
 
+def _places(folder: Path, summaries: Sequence[PointSummary]) -> list[dict[str, Any]]:
+    """Where every point stands in its sweep: these, and those that other studies left in the folder."""
+    mine = [{**{name: s.facts[name] for name in _PLACE if name in s.facts}, F.identity: s.identity} for s in summaries]
+    known = {s.identity for s in summaries}
+    earlier = _read(folder / PARAMETERS)
+    others = earlier.get("points") if isinstance(earlier, dict) else None
+    listed = others if isinstance(others, list) else []
+    return [*(p for p in listed if isinstance(p, dict) and p.get(F.identity) not in known), *mine]
+
+
 def citations(study: Study) -> tuple[str, ...]:
     """What the study's preset values were taken from, each source once."""
     return tuple(sorted({origin.citation for origin in study.provenance.values() if origin.citation}))
@@ -63,8 +79,8 @@ def _stamp(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _published(folder: Path) -> Any:
+def _read(path: Path) -> Any:
     try:
-        return json.loads((folder / PUBLISHED).read_bytes())
+        return json.loads(path.read_bytes())
     except (OSError, ValueError):  # never made, or damaged: made anew
         return None

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from qtaml_hw.config import Point, Study
-from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.config.load import overridden
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
@@ -17,7 +16,7 @@ from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result, SweepResult, WhatIf
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.run.engine import run_points
-from qtaml_hw.study.run.task import Workers
+from qtaml_hw.study.run.task import Workers, place
 
 
 def run(
@@ -29,10 +28,10 @@ def run(
     """
     folder = None if store is None else Path(store)
     point = Point(label or study.label, {}, study)
-    (summary,) = _summaries([point], run_points([point], folder, progress=progress))
-    if summary.error is not None:
-        raise InputError(summary.error)
-    return Result(summary, folder, publish(study, folder, command), citations(study))
+    summaries = _summaries([point], run_points([point], folder, progress=progress))
+    if summaries[0].error is not None:
+        raise InputError(summaries[0].error)
+    return Result(summaries[0], folder, publish(study, folder, summaries, command), citations(study))
 
 
 def sweep(
@@ -54,8 +53,8 @@ def sweep(
     """
     folder = None if store is None else Path(store)
     points = list(study.points())
-    records = run_points(points, folder, workers=Workers(jobs, cluster), progress=progress)
-    return SweepResult(tuple(_summaries(points, records)), folder, publish(study, folder, command))
+    summaries = _summaries(points, run_points(points, folder, workers=Workers(jobs, cluster), progress=progress))
+    return SweepResult(tuple(summaries), folder, publish(study, folder, summaries, command))
 
 
 def what_if(
@@ -81,15 +80,14 @@ def what_if(
     for summary in summaries:
         if summary.error is not None:
             raise InputError(f"{summary.facts[F.label]}: {summary.error}")
-    report = publish(study, folder, "")
+    report = publish(study, folder, summaries)
     return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
 
 
 def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:
-    """Summaries in point order, under the labels of this sweep (a record may stem from another one)."""
+    """Summaries in point order, as this sweep calls its points (a record may stem from another one)."""
     found = []
     for number, (point, group) in enumerate(zip(points, records, strict=True)):
         (summary,) = summarise(group)
-        axes = axes_shown(point)
-        found.append(replace(summary, facts={**summary.facts, F.label: point.label, F.point: number, F.axes: axes}))
+        found.append(replace(summary, facts={**summary.facts, **place(point, number)}))
     return found

@@ -135,7 +135,8 @@ class Study(Section):
         points: list[Point] = []
         for spec in specs:
             try:
-                points.append(Point(spec.label, spec.values, self._changed((*spec.changes, _NO_SWEEP))))
+                study = self._changed((*spec.changes, _NO_SWEEP))
+                points.append(Point(spec.label, spec.values, study, spec.case))
             except StudyError as error:
                 problems += [_of_point(problem, spec) for problem in error.errors]
         if problems:
@@ -168,11 +169,15 @@ class Study(Section):
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a sweep: its label, its values by dotted field as written, and the study there (without sweep)."""
+    """One point of a sweep: its label, its values by dotted field as written, and the study there (without sweep).
+
+    ``case`` : the label of its case, as the sweep writes it; empty without cases.
+    """
 
     label: str
     values: dict[str, Any]
     study: Study
+    case: str = ""
 
 
 _NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))

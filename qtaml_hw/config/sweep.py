@@ -37,9 +37,10 @@ class SweepSection(Section):
 
 @dataclass(frozen=True)
 class PointSpec:
-    """One point before it is checked: its label, its values by dotted field, and where each was written."""
+    """One point before it is checked: its label, its case, its values by dotted field, and where each was written."""
 
     label: str
+    case: str
     changes: tuple[Change, ...]
 
     @property
@@ -113,7 +114,7 @@ def _named(combinations: Iterable[tuple[tuple[str, dict[str, Change]], ...]], ax
         for case, values in combination:
             label += [case] if case else [f"{short[name]}={written(change.value)}" for name, change in values.items()]
             changes += values.values()
-        points.append(PointSpec(", ".join(label), tuple(changes)))
+        points.append(PointSpec(", ".join(label), "".join(case for case, _ in combination), tuple(changes)))
     return tuple(points)
 
 

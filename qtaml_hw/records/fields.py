@@ -67,6 +67,7 @@ class F:
         "fault map (chip), from 0 on; -1 for a point that failed", needed=True)
     study = Field("study", "", "study", "assumed", kinds.TEXT, "name of the study")
     label = Field("label", "", "point", "assumed", kinds.TEXT, "name of the point")
+    case = Field("case", "", "point", "assumed", kinds.TEXT, "label of its case in the sweep; empty without cases")
     point = Field("point", "", "point", "assumed", kinds.WHOLE, "number of the point in its sweep")
     axes = Field("axes", "", "point", "assumed", kinds.MAPPING, "values on the axes of the sweep, as written")
     axes_si = Field("axes_si", "", "point", "assumed", kinds.AXIS_VALUES, "the same in SI")

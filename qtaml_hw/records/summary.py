@@ -39,6 +39,11 @@ class PointSummary:
         """Accuracy at the last time asked for."""
         return t_interval(self.accuracies, (0.0, 1.0))
 
+    @property
+    def worst(self) -> tuple[float, Interval]:
+        """(time in s, accuracy) where the interval reaches lowest: what a verdict over all times stands on."""
+        return min(self.series, key=lambda at: (at[1].low, at[1].mean))
+
     def yield_at(self, share_of_clean: float) -> float:
         """Share of fault maps (chips) that keep at least this share of the clean accuracy."""
         return self._kept(self.accuracies, share_of_clean)

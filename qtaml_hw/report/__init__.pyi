@@ -12,5 +12,5 @@ from qtaml_hw.report.terminal import retention_table as retention_table
 from qtaml_hw.report.terminal import run_table as run_table
 from qtaml_hw.report.terminal import sweep_table as sweep_table
 from qtaml_hw.report.terminal import what_if_table as what_if_table
-from qtaml_hw.report.tornado import write_tornado as write_tornado
 from qtaml_hw.report.write import write_report as write_report
+from qtaml_hw.report.write import write_tornado as write_tornado

@@ -51,10 +51,18 @@ def check_beside(parameters: Any, ecc_rows: Any) -> None:
     entries = parameters.get("parameters", []) if isinstance(parameters, dict) else None
     if not isinstance(entries, list) or not all(isinstance(p, dict) for p in entries):
         raise StoreError("parameters.json should hold an object with a list of parameters")
+    places = parameters.get("points", [])
+    if not isinstance(places, list) or not all(isinstance(p, dict) and _is_place(p) for p in places):
+        raise StoreError("parameters.json should hold a list of points, each with its identity; run the study again")
     if not isinstance(parameters.get("citations", []), list):
         raise StoreError("parameters.json should hold its citations as a list")
     if not isinstance(ecc_rows, list | tuple) or not all(isinstance(r, Mapping) and "code" in r for r in ecc_rows):
         raise StoreError("ecc_table.json should hold rows, each with a code")
+
+
+def _is_place(found: dict[str, Any]) -> bool:
+    known = all(name in FIELDS and FIELDS[name].kind.fits(value) for name, value in found.items())
+    return known and F.identity in found
 
 
 def check_tornado(found: Any) -> None:

@@ -1,4 +1,4 @@
-"""The tables of the page, as text: verdicts, all points, the ECC overhead table, parameters."""
+"""The tables of the page, as text: verdicts, all points, layers, the ECC overhead table, parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qtaml_hw.report.columns import BANKS, COLUMNS, YIELD, score_name, show, tel
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import Scale, number, percent, percent_interval, plain
+from qtaml_hw.report.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale
 
 MOST_POINT_ROWS: Final = 2000
 _FEW_VALUES: Final = 4
@@ -59,8 +59,8 @@ def verdict_grid(finding: Finding) -> Grid | None:
         (
             *(value for _, value in v.shared),
             v.name,
-            v.at or "never; its best:",
-            *_accuracy_cells(v.shown),
+            v.reach,
+            *_accuracy_cells(v.shown, [v.shown for v in verdicts]),
             *(s.cells[i] for s in shown),
         )
         for i, v in enumerate(verdicts)
@@ -69,12 +69,25 @@ def verdict_grid(finding: Finding) -> Grid | None:
 
 
 def _score_heads(points: Sequence[PointSummary]) -> tuple[Head, ...]:
-    return Head(score_name(points), "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps")
+    """Accuracy, at the worst time where there are several; the last time has a column of its own."""
+    timed = _timed(points)
+    name, unit = score_name(points), _time_unit(points).unit
+    heads = (Head(name, "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps"))
+    return (*heads, Head("Worst at", unit), Head("At the last time", "%", "measured")) if timed else heads
 
 
-def _accuracy_cells(s: PointSummary) -> tuple[str, str, str]:
-    found = s.accuracy
-    return percent(found.mean), percent_interval(found), str(found.maps)
+def _accuracy_cells(s: PointSummary, points: Sequence[PointSummary]) -> tuple[str, ...]:
+    time_s, found = s.worst
+    cells = (percent(found.mean), percent_interval(found), str(found.maps))
+    return (*cells, _time_unit(points).show(time_s), percent(s.accuracy.mean)) if _timed(points) else cells
+
+
+def _timed(points: Sequence[PointSummary]) -> bool:
+    return any(len(s.series) > 1 for s in points)
+
+
+def _time_unit(points: Sequence[PointSummary]) -> Scale:
+    return scale([s.worst[0] for s in points], "s")
 
 
 def results_grids(found: Material) -> list[tuple[str, Grid]]:
@@ -86,6 +99,9 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
     if axes:
         heads = tuple(Head(title(path).capitalize() if path == POLICY else title(path), numeric=False) for path in axes)
         places = [tuple(shown_value(s, path) for path in axes) for s in points]
+        if len(set(places)) < len(places):
+            heads = (Head("Point", numeric=False), *heads)
+            places = [(plain(s.facts.get(F.label, ""), 80), *place) for s, place in zip(points, places, strict=True)]
     else:
         heads = (Head("Point", numeric=False),)
         places = [(plain(s.facts.get(F.label) or found.study, 80),) for s in points]
@@ -98,7 +114,7 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
         scores = _score_heads(points) if accuracy else ()
         columns = (*scores, *(Head(s.column.title, s.unit, s.column.mark) for s in shown))
         rows = tuple(
-            (*place, *(_accuracy_cells(p) if accuracy else ()), *(s.cells[i] for s in shown))
+            (*place, *(_accuracy_cells(p, points) if accuracy else ()), *(s.cells[i] for s in shown))
             for i, (p, place) in enumerate(zip(points, places, strict=True))
         )
         grids.append((name, Grid((*heads, *columns), rows, more)))
@@ -123,6 +139,53 @@ _GRIDS: Final = (
     ("Protection and cost", _COSTS, False),
     ("Banks and time", BANKS, False),
 )
+
+MOST_LAYERS: Final = 200
+_LAYER_TIMES: Final = (("compute_s", "Compute"), ("read_s", "Weight reading"), ("stall_s", "of it stalled"))
+
+
+def layer_grid(found: Material) -> tuple[str, Grid] | None:
+    """(which point, its layers and their sum); the first point that has them, None without one."""
+    point = next((s for s in found.points if s.facts.get(F.layer_table)), None)
+    if point is None:
+        return None
+    table: Mapping[str, list[Any]] = point.facts[F.layer_table]
+    layers = len(table["name"])
+    second = scale([t for key, _ in _LAYER_TIMES for t in table[key]], "s")
+    joule = scale(table["energy_j"], "J")
+    heads = (
+        *(Head(name, numeric=False) for name in ("Layer", "Kind", "Product m × k × n")),
+        *(Head(name, "", "modelled") for name in ("Cycles", "MACs", "Weights read")),
+        *(Head(name, second.unit, "modelled") for _, name in _LAYER_TIMES),
+        Head("Energy", joule.unit, "modelled"),
+    )
+    rows = [
+        (
+            plain(table["name"][i], 60),
+            plain(table["kind"][i], 20),
+            _product(table["size"][i]),
+            *(f"{table[key][i]:,}" for key in ("cycles", "macs", "weight_reads")),
+            *(second.show(table[key][i]) for key, _ in _LAYER_TIMES),
+            joule.show(table["energy_j"][i]),
+        )
+        for i in range(min(layers, MOST_LAYERS))
+    ]
+    total = (
+        "sum",
+        "",
+        count(layers, "product"),
+        *(f"{sum(table[key]):,}" for key in ("cycles", "macs", "weight_reads")),
+        *(second.show(sum(table[key])) for key, _ in _LAYER_TIMES),
+        joule.show(sum(table["energy_j"])),
+    )
+    where = plain(point.facts.get(F.label, ""), 80) if len(found.points) > 1 else ""
+    return where, Grid(heads, (*rows, total), max(layers - MOST_LAYERS, 0))
+
+
+def _product(size: list[int]) -> str:
+    m, k, n, repeats = size
+    return f"{m:,} × {k:,} × {n:,}" + (f", {repeats:,} times" if repeats > 1 else "")
+
 
 _CODE: Final = (
     ("n", "n", "", "", 1.0),
@@ -165,14 +228,15 @@ def parameter_grid(found: Material) -> Grid | None:
     parameters = found.parameters.get("parameters") or ()
     if not parameters:
         return None
-    swept = {path: list(dict.fromkeys(shown_value(s, path) for s in found.points)) for path in varying(found.points)}
+    paths = dict.fromkeys(path for s in found.points for path in s.facts.get(F.axes, {}))
+    swept = {path: v for path in paths if len(v := list(dict.fromkeys(shown_value(s, path) for s in found.points))) > 1}
     heads = tuple(Head(n, numeric=n == "Value") for n in ("Parameter", "Value", "Unit", "Origin", "Source"))
     rows = []
     for p in parameters:
         path, value, origin = str(p.get("path", "")), plain(p.get("value", ""), 200), str(p.get("origin", ""))
         match = _WITH_UNIT.fullmatch(value)
         if path in swept:
-            origin, shown = "sweep", (_tested(swept[path]), "")
+            origin, shown = "sweep", (_tested([value if v == NOTHING else v for v in swept[path]]), "")
         else:
             shown = (match[1], match[2]) if match else (value, "")
         source = plain(p.get("source") or "", 400)

@@ -1,17 +1,22 @@
-"""How a sweep is laid out on paper: which axis runs to the right, which is a line each, which is a panel each."""
+"""How a sweep is laid out on paper: which axis runs to the right, which is a line each, which is a panel each.
+
+A line is a case of the sweep where it has cases, under the label that its user wrote.  No two points of a line share
+their place on the axis to the right.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.text import number, plain
+from qtaml_hw.report.text import NOTHING, number, plain
 from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
 
+CASE, STUDY = "case", "study"  # beside the axes: what a sweep and a study call a point
 POLICY: Final = "protection.policy"
 OXIDE: Final = "cell.t_ox"
 TITLES: Final = {
@@ -31,6 +36,7 @@ TITLES: Final = {
 }
 _LOG_SPAN: Final = 20.0
 _MANY: Final = 8
+MOST_LINES: Final = 12
 _FEWEST_TELLING: Final = 2
 
 
@@ -82,12 +88,23 @@ class Panel:
 
 @dataclass(frozen=True)
 class Layout:
-    """``x`` None: no numeric axis, points stand side by side. ``series`` : the path whose values are the lines."""
+    """``x`` None: no numeric axis, points stand side by side. ``series`` : the path whose values are the lines.
+
+    ``along`` : axes whose value follows from that on x, as in a zip.  ``versions`` : points that share all of this with
+    another; they stand on lines of their own.
+    """
 
     x: Axis | None
     series: str | None
     panels: tuple[Panel, ...]
-    duplicates: int = 0
+    along: tuple[str, ...] = ()
+    versions: int = 0
+
+    @property
+    def lines(self) -> list[tuple[str, Line]]:
+        """Every line, with the words that no other line has: its panel's and its own."""
+        several = len(self.panels) > 1
+        return [(f"{p.title}: {line.name}" if several else line.name, line) for p in self.panels for line in p.lines]
 
 
 def title(path: str) -> str:
@@ -114,20 +131,39 @@ def short(path: str) -> str:
     return SHORT.get(path, title(path)[0].lower() + title(path)[1:])
 
 
+def place(summary: PointSummary) -> dict[str, Any]:
+    """Where a point stands: its study, its case, and its values on the axes in SI."""
+    named = {STUDY: summary.facts.get(F.study, ""), CASE: summary.facts.get(F.case, "")}
+    return {**named, **summary.facts.get(F.axes_si, {})}
+
+
+def differing(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
+    """What differs between points, with its values in order of appearance (None where a point has none)."""
+    places = [place(s) for s in points]
+    paths = dict.fromkeys(path for found in places for path in found)
+    values = {path: list(dict.fromkeys(found.get(path) for found in places)) for path in paths}
+    return {path: found for path, found in values.items() if len(found) >= _FEWEST_TELLING}
+
+
 def varying(points: Sequence[PointSummary]) -> dict[str, list[Any]]:
-    """Axes with at least two values over the points: path -> values in order of appearance."""
-    found: dict[str, list[Any]] = {}
-    for point in points:
-        for path, value in point.facts.get(F.axes_si, {}).items():
-            if value not in (values := found.setdefault(path, [])):
-                values.append(value)
-    everywhere = {p for p in found if all(p in s.facts.get(F.axes_si, {}) for s in points)}
-    return {path: values for path, values in found.items() if path in everywhere and len(values) >= _FEWEST_TELLING}
+    """The same without what a case decides: its label says that."""
+    found, places = differing(points), [place(s) for s in points]
+    return {p: v for p, v in found.items() if CASE not in found or p == CASE or not _follows(places, p, CASE)}
+
+
+def _follows(places: Sequence[Mapping[str, Any]], path: str, other: str) -> bool:
+    """Whether the value of one axis follows from that of another."""
+    pairs = {(p.get(other), p.get(path)) for p in places}
+    return len(pairs) == len({first for first, _ in pairs})
 
 
 def shown_value(summary: PointSummary, path: str) -> str:
     """The point's value of an axis, as it was written."""
-    return plain(summary.facts.get(F.axes, {}).get(path, ""), 60)
+    if path == CASE:
+        return plain(summary.facts.get(F.case) or summary.facts.get(F.label, ""), 60)
+    if path == STUDY:
+        return plain(summary.facts.get(F.study, ""), 60)
+    return plain(summary.facts.get(F.axes, {}).get(path, NOTHING), 60)
 
 
 def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
@@ -150,14 +186,17 @@ def _pretty(unit: str) -> str:
 
 
 def lay_out(points: Sequence[PointSummary]) -> Layout:
-    """t_ox (or the numeric axis with most values) to the right, policies as lines, all else in panels."""
+    """t_ox (or the numeric axis with most values) to the right, cases or policies as lines, all else in panels."""
     axes = varying(points)
     numeric = [p for p, values in axes.items() if all(is_number(v) for v in values)]
     numeric.sort(key=lambda p: (p != OXIDE, -len(axes[p])))
     x = numeric[0] if numeric else None
-    rest = [p for p in axes if p != x]
+    places = [place(s) for s in points]
+    along = tuple(p for p in numeric[1:] if _follows(places, p, numeric[0]))
+    rest = [p for p in axes if p != x and p not in along]
     worded = [p for p in rest if p not in numeric]
-    series = POLICY if POLICY in rest else next(iter(worded or [p for p in rest if len(axes[p]) <= _MANY]), None)
+    first = next((p for p in (CASE, POLICY) if p in rest), None)
+    series = first or next(iter(worded or [p for p in rest if len(axes[p]) <= _MANY]), None)
     others = [p for p in rest if p != series]
     grouped: dict[tuple[str, ...], dict[str, list[PointSummary]]] = {}
     for point in points:
@@ -168,40 +207,46 @@ def lay_out(points: Sequence[PointSummary]) -> Layout:
     panels = tuple(
         Panel(
             tuple(zip(others, key, strict=True)),
-            tuple(Line(name, _sorted(found, axis)) for name, found in lines.items()),
+            tuple(line for name, found in lines.items() for line in _lines(name, found, axis)),
         )
         for key, lines in grouped.items()
     )
-    return Layout(axis, series, panels, _duplicates(points, axes))
+    doubled = len(points) - len({tuple(p.get(path) for path in axes) for p in places}) if axes else 0
+    return Layout(axis, series, panels, along, doubled)
 
 
-def _sorted(points: list[PointSummary], axis: Axis | None) -> tuple[PointSummary, ...]:
-    return tuple(sorted(points, key=axis.at)) if axis else tuple(points)
+def _lines(name: str, points: list[PointSummary], axis: Axis | None) -> list[Line]:
+    """The points of one name from left to right; those that share a place go to lines of their own."""
+    if axis is None:
+        return [Line(name, tuple(points))]
+    versions: list[dict[float, PointSummary]] = []
+    for point in points:
+        free = next((v for v in versions if axis.at(point) not in v), None)
+        if free is None:
+            versions.append(free := {})
+        free[axis.at(point)] = point
+    names = [name, *(f"{name}, version {n}" for n in range(2, len(versions) + 1))]
+    return [Line(n, tuple(v[x] for x in sorted(v))) for n, v in zip(names, versions, strict=True)]
 
 
-def _duplicates(points: Sequence[PointSummary], axes: dict[str, list[Any]]) -> int:
-    """How many points share all their axis values with another: a store may hold two versions of a study."""
-    places = {tuple(repr(s.facts[F.axes_si][p]) for p in axes) for s in points}
-    return len(points) - len(places) if axes else 0
-
-
-def focus(layout: Layout, panel: Panel) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
+def focus(layout: Layout) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
     """One point per line, at the x value where the lines' accuracies differ most: where a choice matters.
 
-    Returns the words for that place ("t_ox 1.6 nm") and (line name, point) pairs. Without a numeric axis: all points.
+    Returns the words for that place ("t_ox 1.6 nm") and (line name, point) pairs, of all panels. Without a numeric
+    axis: all points.
     """
     axis = layout.x
     if axis is None:
-        several = any(len(line.points) > 1 for line in panel.lines)
+        several = any(len(line.points) > 1 for _, line in layout.lines)
         return "", tuple(
-            (plain(s.facts.get(F.label, line.name), 60) if several else line.name, s)
-            for line in panel.lines
+            (plain(s.facts.get(F.label, name), 60) if several else name, s)
+            for name, line in layout.lines
             for s in line.points
         )
     at: dict[float, list[tuple[str, PointSummary]]] = {}
-    for line in panel.lines:
+    for name, line in layout.lines:
         for s in line.points:
-            at.setdefault(axis.at(s), []).append((line.name, s))
+            at.setdefault(axis.at(s), []).append((name, s))
     most = max(len(found) for found in at.values())
     full = {x: found for x, found in at.items() if len(found) == most}
     chosen = max(full, key=lambda x: _spread([s for _, s in full[x]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,9 +73,20 @@ def material(records: Sequence[Record], **beside: Any) -> Material:
     for record in records:
         if F.error not in record:
             maps.setdefault(str(record[F.identity]), {})[int(record[F.map_index])] = float(record[F.score])
-    summaries = summarise(records)
+    summaries = _as_called_now(summarise(records), beside.get("parameters", {}).get("points", ()))
     done = tuple(s for s in summaries if s.error is None)
     return Material(done, tuple(s for s in summaries if s.error is not None), maps, **beside)
+
+
+def _as_called_now(summaries: Sequence[PointSummary], places: Sequence[Row]) -> list[PointSummary]:
+    """The points under the labels and in the order of the latest sweep, one for each of its cases."""
+    known = {s.identity: s for s in summaries}
+    named = [(known[p[F.identity]], p) for p in places if p[F.identity] in known]
+    placed = {s.identity for s, _ in named}
+    return [
+        *(s for s in summaries if s.identity not in placed),
+        *(replace(s, facts={**s.facts, **place}) for s, place in named),
+    ]
 
 
 def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Material:

@@ -15,8 +15,7 @@ from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
 from qtaml_hw.report.finding import find
-from qtaml_hw.report.grids import ecc_grids, parameter_grid, results_grids, verdict_grid
-from qtaml_hw.report.layers import layer_grid
+from qtaml_hw.report.grids import ecc_grids, layer_grid, parameter_grid, results_grids, verdict_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import count, percent, plain, plain_lines
@@ -127,7 +126,7 @@ def warnings(found: Material) -> list[str]:
         text.format(count(n, "point"))
         for n, text in (
             (sum(len(s.accuracies) == 1 for s in found.points), _ONE_MAP),
-            (lay_out(found.points).duplicates, _DUPLICATES),
+            (lay_out(found.points).versions, _DUPLICATES),
         )
         if n
     ]
@@ -140,7 +139,10 @@ def warnings(found: Material) -> list[str]:
 
 
 _ONE_MAP: Final = "{} with one fault map only: there is no interval, and another chip may differ by several points."
-_DUPLICATES: Final = "{} with the swept values of another: the folder holds more than one version of the study."
+_DUPLICATES: Final = (
+    "{} with the swept values of another and other results: the folder holds more than one version of the study; "
+    "lines of later ones are called “version 2” and on."
+)
 _IDEAL: Final = (
     "Protection “ideal” is error-free by assumption and not buildable: the published accounting, "
     "without parity and without a codec."

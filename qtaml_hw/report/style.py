@@ -110,13 +110,15 @@ class Look:
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """A colour and marker for every series; policies keep theirs in every figure of every report."""
-    spare = iter([*zip(SERIES, MARKERS, strict=True)] * (1 + len(names) // len(SERIES)))
-    if set(names) & POLICIES.keys():
-        taken = {POLICIES[name] for name in names if name in POLICIES}
-        spare = iter(
-            [s for s in [*zip(SERIES, MARKERS, strict=True)] * (1 + len(names)) if s[0] not in {t[0] for t in taken}]
-        )
+    taken = {POLICIES[name][0] for name in names if name in POLICIES}
+    spare = iter([look for look in _spares(len(SERIES) * (1 + len(names))) if look[0] not in taken])
     return {name: Look(*POLICIES[name]) if name in POLICIES else Look(*next(spare)) for name in names}
+
+
+def _spares(count: int) -> list[tuple[str, str]]:
+    """Colours and markers in turn; from the second round on no marker has its colour again for eight rounds."""
+    laps = ((i, i // len(SERIES)) for i in range(count))
+    return [(SERIES[i % len(SERIES)], MARKERS[(i + 3 * lap) % len(MARKERS)]) for i, lap in laps]
 
 
 def canvas(height_in: float, rows: int = 1, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
@@ -132,9 +134,12 @@ def words(text: object, longest: int = 40) -> str:
     return f" {safe}" if safe.startswith("_") else safe
 
 
-def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """Above the plot, where it can hide no data; data before reference lines, read row by row."""
-    pairs = [*zip(*axes.get_legend_handles_labels(), strict=True)]
+def legend(figure: Figure, axes: Axes | Sequence[Axes], columns: int = 3) -> None:
+    """Above the plots, where it can hide no data; data before reference lines, each once, read row by row."""
+    drawn = [axes] if isinstance(axes, Axes) else axes
+    named = {label: handle for ax in drawn[::-1] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    order = dict.fromkeys(label for ax in drawn for label in ax.get_legend_handles_labels()[1])
+    pairs = [(named[label], label) for label in order]
     pairs.sort(key=lambda pair: isinstance(pair[0], Line2D) and pair[0].get_marker() == "None")
     fitting = (n for n in range(columns, 1, -1) if _width([label for _, label in pairs], n) <= _LEGEND_LETTERS)
     columns = next(fitting, 1)
@@ -174,6 +179,22 @@ def log_axis(axes: Axes, which: str) -> None:
         axis.set_major_locator(LogLocator(numticks=8))
         axis.set_major_formatter(FuncFormatter(_decade))
     axis.set_minor_formatter(NullFormatter())
+
+
+FLOOR: Final = 1e-15
+
+
+def probability_axis(axes: Axes, drawn: Sequence[float]) -> str:
+    """A logarithmic y axis of probabilities that ends at 10⁻¹⁵; what lies below is said in words, not shown.
+
+    One bit in 10¹⁵ is one in a thousand memories of a terabit.
+    """
+    log_axis(axes, "y")
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.5 * FLOOR), max(high, 10 * FLOOR))
+    log_axis(axes, "y")
+    tiny = [p for p in drawn if p < FLOOR]
+    return f" Below {power_of_ten(-15)}, and not drawn: {len(tiny)} of {len(drawn)} values." if tiny else ""
 
 
 def _decade(value: float, _: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,6 +71,11 @@ def percent_interval(found: Interval) -> str:
 def sentence(text: str) -> str:
     """`` Refresh interval 10 us.`` to follow another sentence; nothing of nothing."""
     return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def count(value: Any, noun: str) -> str:

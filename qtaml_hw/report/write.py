@@ -1,16 +1,21 @@
-"""``write_report``: a store folder in, one HTML page and the figures' files out."""
+"""A store folder in, one HTML page and the figures' files out; and the figure of a tornado alone."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+
 from qtaml_hw.errors import StoreError
-from qtaml_hw.files import replacing
+from qtaml_hw.files import replacing, write_atomically
+from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
-from qtaml_hw.report.material import read_material
+from qtaml_hw.report.figures.tornado import tornado
+from qtaml_hw.report.material import TORNADO, Material, read_material
 from qtaml_hw.report.page import render
 
 _KINDS = ("png", "svg", "csv")
@@ -39,6 +44,26 @@ def write_report(
         return _replace(folder / "report.html", page.encode()), *written
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}; the records are untouched") from error
+
+
+def write_tornado(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write ``tornado.json`` and ``figures/tornado.png|svg|csv``; a report of the folder shows the figure from then on.
+
+    No figure where no input moves anything.
+
+    Raises StoreError when the folder cannot be written.
+    """
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / TORNADO, json.dumps(dict(found), indent=1, allow_nan=False))
+        with mpl.rc_context(style.RC):
+            drawing = tornado(Material((), (), {}, tornado=found))
+            if drawing is None:
+                return (folder / TORNADO,)
+            style.freeze(drawing.figure)
+        return folder / TORNADO, *write_figure(folder / "figures", drawing, drawing.svg_bytes())
+    except OSError as error:
+        raise StoreError(f"cannot write the tornado to {folder}: {error.strerror}") from error
 
 
 def write_figure(folder: Path, drawing: Drawing, svg: bytes) -> list[Path]:

@@ -74,8 +74,10 @@ def test_the_finding_says_when_it_was_worse_before() -> None:
         r[F.score_series][1][1] = 0.1
         r[F.score_series][-1][1] = r[F.score] = 0.97
     page = render(material(records), [], {}, None)
-    assert "the accuracy falls to 10.0 % after 100 µs, when 0 of 4 chips reach the target" in page
-    assert "That is the last time" not in render(material(synthetic.point(0, {}, 3)), [], {}, None)
+    assert "stands on the worst time, 100 µs: the accuracy falls to 10.0 %, when 0 of 4 chips reach the target" in page
+    assert "At the last time, 1 ms, it is 97.0 %" in page
+    assert "does not keep it (10.0 %" in page
+    assert "worst time" not in render(material(synthetic.point(0, {}, 3)), [], {}, None)
 
 
 def test_small_counts_stay_visible_beside_large_ones() -> None:

@@ -65,6 +65,7 @@ def test_every_figure_is_written_in_three_formats(sweep_store: tuple[Path, tuple
         "distortion",
         "energy",
         "area",
+        "area_energy",
         "ecc_residual",
     }
     assert {f.name for f in files[1:]} == {f"{n}.{kind}" for n in names for kind in ("png", "svg", "csv")}
@@ -153,17 +154,21 @@ def test_again_gives_the_same_bytes_and_removes_what_no_longer_holds(tmp_path: P
 
 SHAPES: dict[str, tuple[dict[str, list[Any]], int, set[str]]] = {
     "one map": ({}, 1, {"accuracy_by_point"}),
-    "policies": ({"protection.policy": ["none", "tac", "magnitude"]}, 4, {"accuracy_by_point", "distortion"}),
+    "policies": (
+        {"protection.policy": ["none", "tac", "magnitude"]},
+        4,
+        {"accuracy_by_point", "distortion", "area_energy"},
+    ),
     "one axis": ({"cell.t_ox": [1.6, 1.8]}, 1, {"accuracy", "retention", "flip_probability"}),
     "two numeric axes": (
         {"cell.t_ox": [1.6, 1.7, 1.8], "refresh.interval": [1, 10, 100]},
         2,
-        {"accuracy", "accuracy_map", "retention", "flip_probability", "distortion"},
+        {"accuracy", "accuracy_map", "retention", "flip_probability", "distortion", "area_energy"},
     ),
     "budget": (
         {"protection.budget.bits": [1, 5, 20], "protection.policy": ["uniform", "tac"]},
         4,
-        {"accuracy", "chip_yield", "overhead", "distortion"},
+        {"accuracy", "chip_yield", "overhead", "distortion", "area_energy"},
     ),
     "three axes": (
         {"cell.temperature": [25, 85], "cell.v_dd": [0.9, 1.0, 1.1], "network.name": ["a", "b"]},

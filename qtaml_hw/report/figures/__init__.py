@@ -10,7 +10,7 @@ import matplotlib as mpl
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import accuracy, accuracy_by_point, accuracy_map, accuracy_time, chip_yield
-from qtaml_hw.report.figures.cost import area, energy
+from qtaml_hw.report.figures.cost import area, area_energy, energy
 from qtaml_hw.report.figures.ecc import ecc_residual
 from qtaml_hw.report.figures.protection import distortion, overhead, protected_planes
 from qtaml_hw.report.figures.retention import flip_probability, retention
@@ -27,6 +27,7 @@ FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
     "chip_yield": chip_yield,
     "retention": retention,
     "flip_probability": flip_probability,
+    "area_energy": area_energy,
     "protected_planes": protected_planes,
     "overhead": overhead,
     "distortion": distortion,

@@ -16,19 +16,31 @@ from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import Axis, Layout, Panel, focus, lay_out, short, shown_value, title, varying
+from qtaml_hw.report.layout import (
+    CASE,
+    MOST_LINES,
+    Axis,
+    Layout,
+    Line,
+    Panel,
+    focus,
+    lay_out,
+    short,
+    shown_value,
+    title,
+    varying,
+)
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import percent, scale, sentence
+from qtaml_hw.report.text import percent, scale
 
 KEEP: Final = 0.95
 MOST_PANELS: Final = 6
-MOST_LINES: Final = 12
 MOST_POINTS: Final = 40
 _REPLICATES: Final = "Bars: 95 % Student t intervals over fault maps"
 
 
 def accuracy(material: Material) -> Drawing | None:
-    """Accuracy against the numeric axis, a line per policy."""
+    """Accuracy against the numeric axis, a line per case or policy."""
     layout = lay_out(material.points)
     if layout.x is None:
         return None
@@ -41,7 +53,7 @@ def accuracy(material: Material) -> Drawing | None:
         if panel.title:
             ax.set_title(style.words(panel.title, 60))
     axes[-1].set_xlabel(layout.x.title)
-    style.legend(figure, axes[0])
+    style.legend(figure, axes)
     caption = f"{_REPLICATES} ({maps_words(material.points)}); hollow marks: one map, no interval.{_cut(layout)}"
     return Drawing("accuracy", f"Accuracy against {short(layout.x.path)}", caption, figure, *_table(layout))
 
@@ -162,7 +174,7 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     layout = lay_out(material.points)
     if layout.x is not None or not material.points:
         return None
-    named = [pair for panel in layout.panels for pair in _labelled(panel)][:MOST_POINTS]
+    named = focus(layout)[1][:MOST_POINTS]
     figure, (ax,) = style.canvas(1.5 + 0.36 * len(named))
     looks = style.looks(list(dict.fromkeys(str(s.facts.get(F.policy, "")) for _, s in named)))
     for row, (_, s) in enumerate(named):
@@ -190,40 +202,46 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     return Drawing("accuracy_by_point", "Accuracy over fault maps", caption, figure, columns, rows)
 
 
-def _labelled(panel: Panel) -> list[tuple[str, PointSummary]]:
-    _, pairs = focus(Layout(None, None, (panel,)), panel)
-    return [(f"{panel.title}: {name}" if panel.title else name, s) for name, s in pairs]
-
-
 def accuracy_map(material: Material) -> Drawing | None:
-    """Accuracy over two numeric axes, of the line with most points: numbers in cells."""
+    """Accuracy over two numeric axes, numbers in cells; a panel for every case or policy, and whatever else varies."""
     layout = lay_out(material.points)
     axes = varying(material.points)
     second = next((p for p, v in axes.items() if layout.x and p != layout.x.path and all(map(is_number, v))), None)
     if layout.x is None or second is None or min(len(axes[second]), len(axes[layout.x.path])) < 3:
         return None
     others = [p for p in axes if p not in (layout.x.path, second)]
-    key = tuple(shown_value(material.points[-1], p) for p in others)
-    points = [s for s in material.points if tuple(shown_value(s, p) for p in others) == key]
-    xs = sorted({layout.x.at(s) for s in points})
-    ys = sorted({(float(s.facts[F.axes_si][second]), shown_value(s, second)) for s in points})
-    table = {(float(s.facts[F.axes_si][second]), layout.x.at(s)): s for s in points}
-    grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
-    figure, (ax,) = style.canvas(1.3 + 0.34 * len(ys))
-    cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
-    ax.set_xticks(range(len(xs)), style.tick_labels(xs))
-    ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
-    ax.set_xlabel(layout.x.title)
-    ax.set_ylabel(style.words(title(second)))
-    what = ", ".join(f"{short(p)} {v}" for p, v in zip(others, key, strict=True))
-    caption = (
-        f"Mean accuracy in %{' with ' + what if what else ''}; {maps_words(points)}. Intervals are in the table below."
-    )
-    columns = (second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
-    rows = [(y, s.facts[F.axes_si][layout.x.path], *interval_cells(s.accuracy)) for (y, _), s in sorted(table.items())]
+    maps: dict[tuple[str, ...], dict[tuple[float, float], PointSummary]] = {}
+    for s in material.points:
+        key = tuple(shown_value(s, p) for p in others)
+        maps.setdefault(key, {})[float(s.facts[F.axes_si][second]), layout.x.at(s)] = s
+    xs = sorted({layout.x.at(s) for s in material.points})
+    ys = sorted({(float(s.facts[F.axes_si][second]), shown_value(s, second)) for s in material.points})
+    drawn = list(maps.items())[:MOST_PANELS]
+    figure, panels = style.canvas((1.0 + 0.34 * len(ys)) * len(drawn) + 0.3, len(drawn))
+    for ax, (key, table) in zip(panels, drawn, strict=True):
+        grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
+        cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
+        ax.set_xticks(range(len(xs)), style.tick_labels(xs))
+        ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
+        ax.set_ylabel(style.words(title(second)))
+        ax.set_title(style.words(_named(others, key), 60))
+    panels[-1].set_xlabel(layout.x.title)
+    more = f" The first {len(drawn)} of {len(maps)} are drawn; the CSV has all." if len(maps) > len(drawn) else ""
+    caption = f"Mean accuracy in %; {maps_words(material.points)}. Intervals are in the table below.{more}"
+    columns = (*others, second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
+    rows = [
+        (*key, y, s.facts[F.axes_si][layout.x.path], *interval_cells(s.accuracy))
+        for key, table in maps.items()
+        for (y, _), s in sorted(table.items(), key=lambda entry: entry[0])
+    ]
     return Drawing(
         "accuracy_map", f"Accuracy over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
     )
+
+
+def _named(paths: Sequence[str], values: Sequence[str]) -> str:
+    """``tac 8 %`` of a case, ``policy tac`` of anything else."""
+    return ", ".join(v if p == CASE else f"{short(p)} {v}" for p, v in zip(paths, values, strict=True))
 
 
 def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[float, float], form: str) -> None:
@@ -247,8 +265,9 @@ def accuracy_time(material: Material) -> Drawing | None:
     if not points:
         return None
     layout = lay_out(points)
-    where, pairs = focus(layout, layout.panels[0])
-    pairs = pairs[:MOST_LINES]
+    where, found = focus(layout)
+    pairs = found[:MOST_LINES]
+    more = f"The first {len(pairs)} of {len(found)} are drawn" if len(found) > len(pairs) else ""
     if len(pairs) == 1 and pairs[0][1].counts:  # the timeline shows it, and more
         return None
     unit = scale([t for _, s in pairs for t, _ in s.series], "s")
@@ -265,54 +284,61 @@ def accuracy_time(material: Material) -> Drawing | None:
     ax.set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
     ax.set_ylabel(f"{score_name(points)} (%)")
     style.legend(figure, ax)
-    caption = ". ".join(filter(None, [f"At {where}" if where else "", f"{_REPLICATES} ({maps_words(points)})"])) + "."
+    said = [f"At {where}" if where else "", f"{_REPLICATES} ({maps_words(points)})", more]
+    caption = ". ".join(filter(None, said)) + "."
     rows = [(name, t, *interval_cells(i)) for name, s in pairs for t, i in s.series]
     columns = ("series", "time_s", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
     return Drawing("accuracy_time", "Accuracy over simulated time", caption, figure, columns, rows)
 
 
 def chip_yield(material: Material) -> Drawing | None:
-    """Share of chips that keep 95 % of clean, against the numeric axis; from four maps on."""
+    """Share of chips that keep 95 % of clean, in the panels of ``accuracy``; from four maps on."""
     layout = lay_out(material.points)
     if layout.x is None or min(len(s.accuracies) for s in material.points) < 4:
         return None
-    panel = layout.panels[0]
-    figure, (ax,) = style.canvas(3.2)
+    panels = layout.panels[:MOST_PANELS]
+    figure, axes = style.canvas(3.2 + 2.1 * (len(panels) - 1), len(panels))
     looks = style.looks(_names(layout))
-    rows: list[tuple[Any, ...]] = []
-    for line in panel.lines[:MOST_LINES]:
-        x = [layout.x.at(s) for s in line.points]
-        share = [s.yield_at(KEEP) for s in line.points]
-        bounds = [wilson(y, len(s.accuracies)) for y, s in zip(share, line.points, strict=True)]
-        error = [
-            [100 * (y - b[0]) for y, b in zip(share, bounds, strict=True)],
-            [100 * (b[1] - y) for y, b in zip(share, bounds, strict=True)],
-        ]
-        look = looks[line.name]
-        ax.errorbar(
-            x,
-            [100 * y for y in share],
-            yerr=error,
-            color=look.color,
-            marker=look.marker,
-            elinewidth=1.0,
-            label=style.words(line.name),
-        )
-        rows += [
-            (line.name, s.facts[F.axes_si][layout.x.path], y, *b, len(s.accuracies))
-            for s, y, b in zip(line.points, share, bounds, strict=True)
-        ]
-    ax.set_ylim(-3, 103)
-    style.value_axis(ax, [layout.x.at(s) for line in panel.lines for s in line.points], layout.x.log)
-    ax.set_xlabel(layout.x.title)
-    ax.set_ylabel("Chips that keep 95 % (%)")
-    style.legend(figure, ax)
+    for ax, panel in zip(axes, panels, strict=True):
+        for line in panel.lines[:MOST_LINES]:
+            _yield_line(ax, line, layout.x, looks[line.name])
+        ax.set_ylim(-3, 103)
+        ax.set_ylabel("Chips that keep 95 % (%)")
+        ax.set_title(style.words(panel.title, 60))
+        style.value_axis(ax, [layout.x.at(s) for line in panel.lines for s in line.points], layout.x.log)
+    axes[-1].set_xlabel(layout.x.title)
+    style.legend(figure, axes)
     caption = (
         "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals "
-        f"({maps_words(material.points)}).{sentence(panel.title)}"
+        f"({maps_words(material.points)}).{_cut(layout)}"
     )
-    columns = ("series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
+    columns = ("panel", "series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
+    rows = [
+        (p.title, line.name, s.facts[F.axes_si][layout.x.path], *_chips(s), len(s.accuracies))
+        for p in layout.panels
+        for line in p.lines
+        for s in line.points
+    ]
     return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean accuracy", caption, figure, columns, rows)
+
+
+def _chips(s: PointSummary) -> tuple[float, float, float]:
+    """Share of chips that keep 95 % of clean, and its bounds."""
+    share = s.yield_at(KEEP)
+    return share, *wilson(share, len(s.accuracies))
+
+
+def _yield_line(ax: Axes, line: Line, axis: Axis, look: style.Look) -> None:
+    found = [_chips(s) for s in line.points]
+    ax.errorbar(
+        [axis.at(s) for s in line.points],
+        [100 * share for share, _, _ in found],
+        yerr=[[100 * (share - low) for share, low, _ in found], [100 * (high - share) for share, _, high in found]],
+        color=look.color,
+        marker=look.marker,
+        elinewidth=1.0,
+        label=style.words(line.name),
+    )
 
 
 def wilson(share: float, count: int, z: float = 1.959963984540054) -> tuple[float, float]:

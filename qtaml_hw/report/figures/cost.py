@@ -1,18 +1,25 @@
-"""Where energy and area go: stacked bars at the point of the sweep where the choice matters."""
+"""What designs cost: area against energy of every point, and stacked parts where the choice matters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
+from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import Layout, focus, lay_out, short
+from qtaml_hw.report.figures.accuracy import interval_cells
+from qtaml_hw.report.finding import keeps
+from qtaml_hw.report.layout import MOST_LINES, Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import scale
+from qtaml_hw.report.text import count, scale
 
 ENERGY_PARTS: Final[dict[str, tuple[str, str]]] = {
     F.mac_energy_j: ("MACs", style.SLATE),
@@ -31,6 +38,8 @@ AREA_PARTS: Final[dict[str, tuple[str, str]]] = {
     F.storage_area_m2: ("scales, decoders", style.OCHRE),
 }
 _MOST_BARS: Final = 16
+_MOST_BANDS: Final = 40
+_LOG_FROM: Final = 8.0
 _LATER: Final = (F.storage_energy_j, F.backing_energy_j, F.storage_area_m2)  # records of older versions have none
 
 
@@ -52,14 +61,64 @@ _WORDS: Final = {
 
 def _bars(layout: Layout) -> tuple[str, list[tuple[str, PointSummary]]]:
     """One bar per line at the focus; with a single line, one bar per x value."""
-    panel = layout.panels[0]
-    if layout.x is not None and len(panel.lines) == 1:
+    if layout.x is not None and len(layout.lines) == 1:
         axis = layout.x
-        points = panel.lines[0].points
-        step = -(-len(points) // _MOST_BARS)
-        return f"by {short(axis.path)}", [(axis.show(axis.at(s)), s) for s in points[::step]]
-    where, pairs = focus(layout, panel)
-    return f"at {where}" if where else "", list(pairs)[:_MOST_BARS]
+        return f"by {short(axis.path)}", [(axis.show(axis.at(s)), s) for s in layout.lines[0][1].points]
+    where, pairs = focus(layout)
+    return f"at {where}" if where else "", list(pairs)
+
+
+def area_energy(material: Material) -> Drawing | None:
+    """Energy of an inference against the memory's area, every point, with the bands of both and accuracy as colour."""
+    keys = (F.area_m2, F.area_low_m2, F.area_high_m2, F.energy_per_inference_j, F.energy_low_j, F.energy_high_j)
+    placed = [(name, s) for name, line in lay_out(material.points).lines for s in line.points]
+    found = [(n, s) for n, s in placed if all(is_number(s.facts.get(k)) and s.facts[k] > 0 for k in keys)]
+    if len({(s.facts[F.area_m2], s.facts[F.energy_per_inference_j]) for _, s in found}) < 2:
+        return None
+    units = [scale([s.facts[k] for _, s in found], si) for k, si in ((keys[0], "m2"), (keys[3], "J"))]
+    scores = [100.0 * s.worst[1].mean for _, s in found]
+    span = Normalize(min(scores), max(max(scores), min(scores) + 1.0))
+    names = list(dict.fromkeys(name for name, _ in found))
+    figure, (ax,) = style.canvas(4.0)
+    for name, look in style.looks(names[:MOST_LINES]).items():
+        mine = [(s, score) for (n, s), score in zip(found, scores, strict=True) if n == name]
+        (x, x_low, x_high), (y, y_low, y_high) = (
+            [[s.facts[k] / unit.factor for s, _ in mine] for k in keys[i : i + 3]]
+            for i, unit in ((0, units[0]), (3, units[1]))
+        )
+        if len(found) <= _MOST_BANDS:
+            ax.hlines(y, x_low, x_high, color=style.SLATE, lw=0.8, alpha=0.7, zorder=1)
+            ax.vlines(x, y_low, y_high, color=style.SLATE, lw=0.8, alpha=0.7, zorder=1)
+        colors = [score for _, score in mine]
+        edge = [style.INK if keeps(s) else style.PAPER for s, _ in mine]
+        ax.scatter(
+            x, y, 42, colors, marker=look.marker, cmap="cividis", norm=span, edgecolors=edge, linewidths=0.9, zorder=3
+        )
+        ax.plot([], [], ls="", marker=look.marker, color=style.SLATE, label=style.words(name))
+    _spread_out(ax, [[s.facts[k] / unit.factor for _, s in found] for k, unit in zip(keys[::3], units, strict=True)])
+    ax.set_xlabel(f"Area of the weight memory ({units[0].unit})")
+    ax.set_ylabel(f"Energy per inference ({units[1].unit})")
+    name = score_name(s for _, s in found)
+    figure.colorbar(ScalarMappable(span, "cividis"), ax=ax, label=f"{name} (%)", pad=0.02, aspect=28)
+    style.legend(figure, ax)
+    said = ["Modelled; colour: measured, at the worst time. Dark rim: keeps 95 % of clean."]
+    said += ["Thin lines: bands of the cost models." if len(found) <= _MOST_BANDS else "Bands are in the CSV."]
+    more = len(names) - MOST_LINES
+    said += [f"The first {MOST_LINES} of {len(names)} series are drawn; the CSV has all."] if more > 0 else []
+    gone = len(material.points) - len(found)
+    said += [f"{count(gone, 'point')} without these figures left out."] if gone else []
+    columns = ("series", "point", *keys, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "keeps")
+    rows = [
+        (n, s.facts.get(F.label), *(s.facts[k] for k in keys), *interval_cells(s.worst[1]), keeps(s)) for n, s in found
+    ]
+    return Drawing("area_energy", "Energy against area", " ".join(said), figure, columns, rows)
+
+
+def _spread_out(ax: Axes, values: Sequence[Sequence[float]]) -> None:
+    """Logarithmic axes where the points span more than a factor of eight."""
+    for which, found in zip("xy", values, strict=True):
+        if max(found) > _LOG_FROM * min(found):
+            style.log_axis(ax, which)
 
 
 def _stacked(
@@ -71,7 +130,8 @@ def _stacked(
     if not points:
         return None
     layout = lay_out(points)
-    where, bars = _bars(layout)
+    where, found = _bars(layout)
+    bars = found[:: -(-len(found) // _MOST_BARS)]
     unit = scale([s.facts[total[0]] for _, s in bars], si)
     figure, (ax,) = style.canvas(1.35 + 0.36 * len(bars))
     left = [0.0] * len(bars)
@@ -89,13 +149,16 @@ def _stacked(
             ax.plot(band, [row + 0.37] * 2, color=style.INK, lw=1.2, marker="|", ms=4)
             reach = max(reach, 1.03 * band[1])
     ax.set_xlim(0, reach)
-    ax.set_yticks(range(len(bars)), [style.words(label, 24) for label, _ in bars])
+    ax.set_yticks(range(len(bars)), [style.words(label, 30) for label, _ in bars])
     ax.set_ylim(len(bars) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(f"{_WORDS[name][1]} ({unit.unit})")
     style.legend(figure, ax)
-    shared = layout.panels[0].title
-    place = ", ".join(filter(None, [where, shared]))
-    caption = f"Modelled{' ' + place if place else ''}. Number: total; thin line: band of the cost model."
-    rows = [(label, *(s.facts.get(k, 0.0) for k in parts), *(s.facts.get(k) for k in total)) for label, s in bars]
+    gone = len(material.points) - len(points)
+    said = [f"{len(bars)} of {len(found)} are drawn; the CSV has all."] if len(bars) < len(found) else []
+    said += [f"{count(gone, 'point')} without these figures left out."] if gone else []
+    caption = " ".join(
+        [f"Modelled{' ' + where if where else ''}. Number: total; thin line: band of the cost model.", *said]
+    )
+    rows = [(label, *(s.facts.get(k, 0.0) for k in parts), *(s.facts.get(k) for k in total)) for label, s in found]
     return Drawing(name, _WORDS[name][0], caption, figure, ("point", *parts, *total), rows)

@@ -19,15 +19,16 @@ def ecc_residual(material: Material) -> Drawing | None:
     names = list(dict.fromkeys(plain(r["code"], 40) for r in rows))
     ax.plot(raw, raw, color=style.INK, lw=1.2, ls=(0, (4, 2)), label="no code")
     for name, look in style.looks(names).items():
-        found = sorted((r["p"], r["residual_p"]) for r in rows if plain(r["code"], 40) == name and r["residual_p"] > 0)
+        mine = [(r["p"], r["residual_p"]) for r in rows if plain(r["code"], 40) == name]
+        found = sorted(pair for pair in mine if pair[1] >= style.FLOOR)
         if found:
             ax.plot(*zip(*found, strict=True), color=look.color, marker=look.marker, ms=4, label=style.words(name))
     style.log_axis(ax, "x")
-    style.log_axis(ax, "y")
+    tiny = style.probability_axis(ax, [r["residual_p"] for r in rows])
     ax.set_xlabel("Raw bit-error probability p")
     ax.set_ylabel("Residual bit-error probability")
     style.legend(figure, ax)
     columns = ("code", "p", "residual_p", "p_due", "p_sdc")
     table = [tuple(r.get(c) for c in columns) for r in rows]
-    caption = "Modelled. Above the dashed line a code hurts: it turns more bits wrong than it repairs."
+    caption = f"Modelled. Above the dashed line a code hurts: it turns more bits wrong than it repairs.{tiny}"
     return Drawing("ecc_residual", "What ECC leaves", caption, figure, columns, table)

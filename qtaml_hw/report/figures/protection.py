@@ -8,7 +8,6 @@ import numpy as np
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
-from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
@@ -28,9 +27,9 @@ def protected_planes(material: Material) -> Drawing | None:
     if not points or not any(layer["protected_planes"] for s in points for layer in s.facts[F.layers]):
         return None
     layout = lay_out(points)
-    where, pairs = focus(layout, layout.panels[0])
-    first = [layer["name"] for layer in pairs[0][1].facts[F.layers]]
-    pairs = tuple(p for p in pairs if [layer["name"] for layer in p[1].facts[F.layers]] == first)[:_MOST_COLUMNS]
+    where, found = focus(layout)
+    first = [layer["name"] for layer in found[0][1].facts[F.layers]]
+    pairs = [p for p in found if [layer["name"] for layer in p[1].facts[F.layers]] == first][:_MOST_COLUMNS]
     grid = [[float(s.facts[F.layers][i]["protected_planes"]) for _, s in pairs] for i in range(len(first))][
         :_MOST_LAYERS
     ]
@@ -46,13 +45,13 @@ def protected_planes(material: Material) -> Drawing | None:
             label.set(ha="left", rotation_mode="anchor")
     ax.xaxis.tick_top()
     more = f" The first {_MOST_LAYERS} of {len(first)} layers; the CSV has all." if len(first) > _MOST_LAYERS else ""
-    shared = ", ".join(filter(None, [where, layout.panels[0].title]))
+    more += f" {len(pairs)} of {len(found)} points are drawn; the CSV has all." if len(pairs) < len(found) else ""
     caption = (
-        f"Mean number of protected planes per weight (weights in brackets){'; at ' + shared if shared else ''}.{more}"
+        f"Mean number of protected planes per weight (weights in brackets){'; at ' + where if where else ''}.{more}"
     )
     rows = [
         (name, layer["name"], layer["weights"], layer["protected_planes"], layer.get("correction"))
-        for name, s in pairs
+        for name, s in found
         for layer in s.facts[F.layers]
     ]
     columns = ("series", "layer", "weights", "protected_planes", "correction")
@@ -73,16 +72,10 @@ _OVERHEADS: Final = {
 def overhead(material: Material) -> Drawing | None:
     """Accuracy against what the protection costs in bits, at the focus of the sweep."""
     layout = lay_out(material.points)
-    if not material.points or layout.x is None:
-        pairs: tuple[tuple[str, PointSummary], ...] = tuple(
-            (line.name, s) for panel in layout.panels for line in panel.lines for s in line.points
-        )
-        where = ""
-    elif layout.x.path.startswith("protection."):
-        pairs = tuple((line.name, s) for line in layout.panels[0].lines for s in line.points)
-        where = layout.panels[0].title
+    if layout.x is None or layout.x.path.startswith("protection."):
+        where, pairs = "", tuple((name, s) for name, line in layout.lines for s in line.points)
     else:
-        where, pairs = focus(layout, layout.panels[0])
+        where, pairs = focus(layout)
     drawn = [key for key in _OVERHEADS if len({s.facts.get(key) for _, s in pairs}) > 2]
     if not drawn:
         return None
@@ -129,12 +122,14 @@ def distortion(material: Material) -> Drawing | None:
     ]
     if len({s.facts[F.predicted_distortion] for s in points}) < 3:
         return None
-    names = list(dict.fromkeys(plain(s.facts.get(F.policy, ""), 40) for s in points))
+    lines = [(name, s) for name, line in lay_out(points).lines for s in line.points]
+    points, series = [s for _, s in lines], [name for name, _ in lines]
+    names = list(dict.fromkeys(series))
     figure, (ax,) = style.canvas(3.3)
     losses = [s.facts[F.quantised_score] - s.accuracy.mean for s in points]
     predicted = [float(s.facts[F.predicted_distortion]) for s in points]
     for name, look in style.looks(names).items():
-        mine = [i for i, s in enumerate(points) if plain(s.facts.get(F.policy, ""), 40) == name]
+        mine = [i for i, n in enumerate(series) if n == name]
         ax.plot(
             [predicted[i] for i in mine],
             [100 * losses[i] for i in mine],
@@ -154,10 +149,10 @@ def distortion(material: Material) -> Drawing | None:
         f"Spearman rank correlation {rank:.2f} over {len(points)} points."
     )
     rows: list[tuple[Any, ...]] = [
-        (s.facts.get(F.label), s.facts.get(F.policy), p, loss, len(s.accuracies))
-        for s, p, loss in zip(points, predicted, losses, strict=True)
+        (s.facts.get(F.label), name, s.facts.get(F.policy), p, loss, len(s.accuracies))
+        for s, name, p, loss in zip(points, series, predicted, losses, strict=True)
     ]
-    columns = ("point", "policy", F.predicted_distortion, "accuracy_loss", "maps")
+    columns = ("point", "series", "policy", F.predicted_distortion, "accuracy_loss", "maps")
     return Drawing("distortion", "Predicted distortion against measured loss", caption, figure, columns, rows)
 
 

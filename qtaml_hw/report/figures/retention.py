@@ -10,7 +10,7 @@ from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.layout import OXIDE, short, shown_value, varying
+from qtaml_hw.report.layout import OXIDE, differing, short, shown_value
 from qtaml_hw.report.material import Material
 from qtaml_hw.report.text import plain, scale, sentence, share_of_cells
 
@@ -20,7 +20,7 @@ _NM: Final = 1e-9
 
 def _devices(points: Sequence[PointSummary]) -> tuple[str, list[PointSummary]]:
     """One point per oxide: the cell knows no policy. Of several other device settings the first is kept, and said."""
-    others = [p for p in varying(points) if p.startswith(_DEVICE) and p != OXIDE]
+    others = [p for p in differing(points) if p.startswith(_DEVICE) and p != OXIDE]
     first = tuple(shown_value(points[0], p) for p in others)
     kept = {float(s.facts[F.t_ox_m]): s for s in reversed(points) if tuple(shown_value(s, p) for p in others) == first}
     said = ", ".join(f"{short(p)} {v}" for p, v in zip(others, first, strict=True))
@@ -61,32 +61,28 @@ def retention(material: Material) -> Drawing | None:
 
 def flip_probability(material: Material) -> Drawing | None:
     """p(1 -> 0) and p(0 -> 1) of one interval against t_ox."""
-    points = [s for s in material.points if is_number(s.facts.get(F.t_ox_m)) and is_number(s.facts.get(F.p10))]
+    points = [s for s in material.points if all(is_number(s.facts.get(k)) for k in (F.t_ox_m, F.p10, F.p01))]
     if len({s.facts[F.t_ox_m] for s in points}) < 2 or len({s.facts[F.p10] for s in points}) < 2:
         return None
     said, devices = _devices(points)
+    shown = [s.facts[key] for s in devices for key in (F.p10, F.p01)]
+    if max(sum(s.facts[key] >= style.FLOOR for s in devices) for key in (F.p10, F.p01)) < 2:
+        return None  # one dot says no more than the table
     figure, (ax,) = style.canvas(3.2)
-    drawn = 0
     for key, name, color, marker in (
         (F.p10, "p(1→0)", style.VERMILION, "o"),
         (F.p01, "p(0→1)", style.BLUE, "s"),
     ):
-        found = [(s.facts[F.t_ox_m] / _NM, s.facts[key]) for s in devices if s.facts[key] > 0]
+        found = [(s.facts[F.t_ox_m] / _NM, s.facts[key]) for s in devices if s.facts[key] >= style.FLOOR]
         if found:
-            drawn += 1
             ax.plot(*zip(*found, strict=True), color=color, marker=marker, label=name)
-    if not drawn:
-        return None
-    style.log_axis(ax, "y")
+    tiny = style.probability_axis(ax, shown)
     style.value_axis(ax, [s.facts[F.t_ox_m] / _NM for s in devices], log=False)
     ax.set_xlabel("Oxide thickness t_ox (nm)")
     ax.set_ylabel("Flip probability per bit")
     style.legend(figure, ax)
     law = ", ".join(sorted({plain(s.facts.get(F.law, ""), 30) for s in devices}))
-    zero = (
-        " Probabilities of zero are not drawn." if any(s.facts[k] == 0 for s in devices for k in (F.p10, F.p01)) else ""
-    )
-    caption = f"Modelled, law: {law}; before any ECC.{zero}{sentence(said)}"
+    caption = f"Modelled, law: {law}; before any ECC.{tiny}{sentence(said)}"
     rows: list[tuple[Any, ...]] = [(s.facts[F.t_ox_m], s.facts[F.p10], s.facts[F.p01]) for s in devices]
     return Drawing(
         "flip_probability", "Flip probability against oxide thickness", caption, figure, (F.t_ox_m, F.p10, F.p01), rows

@@ -51,7 +51,7 @@ def timeline(material: Material) -> Drawing | None:
     if not points:
         return None
     layout = lay_out(points)
-    where, pairs = focus(layout, layout.panels[0])
+    where, pairs = focus(layout)
     name, s = max(pairs, key=lambda pair: _moved(pair[1]))
     unit = scale([t for t, _ in s.series], "s")
     times = [t / unit.factor for t, _ in s.series]
@@ -67,9 +67,11 @@ def timeline(material: Material) -> Drawing | None:
     axes[-1].set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
     figure.align_ylabels(axes)
     what = ", ".join(filter(None, [where, plain(name, 60) if len(pairs) > 1 else ""]))
+    others = f"The other {len(points) - 1} points are in the tables. " if len(points) > 1 else ""
     caption = (
-        f"{f'At {what}. ' if what else ''}Bands: 95 % intervals over fault maps ({maps_words([s])}). Corrections count "
-        "from the first write on; power is the memory's, an average since the time before, and the same for every map."
+        f"{f'At {what}. ' if what else ''}{others}Bands: 95 % intervals over fault maps ({maps_words([s])}). "
+        "Corrections count from the first write on; power is the memory's, an average since the time before, and the "
+        "same for every map."
     )
     return Drawing("timeline", "The memory over simulated time", caption, figure, *_table(s))
 

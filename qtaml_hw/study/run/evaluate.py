@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qtaml_hw.config import Point, Study
-from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
-from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.hardened import trained_files
 from qtaml_hw.study.design.identity import Digests, Stamps, identity_of, stamps
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.outside import outside_files
-from qtaml_hw.study.run.task import Emit, Task, failure
+from qtaml_hw.study.run.task import Emit, Task, failure, place
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +29,11 @@ class PreparedPoint:
 
 
 def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoint:
-    """The design of a point, and its label, number and axes.
+    """The design of a point, and where it stands in its sweep.
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
-    place = Record({F.label: point.label, F.point: number, F.axes: axes_shown(point), F.axes_si: axes_si(point)})
-    return PreparedPoint(prepare(point.study, networks), place)
+    return PreparedPoint(prepare(point.study, networks), Record(place(point, number)))
 
 
 def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:

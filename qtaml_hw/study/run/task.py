@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtaml_hw.config import Point, Study
-from qtaml_hw.config.axes import axes_shown
+from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.config.sections.evaluate import MapsSection
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
@@ -72,10 +72,21 @@ class Task:
         return MapSeries(self.point.study.evaluate.maps, dict(self.done))
 
 
+def place(point: Point, number: int) -> dict[str, Any]:
+    """Where a point stands in its sweep: fields of a record that are no part of its identity."""
+    return {
+        F.study: point.study.label,
+        F.label: point.label,
+        F.case: point.case,
+        F.point: number,
+        F.axes: axes_shown(point),
+        F.axes_si: axes_si(point),
+    }
+
+
 def failure(task: Task, error: Exception) -> Record:
     """The record of a point that could not be evaluated; another run tries it again."""
-    study, label = task.point.study.label, task.point.label
-    facts: dict[str, Any] = {F.study: study, F.label: label, F.point: task.number, F.axes: axes_shown(task.point)}
+    facts = place(task.point, task.number)
     return Record({F.identity: task.identity, F.map_index: FAILED_MAP, **facts, F.error: reason(error)})
 
 

@@ -11,7 +11,7 @@ from qtaml_hw.config import Study, parse_study
 from qtaml_hw.config.reading.presets import cell_preset, cell_presets
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.report.checks import check_tornado
-from qtaml_hw.report.tornado import write_tornado
+from qtaml_hw.report.write import write_tornado
 from qtaml_hw.study.questions.tornado import tornado
 from qtaml_hw.study.questions.uncertainty import inputs, stated
 from qtaml_hw.verbs import sweep
