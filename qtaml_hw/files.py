@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all, and what tells whether one is still as it was."""
+"""Files that are written whole or not at all, in folders of ours, and what tells whether one is as it was."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,47 @@ from typing import BinaryIO, Final
 from qtaml_hw.errors import StoreError
 
 SMALL_BYTES: Final = 2**20  # up to here a file is known by its content: reading it costs less than a doubt
+MARKER: Final = ".qtaml-hw"
+"""The file that says whose a folder is; stores from before it are known by their records."""
+_RECORDS, _RECORD = re.compile(r"records-[0-9a-f]{12}\.jsonl"), b'{"schema":'
+_NOBODYS = (".DS_Store", ".gitignore", ".gitkeep")  # a folder with no more than these is empty
+_MOST_NAMED = 5
+
+
+def new_shard(folder: Path) -> Path:
+    """The name of a new file of records, that no other writer has."""
+    return folder / f"records-{uuid.uuid4().hex[:12]}.jsonl"
+
+
+def claim(folder: Path) -> None:
+    """Make a folder, or an empty one, ours to write results to; what is ours already stays so.
+
+    Results replace files of their names, so that a folder with anything else in it is refused: nobody's study, model or
+    figures are lost to a mistyped ``--out``.
+
+    Raises StoreError when it is somebody else's, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = sorted({path.name for path in folder.iterdir()} - {*_NOBODYS})
+        if names and MARKER not in names and not any(map(_holds_records, folder.glob("*.jsonl"))):
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            raise StoreError(
+                f"{folder} holds what qtaml-hw did not write ({', '.join(names[:_MOST_NAMED])}{more}), "
+                "and results could replace it: give a new or an empty folder"
+            )
+        if MARKER not in names:
+            (folder / MARKER).write_text("Results of qtaml-hw: a command with this folder as --out may replace them.\n")
+    except OSError as error:
+        raise StoreError(f"cannot write results to {folder}: {error.strerror}") from error
+
+
+def _holds_records(path: Path) -> bool:
+    """Whether a file is one of records, by its name (before there are any) or its first bytes."""
+    if _RECORDS.fullmatch(path.name):
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_RECORD)) == _RECORD
 
 
 @contextmanager

@@ -40,8 +40,9 @@ def publish(study: Study, folder: Path | None, summaries: Sequence[PointSummary]
 
     write_atomically(folder / PARAMETERS, json.dumps({**content, "command": command}, indent=1))
     write_atomically(folder / "ecc_table.json", json.dumps([row.as_dict() for row in ecc_table(study, p=ECC_TABLE_P)]))
-    if Path(study.file).is_file():
-        write_atomically(folder / "study.yaml", Path(study.file).read_text(encoding="utf-8-sig"))
+    source, kept = Path(study.file), folder / "study.yaml"
+    if source.is_file() and source.resolve() != kept.resolve():
+        write_atomically(kept, source.read_text(encoding="utf-8-sig"))
     files = write_report(folder, title=study.label)
     write_atomically(folder / PUBLISHED, json.dumps(stamp))
     return next((f for f in files if f.suffix == ".html"), None)

@@ -12,7 +12,7 @@ import pytest
 from qtaml_hw import sweep
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import StoreError
-from qtaml_hw.files import replacing, write_atomically
+from qtaml_hw.files import MARKER, claim, replacing, write_atomically
 
 STUDY = """
 study: small
@@ -49,3 +49,44 @@ def test_what_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) ->
 def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"cannot write .*plan\.json: No such file"):
         write_atomically(tmp_path / "none" / "plan.json", "{}")
+
+
+def there(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A user's own folder: a study and a figure of the name that ours has."""
+    folder = tmp_path / "mine"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "study.yaml").write_text(STUDY)
+    (folder / "figures" / "accuracy.png").write_bytes(b"my own")
+    return folder
+
+
+def test_a_folder_is_ours_when_it_was_empty_or_holds_records(tmp_path: Path, mine: Path) -> None:
+    for name in ("new", "empty"):
+        claim(tmp_path / name)
+        claim(tmp_path / name)  # and stays so
+        assert (tmp_path / name / MARKER).is_file()
+    before = there(mine)
+    with pytest.raises(StoreError, match=r"holds what qtaml-hw did not write \(figures, study\.yaml\)"):
+        claim(mine)
+    assert there(mine) == before
+    for name, content in (("records-0123456789ab.jsonl", b""), ("node3.jsonl", b'{"schema":2,"identity":"x"}\n')):
+        (old := tmp_path / name).mkdir()
+        (old / "notes.txt").write_text("beside the records")
+        (old / name).write_bytes(content)
+        claim(old)
+    (data := tmp_path / "data").mkdir()
+    (data / "train.jsonl").write_text('{"text": "nothing of ours"}\n')
+    with pytest.raises(StoreError, match="did not write"):
+        claim(data)
+
+
+def test_a_store_does_not_replace_the_study_it_is_run_from(tmp_path: Path) -> None:
+    claim(tmp_path)
+    (file := tmp_path / "study.yaml").write_text(f"\ufeff{STUDY}", encoding="utf-8")
+    sweep(parse_study(STUDY, name=str(file)), store=tmp_path)
+    assert file.read_text(encoding="utf-8") == f"\ufeff{STUDY}"

@@ -37,11 +37,11 @@ def allocate(
     """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
     with terminal_progress(quiet) as progress:
         plan = q.allocate(load(file, overrides), progress=progress)
+    found = plan.as_dict()
+    answer(found, as_json, lambda: report.allocation_table(found["groups"], found))
     if out is not None:
         plan.save(out)
         say(f"plan: {out}")
-    found = plan.as_dict()
-    answer(found, as_json, lambda: report.allocation_table(found["groups"], found))
 
 
 def plan_diff(before: PlanArgument, after: PlanArgument, as_json: JsonOption = False) -> None:

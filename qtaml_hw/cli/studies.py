@@ -24,6 +24,7 @@ from qtaml_hw.cli.options import (
     print_json,
     say,
 )
+from qtaml_hw.files import claim
 from qtaml_hw.progress import terminal_progress
 
 UncertaintyOption = Annotated[
@@ -118,6 +119,7 @@ def what_if(
         raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")
     study = load(file, overrides if tornado else [])
     folder = out or default_folder(f"{study.label}-what-if")
+    claim(folder)  # before minutes are spent on it
     with terminal_progress(quiet) as progress:
         if not tornado:
             found = q.what_if(study, overrides, store=folder, progress=progress).as_dict()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qtaml_hw.arrays import Int64
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.files import write_atomically
 from qtaml_hw.protection.plan import ProtectionPlan
 
@@ -18,8 +18,13 @@ LARGEST_FILE_BYTES = 256 << 20
 def save_plan(plan: ProtectionPlan, path: Path, number_format: str | None = None) -> None:
     """Write a plan as JSON, with the name of its number format where that is known.
 
-    Raises OSError when the file cannot be written.
+    Raises StoreError when the file cannot be written, or there is one that is no plan.
     """
+    if path.exists():
+        try:
+            load_plan(path)
+        except InputError as error:
+            raise StoreError(f"{path} is no plan, and is not replaced by one: give another name") from error
     named = {} if number_format is None else {"format": number_format}
     write_atomically(path, json.dumps({**named, **json.loads(plan.to_json())}))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qtaml_hw.errors import InputError, StoreError
-from qtaml_hw.files import write_atomically
+from qtaml_hw.files import claim, write_atomically
 from qtaml_hw.records.fields import OF_A_MAP, F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import Content, ShardWriter, read_records, read_store, shards
@@ -123,10 +123,7 @@ def export_store(folder: Path, out: Path | None = None, form: Format = "csv") ->
     facts: dict[str, dict[str, Any]] = {}
     for record in records:
         facts.setdefault(record[F.identity], {k: v for k, v in record.items() if k not in OF_A_MAP})
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write to {target}: {error.strerror}") from error
+    claim(target)
     files = []
     for name, rows in (("points", list(facts.values())), ("maps", [r for r in records if int(r[F.map_index]) >= 0])):
         path = target / f"{name}.{form}"

@@ -12,7 +12,6 @@ import gc
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.files import claim, new_shard
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Key, Record
 
@@ -178,7 +178,7 @@ def read_records(folder: Path) -> list[Record]:
 class ShardWriter:
     """The one writer of a new shard in a store; use as a context manager.
 
-    Raises StoreError when the folder cannot be made or written, or the disk is full.
+    Raises StoreError when the folder is not ours, cannot be made or written, or the disk is full.
     """
 
     folder: Path
@@ -189,8 +189,8 @@ class ShardWriter:
 
     def __enter__(self) -> ShardWriter:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._path = self.folder / f"records-{uuid.uuid4().hex[:12]}.jsonl"
+            claim(self.folder)
+            self._path = new_shard(self.folder)
             self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except OSError as error:
             raise StoreError(f"cannot write results to {self.folder}: {error.strerror}") from error

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 
 from qtaml_hw.errors import StoreError
-from qtaml_hw.files import replacing, write_atomically
+from qtaml_hw.files import claim, replacing, write_atomically
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
@@ -51,10 +51,11 @@ def write_tornado(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:
 
     No figure where no input moves anything.
 
-    Raises StoreError when the folder cannot be written.
+    Raises StoreError when the folder is not ours, or cannot be written.
     """
+    claim(folder)
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        (folder / "figures").mkdir(exist_ok=True)
         write_atomically(folder / TORNADO, json.dumps(dict(found), indent=1, allow_nan=False))
         with mpl.rc_context(style.RC):
             drawing = tornado(Material((), (), {}, tornado=found))

@@ -23,7 +23,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey, flip
-from qtaml_hw.files import replacing
+from qtaml_hw.files import claim, replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
@@ -310,10 +310,11 @@ class _Chip:
 
 
 def _folder(folder: Path, shards: tuple[Shard, ...]) -> Path:
-    """Where shards are written; never where they are read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(shard.file.resolve().parent == folder.resolve() for shard in shards):
+    """Where shards are written; never where they are read, or where they are linked to from there."""
+    there, read = folder.resolve(), [shard.file for shard in shards]
+    if any(there in (file.resolve().parent, file.parent.resolve()) for file in read):
         raise ValueError(f"{folder} holds the weights that are read; write to another folder")
+    claim(folder)
     return folder
 
 
