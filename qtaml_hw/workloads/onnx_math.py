@@ -88,6 +88,10 @@ def _power(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.pow(a, b).to(a.dtype)
 
 
+def _hard_sigmoid(x: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
+    return torch.clamp(alpha * x + beta, 0.0, 1.0)
+
+
 def _mod(at: Importer, n: Operator) -> Made:
     return _elementwise(torch.fmod if n.get("fmod", 0) else torch.remainder)(at, n)
 
@@ -118,6 +122,7 @@ MATH: Final[Table] = {
     "Sqrt": Row(_elementwise(torch.sqrt), _OLD),
     "Exp": Row(_elementwise(torch.exp), _OLD),
     "Neg": Row(_elementwise(torch.neg), _OLD),
+    "HardSigmoid": Row(_attribute(_hard_sigmoid, alpha=("alpha", 0.2), beta=("beta", 0.5)), (6, 22), ("alpha", "beta")),
     "HardSwish": Row(_elementwise(functional.hardswish), (14, 22)),
     "LeakyRelu": Row(_attribute(functional.leaky_relu, alpha=("negative_slope", 0.01)), (6, 16), ("alpha",)),
     "Elu": Row(_attribute(functional.elu, alpha=("alpha", 1.0)), (6, 22), ("alpha",)),

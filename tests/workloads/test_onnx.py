@@ -146,6 +146,7 @@ def test_an_encoder_block_over_tokens(tmp_path: Path) -> None:
         ("LeakyRelu", {"alpha": 0.2}, {}),
         ("Elu", {"alpha": 0.7}, {}),
         ("HardSwish", {}, {}),
+        ("HardSigmoid", {"alpha": 0.3}, {}),
         ("Gelu", {"approximate": "tanh"}, {}),
         ("Sigmoid", {}, {}),
         ("Tanh", {}, {}),
