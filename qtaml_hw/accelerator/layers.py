@@ -7,7 +7,7 @@ is many narrow ones. Linear layers and the two products of attention are found w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,17 +15,19 @@ from typing import Any, Final
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from qtaml_hw.accelerator.systolic import SystolicCost, systolic_cost
+from qtaml_hw.weights.effective import effective, evaluating
 
 
 @dataclass(frozen=True)
 class LayerCost:
     """One GEMM of a forward pass, run ``repeats`` times.
 
-    name: of the layer, made unique; weight: name of the stored tensor it reads, None for activation x activation;
-    kind: conv | depthwise | grouped | transposed | linear | attention; (m x k) by (k x n) is one GEMM;
-    gemm: cost of one of them. The properties are totals over the repeats.
+    name: of the layer, made unique; weight: name of the stored tensor it reads, None for products of activations and
+    for tensors that lie elsewhere; kind: conv | depthwise | grouped | transposed | linear | attention;
+    (m x k) by (k x n) is one GEMM; gemm: cost of one of them. The properties are totals over the repeats.
     """
 
     name: str
@@ -98,18 +100,47 @@ def layer_costs(
     dataflow: str = "ws",
     *,
     example: torch.Tensor | None = None,
+    stored: Collection[str] | None = None,
 ) -> tuple[LayerCost, ...]:
     """Every GEMM of one inference, in the order it runs, with its cost on a rows x columns array.
 
     input_shape: of one sample, without batch, passed as zeros; example: a batch of one instead, for networks that take
-    something else than float32. The module is run once in eval mode and left as it was.
+    something else than float32; stored: names of the tensors in the weight memory (None: all there are).  The module
+    is run once in eval mode and left as it was.
     Raises ValueError if the module does not take the input, runs no GEMM, or the array is not valid.
     """
     systolic_cost(1, 1, 1, rows, columns, dataflow)
     sample = example if example is not None else torch.zeros(1, *input_shape, device=_device(module))
+    with effective(module):
+        gemms, inside = _watched(module, sample), _stored_under(module, stored)
+    if not gemms:
+        raise ValueError("the network runs no convolution, linear layer or matrix product")
+    seen: dict[str, int] = {}
+    out = []
+    for g in gemms:
+        seen[g.name] = seen.get(g.name, 0) + 1
+        name = g.name if seen[g.name] == 1 else f"{g.name}#{seen[g.name]}"
+        cost = systolic_cost(g.m, g.k, g.n, rows, columns, dataflow)
+        out.append(LayerCost(name, inside.get(g.weight or ""), g.kind, g.m, g.k, g.n, g.repeats, cost))
+    return tuple(out)
+
+
+def multiplied(module: nn.Module, example: torch.Tensor) -> frozenset[str] | None:
+    """Names of the tensors that a pass of ``example`` [1, ...] multiplies with in matrix products, as they are or after
+    steps that keep their number of values; None when the pass cannot be watched.
+    """
+    try:
+        with effective(module):
+            return frozenset(g.weight for g in _watched(module, example) if g.weight is not None)
+    except ValueError:
+        return None
+
+
+def _watched(module: nn.Module, sample: torch.Tensor) -> list[_Gemm]:
+    """The products of one pass.  Raises ValueError when the module does not take the sample."""
     watch = _Watch(module)
     with ExitStack() as stack:
-        stack.enter_context(_evaluating(module))
+        stack.enter_context(evaluating(module))
         stack.enter_context(_unfused())
         stack.enter_context(watch.modules())
         stack.enter_context(torch.no_grad())
@@ -119,16 +150,14 @@ def layer_costs(
         except (RuntimeError, TypeError, IndexError, AssertionError) as error:
             shape = tuple(sample.shape)
             raise ValueError(f"the network does not take an input of shape {shape} ({error})") from error
-    if not watch.gemms:
-        raise ValueError("the network runs no convolution, linear layer or matrix product")
-    seen: dict[str, int] = {}
-    out = []
-    for g in watch.gemms:
-        seen[g.name] = seen.get(g.name, 0) + 1
-        name = g.name if seen[g.name] == 1 else f"{g.name}#{seen[g.name]}"
-        cost = systolic_cost(g.m, g.k, g.n, rows, columns, dataflow)
-        out.append(LayerCost(name, g.weight, g.kind, g.m, g.k, g.n, g.repeats, cost))
-    return tuple(out)
+    return watch.gemms
+
+
+def _stored_under(module: nn.Module, stored: Collection[str] | None) -> dict[str, str]:
+    """By every name of a stored tensor the one that it is stored under."""
+    named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    chosen = {id(tensor): name for name, tensor in reversed(named) if stored is None or name in stored}
+    return {name: chosen[id(tensor)] for name, tensor in named if id(tensor) in chosen}
 
 
 @dataclass(frozen=True)
@@ -149,9 +178,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.gemms: list[_Gemm] = []
         self._module = module
-        self._path: list[tuple[str, nn.Module]] = []
-        tensors = [*module.named_buffers(), *module.named_parameters()]
-        self._names = {t.untyped_storage().data_ptr(): name for name, t in reversed(tensors) if t.ndim >= 2}
+        self._path: list[str] = []
+        tensors = dict(reversed([*module.named_buffers(), *module.named_parameters()]))
+        self._names = {_place(t): name for name, t in tensors.items() if t.ndim >= 2}
+        self._constants = {_place(t): t for t in tensors.values()}
+        """Tensors that no input enters, by where they lie; those that were computed are kept alive by this."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -162,15 +193,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def modules(self) -> Iterator[None]:
         """Hooks that keep the path of the module being run."""
 
-        def enter(name: str, module: nn.Module) -> Callable[..., None]:
-            return lambda *_: self._path.append((name, module))
+        def enter(name: str) -> Callable[..., None]:
+            return lambda *_: self._path.append(name)
 
         def leave(*_: object) -> None:
             self._path.pop()
 
         with ExitStack() as stack:
             for name, module in self._module.named_modules():
-                stack.callback(module.register_forward_pre_hook(enter(name, module)).remove)
+                stack.callback(module.register_forward_pre_hook(enter(name)).remove)
                 stack.callback(module.register_forward_hook(leave, always_call=True).remove)
             yield
 
@@ -181,35 +212,46 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = str(func.overloadpacket)
         if name in _PRODUCTS:
             a, b = (args[i] for i in _PRODUCTS[name])
-            self._product(a, b)
+            self._product(a, b if b.ndim > 1 else b.unsqueeze(-1))
         elif name == "aten.convolution":
             self._convolution(args, out)
+        elif name == "aten._trilinear":
+            self._bilinear(*args[:3])
         elif name.startswith("aten._scaled_dot_product") and not name.endswith("backward"):
             self._attention(*args[:3])
         elif name == "aten.mkldnn_rnn_layer":
             self._recurrent(*args[:3])
+        self._follow((args, kwargs), out)
         return out
 
+    def _follow(self, given: Any, out: Any) -> None:
+        """What is computed from constants alone is one, and is called like the tensor in it of as many values."""
+        inputs = {_place(t): t for t in tree_leaves(given) if isinstance(t, torch.Tensor)}
+        constant = inputs.keys() <= self._constants.keys()
+        for t in (t for t in tree_leaves(out) if isinstance(t, torch.Tensor)):
+            if constant:
+                owners = (self._names[p] for p, i in inputs.items() if p in self._names and i.numel() == t.numel())
+                owner = next(owners, None)
+                self._constants.setdefault(_place(t), t)
+                if owner is not None:
+                    self._names.setdefault(_place(t), owner)
+            else:  # a constant that activations were written into is none any more
+                self._constants.pop(_place(t), None)
+                self._names.pop(_place(t), None)
+
     def _add(self, kind: str, weight: str | None, size: tuple[int, int, int], repeats: int) -> None:
-        where = self._path[-1][0] if self._path else ""
+        where = self._path[-1] if self._path else ""
         layer = weight.removesuffix(".weight") if weight is not None else f"{where}.matmul".lstrip(".")
         self.gemms.append(_Gemm(layer, weight, kind, *size, repeats))
 
     def _weight(self, tensor: torch.Tensor) -> str | None:
-        return self._names.get(tensor.untyped_storage().data_ptr())
-
-    def _own_weight(self) -> str | None:
-        """The weight of the layer being run, for layers that compute it anew (parametrised or fake-quantised)."""
-        name, module = self._path[-1] if self._path else ("", self._module)
-        plain = isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-        return f"{name}.weight".lstrip(".") if plain else None
+        return self._names.get(_place(tensor))
 
     def _product(self, a: torch.Tensor, b: torch.Tensor) -> None:
         """a [.., m, k] by b [.., k, n]; a weight on the left is the same product transposed."""
         left, right = self._weight(a), self._weight(b)
         if left is not None and right is None:
             a, b, right = b.transpose(-1, -2), a.transpose(-1, -2), left
-        right = right or self._own_weight()
         m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
         batch = a.shape[0] if a.ndim == 3 else 1
         if right is not None and batch > 1 and b.stride(0) == 0:
@@ -230,10 +272,16 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._add("linear", self._weight(from_input), (steps * batch, inputs, gates), 1)
         self._add("linear", self._weight(from_state), (batch, from_state.shape[1], gates), steps)
 
+    def _bilinear(self, left: torch.Tensor, weight: torch.Tensor, right: torch.Tensor) -> None:
+        """x W_o y for every output o: x by all W_o at once, then the results of every sample by its y."""
+        (samples, first), (outputs, _, second) = left.shape, weight.shape
+        self._add("linear", self._weight(weight), (samples, first, outputs * second), 1)
+        self._add("attention", None, (outputs, second, 1), samples)
+
     def _convolution(self, args: tuple[Any, ...], out: torch.Tensor) -> None:
         """aten.convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)."""
         image, weight, transposed, groups = args[0], args[1], args[6], args[8]
-        name, kernel = self._weight(weight) or self._own_weight(), math.prod(weight.shape[2:])
+        name, kernel = self._weight(weight), math.prod(weight.shape[2:])
         if transposed:
             pixels = image.shape[0] * math.prod(image.shape[2:])
             size = (pixels, weight.shape[0] // groups, weight.shape[1] * kernel)
@@ -248,21 +296,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 _PRODUCTS: Final = {
     "aten.mm": (0, 1),
     "aten.bmm": (0, 1),
+    "aten.mv": (0, 1),
     "aten.addmm": (1, 2),
     "aten.baddbmm": (1, 2),
 }
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for the block; every sub-module gets its own mode back."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
 
 
 @contextmanager
@@ -274,6 +311,11 @@ def _unfused() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _place(tensor: torch.Tensor) -> int:
+    """Where a tensor's memory lies: views of one tensor are in one place."""
+    return int(tensor.untyped_storage().data_ptr())
 
 
 def _device(module: nn.Module) -> torch.device:

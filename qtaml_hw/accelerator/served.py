@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.func import functional_call
 
-from qtaml_hw.weights.network import load_arrays, parameter_arrays
+from qtaml_hw.weights.effective import effective
+from qtaml_hw.weights.network import call_with
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -26,18 +26,25 @@ class ServedNetwork:
 
     def outputs(self, weights: Weights, inputs: torch.Tensor) -> NDArray[np.float64]:
         """Outputs [N, C] for inputs [N, ...] when the named parameters are replaced by ``weights``."""
-        parameters = {name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()}
+        own = dict(self.module.named_parameters(remove_duplicate=False))
+        parameters = {
+            name: torch.from_numpy(np.ascontiguousarray(w)).to(own[name].dtype) for name, w in weights.items()
+        }
         with torch.inference_mode():
-            parts = [functional_call(self.module, parameters, (chunk,)) for chunk in torch.split(inputs, self.batch)]
+            parts = [call_with(self.module, parameters, chunk) for chunk in torch.split(inputs, self.batch)]
         return torch.cat(parts).to(torch.float64).numpy()
 
 
 @contextmanager
 def serving(module: nn.Module, weights: Weights) -> Iterator[nn.Module]:
-    """The module with ``weights`` written into it; its own are back on exit, whatever happens inside."""
-    kept = parameter_arrays(module, weights)
-    try:
-        load_arrays(module, weights)
-        yield module
-    finally:
-        load_arrays(module, kept)
+    """The module with ``weights`` in it, by the names that ``effective`` gives them; as it was on exit, to the bit."""
+    with effective(module):
+        parameters = dict(module.named_parameters(remove_duplicate=False))
+        kept = {name: parameters[name].data for name in weights}
+        try:
+            for name, own in kept.items():
+                parameters[name].data = torch.tensor(weights[name], dtype=own.dtype, device=own.device)
+            yield module
+        finally:
+            for name, own in kept.items():
+                parameters[name].data = own

@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MAPS, MapKey, flip
 from qtaml_hw.hardening.method import Hardening, Store
 from qtaml_hw.names import Method
-from qtaml_hw.weights.network import stored_names
+from qtaml_hw.weights.network import call_with, stored_names
 from qtaml_hw.workloads.training import PLAIN, Practice
 
 Seen = dict[str, torch.Tensor]
@@ -110,5 +109,4 @@ def _loss_of(
     own = {name: parameters[name] for name in stored_names(module)}
     seen = view({name: w.detach() for name, w in own.items()})
     replaced = {name: w + (seen[name] - w).detach() for name, w in own.items()}
-    outputs: torch.Tensor = functional_call(module, replaced, (images,))
-    return functional.cross_entropy(outputs, labels)
+    return functional.cross_entropy(call_with(module, replaced, images), labels)

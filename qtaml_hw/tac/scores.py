@@ -18,6 +18,7 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import GroupKind, StoredImage
+from qtaml_hw.weights.effective import evaluating
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ def activation_importance(calibration: Calibration) -> Float64:
 
     handles = [layers[t.name].register_forward_hook(watch(t.name)) for t in image.tensors if t.name in layers]
     try:
-        with torch.inference_mode():
+        with evaluating(module), torch.inference_mode():
             module(calibration.inputs)
     finally:
         for handle in handles:

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float64
+from qtaml_hw.weights.effective import evaluating
 
 OutputName = Literal["logits", "softmax", "fisher"]
 Output = OutputName | Callable[[torch.Tensor], torch.Tensor]
@@ -113,7 +114,7 @@ def _round(
     wanted = [parameters[name] for name in names]
     sums = [torch.zeros(p.numel(), dtype=torch.float64) for p in wanted]
     totals = np.zeros((probes, len(wanted)))
-    with _only(parameters, wanted), torch.enable_grad():
+    with evaluating(module), _only(parameters, wanted), torch.enable_grad():
         for chunk in chunks:
             # the weight gradients of convolutions are a quarter faster in this layout on CPUs
             images = chunk.to(memory_format=torch.channels_last) if chunk.dim() == 4 else chunk

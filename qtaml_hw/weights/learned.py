@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from qtaml_hw.arrays import Float32, Float64, Int64
+from qtaml_hw.weights.effective import evaluating
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
 
@@ -61,7 +62,7 @@ def input_moments(module: nn.Module, names: set[str], inputs: torch.Tensor) -> d
         if name in names and isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d))
     ]
     try:
-        with torch.inference_mode():
+        with evaluating(module), torch.inference_mode():
             for chunk in torch.split(inputs, CHUNK_INPUTS):
                 module(chunk)
     finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx, nn
+from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from qtaml_hw.weights.inventory import StoreRule, inventory
@@ -17,13 +18,15 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
-def stored_names(module: nn.Module, rule: StoreRule | None = None) -> tuple[str, ...]:
+def stored_names(
+    module: nn.Module, rule: StoreRule | None = None, multiplied: Collection[str] | None = None
+) -> tuple[str, ...]:
     """Names of the parameters that live in the weight memory, in network order (see ``inventory``).
 
-    By default weights of convolutions, linear layers and attention projections; biases, norms and embeddings stay in
-    registers or buffers of the accelerator and are not corrupted.
+    By default what matrix products multiply with; biases, norms and embeddings stay in registers or buffers of the
+    accelerator and are not corrupted.
     """
-    return tuple(entry.name for entry in inventory(module, rule) if entry.stored)
+    return tuple(entry.name for entry in inventory(module, rule, multiplied) if entry.stored)
 
 
 def weight_arrays(module: nn.Module, rule: StoreRule | None = None) -> dict[str, NDArray[np.float32]]:
@@ -37,12 +40,21 @@ def parameter_arrays(module: nn.Module, names: Iterable[str]) -> dict[str, NDArr
     return {name: parameters[name].detach().to("cpu", torch.float32).numpy().copy() for name in names}
 
 
-def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write arrays into the module's parameters in place."""
-    parameters = dict(module.named_parameters(remove_duplicate=False))
-    with torch.no_grad():
-        for name, array in arrays.items():
-            parameters[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    """The module's output when the named parameters are replaced, wherever it holds them; it is left as it was.
+
+    torch's own ``functional_call`` with ``tie_weights`` loses the parameters of a layer that stands in two places.
+    """
+    own = dict(module.named_parameters(remove_duplicate=False))
+    new = {id(own[name]): tensor for name, tensor in parameters.items()}
+    everywhere = {
+        f"{path}.{name}".lstrip("."): new[id(parameter)]
+        for path, layer in module.named_modules()
+        for name, parameter in layer.named_parameters(recurse=False, remove_duplicate=False)
+        if id(parameter) in new
+    }
+    out: torch.Tensor = functional_call(module, everywhere, (inputs,), tie_weights=False)
+    return out
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:

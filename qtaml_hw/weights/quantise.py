@@ -14,6 +14,7 @@ from qtaml_hw.weights.scales import PER_TENSOR, Granularity, ScaleLayout
 
 Clip = Literal["peak", "mse"]
 CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
+LEAST_STEP: Final = float(np.finfo(np.float32).eps)  # of weights that are all zero, as torch's observers take it
 HOPELESS: Final = 4.0  # times the least error so far, in every scale: smaller steps only clip more
 
 
@@ -27,8 +28,8 @@ def quantise(
     """Quantise weight tensors to the nearest value of a format, int8 by default; vectors get one scale each.
 
     The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), or their mean magnitude
-    for binary weights; all-zero weights get step 1, so that they decode to zero.  ``clip="mse"`` searches each scale's
-    step of least squared error below that.
+    for binary weights.  All-zero weights of a scale get the smallest step of their tensor: a flip there costs no more
+    than elsewhere (``filled``).  ``clip="mse"`` searches each scale's step of least squared error below that.
 
     Raises ValueError for values that are not finite, and for scales of a format that has its own range.
     """
@@ -62,16 +63,20 @@ def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
         return np.ones(1, dtype=np.float32)
     magnitude = np.abs(w)
     if form.scaling == "mean":
-        step = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
-    else:
-        return peak_step(layout.reduce(np.maximum, magnitude), form)
-    return np.where(step == 0.0, 1.0, step).astype(np.float32)
+        mean = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
+        return np.where(mean == 0.0, LEAST_STEP, mean).astype(np.float32)  # no code of binary weights is zero
+    return peak_step(layout.reduce(np.maximum, magnitude), form)
 
 
 def peak_step(peak: Float32, form: NumberFormat) -> Float32:
     """The step of every scale [scales] at which weights of a largest magnitude ``peak`` [scales] are not clipped."""
-    step = peak / np.float32(form.largest)
-    return np.where(step == 0.0, 1.0, step).astype(np.float32)
+    return filled(peak / np.float32(form.largest))
+
+
+def filled(step: Float32) -> Float32:
+    """Steps [scales] of one tensor; those of all-zero weights are the smallest of the others, or nearly zero."""
+    there = step[step > 0.0]
+    return np.where(step > 0.0, step, there.min() if there.size else LEAST_STEP).astype(np.float32)
 
 
 def clipped_step(w: Float32, form: NumberFormat, layout: ScaleLayout, full: Float32) -> Float32:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtaml_hw.accelerator import layer_costs, network_cost, systolic_cost
+from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.workloads import names, network
 from qtaml_hw.workloads.published import CifarResNet, DsCnn, TinyResNet8
 from qtaml_hw.workloads.training import build
@@ -163,3 +165,58 @@ def test_bad_input_is_one_clear_message() -> None:
     with pytest.raises(ValueError, match="runs no convolution"):
         layer_costs(nn.ReLU(), (6,), 4, 4)
     assert not module._forward_hooks
+
+
+def test_a_bilinear_layer_is_a_product_and_one_of_activations() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Bilinear(4, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.mix(x, x)  # type: ignore[no-any-return]
+
+    assert gemms(Two(), (5, 4)) == [
+        ("mix", "mix.weight", "linear", 5, 4, 12, 1),
+        ("mix.matmul", None, "attention", 3, 4, 1, 5),
+    ]
+
+
+class Own(nn.Module):
+    """Weights as GPT-2 keeps them, masked, normalised, one per expert, and parameters that are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gpt = nn.Parameter(torch.randn(4, 6))
+        self.masked, self.free = nn.Parameter(torch.randn(6, 6)), nn.Parameter(torch.randn(6, 6))
+        self.register_buffer("mask", torch.ones(6, 6).tril())
+        self.experts = nn.Parameter(torch.randn(3, 6, 5))
+        self.vector = nn.Parameter(torch.randn(5))
+        self.token, self.gain = nn.Parameter(torch.randn(1, 1, 4)), nn.Parameter(torch.randn(3, 6))
+        self.table = nn.Embedding(7, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.addmm(self.vector.new_zeros(6), (x + self.token + self.table.weight[:1])[0], self.gpt)
+        x = functional.linear(x, self.masked * self.mask)
+        x = functional.linear(x, self.free / self.free.norm(dim=1, keepdim=True)) * self.gain
+        return torch.einsum("ti,eio->teo", x, self.experts).mean(1) @ self.table.weight[:, :1].new_ones(5, 2)
+
+
+def test_what_a_pass_multiplies_with_is_found_by_what_it_does() -> None:
+    assert multiplied(Own(), torch.zeros(1, 3, 4)) == {"gpt", "masked", "free", "experts"}
+    assert multiplied(nn.Linear(4, 2), torch.zeros(1, 5)) is None
+    assert multiplied(nn.GRU(4, 5, batch_first=True), torch.zeros(1, 3, 4)) == {"weight_ih_l0", "weight_hh_l0"}
+    assert multiplied(nn.LSTM(4, 5, batch_first=True), torch.zeros(1, 3, 4)) == {"weight_ih_l0", "weight_hh_l0"}
+
+
+def test_only_tensors_in_the_memory_are_read_from_it() -> None:
+    module = nn.Sequential(nn.Linear(6, 10), nn.Linear(10, 10, bias=False), nn.Linear(10, 10, bias=False))
+    module[2].weight = module[1].weight
+    costs = layer_costs(module, (6,), 8, 8, stored=["2.weight"])
+    assert [(c.name, c.weight, c.kind) for c in costs] == [
+        ("0", None, "linear"),
+        ("1", "2.weight", "linear"),
+        ("1#2", "2.weight", "linear"),
+    ]
+    assert network_cost(costs).stored_weight_reads == 200
+    assert network_cost(costs).weight_reads == 260

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from qtaml_hw.weights.network import fold_batch_norm, load_arrays, stored_names, weight_arrays
+from qtaml_hw.accelerator.served import serving
+from qtaml_hw.weights.network import call_with, fold_batch_norm, stored_names, weight_arrays
 
 
 def small() -> nn.Sequential:
@@ -61,8 +62,21 @@ def test_an_untraceable_network_is_refused_in_words() -> None:
         fold_batch_norm(Branch())
 
 
-def test_arrays_are_written_back_exactly() -> None:
+def test_arrays_are_served_exactly_and_taken_out_again() -> None:
     net = small()
-    arrays = {name: w + 1.0 for name, w in weight_arrays(net).items()}
-    load_arrays(net, arrays)
-    assert all(np.array_equal(w, arrays[name]) for name, w in weight_arrays(net).items())
+    own = weight_arrays(net)
+    arrays = {name: w + 1.0 for name, w in own.items()}
+    with serving(net, arrays):
+        assert all(np.array_equal(w, arrays[name]) for name, w in weight_arrays(net).items())
+    assert all(np.array_equal(w, own[name]) for name, w in weight_arrays(net).items())
+
+
+def test_a_layer_in_two_places_and_a_tied_one_are_replaced_and_left_alone() -> None:
+    shared, tied = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+    tied.weight = shared.weight
+    net, weight = nn.Sequential(shared, nn.Sequential(shared), tied), shared.weight
+    out = call_with(net, {"0.weight": 2.0 * torch.eye(3)}, torch.ones(1, 3))
+    assert torch.equal(out, torch.full((1, 3), 8.0))
+    assert shared.weight is weight
+    assert tied.weight is weight
+    assert stored_names(net) == ("0.weight",)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from qtaml_hw.accelerator.served import serving
 from qtaml_hw.weights import GRANULARITIES, ScaleLayout, StoredTensor, WeightFormat, number_format, quantise
 from qtaml_hw.weights.learned import input_moments, learned_rounding
-from qtaml_hw.weights.network import load_arrays, weight_arrays
+from qtaml_hw.weights.network import weight_arrays
 
 SHAPES = [(3, 5, 2, 2), (4, 70), (2, 1, 3, 3), (1, 200)]
 
@@ -178,9 +179,8 @@ def test_learned_rounding_takes_a_third_of_the_outputs_error_and_more(name: str)
         clean = net(x[48:])
         error = []
         for image in (nearest, learned):
-            load_arrays(net, image.decode())
-            error.append(float((net(x[48:]) - clean).square().mean()))
-            load_arrays(net, weights)
+            with serving(net, image.decode()):
+                error.append(float((net(x[48:]) - clean).square().mean()))
     assert error[1] < 0.67 * error[0]
     assert all(np.array_equal(a.scale, b.scale) for a, b in zip(nearest.tensors, learned.tensors, strict=True))
 
@@ -190,3 +190,28 @@ def test_learned_rounding_needs_inputs() -> None:
     weights = weight_arrays(net)
     with pytest.raises(ValueError, match="needs unlabelled calibration inputs"):
         learned_rounding(quantise(weights), weights, net, x[:0])
+
+
+@pytest.mark.parametrize("scale", ["per_channel", "per_input_channel", "group-32"])
+@pytest.mark.parametrize("form", ["int8", "int4", "e4m3", "power8"])
+def test_a_zero_run_has_the_smallest_step_of_its_tensor(scale: str, form: str) -> None:
+    rng = np.random.default_rng(5)
+    w = rng.normal(size=(6, 64)).astype(np.float32)
+    w[2], w[:, 5], w[4, 32:] = 0.0, 0.0, 0.0
+    (tensor,) = quantise({"w": w}, number_format(form), scale).tensors  # type: ignore[arg-type]
+    whole = ScaleLayout.of(scale)
+    peaks = whole.reduce(np.maximum, np.abs(w))
+    assert np.all(tensor.scale[peaks == 0.0] == tensor.scale[peaks > 0.0].min())
+    decoded = tensor.decode(tensor.codes, number_format(form).decode_table)
+    assert np.all(decoded[2] == 0.0)
+    flipped = tensor.decode(tensor.codes ^ tensor.codes.dtype.type(1 << 3), number_format(form).decode_table)
+    assert np.abs(flipped[2]).max() <= 8 / 7 * np.abs(w).max()
+
+
+def test_a_tensor_of_zeros_has_next_to_no_step() -> None:
+    (tensor,) = quantise({"w": np.zeros((2, 3), np.float32)}).tensors
+    assert tensor.scale.tolist() == [np.finfo(np.float32).eps]
+    (binary,) = quantise(
+        {"w": np.array([[1.0, -3.0], [0, 0]], np.float32)}, number_format("binary"), "per_channel"
+    ).tensors
+    assert binary.scale.tolist() == [2.0, np.finfo(np.float32).eps]

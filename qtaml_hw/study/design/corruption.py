@@ -8,12 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.image import image_of
+from qtaml_hw.weights.effective import effective, evaluating
+from qtaml_hw.weights.network import stored_names
 
 
 @contextmanager
@@ -22,11 +25,12 @@ def corrupted(
 ) -> Iterator[nn.Module]:
     """``model`` with its weights as one chip of the study's memory returns them at the last time of ``evaluate.at``.
 
-    Weights of convolutions, linear and attention layers are quantised, stored, aged, corrected and decoded; biases and
-    norms stay.  The model's own weights are back on exit.  ``calibration`` are unlabelled inputs [N, ...]: the policies
-    tac and oracle and the rounding learned need them; without them the correction ``auto`` is ``none``.  The study's
-    network and hardening sections, ``weights.fold_batch_norm`` and ``weights.transforms`` do not apply to a model that
-    is already built.
+    Weights of matrix products are quantised, stored, aged, corrected and decoded, those that the model computes from
+    others (parametrisations) as the product; biases and norms stay.  The model is as it was on exit, to the bit.
+    ``calibration`` are unlabelled inputs [N, ...]: the policies tac and oracle and the rounding learned need them;
+    without them the correction ``auto`` is ``none``, and kinds of layers tell what is multiplied, where otherwise a
+    forward pass does.  The study's network and hardening sections, ``weights.fold_batch_norm`` and
+    ``weights.transforms`` do not apply to a model that is already built.
 
     Raises InputError when the policy or the rounding needs calibration inputs and there are none.
     """
@@ -37,15 +41,13 @@ def corrupted(
             study = study.with_({"protection.correction": "none"})
     if study.weights.transforms:
         study = study.with_({"weights.transforms": []})
-    was_training = model.training
-    model.eval()
-    try:
-        _, image = image_of(model, study, calibration)
+    with effective(model), evaluating(model):
+        seen = None if calibration is None else multiplied(model, calibration[:1])
+        names = stored_names(model, multiplied=seen)
+        _, image = image_of(model, names, study, calibration)
         inputs = None if calibration is None else calibration[:CALIBRATION_INPUTS]
         contents = Contents.of(study, image, Calibration(ServedNetwork(model), image.names, inputs))
         timeline = contents.cell.live(contents.chip(study), study.evaluate.seed, map_index)
         faulty = contents.protection.decoder.decode(timeline.read_out[-1])
-    finally:
-        model.train(was_training)
     with serving(model, faulty):
         yield model

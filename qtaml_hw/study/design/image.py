@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
-from qtaml_hw.weights.network import weight_arrays
+from qtaml_hw.weights.network import parameter_arrays
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.load import FileCodes
 
@@ -42,13 +42,13 @@ def clip_of(form: NumberFormat, rounding: str) -> Clip:
 
 
 def image_of(
-    module: nn.Module, study: Study, calibration: torch.Tensor | None = None
+    module: nn.Module, names: Iterable[str], study: Study, calibration: torch.Tensor | None = None
 ) -> tuple[dict[str, Float32], StoredImage]:
-    """A module's stored tensors as trained, and their image in the study's format.
+    """The named tensors of a module as trained, and their image in the study's format.
 
     Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
     """
-    weights, rounding = weight_arrays(module, store_rule(study)), study.weights.rounding
+    weights, rounding = parameter_arrays(module, names), study.weights.rounding
     form, layout = stored_as(study)
     image = quantise(weights, form, layout, clip=clip_of(form, rounding))
     if rounding != "learned":

@@ -70,7 +70,7 @@ class Network:
         key = (accelerator.rows, accelerator.columns, accelerator.dataflow)
         if key not in self._layers:
             shape, example = tuple(self.inputs.shape[1:]), torch.zeros_like(self.inputs[:1])
-            self._layers[key] = layer_costs(self.served.module, shape, *key, example=example)
+            self._layers[key] = layer_costs(self.served.module, shape, *key, example=example, stored=self.weights)
         return self._layers[key]
 
     @property

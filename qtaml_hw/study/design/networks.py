@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.metric import Metric, metric
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
@@ -18,6 +19,7 @@ from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.study.design.outside import outside_digest
 from qtaml_hw.study.design.sources import load_dataset, load_module
 from qtaml_hw.study.design.transforms import rewritten_network
+from qtaml_hw.weights.effective import make_effective
 from qtaml_hw.weights.inventory import inventory
 from qtaml_hw.weights.network import fold_batch_norm
 from qtaml_hw.workloads.data import DataSet
@@ -76,8 +78,11 @@ def metric_of(study: Study) -> Metric:
 
 def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) -> StoredNetwork:
     """The network as loaded and its image, before any step rewrites it; outside: see ``outside_digest``."""
-    module = fold_batch_norm(loaded.module) if study.weights.fold_batch_norm else loaded.module
-    weights, image = image_of(module, study, torch.from_numpy(data.calibration_x))
+    module = make_effective(loaded.module)
+    module = fold_batch_norm(module) if study.weights.fold_batch_norm else module
+    found = inventory(module, store_rule(study), multiplied(module, torch.from_numpy(data.test_x[:1])))
+    names = [entry.name for entry in found if entry.stored]
+    weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x))
     chosen = data.taken(study.evaluate.images, study.data.take)
     network = Network(
         name=loaded.name,
@@ -88,7 +93,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) ->
         classes=loaded.classes,
         digest="+".join(part for part in (loaded.digest, data.digest, outside) if part),
         metric=metric_of(study),
-        inventory=inventory(module, store_rule(study)),
+        inventory=found,
         label_kinds=len(np.unique(data.test_y)),
     )
     seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS])

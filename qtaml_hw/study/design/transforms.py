@@ -39,7 +39,7 @@ def rewritten_network(stored: StoredNetwork, study: Study) -> StoredNetwork:
         inputs = network.inputs[:0] if calibration.inputs is None else calibration.inputs
         before = network.served.module
         module = rewritten(before, step, Evidence(inputs, _energies_of(stored)))
-        weights, image = image_of(module, study, calibration.inputs)
+        weights, image = image_of(module, stored.image.names, study, calibration.inputs)
         served = ServedNetwork(module, network.served.batch)
         network, calibration = replace(network, served=served, weights=weights), replace(calibration, served=served)
         stored = StoredNetwork(network, image, calibration)
