@@ -2,6 +2,9 @@
 
 For most metrics the two are the same number.  Perplexity has a unit of its own: its score is 1 / perplexity, the
 geometric mean of the probability that the network gives to the right token.
+
+Minus infinity is a score, the least there is: networks give it to classes that they rule out.  NaN and plus infinity
+are answers of no class.  A score that the same answer to all inputs reaches too says nothing of a network.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ class Metric:
     """A metric by name.
 
     title: as tables and figures show it; score: 0..1, more is better; needs_clean: the clean network's outputs are its
-    reference (and its own score is 1); counts: the score is a share of inputs; value: from score to the metric's unit.
+    reference (and its own score is 1), else labels are numbers of outputs; counts: the score is a share of inputs;
+    value: from score to the metric's unit; least_outputs: with fewer the score is always the same; same_answer: from
+    the clean outputs and labels to the best score that one answer to all inputs has (None: nobody knows).
     """
 
     name: str
@@ -37,6 +42,8 @@ class Metric:
     needs_clean: bool = False
     counts: bool = False
     value: Callable[[float], float] = float
+    least_outputs: int = 1
+    same_answer: Callable[[Outputs, Labels], float] | None = None
 
     def __call__(self, outputs: Outputs, clean: Outputs, labels: Labels) -> float:
         """The score.
@@ -52,8 +59,9 @@ class Metric:
         return found
 
 
-def _finite(outputs: Outputs) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(outputs).all(axis=-1))
+def _decided(outputs: Outputs) -> NDArray[np.bool_]:
+    """Whether outputs [N, ..., C] name a class at all: no NaN and no plus infinity, and not all minus infinity."""
+    return np.atleast_1d(np.isfinite(outputs.max(axis=-1)))  # NaN wins in a maximum
 
 
 def _largest(outputs: Outputs) -> NDArray[np.int64]:
@@ -61,25 +69,26 @@ def _largest(outputs: Outputs) -> NDArray[np.int64]:
 
 
 def top1(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
-    """Share of inputs whose label has the largest output; outputs that are not finite count as wrong."""
-    return float(np.mean((_largest(outputs) == labels) & _finite(outputs)))
+    """Share of inputs whose label has the largest output; NaN or plus infinity among the outputs count as wrong."""
+    return float(np.mean((_largest(outputs) == labels) & _decided(outputs)))
 
 
 def top5(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
-    """Share of inputs whose label is among the five largest outputs; outputs that are not finite count as wrong."""
+    """Share of inputs whose label is among the five largest outputs; else as ``top1``."""
     five = np.argsort(-np.nan_to_num(outputs, nan=-np.inf), axis=-1, kind="stable")[..., :5]
-    return float(np.mean((five == labels[..., None]).any(axis=-1) & _finite(outputs)))
+    there = np.isfinite(np.take_along_axis(outputs, labels[..., None], axis=-1)[..., 0])
+    return float(np.mean((five == labels[..., None]).any(axis=-1) & there & _decided(outputs)))
 
 
 def agreement(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     """Share of inputs that are decided as the clean network decides them; no label is read."""
-    return float(np.mean((_largest(outputs) == _largest(clean)) & _finite(outputs)))
+    return float(np.mean((_largest(outputs) == _largest(clean)) & _decided(outputs)))
 
 
 def embedding_cosine(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     """Mean cosine between an embedding and the clean network's; at least 0, and 0 for embeddings not finite."""
-    there = _finite(outputs)
-    a, b = np.where(there[..., None], outputs, 0.0), clean
+    there = np.isfinite(outputs).all(axis=-1, keepdims=True) & np.isfinite(clean).all(axis=-1, keepdims=True)
+    a, b = np.where(there, outputs, 0.0), np.where(there, clean, 0.0)
     size = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     cosine = np.divide((a * b).sum(axis=-1), size, out=np.zeros_like(size), where=size > 0.0)
     return float(np.clip(cosine.mean(), 0.0, 1.0))
@@ -88,12 +97,12 @@ def embedding_cosine(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
 def token_probability(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     """Geometric mean over tokens of the softmax probability of the right one: 1 / perplexity.
 
-    Outputs [N, T, V] or [N, V]; labels [N, T] or [N], those that are -100 do not count.  A token whose outputs are not
-    finite has probability 0, and so has the whole set then.
+    Outputs [N, T, V] or [N, V]; labels [N, T] or [N], those that are -100 do not count.  A token that is ruled out by
+    minus infinity, or among whose outputs are NaN or plus infinity, has probability 0, and so has the whole set then.
     """
     count = labels != IGNORED
     logits, right = outputs[count], labels[count]
-    if not np.isfinite(logits).all():
+    if not _decided(logits).all():
         return 0.0
     top = logits.max(axis=-1, keepdims=True)
     log_sum = np.log(np.exp(logits - top).sum(axis=-1)) + top[:, 0]
@@ -104,14 +113,49 @@ def _perplexity(score: float) -> float:
     return 1.0 / score if score > 0.0 else np.inf
 
 
+def _most(answers: NDArray[np.int64], kinds: int = 1) -> float:
+    """Share of the most frequent answers."""
+    counts = np.unique(answers, return_counts=True)[1]
+    return float(np.sort(counts)[-kinds:].sum() / answers.size)
+
+
+def _mean_direction(clean: Outputs, labels: Labels) -> float:
+    """Mean cosine of embeddings to the direction that is nearest to all of them: length of their mean direction."""
+    there = np.where(np.isfinite(clean).all(axis=-1, keepdims=True), clean, 0.0)
+    size = np.linalg.norm(there, axis=-1, keepdims=True)
+    directions = np.divide(there, size, out=np.zeros_like(there), where=size > 0.0)
+    return float(np.linalg.norm(directions.reshape(-1, clean.shape[-1]).mean(axis=0)))
+
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("top1", "Accuracy", top1, counts=True),
-        Metric("top5", "Top-5 accuracy", top5, counts=True),
-        Metric("agreement", "Agreement with the clean network", agreement, needs_clean=True, counts=True),
-        Metric("embedding_cosine", "Cosine to the clean embedding", embedding_cosine, needs_clean=True),
-        Metric("perplexity", "1 / perplexity", token_probability, value=_perplexity),
+        Metric("top1", "Accuracy", top1, counts=True, least_outputs=2, same_answer=lambda clean, labels: _most(labels)),
+        Metric(
+            *("top5", "Top-5 accuracy", top5),
+            counts=True,
+            least_outputs=6,
+            same_answer=lambda clean, labels: _most(labels, 5),
+        ),
+        Metric(
+            *("agreement", "Agreement with the clean network", agreement),
+            needs_clean=True,
+            counts=True,
+            least_outputs=2,
+            same_answer=lambda clean, labels: _most(_largest(clean)),
+        ),
+        Metric(
+            *("embedding_cosine", "Cosine to the clean embedding", embedding_cosine),
+            needs_clean=True,
+            least_outputs=2,
+            same_answer=_mean_direction,
+        ),
+        Metric(
+            *("perplexity", "1 / perplexity", token_probability),
+            value=_perplexity,
+            least_outputs=2,
+            same_answer=lambda clean, labels: 1.0 / clean.shape[-1],
+        ),
     )
 }
 

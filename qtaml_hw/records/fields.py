@@ -154,6 +154,10 @@ class F:
         "score times images, rounded: images answered right at the last time", needed=True)
     clean_score = Field("clean_score", "%", "point", "measured", kinds.SHARE,
         "score of the network with its own weights", needed=True)
+    same_answer_score = Field("same_answer_score", "%", "point", "measured", kinds.SHARE,
+        "best score that one answer to all inputs has; missing for a metric of your own")
+    at_chance = Field("at_chance", "", "point", "measured", kinds.FLAG,
+        "whether the clean score is no better than that: it cannot show what faults do")
     quantised_score = Field("quantised_score", "%", "point", "measured", kinds.SHARE,
         "score with the stored weights and no flip", needed=True)
     metric = Field("metric", "", "study", "assumed", kinds.TEXT, "metric, where it is not top1")

@@ -89,9 +89,9 @@ class Finding:
 
 
 def keeps(point: PointSummary) -> bool:
-    """Whether the whole interval of a point lies at or above 95 % of its clean accuracy, at every time."""
+    """Whether the whole interval of a point lies at or above 95 % of its clean accuracy, at every time; never of one at chance."""
     found = point.worst[1]
-    return found.maps > 1 and found.low >= KEEP * float(point.facts[F.clean_score])
+    return found.maps > 1 and not point.facts.get(F.at_chance) and found.low >= KEEP * float(point.facts[F.clean_score])
 
 
 def find(material: Material) -> Finding:
@@ -317,13 +317,15 @@ def _judged(s: PointSummary) -> str:
     target = KEEP * float(s.facts[F.clean_score])
     if found.maps == 1:
         return f"reaches {_figures(found)}, so nothing is claimed about other chips"
+    if s.facts.get(F.at_chance):
+        return f"is at chance without a fault, so there is nothing to keep ({_figures(found)})"
     verdict = "keeps it" if keeps(s) else "does not keep it" if found.high < target else "may or may not keep it"
     return f"{verdict} ({_figures(found)})"
 
 
 def _alone(s: PointSummary) -> list[str]:
     facts, said = s.facts, [f"The network {_judged(s)}."]
-    if len(s.accuracies) > 1:
+    if len(s.accuracies) > 1 and not facts.get(F.at_chance):
         kept = round(s.yield_at(KEEP) * len(s.accuracies))
         said.append(f"{kept} of {count(len(s.accuracies), 'chip')} (fault maps) reach the target on their own.")
     if is_number(facts.get(F.protected_bits_fraction)):

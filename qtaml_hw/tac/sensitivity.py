@@ -121,7 +121,7 @@ def _round(
             y = transform(module(images))
             for probe in range(probes):
                 signs = torch.randint(0, 2, y.shape, generator=generator).to(y.dtype).mul_(2.0).sub_(1.0).to(y.device)
-                seeds = _seed(output, y, signs)
+                seeds = torch.where(y.isneginf(), 0.0, _seed(output, y, signs))  # a class ruled out moves nowhere
                 grads = torch.autograd.grad(y, wanted, seeds, retain_graph=probe + 1 < probes, allow_unused=True)
                 for i, grad in enumerate(grads):
                     if grad is not None:

@@ -72,3 +72,40 @@ def test_a_users_function_must_stay_within_bounds() -> None:
     assert mine(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(1, np.int64)) == 1.0
     with pytest.raises(ValueError, match=r"from 0 \(worst\) to 1 \(best\), it is 2.0"):
         mine(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2, np.int64))
+
+
+def test_minus_infinity_is_a_score_and_the_least() -> None:
+    outputs, labels = rng.normal(size=(300, 12)), rng.integers(0, 10, 300)
+    masked = outputs.copy()
+    masked[:, 10:] = -np.inf
+    low = np.where(np.isneginf(masked), -1e9, masked)
+    for name in ("top1", "top5", "agreement", "perplexity"):
+        assert metric(name)(masked, masked, labels) == pytest.approx(metric(name)(low, low, labels), rel=1e-12)
+    assert 0.05 < metric("top1")(masked, masked, labels) < 0.2
+    few = np.full((4, 12), -np.inf)
+    few[:, 3] = 1.0
+    assert metric("top5")(few, few, np.array([3, 4, 0, 11])) == 0.25  # classes ruled out are no answers
+    assert metric("perplexity")(few, few, np.array([3, 4, 3, 3])) == 0.0
+    for none in (np.full((4, 12), -np.inf), np.where(few == 1.0, np.inf, few), np.where(few == 1.0, np.nan, few)):
+        for name in ("top1", "top5", "agreement", "perplexity", "embedding_cosine"):
+            assert metric(name)(none, few, np.array([0, 0, 3, 3])) == 0.0
+
+
+def test_the_best_score_of_one_answer_to_all_inputs() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2, 3, 4, 5, 6])
+    outputs = np.zeros((10, 8))
+    outputs[:6, 4] = outputs[6:, 1] = 1.0
+
+    def same(name: str) -> float:
+        ask = metric(name).same_answer
+        assert ask is not None
+        return ask(outputs, labels)
+
+    constant = np.zeros((10, 8))
+    constant[:, 0] = 1.0
+    assert same("top1") == metric("top1")(constant, outputs, labels) == 0.3
+    assert same("top5") == metric("top5")(-np.arange(8.0) * np.ones((10, 1)), outputs, labels) == 0.8
+    assert same("agreement") == 0.6
+    assert same("perplexity") == pytest.approx(metric("perplexity")(np.zeros((10, 8)), outputs, labels))
+    mean = outputs.mean(axis=0) * np.ones((10, 1))
+    assert same("embedding_cosine") == pytest.approx(metric("embedding_cosine")(mean, outputs, labels))

@@ -151,3 +151,13 @@ def test_off_among_intervals_is_a_word_not_a_number() -> None:
     layout = lay_out(material(records).points)
     assert layout.x is None
     assert layout.series == "refresh.interval"
+
+
+def test_a_network_at_chance_keeps_nothing() -> None:
+    records = [r | {F.at_chance: True} for r in synthetic.point(0, {}, 4)]
+    found = material([r | {F.score: CLEAN, F.score_series: [[1e-3, CLEAN]]} for r in records])
+    text = " ".join(find(found).sentences)
+    assert not keeps(found.points[0])
+    assert "is at chance without a fault, so there is nothing to keep" in text
+    assert "keeps it" not in text
+    assert "reach the target" not in text

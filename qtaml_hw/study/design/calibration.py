@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.served import ServedNetwork
-from qtaml_hw.arrays import Float32, Float64, Int64
+from qtaml_hw.arrays import Bool, Float32, Float64, Int64
 from qtaml_hw.weights import GroupKind, StoredImage
 
 CALIBRATION_INPUTS = 128  # the relative error of the Jacobian energies is reported with the result
@@ -31,10 +32,19 @@ class Calibration:
 
     @cached_property
     def sensitivity(self) -> tac.Sensitivity | None:
-        """Jacobian energies of the logits on the inputs; None without inputs."""
+        """Jacobian energies of the logits on the inputs; None without inputs.
+
+        Raises ValueError where the network's gradients are no numbers.
+        """
         if self.inputs is None:
             return None
-        return tac.jacobian_energy(self.served.module, list(self.names), self.inputs, probes=PROBES)
+        found = tac.jacobian_energy(self.served.module, list(self.names), self.inputs, probes=PROBES)
+        if not np.isfinite(found.values).all():
+            raise ValueError(
+                "gradients of its outputs are not finite on the calibration inputs, as those of the logarithm of 0 "
+                "are; let it return logits, or log_softmax instead of the logarithm of a softmax"
+            )
+        return found
 
     @property
     def importance(self) -> Float64:
@@ -46,14 +56,20 @@ class Calibration:
             raise ValueError("Jacobian energies need unlabelled calibration inputs")
         return self.sensitivity.values
 
+    @cached_property
+    def _ruled_out(self) -> Bool:
+        """Where the network as loaded puts minus infinity, [N, ...]."""
+        assert self.inputs is not None
+        return np.asarray(np.isneginf(self.served.outputs({}, self.inputs)))
+
     def outputs(self, weights: Mapping[str, Float32]) -> Float64:
-        """Outputs of the network with these weights on the inputs.
+        """Outputs of the network with these weights on the inputs; 0 where the network as loaded rules a class out.
 
         Raises ValueError without inputs.
         """
         if self.inputs is None:
             raise ValueError("outputs are compared on unlabelled calibration inputs, and there are none")
-        return self.served.outputs(weights, self.inputs)
+        return np.where(self._ruled_out, 0.0, self.served.outputs(weights, self.inputs))
 
     def damage(self, image: StoredImage, kind: GroupKind) -> tac.DamageModel:
         """The first-order damage model of an image of the network, by groups of a kind."""

@@ -65,6 +65,24 @@ class Network:
         """Score with the weights as trained, in floating point."""
         return self.score(self.weights)
 
+    @cached_property
+    def same_answer_score(self) -> float | None:
+        """The best score of one answer to all these inputs; None where nobody knows (a user's own metric)."""
+        ask = self.metric.same_answer
+        return None if ask is None else min(ask(self._clean_outputs, self.labels.numpy()), 1.0)
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether the clean score is no better than that, within two standard deviations of a share of so many inputs.
+
+        Then it cannot show what faults do, and a share of it is nothing to keep.
+        """
+        same = self.same_answer_score
+        if same is None:
+            return False
+        spread = 2.0 * math.sqrt(same * (1.0 - same) / self.labels.numel()) if self.metric.counts else 0.0
+        return self.clean_score <= same + spread
+
     def layers(self, accelerator: AcceleratorSection) -> tuple[LayerCost, ...]:
         """The GEMMs of one inference and what each costs on the array, counted once per array."""
         key = (accelerator.rows, accelerator.columns, accelerator.dataflow)
@@ -82,6 +100,8 @@ class Network:
             "images": self.images,
             "exact_parameters": self.exact_parameters,
             "clean_score": self.clean_score,
+            **({} if self.same_answer_score is None else {"same_answer_score": self.same_answer_score}),
+            "at_chance": self.at_chance,
         }
 
     def measured(self, score: float) -> dict[str, Any]:
@@ -98,7 +118,10 @@ class Network:
         }
 
     def warnings(self, asked: int, take: str) -> list[str]:
-        """What was asked for and the data set does not have, or what the images taken (``first``) leave out."""
+        """What was asked for and is not there: images, classes (``take: first``), a score above chance."""
+        return [*self._missing_images(asked, take), *self._chance_warning()]
+
+    def _missing_images(self, asked: int, take: str) -> list[str]:
         if asked > self.images:
             return [f"{asked} images are asked for, the test set has {self.images}"]
         seen = len(set(self.labels.flatten().tolist()))
@@ -106,6 +129,15 @@ class Network:
             shown = f"{seen} of {self.label_kinds} classes"
             return [f"the first {self.images} images show {shown}; 'data.take: spread' spreads them"]
         return []
+
+    def _chance_warning(self) -> list[str]:
+        if not self.at_chance:
+            return []
+        hint = "; labels begin at 1, and outputs are counted from 0" if int(self.labels.min()) == 1 else ""
+        return [
+            f"the clean score of {100 * self.clean_score:.1f} % is at chance: one answer to all these inputs has "
+            f"{100 * (self.same_answer_score or 0.0):.1f} %, so the score cannot show what faults do{hint}"
+        ]
 
     @property
     def exact_parameters(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from qtaml_hw.accelerator.layers import multiplied
-from qtaml_hw.accelerator.metric import Metric, metric
+from qtaml_hw.accelerator.metric import IGNORED, Metric, metric
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
@@ -55,14 +55,35 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
     outside = outside_digest(study)  # before anything is read: a file that changes meanwhile is another one next time
     data = load_dataset(study)
     loaded = load_module(study, data, progress)
-    if data.classes > loaded.classes:
-        raise InputError(
-            f"network {loaded.name} has {loaded.classes} outputs, the labels of {data.name} need {data.classes}"
-        )
     try:
+        _check_judged(study, loaded, data)
         return rewritten_network(_stored(study, loaded, data, outside), study)
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
+
+
+def _check_judged(study: Study, loaded: LoadedNetwork, data: DataSet) -> None:
+    """The metric must be able to tell one network from another, and labels that it reads must be numbers of outputs.
+
+    Raises ValueError with what to do.
+    """
+    judge, outputs = metric_of(study), loaded.classes
+    if outputs < judge.least_outputs:
+        raise ValueError(
+            f"with fewer than {judge.least_outputs} outputs the metric {judge.name} is the same whatever happens, and "
+            f"there are {outputs}; measure it by a function of your own, such as a threshold or a distance "
+            "(evaluate.metric: 'package.module:function')"
+        )
+    if judge.needs_clean and not study.hardening.trained:
+        return
+    labels = np.unique(np.concatenate([data.test_y.reshape(-1), data.train_y.reshape(-1)]))
+    labels = labels[labels != IGNORED] if judge.name == "perplexity" else labels
+    if labels.size and not 0 <= labels[0] <= labels[-1] < outputs:
+        hint = "; they seem to be counted from 1: subtract 1" if labels[0] == 1 and labels[-1] == outputs else ""
+        raise ValueError(
+            f"the labels of {data.name} go from {labels[0]} to {labels[-1]}, its outputs are counted "
+            f"from 0 to {outputs - 1}{hint}"
+        )
 
 
 def metric_of(study: Study) -> Metric:

@@ -128,7 +128,7 @@ def test_sorted_files_are_spread_or_warned_about(folder: Path) -> None:
     assert "the first 40 images show 1 of 4 classes; 'data.take: spread' spreads them" in records[0]["warnings"]
 
 
-@pytest.mark.parametrize("name", ["top5", "agreement", "embedding_cosine", "own_models:mine"])
+@pytest.mark.parametrize("name", ["agreement", "embedding_cosine", "own_models:mine"])
 def test_other_metrics_are_named_in_the_record(folder: Path, name: str) -> None:
     given = study(folder, OWN, more={"evaluate.metric": name})
     records = evaluate(Task(0, given.points()[0], "i", {}), Networks(), lambda record: None)
