@@ -89,7 +89,7 @@ class Finding:
 
 
 def keeps(point: PointSummary) -> bool:
-    """Whether the whole interval of a point lies at or above 95 % of its clean accuracy, at every time; never of one at chance."""
+    """Whether the whole interval lies at or above 95 % of its clean accuracy, at every time; none at chance does."""
     found = point.worst[1]
     return found.maps > 1 and not point.facts.get(F.at_chance) and found.low >= KEEP * float(point.facts[F.clean_score])
 
