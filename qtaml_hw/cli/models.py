@@ -46,7 +46,11 @@ def stream(
         f"{100 * streamed['protected_bits_fraction']:.2f} % of the bits protected ({streamed['policy']}); "
         f"{streamed['flips_residual']:,} of {streamed['stored_bits']:,} bits read wrong"
     )
-    answer_lines(streamed, as_json, [line])
+    tensors = (("corrupted", streamed["stored"]), ("left exact", streamed["exact"]))
+    listed = [f"{title}: {text}" for title, rows in tensors for text in report.tensors_in_short(rows)]
+    answer_lines(streamed, as_json, [line, *listed])
+    for name in streamed["files_not_read"]:
+        say(f"not read: {name}")
     for name in streamed["files"]:
         say(f"written: {name}")
 

@@ -4,6 +4,7 @@ from qtaml_hw.report.questions import comparison_table as comparison_table
 from qtaml_hw.report.questions import effective_table as effective_table
 from qtaml_hw.report.questions import feasible_table as feasible_table
 from qtaml_hw.report.questions import front_table as front_table
+from qtaml_hw.report.questions import tensors_in_short as tensors_in_short
 from qtaml_hw.report.questions import tensors_table as tensors_table
 from qtaml_hw.report.questions import tornado_table as tornado_table
 from qtaml_hw.report.terminal import allocation_table as allocation_table

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -96,6 +97,17 @@ def tornado_table(found: Row) -> Table:
     caption = f"base: p10 {number(base['p10'])}, predicted distortion {number(base['predicted_distortion'])}"
     heads = ["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", "Accuracy change (%)"]
     return table(heads, rows, caption=caption)
+
+
+def tensors_in_short(rows: Iterable[Row]) -> list[str]:
+    """Tensors of one kind in a line each, layers that are numbered alike together: ``h.*.fc.weight (12, matrix)``."""
+    counted: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        counted.setdefault((re.sub(r"(?<=\.)\d+(?=\.)", "*", row["name"]), row["what"]), []).append(row["name"])
+    return [
+        f"{plain(name if len(names) > 1 else names[0], 100)} ({f'{len(names)}, ' if len(names) > 1 else ''}{what})"
+        for (name, what), names in counted.items()
+    ]
 
 
 def tensors_table(found: Row) -> Table:

@@ -90,16 +90,60 @@ class Shard:
     slots: tuple[Slot, ...]
 
 
-def open_shards(place: str | Path) -> tuple[Shard, ...]:
-    """The shards of a .safetensors file or of a folder of them, in the order of their names.
+INDEX: Final = ".safetensors.index.json"
+WHOLE: Final = "model.safetensors"
 
-    Raises ValueError for what is missing, damaged, or there twice.
+
+def files_of(place: str | Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files that hold a model's tensors, in the order of their names, and those beside them that are not read.
+
+    Of a folder those that its index names, else ``model.safetensors``, else all.  Raises ValueError for an index that
+    cannot be read, names files elsewhere, or is one of several.
     """
     path = Path(place)
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if not files:
+    if not path.is_dir():
+        return (path,), ()
+    there = sorted(path.glob("*.safetensors"))
+    if not there:
         raise ValueError(f"{path}: there is no .safetensors file in this folder")
-    shards = tuple(_shard(file) for file in files)
+    index = _index(path)
+    chosen = set(index.values()) if index is not None else {WHOLE} if path / WHOLE in there else {f.name for f in there}
+    return tuple(path / name for name in sorted(chosen)), tuple(file for file in there if file.name not in chosen)
+
+
+def _index(folder: Path) -> dict[str, str] | None:
+    """Tensor -> file as the folder's index has it; None without one."""
+    found = sorted(folder.glob(f"*{INDEX}"))
+    if len(found) > 1 and folder / f"model{INDEX}" in found:
+        found = [folder / f"model{INDEX}"]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ValueError(f"{folder} has several indexes: {', '.join(file.name for file in found)}; name one file")
+    with readable(found[0], "index of safetensors files"):
+        told = json.loads(found[0].read_text(encoding="utf-8"))
+        files = told.get("weight_map") if isinstance(told, dict) else None
+        if not isinstance(files, dict) or not files:
+            raise ValueError("it has no weight_map")
+        bad = [str(file) for file in files.values() if not isinstance(file, str) or Path(file).name != file]
+        if bad:
+            raise ValueError(f"it names files that are not beside it: {', '.join(bad[:3])}")
+        return files
+
+
+def open_shards(place: str | Path) -> tuple[Shard, ...]:
+    """The shards of a .safetensors file, or of a folder as ``files_of`` picks them.
+
+    Raises ValueError for what is missing, damaged, there twice, or not where the folder's index has it.
+    """
+    path = Path(place)
+    shards = tuple(_shard(file) for file in files_of(path)[0])
+    index = _index(path) if path.is_dir() else None
+    if index is not None:
+        held = {slot.name: shard.file.name for shard in shards for slot in shard.slots}
+        wrong = [name for name in sorted(index.keys() | held.keys()) if index.get(name) != held.get(name)]
+        if wrong:
+            raise ValueError(f"{path}: its index and its files disagree on {', '.join(wrong[:5])}")
     seen: dict[str, Path] = {}
     for slot in (slot for shard in shards for slot in shard.slots):
         if slot.name in seen:

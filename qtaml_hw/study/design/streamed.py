@@ -8,9 +8,8 @@ study decodes words).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +27,14 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
 from qtaml_hw.study.design.prices import budget_of
+from qtaml_hw.study.design.slots import Told, rows_of, told
 from qtaml_hw.weights import NumberFormat
-from qtaml_hw.weights.inventory import Kind, picked
+from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.quantise import in_steps, peak_step
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.workloads.shards import FLOATS, Shard, Slot, open_shards
+from qtaml_hw.workloads.shards import Shard, Slot, files_of, open_shards
 
 BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
-EMBEDDINGS: Final = "*embed*"
 ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # of every byte
 Each = Callable[[str, Float32], None]
 """Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
@@ -99,8 +98,15 @@ class StreamResult:
     plan: ProtectionPlan
     predicted_distortion: float
     flips: int
-    passed_through: tuple[str, ...]
+    taken_for: dict[str, Told]
     files: tuple[Path, ...]
+    not_read: tuple[Path, ...] = ()
+
+    @property
+    def passed_through(self) -> tuple[str, ...]:
+        """Names of the tensors that were left exact, in file order."""
+        stored = {t.slot.name for t in self.image.tensors}
+        return tuple(name for name in self.taken_for if name not in stored)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able: sizes, overheads, every stored tensor with its protected planes, and what was not stored."""
@@ -115,11 +121,19 @@ class StreamResult:
             "predicted_distortion": self.predicted_distortion,
             "flips_residual": self.flips,
             "stored": [
-                {"name": t.slot.name, "shape": list(t.slot.shape), "weights": t.slot.values, "protected_planes": int(k)}
+                {
+                    "name": t.slot.name,
+                    "shape": list(t.slot.shape),
+                    "weights": t.slot.values,
+                    "protected_planes": int(k),
+                    "what": self.taken_for[t.slot.name].what,
+                }
                 for t, k in zip(self.image.tensors, planes, strict=True)
             ],
             "passed_through": list(self.passed_through),
+            "exact": [{"name": name, "what": self.taken_for[name].what} for name in self.passed_through],
             "files": [str(file) for file in self.files],
+            "files_not_read": [str(file) for file in self.not_read],
         }
 
 
@@ -136,7 +150,7 @@ def stream(
 
     out: folder for the shards as read, in their own types and layout; each: called with every stored tensor instead or
     besides; device: where codes are flipped (``cuda``; the same flips, bit for bit; None: the engine on the processor).
-    Stored are tensors with two axes or more, without those named like ``*embed*``; ``network.store`` changes that.
+    Stored are kernels and matrices, without tables that are looked up (``slots``); ``network.store`` changes that.
     Policies: none, uniform, and magnitude (layers by their mean square; others need the network).  No mean correction.
 
     Raises InputError for files that cannot be read or written, settings that need the network itself, and a device
@@ -149,7 +163,9 @@ def stream(
     try:
         shards = open_shards(weights)
         form, layout = _format_of(study)
-        stored = _stored(study, shards)
+        slots = [slot for shard in shards for slot in shard.slots]
+        taken_for = {slot.name: told(slot, {s.name for s in slots}) for slot in slots}
+        stored = _stored(study, slots, taken_for)
         image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
         channel = view_cell(study, image.planes).channel
         menu = tac.Menu.of(study.protection.menu)
@@ -159,10 +175,9 @@ def stream(
         files = [_pass(shard, chip, folder, each) for shard in shards]
     except (OSError, ValueError) as error:
         raise InputError(f"{weights}: {error}") from error
-    names = {slot.name for slot in stored}
-    others = tuple(slot.name for shard in shards for slot in shard.slots if slot.name not in names)
     left = tac.predicted_distortion(image.damage(), channel, plan)
-    return StreamResult(image, plan, left, chip.flips, others, tuple(f for f in files if f is not None))
+    written, not_read = tuple(f for f in files if f is not None), files_of(weights)[1]
+    return StreamResult(image, plan, left, chip.flips, taken_for, written, not_read)
 
 
 def _check_device(device: str) -> None:
@@ -188,31 +203,23 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
     return form, layout
 
 
-def _stored(study: Study, shards: tuple[Shard, ...]) -> tuple[Slot, ...]:
+def _stored(study: Study, slots: list[Slot], taken_for: Mapping[str, Told]) -> tuple[Slot, ...]:
     """The tensors that live in the memory, in file order: those with two axes or more that the study's rule picks."""
-    slots = [slot for shard in shards for slot in shard.slots]
-    names = picked({slot.name: _kind(slot) for slot in slots}, store_rule(study))
-    stored = tuple(slot for slot in slots if slot.name in names and _kind(slot) in ("weight", "embedding"))
+    kinds = {name: found.kind for name, found in taken_for.items()}
+    names = picked(kinds, store_rule(study))
+    stored = tuple(s for s in slots if s.name in names and kinds[s.name] in ("weight", "embedding"))
     if not stored:
         raise ValueError("no tensor is stored: none with two axes or more is left")
     return stored
 
 
-def _kind(slot: Slot) -> Kind:
-    """What a tensor of a file is taken for, by its type, shape and name."""
-    if slot.dtype not in FLOATS or not slot.values:
-        return "other"
-    if len(slot.shape) < 2:
-        return "bias"
-    return "embedding" if fnmatchcase(slot.name, EMBEDDINGS) else "weight"
-
-
 def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
     """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
-    columns = slot.values // slot.shape[0]
+    count = rows_of(slot)
+    columns = slot.values // count
     step = max(1, BLOCK_VALUES // columns)
-    for first in range(0, slot.shape[0], step):
-        rows = min(step, slot.shape[0] - first)
+    for first in range(0, count, step):
+        rows = min(step, count - first)
         block = slot.read(first * columns, rows * columns).reshape(rows, columns)
         if not np.isfinite(block).all():
             raise ValueError(f"{slot.name}: weights must be finite")
@@ -288,9 +295,10 @@ class _Chip:
             codes[first : first + block.size] = block.reshape(-1)
         flipped = self._flipped(codes, number)
         self.flips += int(ONES[(codes ^ flipped).view(np.uint8)].sum(dtype=np.int64))
-        table, columns = form.decode_table.astype(np.float32), codes.size // tensor.slot.shape[0]
+        rows = rows_of(tensor.slot)
+        table, columns = form.decode_table.astype(np.float32), codes.size // rows
         step = max(1, BLOCK_VALUES // columns)
-        for first in range(0, tensor.slot.shape[0], step):
+        for first in range(0, rows, step):
             levels = table[flipped[first * columns : (first + step) * columns]].reshape(-1, columns)
             own = tensor.scale if layout.kind == "per_tensor" else tensor.scale[first : first + step]
             yield (levels * own[:, None]).reshape(-1)
