@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -76,6 +77,7 @@ DIMENSIONS: Final[dict[str, Dimension]] = {
     )
 }
 
+_BITS: Final = re.compile(r"([a-zA-Z]?)b(ps|/s)?")
 _QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)(\s+1/\w+|\s*[^\s\d].*)?\s*")
 
 
@@ -87,7 +89,7 @@ def split(text: object, dimension: str) -> tuple[Decimal, str]:
     kind = DIMENSIONS[dimension]
     match = None
     if not isinstance(text, bool) and isinstance(text, str | int | float) and len(str(text)) <= _LONGEST:
-        match = _QUANTITY.fullmatch(str(text))
+        match = _QUANTITY.fullmatch(unicodedata.normalize("NFC", str(text)))  # U+212B is the letter of angstrom too
     if match is None:
         raise ValueError(f"expected {_article(kind.name)} such as '{kind.example}', got {shorten(text)}")
     number, symbol = Decimal(match.group(1)), (match.group(2) or "").strip()
@@ -113,10 +115,19 @@ def parse(text: object, dimension: str) -> float:
 
 
 def _meant(symbol: str, kind: Dimension) -> str:
-    """The unit that a symbol was probably meant to be: same letters first (mn, NM), else the closest spelling."""
+    """The unit that a symbol was probably meant to be: same letters first (mn, NM), else the closest spelling.
+
+    Never one of another size: a ``b`` may be a bit or a byte, and ``GB`` is not a mistyped ``MB``.
+    """
     units = [unit for unit in kind.units if unit]
+    if (bits := _BITS.fullmatch(symbol)) is not None:
+        asked = {f"{bits[1]}{word}{'/s' if bits[2] else ''}".lower() for word in ("bit", "b")}
+        both = [unit for unit in units if unit.lower() in asked]
+        return f"; 'b' may be a bit or a byte: write {' or '.join(map(repr, both))}" if both else ""
     same = [unit for unit in units if sorted(unit.lower()) == sorted(symbol.lower())]
-    return f"; did you mean {same[0]!r}?" if same else nearest(symbol, units)
+    if same:
+        return f"; did you mean {same[0]!r}?"
+    return "" if symbol[1:] in {unit[1:] for unit in units} | set(units) else nearest(symbol, units)
 
 
 def _exact(factor: float) -> Decimal:

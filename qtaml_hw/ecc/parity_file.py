@@ -7,16 +7,15 @@ alist: D. MacKay's sparse format (n m / max weights / column weights / row weigh
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 
 from qtaml_hw.ecc.code import Code
-from qtaml_hw.ecc.codec import pack
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.matrices import BitMatrix
+from qtaml_hw.ecc.weight_distribution import minimum_distance
 
 MAX_BITS = 1024
 
@@ -26,7 +25,7 @@ def from_parity_check(h: BitMatrix, name: str, t: int | None = None) -> Code:
 
     The last r columns become the check bits if they are independent; otherwise other columns are taken and the data
     bits keep their order.  ``t`` is the number of errors to correct per word; by default what the minimum distance
-    allows (searched up to distance 7).  Raises ValueError for dependent rows, more than 18 check bits, or a t that the
+    allows.  Raises ValueError for dependent rows, more than 18 check bits, or a t that the
     distance does not allow.
     """
     h = np.asarray(h)
@@ -37,7 +36,7 @@ def from_parity_check(h: BitMatrix, name: str, t: int | None = None) -> Code:
             f"codes from a file may have up to {TABLE_LIMIT} check bits (syndrome table), got {h.shape[0]}"
         )
     parity = _systematic(h.astype(np.uint8))
-    distance = _distance(parity)
+    distance = minimum_distance(h)
     allowed = (distance - 1) // 2
     if t is not None and not 0 <= t <= allowed:
         raise ValueError(
@@ -66,30 +65,6 @@ def _systematic(h: BitMatrix) -> BitMatrix:
     data = [column for column in range(work.shape[1]) if column not in pivots]
     order = np.argsort(pivots)  # check bit i belongs to the i-th pivot column from the left
     return np.ascontiguousarray(work[order][:, data].T)
-
-
-def _distance(parity: BitMatrix) -> int:
-    """Minimum distance, searched up to 7 by meeting sums of up to three columns in the middle."""
-    columns = pack(np.concatenate([parity, np.eye(parity.shape[1], dtype=np.uint8)]))[:, 0]
-    if np.any(columns == 0):
-        return 1
-    sums: dict[int, set[int]] = {0: {0}}
-    for size in (1, 2, 3):
-        if size == 3 and columns.size > 128:
-            return 5
-        seen: set[int] = set()
-        for combination in itertools.combinations(columns.tolist(), size):
-            value = 0
-            for column in combination:
-                value ^= column
-            # a repeat among sums of `size`, or a meeting with shorter sums, is a dependency of that many columns
-            if value in seen:
-                return 2 * size
-            if value in sums[size - 1]:
-                return 2 * size - 1
-            seen.add(value)
-        sums[size] = seen
-    return 7
 
 
 def load_code(path: str | Path) -> Code:

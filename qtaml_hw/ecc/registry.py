@@ -34,6 +34,8 @@ def _hamming(n: int, k: int) -> Code:
 
 
 def _golay(n: int, k: int) -> Code:
+    if (n, k) not in ((23, 12), (24, 12)):
+        raise ValueError(f"there is no golay-{n}-{k}; the Golay codes are golay-23-12 and golay-24-12")
     rows = ff.cyclic_parity(GOLAY, 12)
     if n == 24:
         overall = (1 + rows.sum(axis=1, dtype=np.int64)) % 2

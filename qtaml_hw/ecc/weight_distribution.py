@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -46,15 +47,23 @@ def _counted(generator: BitMatrix) -> list[int]:
     return [int(c) for c in counts]
 
 
-def macwilliams(dual: list[int], r: int) -> list[int]:
-    """Weight distribution of a code of length n from that of its dual of dimension r (MacWilliams identity, exact)."""
+def macwilliams(dual: list[int], r: int) -> Iterator[int]:
+    """Words of weight 0, 1, 2 ... of a code of length n, from the weight distribution of its dual of dimension r
+    (MacWilliams identity, exact).
+    """
     n = len(dual) - 1
 
     def krawtchouk(j: int, w: int) -> int:
         return sum((-1) ** i * comb(w, i) * comb(n - w, j - i) for i in range(j + 1))
 
     present = [(w, a) for w, a in enumerate(dual) if a]
-    return [sum(a * krawtchouk(j, w) for w, a in present) // 2**r for j in range(n + 1)]
+    return (sum(a * krawtchouk(j, w) for w, a in present) // 2**r for j in range(n + 1))
+
+
+def minimum_distance(check_matrix: BitMatrix) -> int:
+    """Least weight of a word of the code with these independent checks, 0/1 [r, n], r <= 24: exact."""
+    words = macwilliams(_counted(check_matrix), len(check_matrix))
+    return next(weight for weight, count in enumerate(words) if weight and count)
 
 
 @lru_cache(maxsize=256)
@@ -64,7 +73,7 @@ def log_weights(code: LinearCode) -> tuple[Float64, str]:
     if code.k <= COUNT_LIMIT:
         counts = _counted(generator)
     elif code.parity <= COUNT_LIMIT:
-        counts = macwilliams(_counted(code.check_matrix), code.parity)
+        counts = list(macwilliams(_counted(code.check_matrix), code.parity))
     else:
         w = np.arange(code.n + 1)
         logs = log_comb(code.n, w) - code.parity * np.log(2.0)

@@ -140,3 +140,10 @@ def test_the_schema_offers_them() -> None:
     assert "on" in json.dumps(parts["PhaseSection"]["properties"]["refresh"])
     assert "GB/s" in parts["BackingSection"]["properties"]["bandwidth"]["description"]
     assert {"to", "from"} == set(parts["PhaseSection"]["required"])
+
+
+@pytest.mark.parametrize("word", ["Off", "no", "false", "none", "OFF"])
+@pytest.mark.parametrize("section", ["refresh: {}", "scrub: {}", "refresh: {{interval: {}}}"])
+def test_the_word_for_no_refresh_is_named(word: str, section: str) -> None:
+    with pytest.raises(StudyError, match=r"expected a time such as '40 us', got .*; without one, write 'off'"):
+        parse_study(f"cell: {{preset: gain-cell-65nm}}\n{section.format(word)}\n")

@@ -44,6 +44,8 @@ from qtaml_hw.units import DIMENSIONS, parse, show, split
         ("1e18 1/cm3", "doping", 1e24),
         ("512 KB", "capacity", 512 * 1024 * 8),
         ("4 MB", "capacity", 4 * 2**20 * 8),
+        ("18 \u212b", "length", 1.8e-9),
+        ("18 A\u030a", "length", 1.8e-9),
     ],
 )
 def test_parse_gives_the_nearest_float_in_si(text: object, dimension: str, value: float) -> None:
@@ -122,3 +124,26 @@ def test_show_as_a_person_writes_it(value: float, dimension: str, text: str) -> 
 def test_split_keeps_the_number_as_written() -> None:
     number, unit = split("1.50 nm", "length")
     assert (str(number), unit) == ("1.50", "nm")
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "said"),
+    [
+        ("512 Kb", "capacity", "; 'b' may be a bit or a byte: write 'Kbit' or 'KB'"),
+        ("4 Mb", "capacity", "; 'b' may be a bit or a byte: write 'Mbit' or 'MB'"),
+        ("8 b", "capacity", "; 'b' may be a bit or a byte: write 'bit' or 'B'"),
+        ("10 Gb/s", "bandwidth", "; 'b' may be a bit or a byte: write 'Gbit/s' or 'GB/s'"),
+        ("10 Gbps", "bandwidth", "; 'b' may be a bit or a byte: write 'Gbit/s' or 'GB/s'"),
+        ("1 GB", "capacity", ""),
+        ("1 Gb", "capacity", ""),
+        ("1 km", "length", ""),
+        ("1 kbit", "capacity", "; did you mean 'Kbit'?"),
+        ("1 KiB", "capacity", "; did you mean 'KB'?"),
+        ("1.8 NM", "length", "; did you mean 'nm'?"),
+        ("18 angstroms", "length", "; did you mean 'angstrom'?"),
+    ],
+)
+def test_a_hint_is_never_of_another_size(text: str, dimension: str, said: str) -> None:
+    with pytest.raises(ValueError, match="is not a unit") as caught:
+        parse(text, dimension)
+    assert str(caught.value).partition(")")[2] == said

@@ -212,3 +212,9 @@ def test_drawn_errors_are_bernoulli(p: float) -> None:
     assert abs(flat.size - words * n * p) <= 4.0 * np.sqrt(words * n * p * (1.0 - p))
     counts = np.bincount(position, minlength=n)
     assert (np.abs(counts - words * p) <= 5.0 * np.sqrt(words * p) + 1.0).all()
+
+
+@pytest.mark.parametrize("name", ["golay-23-11", "golay-24-7", "golay-25-12", "golay-12-6"])
+def test_there_are_two_golay_codes(name: str) -> None:
+    with pytest.raises(ValueError, match=f"there is no {name}; the Golay codes are golay-23-12 and golay-24-12"):
+        ecc.code(name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qtaml_hw import ecc, protection
 
@@ -46,6 +49,33 @@ def test_distance_is_found(name: str, distance: int) -> None:
     assert again.distance == distance
     assert again.t == known.t
     assert (again.parity_matrix == known.parity_matrix).all()
+
+
+def test_a_shorter_dependency_is_seen_behind_a_longer_one() -> None:
+    rows = ["0010011", "0011101", "0110111", "0101110", "1111110", "0100010"]
+    parity = np.array([[int(bit) for bit in row] for row in rows], dtype=np.uint8)
+    code = ecc.from_parity_check(np.concatenate([parity.T, np.eye(7, dtype=np.uint8)], axis=1), "mine")
+    assert (code.distance, code.t) == (3, 1)
+
+
+@given(seed=st.integers(0, 10_000), r=st.integers(2, 8), k=st.integers(1, 7))
+def test_the_distance_is_the_least_weight_of_all_words(seed: int, r: int, k: int) -> None:
+    parity = np.random.default_rng(seed).integers(0, 2, (k, r), dtype=np.uint8)
+    h = np.concatenate([parity.T, np.eye(r, dtype=np.uint8)], axis=1)
+    data = np.array(list(itertools.product((0, 1), repeat=k)), dtype=np.uint8)[1:]
+    words = np.concatenate([data, data @ parity % 2], axis=1)
+    assert ecc.from_parity_check(h, "mine").distance == words.sum(axis=1).min()
+
+
+def test_a_code_of_a_large_distance_corrects_what_it_allows() -> None:
+    h = np.concatenate([np.ones((8, 1), np.uint8), np.eye(8, dtype=np.uint8)], axis=1)  # nine copies of one bit
+    code = ecc.from_parity_check(h, "nine")
+    assert (code.distance, code.t) == (9, 4)
+    for wrong in itertools.combinations(range(9), 4):
+        word = np.isin(np.arange(9), wrong).astype(np.uint8)
+        assert code.decode(word).data.tolist() == [0]
+    wide = ecc.code("bch-255-239")
+    assert ecc.from_parity_check(wide.check_matrix, "wide").distance == 5  # above 128 columns too
 
 
 def test_a_file_is_a_name_in_menus_and_plans(tmp_path: Path) -> None:

@@ -61,7 +61,12 @@ class Quantity:
         """The value in SI. Raises ValueError: unit missing or wrong, or outside the bounds."""
         if self.off is not None and value == self.off:
             return None
-        number = parse(value, self.dimension)
+        try:
+            number = parse(value, self.dimension)
+        except ValueError as error:
+            if self.off is None or any(map(str.isdigit, str(value))):
+                raise
+            raise ValueError(f"{error}; without one, write '{self.off}'") from None
         low = self.at_least if self.above is None else self.above
         too_low = (self.above is not None and number <= self.above) or (
             self.at_least is not None and number < self.at_least
