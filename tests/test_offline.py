@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 CODE = """
-import importlib, json, pkgutil, sys
+import importlib, importlib.util, json, pkgutil, sys
 tried = []
 
 def refuse(event, arguments):
@@ -20,6 +20,8 @@ sys.addaudithook(refuse)
 import qtaml_hw as q
 
 modules = [m.name for m in pkgutil.walk_packages(q.__path__, "qtaml_hw.") if not m.name.endswith("__main__")]
+if importlib.util.find_spec("triton") is None:  # comes with PyTorch's builds for CUDA alone
+    modules.remove("qtaml_hw.faults._triton")
 for name in modules:
     importlib.import_module(name)
 study = q.config.parse_study(sys.argv[1], name="offline")

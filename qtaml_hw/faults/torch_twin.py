@@ -1,10 +1,14 @@
 """The engine on PyTorch tensors: the same keys and the same flips, bit for bit, on whatever device the codes are.
 
 Chunks are independent, so a batch of them is one set of element-wise operations; integers are signed here, and wrap.
+On a GPU with Triton two fused kernels do the same (``_triton``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
@@ -53,17 +57,34 @@ def flip_torch(codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, key: MapKey)
     result = codes.contiguous().clone()
     if not result.numel():
         return result
+    flip = _fused() if codes.is_cuda else None
     columns = result.reshape(-1).view(torch.uint8).view(-1, stride)
-    batch = BATCH_CHUNKS.get(codes.device.type, BATCH_CHUNKS["cpu"])
     for group in range(stride):
         rates = group_rates(up[8 * group : 8 * group + 8], down[8 * group : 8 * group + 8])
-        if rates.idle:
-            continue
-        group_stream = _signed(int(key.group(group)))
-        for first in range(0, columns.shape[0], batch * CHUNK_BYTES):
-            part = columns[first : first + batch * CHUNK_BYTES, group]
-            part.copy_(_flip_batch(part, first // CHUNK_BYTES, group_stream, rates))
+        if not rates.idle:
+            (flip or _flip_column)(columns[:, group], int(key.group(group)), rates)
     return result
+
+
+Flip = Callable[[torch.Tensor, int, GroupRates], None]
+
+
+@cache
+def _fused() -> Flip | None:
+    """The same flips in two kernels; None where Triton is not installed."""
+    if find_spec("triton") is None:
+        return None
+    from qtaml_hw.faults._triton import flip_column
+
+    return flip_column
+
+
+def _flip_column(column: torch.Tensor, key: int, rates: GroupRates) -> None:
+    """Flip one byte of every code where it lies, a batch of chunks at once."""
+    batch = BATCH_CHUNKS.get(column.device.type, BATCH_CHUNKS["cpu"])
+    for first in range(0, column.numel(), batch * CHUNK_BYTES):
+        part = column[first : first + batch * CHUNK_BYTES]
+        part.copy_(_flip_batch(part, first // CHUNK_BYTES, _signed(key), rates))
 
 
 def _flip_batch(data: torch.Tensor, first_chunk: int, group_stream: int, rates: GroupRates) -> torch.Tensor:
