@@ -5,6 +5,8 @@ Ground floor, without numpy: the study file is checked against the same table as
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +91,39 @@ LIMITS: Final[dict[str, Limit]] = {
     "accelerated_flip_rate_hz": Limit(0.0, 1e12, "frequency", "a rate is not negative"),
 }
 """By the name of the SI argument."""
+
+MOST_COMMANDS: Final = 20_000_000
+"""Bank commands of one simulated horizon: each is kept (about 50 bytes with what ages the cells from it)."""
+
+
+def ticks(horizon_s: float, interval_s: float | None, first: float = 1.0) -> int:
+    """How often something happens up to a horizon, first after ``first`` intervals; an interval of None is never."""
+    return 0 if interval_s is None else max(math.floor((horizon_s / interval_s - first) * (1.0 + 1e-12)) + 1, 0)
+
+
+def refresh_passes(horizon_s: float, intervals_s: Iterable[float | None], banks: int, staggered: bool) -> int:
+    """Passes of all banks and row classes up to a horizon: at every interval, or spread over it bank after bank."""
+    firsts = [(bank + 1) / banks if staggered else 1.0 for bank in range(banks)]
+    return sum(ticks(horizon_s, interval_s, first) for interval_s in intervals_s for first in firsts)
+
+
+def arrivals(horizon_s: float, per_s: float) -> int:
+    """Inferences that arrive before a horizon, the first at once."""
+    return math.ceil(horizon_s * per_s * (1.0 - 1e-12))
+
+
+def horizon_complaint(horizon_s: float, commands: Mapping[str, int]) -> str | None:
+    """Why so many commands, by their kind, are not simulated, with their number; None where they are."""
+    total = sum(commands.values())
+    if total <= MOST_COMMANDS:
+        return None
+    listed = ", ".join(f"{count:,} of {kind}" for kind, count in commands.items() if count)
+    return (
+        f"{show(horizon_s, 'time')} of simulated time take {total:,} bank commands ({listed}), of which "
+        f"{MOST_COMMANDS:,} are simulated at most: read out by {show(horizon_s * MOST_COMMANDS / total, 'time', 2)}, "
+        "or take longer intervals, fewer banks or fewer inferences per second"
+    )
+
 
 INTERFACE_THICKNESS_M: Final = 0.5e-9
 """SiO2 that grows under a high-k film: Robertson, Eur. Phys. J. Appl. Phys. 28 (2004) 265."""

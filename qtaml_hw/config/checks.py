@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qtaml_hw.config.reading.yaml_strict import Path
+from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
 from qtaml_hw.names import CELLS, PLANES
 from qtaml_hw.units import show
 
@@ -107,6 +108,26 @@ def _read_without_power(sections: Mapping[str, Any]) -> Finding | None:
     return None
 
 
+def _commands_of_the_horizon(sections: Mapping[str, Any]) -> Finding | None:
+    """What is certain without a network: every inference is one read at least."""
+    array, refresh, last_s = sections["array"], sections["refresh"], sections["evaluate"].at_s[-1]
+    intervals_s = refresh.intervals_s
+    if len(intervals_s) == 1:
+        intervals_s *= PLANES[sections["weights"].format] if array.classes is None else array.classes
+    protection = sections["protection"]
+    scrubbed = protection.row.protects and protection.menu != ("ideal",)
+    complaint = horizon_complaint(
+        last_s,
+        {
+            "refresh": refresh_passes(last_s, intervals_s, array.banks, refresh.mode == "staggered"),
+            "scrub": array.banks * ticks(last_s, sections["scrub"].interval_s) * scrubbed,
+            "reads": arrivals(last_s, sections["accelerator"].inferences_per_second),
+        },
+    )
+    path = ("evaluate", "at")
+    return None if complaint is None else (path, path, complaint)
+
+
 def _conditions_of_timeless_cells(sections: Mapping[str, Any]) -> Finding | None:
     cell, flips = sections["cell"], sections["flips"]
     changed = [i for i, phase in enumerate(sections["timeline"].phases) if phase.changes_cell]
@@ -148,6 +169,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("refresh", "flips"), _binned_without_weak_cells),
     (("timeline", "evaluate"), _phases_after_the_last_reading),
     (("timeline", "evaluate"), _read_without_power),
+    (("array", "refresh", "scrub", "accelerator", "weights", "protection", "evaluate"), _commands_of_the_horizon),
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
     (("flips", "protection"), _structure_of_words),

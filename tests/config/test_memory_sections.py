@@ -147,3 +147,14 @@ def test_the_schema_offers_them() -> None:
 def test_the_word_for_no_refresh_is_named(word: str, section: str) -> None:
     with pytest.raises(StudyError, match=r"expected a time such as '40 us', got .*; without one, write 'off'"):
         parse_study(f"cell: {{preset: gain-cell-65nm}}\n{section.format(word)}\n")
+
+
+def test_a_horizon_with_too_many_commands_is_refused_with_their_number() -> None:
+    with pytest.raises(StudyError, match=r"evaluate.at.*2,883,600,000 bank commands .*2,880,000,000 of refresh"):
+        parse_study("refresh: {interval: 10 us}\nevaluate: {at: 1 h}\n")
+    with pytest.raises(StudyError, match=r"bank commands .*of scrub"):
+        parse_study(
+            "refresh: {interval: 1 s}\nscrub: {interval: 10 us}\nevaluate: {at: 1 h}\n"
+            "protection: {policy: tac, menu: [secded-72-64]}\n"
+        )
+    assert parse_study("refresh: {interval: 64 ms}\nevaluate: {at: 1 h}\n").evaluate.at_s == (3600.0,)

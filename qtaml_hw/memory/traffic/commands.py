@@ -8,6 +8,7 @@ starts.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -19,6 +20,7 @@ import numpy as np
 import simpy
 
 from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.rows import RowBins
 from qtaml_hw.memory.traffic.schedule import Schedule
@@ -133,6 +135,26 @@ class _Bank:
         return start
 
 
+class _Rows:
+    """Rows of numbers kept by column, eight bytes each: ``d`` floats, ``q`` integers."""
+
+    __slots__ = ("columns",)
+
+    def __init__(self, types: str) -> None:
+        self.columns: tuple[array[Any], ...] = tuple(array(one) for one in types)
+
+    def append(self, *row: float) -> None:
+        """Add one row."""
+        for column, value in zip(self.columns, row, strict=True):
+            column.append(value)
+
+    def arrays(self) -> tuple[Any, ...]:
+        """The columns as they are, float64 and int64 [rows]."""
+        return tuple(
+            np.array(column, dtype=np.float64 if column.typecode == "d" else np.int64) for column in self.columns
+        )
+
+
 class _Simulation:
     """The processes that share the banks."""
 
@@ -141,14 +163,13 @@ class _Simulation:
         self.layout, self.schedule, self.bins = layout, schedule, bins
         self.env = simpy.Environment()
         self.banks = [_Bank() for _ in range(banks)]
-        self.refresh_log: list[list[tuple[float, int, int]]] = [[] for _ in range(layout.groups)]
-        self.scrub_log: list[list[float]] = [[] for _ in range(banks)]
-        self.write_log: list[list[float]] = [[] for _ in range(banks)]
-        self.reads: list[tuple[float, int, int]] = []
-        self.loads: list[tuple[float, int]] = []
+        self.refresh_log = [_Rows("dqq") for _ in range(layout.groups)]
+        self.scrub_log = [array("d") for _ in range(banks)]
+        self.write_log = [array("d") for _ in range(banks)]
+        self.reads, self.loads = _Rows("dqq"), _Rows("dq")
         self.period = lcm(*bins.multiples)
         self.passes: dict[int, list[tuple[int, float]]] = {}
-        self.latencies: list[float] = []
+        self.latencies = array("d")
         self.read_s = (layout.bank_words * layout.cycle_s).tolist()
         self.scrub_s = scrub_pass_s(layout, ecc_words)
         self.write_s = rewrite_s(layout).tolist()
@@ -198,7 +219,7 @@ class _Simulation:
                     rows, pass_s = due[group]
                     if rows:
                         start_s = self.banks[group // classes].refresh(time_s, pass_s)
-                        self.refresh_log[group].append((start_s, tick, rows))
+                        self.refresh_log[group].append(start_s, tick, rows)
 
     def _due(self, tick: int) -> list[tuple[int, float]]:
         """(rows, seconds) of every group at a tick."""
@@ -242,7 +263,7 @@ class _Simulation:
     def _load(self, tensor: int) -> Process:
         """Write a streamed tensor as fast as the backing store and the banks allow."""
         now = self.env.now
-        self.loads.append((now, tensor))
+        self.loads.append(now, tensor)
         ready_s = now + float(self.layout.residency.load_s[tensor])
         yield from self._until_free(self._occupy(tensor, now))
         if ready_s > self.env.now:
@@ -251,7 +272,8 @@ class _Simulation:
     def _burst(self, tensor: int) -> Process:
         """Read one tensor from all its banks; refresh passes meanwhile move the end."""
         used = self._occupy(tensor, self.env.now)
-        self.reads += [(start_s, tensor, b) for b, start_s in used.items()]
+        for b, start_s in used.items():
+            self.reads.append(start_s, tensor, b)
         yield from self._until_free(used)
 
     def _occupy(self, tensor: int, now: float) -> dict[int, float]:
@@ -311,28 +333,48 @@ def simulate_commands(
     """Run the bank commands of a schedule; ``ecc_words`` code words are scrubbed, evenly spread over the banks.
 
     ``bins``: rows that are not refreshed at every tick; None refreshes all alike.
-    ValueError when refresh, scrub and reads together exceed the bandwidth, or layer times do not fit the tensors.
+    ValueError when refresh, scrub and reads together exceed the bandwidth, there are more commands than are simulated
+    (``limits.MOST_COMMANDS``), or layer times do not fit the tensors.
     """
     tensors = len(layout.tensor_starts) - 1
     if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
         raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
+    complaint = horizon_complaint(schedule.horizon_s, planned_commands(layout, schedule, ecc_words))
+    if complaint is not None:
+        raise ValueError(complaint)
     _check_bandwidth(layout, schedule, ecc_words)
     simulation = _Simulation(layout, schedule, ecc_words, RowBins.alike(layout) if bins is None else bins)
     simulation.run()
-    reads = sorted(simulation.reads)
+    refreshes = [passes.arrays() for passes in simulation.refresh_log]
+    read_s, read_tensor, read_bank = simulation.reads.arrays()
+    order = np.lexsort((read_bank, read_tensor, read_s))
+    load_s, load_tensor = simulation.loads.arrays()
     return CommandLog(
-        refresh_s=tuple(np.array([start_s for start_s, _, _ in passes]) for passes in simulation.refresh_log),
-        refresh_tick=tuple(np.array([n for _, n, _ in passes], dtype=np.int64) for passes in simulation.refresh_log),
-        refresh_rows=tuple(np.array([n for _, _, n in passes], dtype=np.int64) for passes in simulation.refresh_log),
+        refresh_s=tuple(start_s for start_s, _, _ in refreshes),
+        refresh_tick=tuple(tick for _, tick, _ in refreshes),
+        refresh_rows=tuple(rows for _, _, rows in refreshes),
         scrub_s=tuple(np.array(t) for t in simulation.scrub_log),
         write_s=tuple(np.array(t) for t in simulation.write_log),
-        read_s=np.array([r[0] for r in reads]),
-        read_tensor=np.array([r[1] for r in reads], dtype=np.int64),
-        read_bank=np.array([r[2] for r in reads], dtype=np.int64),
+        read_s=read_s[order],
+        read_tensor=read_tensor[order],
+        read_bank=read_bank[order],
         bank_busy_s=np.array([b.busy_s for b in simulation.banks]),
         stalls=sum(b.stalls for b in simulation.banks),
         stall_s=sum(b.stall_s for b in simulation.banks),
         inference_s=np.array(simulation.latencies),
-        load_s=np.array([s for s, _ in simulation.loads]),
-        load_tensor=np.array([t for _, t in simulation.loads], dtype=np.int64),
+        load_s=load_s,
+        load_tensor=load_tensor,
     )
+
+
+def planned_commands(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> dict[str, int]:
+    """How many commands a schedule plans, by kind, in closed form: phases in which some rest are not subtracted."""
+    banks, horizon_s = layout.geometry.banks, schedule.horizon_s
+    bursts = np.count_nonzero(layout.bank_words, axis=1)  # of every tensor, one per bank that holds some of it
+    intervals_s = schedule.refresh_intervals(layout.classes)
+    return {
+        "refresh": refresh_passes(horizon_s, intervals_s, banks, schedule.refresh_mode == "staggered"),
+        "scrub": banks * ticks(horizon_s, schedule.scrub_interval_s) * (ecc_words > 0),
+        "reads": arrivals(horizon_s, schedule.inferences_per_s) * int(bursts.sum()),
+        "rewrites": banks * len(schedule.rewrites_s),
+    }

@@ -16,6 +16,8 @@ from qtaml_hw.memory import (
     Schedule,
     simulate_commands,
 )
+from qtaml_hw.memory.traffic.commands import planned_commands
+from qtaml_hw.names import RefreshMode
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
@@ -128,3 +130,30 @@ def test_layer_times_and_intervals_must_fit() -> None:
         simulate_commands(LAYOUT, Schedule(horizon_s=1.0, layer_time_s=(0.0, 0.0, 0.0)))
     with pytest.raises(ValueError, match="2 refresh intervals are given, the placement has 1 row classes"):
         simulate_commands(LAYOUT, Schedule(horizon_s=1.0, refresh_interval_s=(1e-3, 1e-3)))
+
+
+@pytest.mark.parametrize("horizon_s", [1e-3, 0.73e-3, 20e-6, 3e-6])
+@pytest.mark.parametrize("mode", ["burst", "staggered"])
+def test_commands_are_counted_before_they_are_built(horizon_s: float, mode: RefreshMode) -> None:
+    schedule = Schedule(
+        horizon_s=horizon_s,
+        refresh_interval_s=7e-6,
+        refresh_mode=mode,
+        scrub_interval_s=100e-6,
+        inferences_per_s=1e5,
+        reload_times_s=(1e-6,),
+    )
+    log = simulate_commands(LAYOUT, schedule, ecc_words=400)
+    # every inference that has arrived has read all of it, or is on the way
+    reads = len(log.read_s) + (4 - len(log.read_s) % 4) % 4
+    counted = {"refresh": log.refreshes, "scrub": log.scrubs, "reads": reads, "rewrites": 4}
+    assert planned_commands(LAYOUT, schedule, 400) == counted
+
+
+def test_an_hour_of_microseconds_is_refused_with_its_number_at_once() -> None:
+    schedule = Schedule(horizon_s=3600.0, refresh_interval_s=10e-6)
+    with pytest.raises(
+        ValueError, match=r"1,440,000,000 bank commands .* 20,000,000 are simulated at most: read out by"
+    ):
+        simulate_commands(LAYOUT, schedule)
+    assert simulate_commands(LAYOUT, Schedule(horizon_s=3600.0, refresh_interval_s=1.0)).refreshes == 4 * 3600
