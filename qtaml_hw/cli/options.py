@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # loaded by the command that needs it: --help checks no study
     from rich.table import Table
 
     from qtaml_hw.config import Study
+    from qtaml_hw.records.summary import PointSummary
 
 EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
 ALLOWED: Final[ContextVar[tuple[str, ...]]] = ContextVar("packages that the user allows for one command", default=())
@@ -86,6 +87,15 @@ def warn(warnings: Iterable[str]) -> None:
     """Warnings on stderr, one a line."""
     for warning in warnings:
         say(f"warning: {warning}")
+
+
+def warn_of(summaries: Sequence[PointSummary]) -> None:
+    """What points warn of, each once, with the points that it touches."""
+    from qtaml_hw.records.summary import warnings_of
+    from qtaml_hw.records.text import touching
+
+    done = [s for s in summaries if s.error is None]
+    warn(touching(text, labels, len(done)) for text, labels in warnings_of(done).items())
 
 
 def print_json(value: Any) -> None:

@@ -23,6 +23,7 @@ from qtaml_hw.cli.options import (
     load,
     print_json,
     say,
+    warn_of,
 )
 from qtaml_hw.files import claim
 from qtaml_hw.progress import terminal_progress
@@ -68,6 +69,7 @@ def run(
     with terminal_progress(quiet) as progress:
         result = q.run(study, store=out or default_folder(study.label), progress=progress, command=command_line())
     answer(result.as_dict(), as_json, lambda: report.run_table(result.summary))
+    warn_of([result.summary])
     say(f"report: {result.report}")
 
 
@@ -97,6 +99,7 @@ def sweep(
     with terminal_progress(quiet) as progress:
         result = q.sweep(study, jobs=jobs, store=store, cluster=cluster, progress=progress, command=command_line())
     answer(result.as_dict(), as_json, lambda: report.sweep_table(result.summaries))
+    warn_of(result.summaries)
     for failure in result.failures:
         say(f"failed: {failure}")
     say(f"report: {result.report}")
@@ -120,15 +123,18 @@ def what_if(
     study = load(file, overrides if tornado else [])
     folder = out or default_folder(f"{study.label}-what-if")
     claim(folder)  # before minutes are spent on it
-    with terminal_progress(quiet) as progress:
-        if not tornado:
-            found = q.what_if(study, overrides, store=folder, progress=progress).as_dict()
-        else:
-            moved = q.tornado(study, uncertainties=uncertainty or [], measure=measure, progress=progress)
-            found = {**moved, "files": [str(path) for path in report.write_tornado(folder, moved)]}
     if tornado:
+        with terminal_progress(quiet) as progress:
+            moved = q.tornado(study, uncertainties=uncertainty or [], measure=measure, progress=progress)
+        found = {**moved, "files": [str(path) for path in report.write_tornado(folder, moved)]}
         say(f"written: {', '.join(found['files'])}")
-    answer(found, as_json, lambda: report.tornado_table(found) if tornado else report.what_if_table(**found))
+        answer(found, as_json, lambda: report.tornado_table(found))
+        return
+    with terminal_progress(quiet) as progress:
+        changed = q.what_if(study, overrides, store=folder, progress=progress)
+    found = changed.as_dict()
+    answer(found, as_json, lambda: report.what_if_table(**found))
+    warn_of([changed.before.summary, changed.after.summary])
 
 
 COMMANDS: Final[Commands] = {"validate": validate, "run": run, "sweep": sweep, "what-if": what_if}

@@ -98,6 +98,8 @@ class F:
         "whether batch norm is folded into the weights before storage")
     storage_bits_per_weight = Field("storage_bits_per_weight", "bits", "point", "modelled", NUMBER,
         "bits stored per weight, scales and tables included")
+    stored_bits_per_weight = Field("stored_bits_per_weight", "bits", "point", "modelled", NUMBER,
+        "all bits stored per weight: data, check bits, scales and tables, bits of groups, corrections and steps")
     metadata_bits_fraction = Field("metadata_bits_fraction", "%", "point", "modelled", NUMBER,
         "bits of scales and tables / data bits stored")
     decode_ge = Field("decode_ge", "GE", "point", "modelled", NUMBER,
@@ -255,7 +257,7 @@ class F:
     compute_latency_s = Field("compute_latency_s", "s", "point", "modelled", NUMBER,
         "cycles of one inference over the clock")
     inference_latency_s = Field("inference_latency_s", "s", "point", "modelled", NUMBER,
-        "one inference, waiting for weights included")
+        "one inference, waiting for weights included", "Inference latency")
     cycles_per_inference = Field("cycles_per_inference", "", "point", "modelled", NUMBER, "cycles of the accelerator")
     clock_hz = Field("clock_hz", "Hz", "point", "assumed", NUMBER, "clock of the accelerator")
     bank_busy_fraction = Field("bank_busy_fraction", "%", "point", "modelled", NUMBER,

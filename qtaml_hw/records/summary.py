@@ -73,6 +73,15 @@ class PointSummary:
         return sum(a >= target for a in accuracies) / len(accuracies)
 
 
+def warnings_of(summaries: Iterable[PointSummary]) -> dict[str, list[str]]:
+    """Every warning once, with the labels of the points that it touches."""
+    found: dict[str, list[str]] = {}
+    for s in summaries:
+        for text in s.facts.get(F.warnings, ()):
+            found.setdefault(str(text), []).append(str(s.facts.get(F.label, s.identity)))
+    return found
+
+
 def summarise(records: Iterable[Record]) -> list[PointSummary]:
     """One summary per identity, in the order of first appearance in the sweep (``point`` number, then identity)."""
     points: dict[str, list[Record]] = {}

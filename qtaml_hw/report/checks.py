@@ -9,7 +9,7 @@ from qtaml_hw.errors import StoreError
 from qtaml_hw.records.fields import FIELDS, NEEDED, SERIES, F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.record import Record
-from qtaml_hw.report.text import plain
+from qtaml_hw.records.text import plain
 
 
 def check_records(records: Iterable[Record]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from qtaml_hw.records import fields
 from qtaml_hw.records.fields import F, Mark
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.text import NOTHING, number, percent, scale
+from qtaml_hw.records.text import NOTHING, number, percent, scale
 
 MARKS: Final[dict[Mark, str]] = {
     "measured": "counted in this study: the network was run with drawn faulty weights; nothing was measured on silicon",
@@ -44,6 +44,7 @@ COLUMNS: Final = tuple(BY_KEY.values())
 BANKS: Final = (
     F.clock_slack_s,
     F.layer_slack_s,
+    F.inference_latency_s,
     F.throughput_per_s,
     F.stalls,
     F.stall_s,

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from qtaml_hw.report.text import plain
+from qtaml_hw.records.text import plain
 
 WIDTH: Final = 100
 

@@ -14,8 +14,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.text import number, plain
 from qtaml_hw.report import style
-from qtaml_hw.report.text import number, plain
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 

@@ -16,10 +16,10 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import STEP_NUMBERS, is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import count, listed, number, percent, percent_interval, plain, scale
 from qtaml_hw.report.columns import score_name, show
 from qtaml_hw.report.layout import CASE, POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import count, listed, number, percent, percent_interval, plain, scale
 
 KEEP: Final = 0.95
 _FEW: Final = 6

@@ -10,11 +10,11 @@ from typing import Any, Final
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale
 from qtaml_hw.report.columns import BANKS, COLUMNS, YIELD, score_name, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale
 
 MOST_POINT_ROWS: Final = 2000
 _FEW_VALUES: Final = 4

@@ -13,7 +13,7 @@ from typing import Any, Final
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.text import NOTHING, number, plain
+from qtaml_hw.records.text import NOTHING, number, plain
 from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
 
 CASE, STUDY = "case", "study"  # beside the axes: what a sweep and a study call a point

@@ -14,8 +14,8 @@ from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import read_store
 from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.records.text import plain
 from qtaml_hw.report.checks import check_beside, check_records, check_tornado
-from qtaml_hw.report.text import plain
 
 Row = Mapping[str, Any]
 TORNADO: Final = "tornado.json"

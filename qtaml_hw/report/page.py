@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qtaml_hw.records.fields import F
-from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.summary import PointSummary, warnings_of
+from qtaml_hw.records.text import count, percent, plain, plain_lines, touching
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
@@ -18,7 +19,6 @@ from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, layer_grid, parameter_grid, results_grids, verdict_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import count, percent, plain, plain_lines
 
 MOST_FIGURE_ROWS: Final = 60
 _CARD_IN: Final = 0.9  # heading and caption around a figure, in the figure's inches
@@ -115,12 +115,9 @@ def tiles(found: Material) -> list[tuple[str, str]]:
 
 
 def warnings(found: Material) -> list[str]:
-    """Every warning once, with how many points gave it; and what the reader must know about the data themselves."""
-    counted: dict[str, int] = {}
-    for s in found.points:
-        for text in s.facts.get(F.warnings, ()):
-            counted[plain(text, 500)] = counted.get(plain(text, 500), 0) + 1
-    said = [f"{text} ({count(n, 'point')})" for text, n in counted.items()]
+    """Every warning once, with the points that it touches; and what the reader must know about the data themselves."""
+    touched = warnings_of(found.points)
+    said = [touching(text, labels, len(found.points)) for text, labels in touched.items()]
     names = sorted({plain(s.facts.get(F.study, ""), 80) for s in found.points})
     said += [
         text.format(count(n, "point"))
@@ -135,7 +132,7 @@ def warnings(found: Material) -> list[str]:
     if len(names) > 1:
         said.append(f"The folder holds records of several studies: {', '.join(names)}.")
     menu = {entry for s in found.points for entry in s.facts.get(F.menu, ())}
-    return [*said, _IDEAL] if "ideal" in menu and not any("ideal" in text for text in counted) else said
+    return [*said, _IDEAL] if "ideal" in menu and not any("ideal" in text for text in touched) else said
 
 
 _ONE_MAP: Final = "{} with one fault map only: there is no interval, and another chip may differ by several points."

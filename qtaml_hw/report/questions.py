@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
+from qtaml_hw.records.text import number, percent, plain, scale
 from qtaml_hw.report.console import table
-from qtaml_hw.report.text import number, percent, plain, scale
 
 Row = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from qtaml_hw.names import POLICIES as POLICY_ROWS
-from qtaml_hw.report.text import number, plain, power_of_ten
+from qtaml_hw.records.text import number, plain, power_of_ten
 
 PAPER: Final = "#ffffff"
 INK: Final = "#1d2430"

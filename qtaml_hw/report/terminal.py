@@ -15,9 +15,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, YIELD, Shown, score_name, show, tells
-from qtaml_hw.report.console import table, text
-from qtaml_hw.report.text import (
+from qtaml_hw.records.text import (
     NOTHING,
     Scale,
     number,
@@ -27,6 +25,8 @@ from qtaml_hw.report.text import (
     scale,
     share_of_cells,
 )
+from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, YIELD, Shown, score_name, show, tells
+from qtaml_hw.report.console import table, text
 
 Row = Mapping[str, Any]
 ACCURACY_MEAN: Final = "accuracy_mean"

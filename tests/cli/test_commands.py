@@ -46,6 +46,13 @@ RUN_KEYS = {
     "energy_per_inference_j",
     "read_latency_s",
     "identity",
+    "stored_bits_per_weight",
+    "score_mean",
+    "warnings",
+    "area_low_m2",
+    "area_high_m2",
+    "refresh_bandwidth_share",
+    "throughput_per_s",
 }
 
 

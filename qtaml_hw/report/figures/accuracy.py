@@ -13,6 +13,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import percent, scale
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
@@ -31,7 +32,6 @@ from qtaml_hw.report.layout import (
     varying,
 )
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import percent, scale
 
 KEEP: Final = 0.95
 MOST_PANELS: Final = 6

@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import count, scale
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
@@ -19,7 +20,6 @@ from qtaml_hw.report.figures.accuracy import interval_cells
 from qtaml_hw.report.finding import keeps
 from qtaml_hw.report.layout import MOST_LINES, Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import count, scale
 
 ENERGY_PARTS: Final[dict[str, tuple[str, str]]] = {
     F.mac_energy_j: ("MACs", style.SLATE),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.text import plain
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import plain
 
 
 def ecc_residual(material: Material) -> Drawing | None:

@@ -8,13 +8,13 @@ import numpy as np
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.text import plain
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import plain
 
 _MOST_LAYERS: Final = 64
 _LETTERS_ACROSS: Final = 44

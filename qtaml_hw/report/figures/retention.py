@@ -8,11 +8,11 @@ from typing import Any, Final
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import plain, scale, sentence, share_of_cells
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import OXIDE, differing, short, shown_value
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import plain, scale, sentence, share_of_cells
 
 _DEVICE: Final = ("cell.", "refresh.", "flips.")
 _NM: Final = 1e-9

@@ -13,12 +13,12 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import percent, plain, scale
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import KEEP, interval_cells, limits, maps_words, wilson
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import percent, plain, scale
 
 PARTS: Final = {
     "read": ("reads", style.BLUE),

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.text import number, plain, sentence
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.material import Material
-from qtaml_hw.report.text import number, plain, sentence
 
 MOST_BARS: Final = 12
 _SMALL: Final = 1e-3  # of the base: a bar that nobody can see

@@ -22,7 +22,7 @@ from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import hurting_codes, plan_warnings, protection_facts, side_fraction
 from qtaml_hw.study.design.protect import Protection
-from qtaml_hw.study.design.timeline import map_fields
+from qtaml_hw.study.design.timeline import bank_warnings, map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
 from qtaml_hw.versions import versions
 from qtaml_hw.weights import Codes, StoredImage
@@ -95,6 +95,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **cell.facts,
         **protection_facts(study, image, protection),
         **transforms.facts(cell.channel),
+        F.stored_bits_per_weight: _stored_bits(image, protection, side) / image.weights,
         **costs,
         "warnings": [
             *cell.warnings,
@@ -105,6 +106,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
             *chip_warnings(study, chip),
             *hurting_codes(protection),
             *cost.warnings,
+            *bank_warnings(costs),
         ],
         "versions": dict(versions()),
     }
@@ -118,6 +120,11 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         chip=chip,
         facts=facts,
     )
+
+
+def _stored_bits(image: StoredImage, protection: Protection, side: SideStorage) -> float:
+    """All bits in the memory: data, check bits, and what tells how to read them."""
+    return image.stored_bits * (1.0 + protection.plan.parity_bits_fraction) + side.side_bits
 
 
 def _layer_times(study: Study, image: StoredImage, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:

@@ -6,15 +6,18 @@ which is left out); counts of corrections run from the first write up to the tim
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from qtaml_hw.config import Study
 from qtaml_hw.memory import ArrayCost, LayerReads, Memory, Timeline, bank_use, leakage_factor
+from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.array import within_cost_range_k
 
+_MOST_REFRESH: Final = 0.5
 ENERGY_PARTS = {
     "read": ("read",),
     "codec": ("decode", "encode"),
@@ -46,6 +49,13 @@ def array_facts(study: Study, chip: Memory, bank: ArrayCost, extra_refresh: floa
         "stalls": int(chip.log.stalls),
         "stall_s": float(chip.log.stall_s),
     }
+
+
+def bank_warnings(costs: Mapping[str, Any]) -> list[str]:
+    """Banks that refresh more than they serve; a record's own figures say by how much."""
+    busy = costs[F.refresh_bandwidth_share] > _MOST_REFRESH
+    told = "refresh takes more than half of the banks' time: reads wait for it; see refresh.interval and array.banks"
+    return [told] if busy else []
 
 
 def phase_facts(study: Study) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw.report.text import number, percent, plain, power_of_ten, scale, share_of_cells
+from qtaml_hw.records.text import number, percent, plain, power_of_ten, scale, share_of_cells
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,19 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+_FEW_NAMES: Final = 4
+
+
+def touching(warning: str, labels: Sequence[str], total: int) -> str:
+    """A warning with the points that it touches: all of them, or those by name."""
+    text = plain(warning, 500)
+    if len(labels) == total:
+        return text if total == 1 else f"{text} (all {total} points)"
+    names = [f"“{plain(label, 60)}”" for label in labels[:_FEW_NAMES]]
+    more = f" and {len(labels) - _FEW_NAMES} more" if len(labels) > _FEW_NAMES else ""
+    return f"{text} ({len(labels)} of {count(total, 'point')}: {', '.join(names)}{more})"
+
+
 def count(value: Any, noun: str) -> str:
     """``1 map``, ``16 maps``."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
