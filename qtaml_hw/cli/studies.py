@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -70,6 +71,7 @@ def run(
         result = q.run(study, store=out or default_folder(study.label), progress=progress, command=command_line())
     answer(result.as_dict(), as_json, lambda: report.run_table(result.summary))
     warn_of([result.summary])
+    _say_what_is_stored([result.summary.facts])
     say(f"report: {result.report}")
 
 
@@ -102,9 +104,17 @@ def sweep(
     warn_of(result.summaries)
     for failure in result.failures:
         say(f"failed: {failure}")
+    _say_what_is_stored([s.facts for s in result.summaries])
     say(f"report: {result.report}")
     if result.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _say_what_is_stored(points: Iterable[Mapping[str, Any]]) -> None:
+    """A line for every network of the points."""
+    for line in dict.fromkeys(report.stored_line(facts) for facts in points):
+        if line:
+            say(line)
 
 
 def what_if(

@@ -7,6 +7,7 @@ from qtaml_hw.report.questions import front_table as front_table
 from qtaml_hw.report.questions import tensors_in_short as tensors_in_short
 from qtaml_hw.report.questions import tensors_table as tensors_table
 from qtaml_hw.report.questions import tornado_table as tornado_table
+from qtaml_hw.report.stored import stored_line as stored_line
 from qtaml_hw.report.terminal import allocation_table as allocation_table
 from qtaml_hw.report.terminal import ecc_table as ecc_table
 from qtaml_hw.report.terminal import retention_table as retention_table

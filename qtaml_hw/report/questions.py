@@ -116,7 +116,7 @@ def tensors_table(found: Row) -> Table:
     for row in found["tensors"]:
         shape = " x ".join(map(str, row["shape"]))
         where = f"{row['bits']:,} bits" if row["stored"] else "no, exact"
-        rows.append([row["name"], row["kind"], shape, f"{row['values']:,}", where])
+        rows.append([row["name"], row["kind"], shape, f"{row['values']:,}", where, row["why"]])
     stored, exact = (f"{found[key]:,}" for key in ("stored_values", "exact_values"))
     caption = f"stored: {stored} values; exact, beside the memory: {exact}"
-    return table(["Tensor", "Kind", "Shape", "Values", "Stored"], rows, caption=caption)
+    return table(["Tensor", "Kind", "Shape", "Values", "Stored", "Why"], rows, caption=caption)

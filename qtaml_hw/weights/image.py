@@ -93,7 +93,7 @@ class StoredImage:
 
     def __post_init__(self) -> None:
         if not self.tensors:
-            raise ValueError("the network stores no weights: no convolution, linear or attention layer was found")
+            raise ValueError("the network stores no weights: nothing that it multiplies with was found")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ _MATRICES: Final[dict[type[nn.Module], str]] = {
 """torch's own layers that multiply with their parameters, all but the biases."""
 
 
+BUFFER: Final = "operand of a matrix product, but a buffer: make it a parameter to have it stored"
+
+
 @dataclass(frozen=True)
 class StoreRule:
     """What is stored: weights, which are what matrix products multiply with, and the kinds that are switched on.
@@ -84,16 +87,22 @@ def inventory(
     module: nn.Module, rule: StoreRule | None = None, multiplied: Collection[str] | None = None
 ) -> tuple[TensorEntry, ...]:
     """Every parameter in network order with whether ``rule`` stores it; a parameter that is used twice is named once.
+    Without values it is stored nowhere. Buffers that are multiplied with come last, and are never stored.
 
     multiplied: names of what a forward pass multiplies with; None where none was watched.
     Raises ValueError with every pattern that no parameter matches, or that matches only kinds not switched on.
     """
     rule = StoreRule() if rule is None else rule
     every = list(_parameters(module, multiplied))
-    stored = picked({name: found.kind for name, found, _ in every}, rule)
-    return tuple(
-        TensorEntry(name, found.kind, tuple(p.shape), p.numel(), name in stored, _why(name, found, rule))
-        for name, found, p in _unique(every, stored)
+    empty = {name for name, _, p in every if not p.numel()}
+    stored = picked({name: found.kind for name, found, _ in every}, rule) - empty
+    buffers = [(name, b) for name, b in module.named_buffers() if multiplied is not None and name in multiplied]
+    return (
+        *(
+            TensorEntry(name, found.kind, tuple(p.shape), p.numel(), name in stored, _why(name, found, rule))
+            for name, found, p in _unique(every, stored)
+        ),
+        *(TensorEntry(name, "weight", tuple(b.shape), b.numel(), False, BUFFER) for name, b in buffers),
     )
 
 

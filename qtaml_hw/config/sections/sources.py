@@ -60,7 +60,7 @@ Patterns = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], 
 
 
 class StoreSection(Section):
-    """Which tensors live in the memory; without it the weights of convolutions, linear layers and attention."""
+    """Which tensors live in the memory; without it what matrix products multiply with."""
 
     include: Patterns | None = Field(None, description="only tensors whose names match one of these (* and ? allowed)")
     exclude: Patterns | None = Field(None, description="none of the tensors whose names match one of these")

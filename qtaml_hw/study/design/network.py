@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -20,6 +20,8 @@ from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.inventory import TensorEntry
+
+EXACT_SHARE: Final = 0.05  # of the matrix weights: from here on a reader must know that they are not in the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +120,8 @@ class Network:
         }
 
     def warnings(self, asked: int, take: str) -> list[str]:
-        """What was asked for and is not there: images, classes (``take: first``), a score above chance."""
-        return [*self._missing_images(asked, take), *self._chance_warning()]
+        """What was asked for and is not there: images, classes (``take: first``), a score above chance, weights."""
+        return [*self._missing_images(asked, take), *self._chance_warning(), *self._exact_warning()]
 
     def _missing_images(self, asked: int, take: str) -> list[str]:
         if asked > self.images:
@@ -137,6 +139,16 @@ class Network:
         return [
             f"the clean score of {100 * self.clean_score:.1f} % is at chance: one answer to all these inputs has "
             f"{100 * (self.same_answer_score or 0.0):.1f} %, so the score cannot show what faults do{hint}"
+        ]
+
+    def _exact_warning(self) -> list[str]:
+        exact, stored = self.exact_parameters.get("weight", 0), sum(e.values for e in self.inventory if e.stored)
+        share = exact / (exact + stored) if exact else 0.0
+        if share < EXACT_SHARE:
+            return []
+        return [
+            f"{100 * share:.1f} % of the matrix weights stay exact, beside the memory: no flip reaches them, and their "
+            "storage and reads are not priced; `qtaml-hw tensors` says why of each"
         ]
 
     @property

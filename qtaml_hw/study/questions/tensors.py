@@ -12,7 +12,7 @@ from qtaml_hw.weights.inventory import TensorEntry
 
 
 class TensorRows(tuple[dict[str, Any], ...]):
-    """One row per parameter, in network order: {name, kind, shape, values, stored, bits}."""
+    """One row per parameter, in network order: {name, kind, shape, values, stored, bits, why}."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class TensorRows(tuple[dict[str, Any], ...]):
 
 
 def tensors(study: Study, *, progress: Progress | None = None) -> TensorRows:
-    """Every parameter in network order: its name, kind, shape, count, whether it is stored, and in how many bits.
+    """Every parameter in network order: its name, kind, shape, count, whether it is stored, in how many bits, and why.
 
     Raises InputError when the network cannot be loaded, or the store rule names what is not there.
     """
@@ -42,6 +42,7 @@ def tensor_rows(inventory: Sequence[TensorEntry], planes: int) -> list[dict[str,
             "values": e.values,
             "stored": e.stored,
             "bits": e.values * planes if e.stored else 0,
+            "why": e.why,
         }
         for e in inventory
     ]

@@ -15,6 +15,7 @@ from qtaml_hw.config import StudyError, load_study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import summarise
+from qtaml_hw.report import stored_line
 from qtaml_hw.study.design.networks import Networks, load_network
 from qtaml_hw.study.run.evaluate import evaluate
 from qtaml_hw.study.run.task import Task
@@ -44,6 +45,46 @@ def tokens():
 
 def mine(outputs, clean, labels):
     return float(1.0 / (1.0 + np.abs(outputs - clean).mean()))
+
+class Last(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(8, 4)
+    def forward(self, x):
+        return self.head(self.layer(x[:, 0])[0][:, -1])
+
+class Conv1D(nn.Module):  # as GPT-2 keeps its matrices: [in, out]
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(inputs, outputs) / 4), nn.Parameter(torch.zeros(outputs))
+    def forward(self, x):
+        return torch.addmm(self.bias, x.flatten(1), self.weight)
+
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("matrix", torch.randn(16, 12))
+    def forward(self, x):
+        return x.flatten(1) @ self.matrix
+
+def lstm():
+    return Last(nn.LSTM(4, 8, batch_first=True))
+
+def gru():
+    return Last(nn.GRU(4, 8, batch_first=True))
+
+def gpt():
+    return nn.Sequential(Conv1D(16, 12), nn.ReLU(), nn.Linear(12, 4))
+
+def fixed():
+    return nn.Sequential(Fixed(), nn.ReLU(), nn.Linear(12, 4))
+
+def transposed():
+    return nn.Sequential(nn.ConvTranspose2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 4))
+
+def pruned():
+    layer = torch.nn.utils.prune.l1_unstructured(nn.Linear(16, 12), "weight", 0.75)
+    return nn.Sequential(nn.Flatten(), layer, nn.ReLU(), nn.Linear(12, 4))
 
 def too_much(outputs, clean, labels):
     return 7.0
@@ -116,6 +157,53 @@ def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
     assert plain[0]["exact_parameters"] == {"bias": 16, "norm": 24}
     with pytest.raises(InputError, match=r"store: no parameter matches '7.\*'"):
         q.tensors(study(folder, OWN, more={"network.store.exclude": "7.*"}))
+
+
+@pytest.mark.parametrize(
+    ("factory", "stored", "exact"),
+    [
+        ("lstm", {"layer.weight_ih_l0": 128, "layer.weight_hh_l0": 256, "head.weight": 32}, {"bias": 68}),
+        ("gru", {"layer.weight_ih_l0": 96, "layer.weight_hh_l0": 192, "head.weight": 32}, {"bias": 52}),
+        ("gpt", {"0.weight": 192, "2.weight": 48}, {"bias": 4, "other": 12}),
+        ("transposed", {"0.weight": 18, "2.weight": 288}, {"bias": 6}),
+        ("pruned", {"1.weight": 192, "3.weight": 48}, {"bias": 16}),
+    ],
+)
+def test_matrices_are_stored_whatever_their_class(
+    folder: Path, factory: str, stored: dict[str, int], exact: dict[str, int]
+) -> None:
+    given = study(folder, f'{{factory: "own_models:{factory}"}}')
+    point = given.points()[0]
+    record = evaluate(Task(0, point, "i", {}), Networks(), lambda record: None)[0]
+    assert "error" not in record, record
+    assert {layer["name"]: layer["weights"] for layer in record[F.layers]} == stored
+    assert record[F.exact_parameters] == exact
+    assert sum(record[F.layer_table]["weight_reads"]) >= sum(stored.values())
+    assert not [w for w in record[F.warnings] if "matrix weights" in w]
+    assert stored_line(record).endswith("exact matrix weights 0.0 %")
+
+
+def test_exact_matrices_are_said_and_their_reads_are_not_the_memorys(folder: Path) -> None:
+    given = study(folder, OWN, more={"network.store.include": "4.weight"})
+    found = q.run(given, store=folder / "out")
+    assert found.summary.facts[F.layer_table]["weight_reads"] == [0, 48]
+    mac_j = found.mac_energy_j / (192 + 48)
+    first, second = found.summary.facts[F.layer_table]["energy_j"]
+    assert first == pytest.approx(192 * mac_j, rel=1e-4)
+    assert found.weight_read_energy_j == pytest.approx(second - 48 * mac_j, rel=1e-4)
+    assert stored_line(found.summary.facts) == "stored 48 of 280 parameters; exact matrix weights 80.0 %"
+    assert any(w.startswith("80.0 % of the matrix weights stay exact") for w in found.summary.facts[F.warnings])
+    why = {row["name"]: row["why"] for row in q.tensors(given)}
+    assert why["1.weight"] == "linear layer; left out by network.store.include"
+    assert why["2.weight"] == "scale or shift of a norm; network.store.norms is off"
+
+
+def test_a_matrix_that_is_a_buffer_is_said(folder: Path) -> None:
+    given = study(folder, '{factory: "own_models:fixed"}')
+    rows = {row["name"]: row for row in q.tensors(given)}
+    assert (rows["0.matrix"]["stored"], rows["0.matrix"]["values"]) == (False, 192)
+    assert "a buffer" in rows["0.matrix"]["why"]
+    assert load_network(given).network.exact_parameters == {"bias": 4, "weight": 192}
 
 
 def test_sorted_files_are_spread_or_warned_about(folder: Path) -> None:
