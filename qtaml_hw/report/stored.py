@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtaml_hw.records.fields import F
-from qtaml_hw.report.text import percent
+from qtaml_hw.records.text import percent
 
 
 def stored_line(facts: Mapping[str, Any]) -> str:
