@@ -46,6 +46,8 @@ WriteDevice = Literal["nmos", "pmos"]
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
 RefreshMode = Literal["burst", "staggered"]
+Decoders = int | Literal["per_row", "per_bank"]
+"""How many decoders of every code stand in a bank: a number, or as many as a row or an access has words of it."""
 
 CODES: Final = (
     "secded-8-4",

@@ -6,7 +6,7 @@ The buffers of activations are left out: no protection policy changes them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
@@ -48,23 +48,40 @@ class WeightMemory:
     """What the energy of an inference needs to know of the weight memory (all values in SI).
 
     word_bits: bits per access; read_energy_j: of one access; bits_per_weight: stored bits read per weight, parity
-    included; decode_energy_per_weight_j: of the decoders, averaged over the weights of the image;
-    refresh_w, leakage_w: drawn all the time.
+    included; decode_energy_per_weight_j: of the decoders; both one figure for all weights, or by name of the stored
+    tensor (a tensor without a name there lies elsewhere); refresh_w, leakage_w: drawn all the time.
     """
 
     word_bits: int
     read_energy_j: float
-    bits_per_weight: float = 8.0
-    decode_energy_per_weight_j: float = 0.0
+    bits_per_weight: float | Mapping[str, float] = 8.0
+    decode_energy_per_weight_j: float | Mapping[str, float] = 0.0
     refresh_w: float = 0.0
     leakage_w: float = 0.0
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value = getattr(self, entry.name)
+            given = getattr(self, entry.name)
             least = "above 0" if entry.name in ("word_bits", "bits_per_weight") else ">= 0"
-            if not math.isfinite(value) or value < 0 or (value == 0 and least == "above 0"):
-                raise ValueError(f"{entry.name} must be {least} and finite, got {value}")
+            for value in given.values() if isinstance(given, Mapping) else (given,):
+                if not math.isfinite(value) or value < 0 or (value == 0 and least == "above 0"):
+                    raise ValueError(f"{entry.name} must be {least} and finite, got {value}")
+
+    def read_j(self, layer: LayerCost) -> float:
+        """Energy of reading the stored weights of a layer, whole words."""
+        bits = layer.weight_reads * _of(self.bits_per_weight, layer.weight)
+        return math.ceil(bits / self.word_bits) * self.read_energy_j
+
+    def decode_j(self, layer: LayerCost) -> float:
+        """Energy of decoding what is read for a layer."""
+        return layer.weight_reads * _of(self.decode_energy_per_weight_j, layer.weight)
+
+
+def _of(figure: float | Mapping[str, float], weight: str | None) -> float:
+    """The figure of a tensor; 0 where a layer reads none of this memory."""
+    if weight is None:
+        return 0.0
+    return figure.get(weight, 0.0) if isinstance(figure, Mapping) else figure
 
 
 @dataclass(frozen=True)
@@ -112,12 +129,10 @@ def energy_per_inference(
     latency_s = sum(c.cycles for c in layers) / clock_hz
     seconds = latency_s if inferences_per_second is None else _period_s(inferences_per_second, latency_s)
     preset = mac if isinstance(mac, MacEnergy) else mac_energy(mac)
-    reads = [c.weight_reads for c in layers if c.weight is not None]
-    words = sum(math.ceil(r * memory.bits_per_weight / memory.word_bits) for r in reads)
     return EnergySplit(
         mac_j=sum(c.macs for c in layers) * preset.energy_j,
-        weight_read_j=words * memory.read_energy_j,
-        codec_j=sum(reads) * memory.decode_energy_per_weight_j,
+        weight_read_j=sum(memory.read_j(c) for c in layers),
+        codec_j=sum(memory.decode_j(c) for c in layers),
         refresh_j=memory.refresh_w * seconds,
         leakage_j=memory.leakage_w * seconds,
         seconds=seconds,

@@ -68,6 +68,7 @@ NOMINAL_VDD_V = {
 }
 ENCODE_PJ_PER_GE = 0.5383 / 368.0  # (72,64) of the table
 DECODE_PJ_PER_GE = 0.7766 / 732.0
+GATE_LEAKAGE_W = 17.4e-9  # one GE: NAND2_X1 of the Nangate 45 nm library, typical corner, 1.1 V, 25 degC
 
 
 @dataclass(frozen=True, kw_only=True)

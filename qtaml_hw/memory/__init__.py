@@ -8,7 +8,8 @@ from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, Retention
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.traffic.energy import EnergyCosts, energy_costs
+from qtaml_hw.memory.traffic.energy import EnergyCosts
+from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Phase, RetentionAware, Schedule
 from qtaml_hw.memory.traffic.usage import BankUse, LayerReads, bank_use, layer_reads
 
@@ -24,6 +25,7 @@ __all__ = [
     "LayerReads",
     "Memory",
     "Phase",
+    "PlannedArray",
     "PoissonCells",
     "RefreshPass",
     "RetentionAware",
@@ -32,7 +34,6 @@ __all__ = [
     "Timeline",
     "array_cost",
     "bank_use",
-    "energy_costs",
     "layer_reads",
     "leakage_factor",
     "planned_flip_probability",

@@ -84,3 +84,14 @@ def check_cell(cell: object) -> CellModel:
             f"(device.population does); got {type(cell).__name__}"
         )
     return cell
+
+
+def check_profile(cell: CellModel) -> RetentionLaw:
+    """The cell as one whose rows can be binned; ValueError where no cell is weaker than another."""
+    if isinstance(cell, FixedCells | PoissonCells):
+        law = "fixed" if isinstance(cell, FixedCells) else "poisson"
+        raise ValueError(
+            f"retention-aware refresh bins rows by their weakest cell, and under the law {law} no cell is weaker than "
+            "another; it needs the law retention"
+        )
+    return cell

@@ -8,21 +8,21 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Float64
+from qtaml_hw.arrays import Codes
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.ageing import Ageing
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
-from qtaml_hw.memory.ageing.profile import Profiler, check_profile
+from qtaml_hw.memory.ageing.profile import Profiler
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import CellModel, check_cell
+from qtaml_hw.memory.cells import CellModel, check_cell, check_profile
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter, energy_costs
-from qtaml_hw.memory.traffic.rows import RowBins, expected_bins
+from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
+from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
 
@@ -66,13 +66,14 @@ class Memory:
         check_updates(self.updates, self.codes, self.schedule)
 
     @cached_property
+    def array(self) -> PlannedArray:
+        """The array as the plan and the schedule have it, whatever the codes."""
+        return PlannedArray(self.plan, self.geometry, self.schedule)
+
+    @property
     def layout(self) -> ArrayLayout:
         """Where the image lies."""
-        parity = np.zeros(self.plan.tensors, dtype=np.int64)
-        for index, item in enumerate(self.plan.entries):
-            if item.code is not None:
-                parity += [self.plan.layout(t, index).parity_bits for t in range(self.plan.tensors)]
-        return ArrayLayout(self.geometry, self.plan.tensor_starts, self.planes, parity)
+        return self.array.layout
 
     @cached_property
     def laid_out(self) -> LaidOut:
@@ -92,42 +93,18 @@ class Memory:
 
         With retention-aware refresh these are the commands of an array with the expected rows in every bin.
         """
-        return simulate_commands(self.layout, self.schedule, self.ecc_words, self.bins)
+        return simulate_commands(self.layout, self.schedule, self.array.bins)
 
-    @cached_property
-    def bins(self) -> RowBins:
-        """How often rows are refreshed: all alike, or as many rows in every bin as are expected over fault maps.
-
-        Expected of the cells that the schedule's retention-aware refresh names; without, every row at every tick.
-        """
-        aware = self.schedule.retention_aware
-        if aware is None or aware.cell is None:
-            return RowBins.alike(self.layout)
-        return expected_bins(self.layout, self.plan, self.schedule, check_profile(aware.cell))
-
-    @cached_property
-    def row_refresh_hz(self) -> Float64:
-        """Refreshes per second of a row of every class, the mean over its rows: float64 [classes]."""
-        intervals = self.schedule.refresh_intervals(self.layout.classes)
-        shares = (self.bins.rows / np.array(self.bins.multiples)).sum(axis=1) / self.bins.rows.sum(axis=1)
-        mean = shares.reshape(-1, self.layout.classes).mean(axis=0)
-        return np.array([0.0 if s is None else share / s for s, share in zip(intervals, mean.tolist(), strict=True)])
-
-    @cached_property
+    @property
     def costs(self) -> EnergyCosts:
         """Energy per action from the cost model."""
-        return energy_costs(self.layout, self.plan)
+        return self.array.costs
 
     @cached_property
     def meter(self) -> EnergyMeter:
         """What the commands spend."""
-        words = {r.entry.name: np.diff(r.word_starts) for r in self.regions}
+        words = {words.name: words.per_tensor for words in self.array.words.entries}
         return EnergyMeter(self.layout, self.schedule, words, self.costs)
-
-    @property
-    def ecc_words(self) -> int:
-        """ECC words of all entries."""
-        return sum(r.words for r in self.regions)
 
     def run(
         self,
@@ -176,7 +153,7 @@ class Memory:
             if len(known) == len(asked) and all(a is b for a, b in zip(known, asked, strict=True)):
                 return kept
         exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
-        self._latest[:] = [Histories(self.laid_out, self.log, exposure, self.bins)]
+        self._latest[:] = [Histories(self.laid_out, self.log, exposure, self.array.bins)]
         return self._latest[0]
 
     def _profiled(self, histories: Histories, key: MapKey) -> Histories:
@@ -184,7 +161,7 @@ class Memory:
         aware = self.schedule.retention_aware
         assert aware is not None
         bins = Profiler(self.laid_out, aware).bins(check_profile(histories.exposure.cell), key)
-        log = simulate_commands(self.layout, self.schedule, self.ecc_words, bins)
+        log = simulate_commands(self.layout, self.schedule, bins)
         return Histories(self.laid_out, log, histories.exposure, bins)
 
     @cached_property

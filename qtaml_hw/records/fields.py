@@ -213,8 +213,12 @@ class F:
     plan_score_cost = Field("plan_score_cost", "", "point", "modelled", TEXT,
         "passes over the calibration inputs that it took")
     solver = Field("solver", "", "point", "assumed", TEXT, "solver of the plan")
-    spent = Field("spent", "", "point", "modelled", NUMBER, "what the plan takes of its budget, in spent_unit")
-    spent_unit = Field("spent_unit", "", "point", "assumed", TEXT, "unit of spent and least_spent")
+    spent = Field("spent", "", "point", "modelled", kinds.MAPPING,
+        "what the record grows by over the unprotected one: bits (protected) and parity / data bits stored, area_m2, "
+        "energy_j per inference")
+    priced_spent = Field("priced_spent", "", "point", "modelled", NUMBER,
+        "cost of the plan at the linear prices of planning, in spent_unit")
+    spent_unit = Field("spent_unit", "", "point", "assumed", TEXT, "unit of priced_spent and least_spent")
     least_spent = Field("least_spent", "", "point", "modelled", NUMBER,
         "cost below which no plan reaches a wanted distortion")
 
@@ -224,6 +228,8 @@ class F:
     array_area_m2 = Field("array_area_m2", "m2", "point", "modelled", NUMBER, "data array, stronger cells included")
     parity_area_m2 = Field("parity_area_m2", "m2", "point", "modelled", NUMBER, "parity columns")
     codec_area_m2 = Field("codec_area_m2", "m2", "point", "modelled", NUMBER, "encoders and decoders")
+    codec_area_share = Field("codec_area_share", "%", "point", "modelled", NUMBER,
+        "encoders and decoders / area", "Codec area")
     storage_area_m2 = Field("storage_area_m2", "m2", "point", "modelled", NUMBER,
         "scales, tables and decoders of the number format")
     area_low_m2 = Field("area_low_m2", "m2", "point", "modelled", NUMBER,
@@ -235,7 +241,10 @@ class F:
         "MACs, weight reads, codec, refresh, scrub, leakage", "Energy / inference")
     mac_energy_j = Field("mac_energy_j", "J", "point", "modelled", NUMBER, "multiply-accumulates")
     weight_read_energy_j = Field("weight_read_energy_j", "J", "point", "modelled", NUMBER, "reading the weights")
-    codec_energy_j = Field("codec_energy_j", "J", "point", "modelled", NUMBER, "encoding and decoding")
+    codec_energy_j = Field("codec_energy_j", "J", "point", "modelled", NUMBER,
+        "encoding and decoding at reads, refreshes and scrubs, and leakage of the codecs")
+    codec_energy_share = Field("codec_energy_share", "%", "point", "modelled", NUMBER,
+        "codec / energy per inference", "Codec energy")
     refresh_energy_j = Field("refresh_energy_j", "J", "point", "modelled", NUMBER, "refresh")
     scrub_energy_j = Field("scrub_energy_j", "J", "point", "modelled", NUMBER, "scrub")
     leakage_energy_j = Field("leakage_energy_j", "J", "point", "modelled", NUMBER, "leakage")
@@ -345,3 +354,5 @@ FORMER: Final[dict[str, Field]] = {
     "score_cost": F.plan_score_cost,
 }
 """Names of fields in records of schema 1, and what they are called now."""
+REUSED: Final[dict[str, Field]] = {"spent": F.priced_spent}
+"""Names of schema 1 that mean something else now, and what their fields are called."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtaml_hw.errors import nearest
-from qtaml_hw.records.fields import FIELDS, FORMER, NEEDED, F
+from qtaml_hw.records.fields import FIELDS, FORMER, NEEDED, REUSED, F
 
 Key = tuple[str, int]
 FAILED_MAP = -1
@@ -29,8 +29,8 @@ class Record(dict[str, Any]):
     @classmethod
     def read(cls, stored: Mapping[str, Any], former: bool = False) -> Record:
         """A record from a store, whatever else its writer knew; ``former`` : it has the names of schema 1."""
-        record = cls.__new__(cls)
-        record.update({FORMER.get(name, name): value for name, value in stored.items()} if former else stored)
+        record, names = cls.__new__(cls), FORMER | REUSED if former else {}
+        record.update({names.get(name, name): value for name, value in stored.items()})
         return record
 
     @property

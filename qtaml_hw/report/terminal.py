@@ -94,7 +94,9 @@ _RUN_KEYS: Final[tuple[str, ...]] = (
     F.protected_bits_fraction,
     F.parity_bits_fraction,
     F.area_m2,
+    F.codec_area_share,
     F.energy_per_inference_j,
+    F.codec_energy_share,
     F.read_latency_s,
     *BANKS,
     F.predicted_distortion,
@@ -205,12 +207,20 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
 def _spent(plan: Row) -> list[str]:
     """What a plan spends, and what scored its groups; nothing where nothing was planned."""
     lines = []
-    if plan.get("spent") is not None:
-        least = plan.get("least_spent")
-        bound = "" if least is None else f"; no plan reaches this distortion for less than {least:.6g}"
-        lines.append(f"spent ({plan['solver']}): {plan['spent']:.6g} {plan['spent_unit']}{bound}")
-    if plan.get("score") is not None:
-        lines.append(f"score: {plan['score']} ({plan['score_output']}), cost: {plan['score_cost']}")
+    spent = plan.get("spent") or {}
+    if any(spent.values()):
+        area, energy = scale([spent["area_m2"]], "m2"), scale([spent["energy_j"]], "J")
+        lines.append(
+            f"adds to the unprotected memory: {percent(spent['bits'])} % of the bits protected, "
+            f"{percent(spent['parity'])} % parity, {area.show(spent['area_m2'])} {area.unit}, "
+            f"{energy.show(spent['energy_j'])} {energy.unit} per inference"
+        )
+    if plan.get("least_spent") is not None:
+        at_prices = f"{plan['priced_spent']:.6g} {plan['spent_unit']} at the prices of planning ({plan['solver']})"
+        lines.append(f"{at_prices}; no plan reaches this distortion for less than {plan['least_spent']:.6g}")
+    if plan.get("plan_score") is not None:
+        lines.append(f"score: {plan['plan_score']} ({plan['plan_score_output']}), cost: {plan['plan_score_cost']}")
+    lines += [f"warning: {warning}" for warning in plan.get("warnings") or ()]
     return lines
 
 

@@ -15,8 +15,8 @@ from qtaml_hw import tac
 from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.cost import cell_extras
 from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.price import cell_extras
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
 from qtaml_hw.weights import GroupKind
 
@@ -73,7 +73,7 @@ class PlanPath:
     @property
     def most(self) -> float:
         """The largest budget worth asking for: everything protected by the dearest entry, or all stored bits."""
-        return max(1.0, *self._prices(1.0).per_bit)
+        return max(1.0, float(np.max(self._prices(1.0).per_bit)))
 
     def _prices(self, share: float) -> tac.Prices:
         if self.menu is IDEAL:
@@ -125,7 +125,7 @@ class PlanPath:
         """The plan for a budget of ``share`` of the stored data bits."""
         image, policy = self.stored.image, self.policy
         if policy.name == "integer":
-            price = self._prices(share).per_bit[1]
+            price = float(self._prices(share).per_bit[1])
             planes = min(int(np.floor(share * image.planes / price + 1e-9)), image.planes)
             return ProtectionPlan.uniform_msb(image.tensor_starts, image.planes, planes, self.menu.names[1])
         if policy.name == "uniform":

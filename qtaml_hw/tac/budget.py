@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.protection import MenuEntry, entry
+from qtaml_hw.protection import MenuEntry, ProtectionPlan, entry
 from qtaml_hw.weights.sizes import StoredSizes
+
+TrueCost = Callable[[ProtectionPlan], float]
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,37 @@ class Menu:
 class Prices:
     """What protection is paid in.
 
-    ``per_bit`` : cost of one protected bit under each menu option (0 for "none"); ``fixed`` : cost of having an option
-    at all (a decoder), once per option used; ``budget`` and both in ``unit`` (bits, parity bits, m2, J).  ``target``:
-    the share of the unprotected predicted distortion that may be left, at the least cost; the budget then limits
-    nothing.
+    ``per_bit`` : cost of one protected bit under each menu option (0 for "none"), [Q], or [T, Q] where it depends on
+    the tensor; ``fixed`` : cost of having an option at all (decoders), once per option used, [Q], or [B, Q] where it
+    depends on how many planes of a weight are under it; ``budget`` and both in ``unit`` (bits, parity bits, m2, J).
+    ``target``: the share of the unprotected predicted distortion that may be left, at the least cost; the budget then
+    limits nothing.  ``true_cost`` : what a plan really costs, which the budget limits; None where prices are exact.
     """
 
-    per_bit: tuple[float, ...]
-    fixed: tuple[float, ...]
+    per_bit: tuple[float, ...] | Float64
+    fixed: tuple[float, ...] | Float64
     budget: float
     unit: str
     target: float | None = None
+    true_cost: TrueCost | None = None
+
+    def of_groups(self, starts: Int64, tensor_starts: Int64) -> Float64:
+        """Cost of protecting one plane of every group under each option, float64 [G, Q].
+
+        ``starts`` int64 [G + 1], first weight of every group; ``tensor_starts`` int64 [T + 1].
+        """
+        per_bit = np.asarray(self.per_bit, dtype=np.float64)
+        if per_bit.ndim == 2:
+            per_bit = per_bit[np.searchsorted(tensor_starts, starts[:-1], side="right") - 1]
+        return np.asarray(np.diff(starts)[:, None] * per_bit)
+
+    def of_plan(self, plan: ProtectionPlan) -> float:
+        """What a plan costs at these prices."""
+        per_group = self.of_groups(plan.starts, plan.tensor_starts)
+        bits = float(np.take_along_axis(per_group, plan.choice.astype(np.intp), axis=1).sum())
+        fixed = np.atleast_2d(np.asarray(self.fixed, dtype=np.float64))
+        most = [int((plan.choice == q).sum(axis=1).max()) for q in range(1, fixed.shape[1])]
+        return bits + sum(float(fixed[min(n, len(fixed)) - 1, q]) for q, n in enumerate(most, start=1) if n)
 
     def to_reach(self, share: float) -> Prices:
         """The same prices, to be spent on reaching a share of the unprotected distortion.
@@ -72,12 +94,14 @@ class Budget:
     """A budget as stated, and what it buys.
 
     ``kind`` : bits, parity, area, energy, distortion, planes, or the policy that spends none; ``value`` : the amount,
-    in SI (None where none is stated).
+    in SI (None where none is stated); ``least`` : what one plane of one tensor costs where that is least (None: not
+    worked out).
     """
 
     kind: str
     value: float | None
     prices: Prices
+    least: float | None = None
 
 
 def bit_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:

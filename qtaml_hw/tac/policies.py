@@ -7,7 +7,7 @@ weight to be worth; Uniform-MSP protects the same number of top planes everywher
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.budget import Budget, Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.spending import Planned, plan_by_damage
+from qtaml_hw.tac.spending import Planned, fitting, plan_by_damage
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
 
@@ -71,7 +71,11 @@ def _nothing(planning: Planning) -> Planned:
 def _uniform(planning: Planning) -> Planned:
     image, channel, menu, prices = planning.image, planning.channel, planning.menu, planning.budget.prices
     if prices.target is None:
-        return Planned(plan_uniform(image, channel, menu, prices))
+        found = fitting(
+            lambda linear: Planned(plan_uniform(image, channel, menu, replace(prices, budget=linear))),
+            prices,
+        )
+        return _nothing(planning) if found is None else found
     return Planned(plan_uniform_reaching(image, planning.damage("first_order", planning), channel, menu, prices))
 
 
@@ -101,13 +105,13 @@ def plan_uniform(
     Top planes are the most significant ones of the image (``StoredImage.plane_order``).  The remainder goes layer by
     layer from the input and stops at the first layer that it cannot pay whole.
     """
-    sizes = np.diff(image.tensor_starts)
-    choice = np.zeros((sizes.size, image.planes), dtype=np.uint8)
-    unit, left = prices.per_bit[option], prices.budget * (1.0 + 1e-12) - prices.fixed[option]
+    choice = np.zeros((image.tensor_starts.size - 1, image.planes), dtype=np.uint8)
+    price = prices.of_groups(image.tensor_starts, image.tensor_starts)[:, option]
+    left = prices.budget * (1.0 + 1e-12) - float(np.atleast_2d(prices.fixed)[0, option])
     for plane in image.plane_order.tolist():
-        affordable = np.cumsum(sizes * unit) <= left
+        affordable = np.cumsum(price) <= left
         choice[affordable, plane] = option
-        left -= float((sizes[affordable] * unit).sum())
+        left -= float(price[affordable].sum())
         if not affordable.all():
             break
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)

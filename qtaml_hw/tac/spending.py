@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, relative_gap, solve
+from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, relative_gap
 from qtaml_hw.tac.budget import Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
+
+NARROWINGS: Final = 16  # of a linear budget
+RESOLUTION: Final = 1e-3  # of a linear budget: narrower is not looked for
+SLACK: Final = 1.5  # how far linear prices may lie above true costs before a family is given up too early
+MOST_FREELY: Final = 4
+MOST_TOGETHER: Final = 2
+ROUNDING: Final = 1e-9  # of costs that are sums of many terms
 
 
 @dataclass(frozen=True)
@@ -50,58 +59,225 @@ class Planned:
     optimum: Optimum | None = None
 
 
-def knapsack(damage: DamageModel, channel: FlipChannel, menu: Menu, prices: Prices) -> Knapsack:
-    """The allocation problem of a damage model: items are (group, plane), plane fastest."""
+def knapsack(
+    damage: DamageModel, channel: FlipChannel, menu: Menu, prices: Prices, tensor_starts: Int64 | None = None
+) -> Knapsack:
+    """The allocation problem of a damage model: items are (group, plane), plane fastest.
+
+    ``tensor_starts`` int64 [T + 1]: needed where prices depend on the tensor.
+    """
     p01, p10 = menu.residuals(channel)
     left = damage.zeros[:, :, None] * p01 + damage.ones[:, :, None] * p10
-    cost = np.broadcast_to(damage.sizes[:, None, None] * np.array(prices.per_bit), left.shape)
+    price = prices.of_groups(damage.starts, damage.starts if tensor_starts is None else tensor_starts)
+    cost = np.broadcast_to(price[:, None, :], left.shape)
     options = len(menu.entries)
     return Knapsack(left.reshape(-1, options), np.ascontiguousarray(cost).reshape(-1, options), prices.budget)
 
 
-def _decoder_sets(prices: Prices) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """Every set of options with the fixed cost of having it (decoders); options without one are always there."""
-    priced = [q for q in range(1, len(prices.fixed)) if prices.fixed[q] > 0.0]
-    free = [q for q in range(len(prices.fixed)) if q not in priced]
-    for count in range(len(priced) + 1):
-        for extra in combinations(priced, count):
-            yield np.array(sorted([*free, *extra])), sum(prices.fixed[q] for q in extra)
+@dataclass(frozen=True, eq=False)
+class Family:
+    """The plans that use some options (decoders) on some planes: what these cost at all, and the problem among them.
+
+    ``columns`` : options, "none" first; ``items`` : (group, plane) items that may be protected; ``fixed`` : cost of the
+    decoders; ``path`` : the problem of these items and options; ``rest`` : damage of all other items.
+    """
+
+    columns: NDArray[np.intp]
+    items: NDArray[np.intp]
+    count: int
+    fixed: float
+    path: BudgetPath
+    rest: float
+
+    @classmethod
+    def of(cls, problem: Knapsack, columns: NDArray[np.intp], items: NDArray[np.intp], fixed: float) -> Family:
+        """Of a problem; the items keep their order."""
+        damage, cost = problem.damage[np.ix_(items, columns)], problem.cost[np.ix_(items, columns)]
+        rest = float(problem.damage[:, 0].sum()) - float(damage[:, 0].sum())
+        return cls(columns, items, len(problem.damage), fixed, BudgetPath(damage, cost), max(rest, 0.0))
+
+    def at(self, budget: float, solver: Solver = "greedy") -> Allocation | None:
+        """The best allocation for a budget; None where it does not pay the decoders."""
+        left = budget - self.fixed
+        if left < 0.0:
+            return None
+        path = self.path
+        found = path.at(left) if solver == "greedy" else solve_exactly(Knapsack(path.damage, path.cost, left))
+        return Allocation(
+            self._all(found.choice),
+            found.predicted_distortion + self.rest,
+            found.lower_bound + self.rest,
+            found.spent + self.fixed,
+        )
+
+    def bound(self, budget: float) -> float | None:
+        """The damage below which no plan of the family goes at these prices; None where decoders are not paid."""
+        found = self.at(budget)
+        return None if found is None else found.lower_bound
+
+    def reach(self, wanted: float, solver: Solver = "greedy") -> Cheapest | None:
+        """The cheapest choice that leaves a wanted damage; None where the family leaves more."""
+        path, own = self.path, wanted - self.rest
+        if float(path.damage.min(axis=1).sum()) > own + 1e-12 * wanted:
+            return None
+        found = path.reach(own) if solver == "greedy" else reach_exactly(path.damage, path.cost, own)
+        spent, least = found.spent + self.fixed, found.least_spent + self.fixed
+        return Cheapest(self._all(found.choice), found.predicted_distortion + self.rest, spent, least)
+
+    def _all(self, choice: Uint8) -> Uint8:
+        """A choice of the family's items and options among all of them."""
+        whole = np.zeros(self.count, dtype=np.uint8)
+        whole[self.items] = self.columns[choice]
+        return whole
 
 
-def solve_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "greedy") -> Allocation:
-    """The best allocation over every set of options whose fixed costs (decoders) fit the budget."""
-    best: Allocation | None = None
-    bound = np.inf
-    for columns, fixed in _decoder_sets(prices):
-        if fixed > problem.budget:
-            continue
-        part = Knapsack(problem.damage[:, columns], problem.cost[:, columns], problem.budget - fixed)
-        solved = solve(part) if solver == "greedy" else solve_exactly(part)
-        bound = min(bound, solved.lower_bound)
-        if best is None or solved.predicted_distortion < best.predicted_distortion:
-            choice = columns[solved.choice].astype(np.uint8)
-            best = Allocation(choice, solved.predicted_distortion, solved.lower_bound, solved.spent + fixed)
-    assert best is not None  # the empty set of decoders always fits
-    return Allocation(best.choice, best.predicted_distortion, bound, best.spent)
+def families(problem: Knapsack, prices: Prices, plane_order: Int64 | None = None) -> tuple[Family, ...]:
+    """Every set of options that have a fixed cost, on the top 1, 2, ... planes where that decides how many decoders.
+
+    Options without a fixed cost are in every family.  Of many options at most ``MOST_TOGETHER`` are taken at once:
+    each asks for decoders of its own.
+    """
+    fixed = np.atleast_2d(np.asarray(prices.fixed, dtype=np.float64))  # [planes or 1, Q]
+    priced = [q for q in range(1, fixed.shape[1]) if fixed[:, q].any()]
+    free = [q for q in range(fixed.shape[1]) if q not in priced]
+    together = len(priced) if len(priced) <= MOST_FREELY else MOST_TOGETHER
+    found, count = [], len(problem.damage)
+    for size in range(together + 1):
+        for extra in combinations(priced, size):
+            columns, known = np.array(sorted([*free, *extra])), None
+            for top in range(len(fixed), 0, -1):  # fewer planes only where they save decoders
+                cost = float(fixed[top - 1, list(extra)].sum())
+                if cost != known:
+                    known = cost
+                    items = _top_items(count, plane_order, top) if len(fixed) > 1 else np.arange(count)
+                    found.append(Family.of(problem, columns, items, cost))
+    return tuple(found)
+
+
+def _top_items(count: int, plane_order: Int64 | None, top: int) -> NDArray[np.intp]:
+    """Items of the most significant planes, of items in order of groups, plane fastest."""
+    assert plane_order is not None  # fixed costs by planes come with planes
+    return np.flatnonzero(np.isin(np.arange(count) % plane_order.size, plane_order[:top]))
 
 
 def reach_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "greedy") -> Cheapest:
-    """The cheapest choice that leaves ``prices.target`` of the unprotected damage, over every set of decoders.
+    """The cheapest choice that leaves ``prices.target`` of the unprotected damage, decoders paid.
 
     Raises ValueError when the whole menu leaves more.
     """
     assert prices.target is not None  # said by the prices that ask for it
     wanted = prices.target * float(problem.damage[:, 0].sum())
-    cheapest: list[Cheapest] = []
-    for columns, fixed in _decoder_sets(prices):
-        damage, cost = problem.damage[:, columns], problem.cost[:, columns]
-        if float(damage.min(axis=1).sum()) > wanted * (1.0 + 1e-12) and columns.size < len(prices.fixed):
-            continue  # too few decoders; the last set has them all, and says so when even they are too few
-        part = BudgetPath(damage, cost).reach(wanted) if solver == "greedy" else reach_exactly(damage, cost, wanted)
-        choice = columns[part.choice].astype(np.uint8)
-        cheapest.append(Cheapest(choice, part.predicted_distortion, part.spent + fixed, part.least_spent + fixed))
-    best = min(cheapest, key=lambda one: one.spent)
-    return replace(best, least_spent=min(one.least_spent for one in cheapest))
+    return _cheapest(families(problem, prices), problem, wanted, solver)
+
+
+def _cheapest(among: Sequence[Family], problem: Knapsack, wanted: float, solver: Solver) -> Cheapest:
+    found = [one for family in among if (one := family.reach(wanted, solver)) is not None]
+    if not found:
+        BudgetPath(problem.damage, problem.cost).reach(wanted)  # says what the whole menu leaves
+    best = min(found, key=lambda one: one.spent)
+    return replace(best, least_spent=min(one.least_spent for one in found))
+
+
+def fitting(plan_at: Callable[[float], Planned | None], prices: Prices) -> Planned | None:
+    """The best plan found whose true cost fits the budget, which ``plan_at`` spends at linear prices.
+
+    Capacity steps, decoders by the row and whole words make true costs steps, so the linear budget is narrowed until
+    the true cost fits, and widened where prices were too high.  None where no plan that was found fits.
+    """
+    limit, linear, low, high = prices.budget, prices.budget, 0.0, np.inf
+    if prices.true_cost is None:
+        return plan_at(limit)
+    best: Planned | None = None
+    for _ in range(NARROWINGS):
+        found = plan_at(linear)
+        cost = 0.0 if found is None else prices.true_cost(found.plan)
+        fits = cost <= limit * (1.0 + ROUNDING)
+        if found is not None and fits:
+            best = found if best is None or _serves_better(found, best) else best
+            if abs(cost - prices.of_plan(found.plan)) <= ROUNDING * limit or found.plan.choice.all():
+                break  # the prices are exact, or everything is bought
+        low, high = (linear, high) if fits else (low, linear)
+        if high - low <= RESOLUTION * high:
+            break
+        aim = linear * limit / cost if cost > 0.0 else np.inf
+        linear = aim if low + RESOLUTION * high < aim < high else min(2.0 * low, 0.5 * (low + high))
+    return best
+
+
+def _serves_better(found: Planned, best: Planned) -> bool:
+    """Whether a plan leaves less distortion; of plans that optimise nothing, whether it protects more bits."""
+    if found.optimum is None or best.optimum is None:
+        return found.plan.protected_bits > best.plan.protected_bits
+    return found.optimum.predicted_distortion < best.optimum.predicted_distortion
+
+
+@dataclass(frozen=True, eq=False)
+class Spending:
+    """One problem and its budget, under every family; ``as_plan`` makes a plan of a choice."""
+
+    problem: Knapsack
+    prices: Prices
+    families: tuple[Family, ...]
+    as_plan: Callable[[Uint8], ProtectionPlan]
+
+    def planned(self, best: Allocation, least: float | None = None) -> Planned:
+        """An allocation as a plan."""
+        unit = self.prices.unit
+        optimum = Optimum(best.predicted_distortion, best.lower_bound, best.spent, unit, least)
+        return Planned(self.as_plan(best.choice), optimum)
+
+    def best(self, solver: Solver) -> Planned:
+        """The plan that leaves least of all that fit; families are left out that could not leave less.
+
+        Where prices are not exact the exact solver looks into the family that serves best by the greedy one.
+        """
+        limit, exact_prices = self.prices.budget, self.prices.true_cost is None
+        bounds = {family: bound for family in self.families if (bound := family.bound(limit)) is not None}
+        promises = [(bound, family) for family in self.families if (bound := family.bound(SLACK * limit)) is not None]
+        promises.sort(key=lambda one: one[0])
+        best, chosen = self.planned(Allocation(self._nothing, self._unprotected, self._unprotected, 0.0)), None
+        for promise, family in promises:
+            if best.optimum is not None and promise >= best.optimum.predicted_distortion:
+                break
+            way: Solver = solver if exact_prices else "greedy"
+            found = self._fitting(family, way)
+            if found is None or found.optimum is None:
+                continue
+            if exact_prices:
+                bounds[family] = found.optimum.lower_bound
+            if _serves_better(found, best):
+                best, chosen = found, family
+        if solver == "exact" and not exact_prices and chosen is not None:
+            exact = self._fitting(chosen, solver)
+            best = exact if exact is not None and _serves_better(exact, best) else best
+        assert best.optimum is not None
+        least = min([best.optimum.predicted_distortion, *bounds.values()])
+        return Planned(best.plan, replace(best.optimum, lower_bound=least))
+
+    def reaching(self, share: float, solver: Solver) -> Planned:
+        """The cheapest plan that leaves a share of the unprotected damage; its bound is that of any plan as cheap.
+
+        Raises ValueError when the menu leaves more.
+        """
+        found = _cheapest(self.families, self.problem, share * self._unprotected, solver)
+        at_that = BudgetPath(self.problem.damage, self.problem.cost).at(found.spent)
+        bound = min(at_that.lower_bound, found.predicted_distortion)
+        return self.planned(Allocation(found.choice, found.predicted_distortion, bound, found.spent), found.least_spent)
+
+    def _fitting(self, family: Family, solver: Solver) -> Planned | None:
+        def plan_at(linear: float) -> Planned | None:
+            found = family.at(linear, solver)
+            return None if found is None else self.planned(found)
+
+        return fitting(plan_at, self.prices)
+
+    @property
+    def _nothing(self) -> Uint8:
+        return np.zeros(len(self.problem.damage), dtype=np.uint8)
+
+    @property
+    def _unprotected(self) -> float:
+        return float(self.problem.damage[:, 0].sum())
 
 
 def plan_by_damage(
@@ -117,22 +293,19 @@ def plan_by_damage(
 ) -> Planned:
     """Spend the budget where the damage is largest (TAC when its importance is the Jacobian energy).
 
-    With ``prices.target`` the cheapest plan that reaches it; its ``lower_bound`` is that of any plan as cheap.
+    The plan's true cost is within the budget.  With ``prices.target`` the cheapest plan, at its
+    prices, that reaches it; its ``lower_bound`` is that of any plan as cheap.
 
     Raises ValueError when the menu cannot reach the target.
     """
-    problem = knapsack(damage, channel, menu, prices)
-    least: float | None = None
-    if prices.target is not None:
-        cheapest = reach_with_fixed_costs(problem, prices, solver)
-        least, spent = cheapest.least_spent, cheapest.spent
-        bound = min(BudgetPath(problem.damage, problem.cost).at(spent).lower_bound, cheapest.predicted_distortion)
-        best = Allocation(cheapest.choice, cheapest.predicted_distortion, bound, spent)
-    else:
-        best = solve_with_fixed_costs(problem, prices, solver)
-    choice = best.choice.reshape(-1, image.planes)
-    plan = ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, choice)
-    return Planned(plan, Optimum(best.predicted_distortion, best.lower_bound, best.spent, prices.unit, least))
+    problem = knapsack(damage, channel, menu, prices, image.tensor_starts)
+
+    def as_plan(choice: Uint8) -> ProtectionPlan:
+        by_plane = choice.reshape(-1, image.planes)
+        return ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, by_plane)
+
+    spending = Spending(problem, prices, families(problem, prices, damage.plane_order), as_plan)
+    return spending.best(solver) if prices.target is None else spending.reaching(prices.target, solver)
 
 
 def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan) -> float:

@@ -84,10 +84,10 @@ def test_rows_per_bin_follow_the_probability_that_no_cell_is_weak() -> None:
 def test_plans_count_the_expected_rows() -> None:
     planned = memory(replace(AWARE, retention_aware=RetentionAware((2, 4), cell=CELL)))
     expected = 1 - outlive(2) + (outlive(2) - outlive(4)) / 2 + outlive(4) / 4
-    np.testing.assert_allclose(planned.row_refresh_hz * INTERVAL_S, expected, atol=1 / 128)
+    np.testing.assert_allclose(planned.array.row_refresh_hz * INTERVAL_S, expected, atol=1 / 128)
     passes = sum(int(r.sum()) for r in planned.log.refresh_rows) / (4 * 128 * 100)
     np.testing.assert_allclose(passes, expected, atol=1 / 128)
-    assert memory(PLAIN).row_refresh_hz.tolist() == [1 / INTERVAL_S]
+    assert memory(PLAIN).array.row_refresh_hz.tolist() == [1 / INTERVAL_S]
 
 
 def test_empty_rows_wait_longest() -> None:

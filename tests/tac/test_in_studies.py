@@ -44,7 +44,8 @@ def test_every_score_makes_a_plan_within_the_budget_and_says_what_it_cost(networ
     facts = point(networks, {"score": score, "group": "channel"}).facts
     assert 0.08 < facts["protected_bits_fraction"] <= 0.1
     assert facts[F.plan_score] == score
-    assert facts["spent"] == pytest.approx(facts["protected_bits_fraction"] * facts["stored_bits"])
+    assert facts["spent"]["bits"] == facts["protected_bits_fraction"]
+    assert facts["priced_spent"] == pytest.approx(facts["protected_bits_fraction"] * facts["stored_bits"])
     assert ("flips" in facts[F.plan_score_cost]) == (score in ("measured", "second_order"))
     assert (facts[F.plan_score_cost] == "none") == (score in ("magnitude", "peak"))
 
@@ -69,7 +70,7 @@ def test_a_wanted_distortion_is_reached_at_the_least_cost(networks: Networks) ->
         assert facts["predicted_distortion"] <= 0.05 * bare * (1 + 1e-9)
         assert (facts["budget_kind"], facts["budget"]) == ("distortion", 0.05)
         if policy == "tac":
-            assert facts["least_spent"] <= facts["spent"]
+            assert facts["least_spent"] <= facts["priced_spent"]
             assert facts["plan_gap"] <= 0.1
     with pytest.raises(q.InputError, match="the whole menu leaves a distortion of"):
         point(networks, {"menu": ["secded-72-64"], "budget.distortion": "1 %"})
@@ -103,14 +104,16 @@ def test_corrections_that_need_a_table_say_so(networks: Networks, kind: str) -> 
 def test_stronger_cells_and_faster_refresh_have_their_price_and_work(networks: Networks) -> None:
     bare = point(networks, {"policy": "none"})
     area = point(networks, {"budget.distortion": "5 %", "budget.paid_in": "area", "menu": ["robust-cell"]})
-    spent = area.facts["array_area_m2"] - bare.facts["array_area_m2"]
+    spent = area.facts["area_m2"] - bare.facts["area_m2"]
     assert area.facts["spent_unit"] == "m2"
-    assert area.facts["spent"] == pytest.approx(spent, rel=1e-6)
+    assert area.facts["spent"]["area_m2"] == pytest.approx(spent, rel=1e-6)
+    assert area.facts["priced_spent"] == pytest.approx(spent, rel=0.01)
     energy = point(
         networks, {"budget.distortion": "5 %", "budget.paid_in": "energy", "menu": ["refresh-2x", "refresh-4x"]}
     )
-    spent = energy.facts["refresh_energy_j"] - bare.facts["refresh_energy_j"]
-    assert energy.facts["spent"] == pytest.approx(spent, rel=1e-6)
+    spent = energy.facts["energy_per_inference_j"] - bare.facts["energy_per_inference_j"]
+    assert energy.facts["spent"]["energy_j"] == pytest.approx(spent, rel=1e-6)
+    assert energy.facts["priced_spent"] == pytest.approx(spent, rel=1e-4)  # side bits are read, and not planned for
     assert any("rows of its own" in w for w in energy.facts["warnings"])
     lost = bare.record(0)["flips_residual"]
     for design in (area, energy):

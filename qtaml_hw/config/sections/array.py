@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
-from qtaml_hw.config.sections.kinds import Flag, Positive, Whole
-from qtaml_hw.names import NODES, Interleave, OnUncorrectable, Placement, RefreshMode
+from qtaml_hw.config.sections.kinds import CountOr, Flag, Positive, Whole
+from qtaml_hw.names import NODES, Decoders, Interleave, OnUncorrectable, Placement, RefreshMode
 from qtaml_hw.units import show
 
 
@@ -57,6 +57,11 @@ class ArraySection(Section):
     )
     rows_refreshed_together: Positive = Field(
         1, le=4096, description="rows (of different sub-arrays) of a bank restored in one cycle"
+    )
+    decoders: Annotated[Decoders | None, CountOr(("per_row", "per_bank"), 4096)] = Field(
+        None,
+        description="decoders of every code in a bank: per_row, as many as a row has words; per_bank, as many as an "
+        "access has, shared by all rows; or a number. Without it per_row where a refresh corrects words, else per_bank",
     )
     backing: BackingSection | None = Field(
         None, description="store behind the array: streams what does not fit, and reloads words"

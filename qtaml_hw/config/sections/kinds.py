@@ -38,6 +38,31 @@ class OneOf:
         return {"type": "string", "enum": list(self.names)}
 
 
+@dataclass(frozen=True, eq=False)
+class CountOr:
+    """Annotation of a whole number from 1 up, or a name for one that is worked out."""
+
+    names: tuple[str, ...]
+    most: int
+
+    def read(self, value: object) -> int | str:
+        """The number or the name. Raises ValueError for anything else."""
+        if isinstance(value, str) and value in self.names:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= self.most:
+            return value
+        raise ValueError(f"expected {', '.join(self.names)} or a whole number from 1 to {self.most}, got {value!r}")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        number = {"type": "integer", "minimum": 1, "maximum": self.most}
+        return {"anyOf": [number, {"type": "string", "enum": list(self.names)}]}
+
+
 def factory_name(text: str) -> str:
     """A text that names a function as 'package.module:function'. Raises ValueError when it does not."""
     module, colon, function = text.partition(":")

@@ -15,20 +15,9 @@ from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
+from qtaml_hw.memory.cells import RetentionLaw
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
 from qtaml_hw.memory.traffic.schedule import RetentionAware
-
-
-def check_profile(cell: CellModel) -> RetentionLaw:
-    """The cell as one whose rows can be binned; ValueError where no cell is weaker than another."""
-    if isinstance(cell, FixedCells | PoissonCells):
-        law = "fixed" if isinstance(cell, FixedCells) else "poisson"
-        raise ValueError(
-            f"retention-aware refresh bins rows by their weakest cell, and under the law {law} no cell is weaker than "
-            "another; it needs the law retention"
-        )
-    return cell
 
 
 @dataclass(frozen=True, eq=False)

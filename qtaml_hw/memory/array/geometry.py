@@ -9,7 +9,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Int64
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
-from qtaml_hw.names import Interleave, Placement
+from qtaml_hw.names import Decoders, Interleave, Placement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class ArrayGeometry:
     backing_bits_per_s : bandwidth of a backing store that streams what does not fit; None: everything must fit.
     backing_latency_s : its latency, once per streamed tensor or reloaded word.
     cycle_s : row cycle time; None takes the cost model's.
+    decoders : of every code in a bank: ``per_row``, as many as a row has words; ``per_bank``, as many as an access has,
+        shared by all rows; or their number.  None: per_row where a refresh corrects words, else per_bank.
     """
 
     banks: int = 8
@@ -47,6 +49,7 @@ class ArrayGeometry:
     cycle_s: float | None = None
     backing_bits_per_s: float | None = None
     backing_latency_s: float = 0.0
+    decoders: Decoders | None = None
 
     def __post_init__(self) -> None:
         for name in ("banks", "row_bits", "word_bits", "rows_refreshed_together"):
@@ -56,6 +59,9 @@ class ArrayGeometry:
             raise ValueError(
                 f"a row must hold whole words: row_bits {self.row_bits} is no multiple of {self.word_bits}"
             )
+        counted = isinstance(self.decoders, int) and self.decoders > 0
+        if not counted and self.decoders not in (None, "per_row", "per_bank"):
+            raise ValueError(f"decoders must be 'per_row', 'per_bank' or a number from 1 up; got {self.decoders!r}")
         if self.interleave not in ("block", "word"):
             raise ValueError(f"interleave must be 'block' or 'word'; got {self.interleave!r}")
         if self.placement not in ("row_major", "plane_separated"):

@@ -11,6 +11,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.memory.array.geometry import ArrayGeometry
+from qtaml_hw.memory.array.words import Corrections
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +60,15 @@ class ArrayLayout:
 
     ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh
     group is (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity
-    included, in the bank of its first data bit and the rows of that bit's plane class.
+    included, in the bank of its first data bit and the rows of that bit's plane class.  ``corrections``: what
+    correcting those words takes.
     """
 
     geometry: ArrayGeometry
     tensor_starts: Int64
     planes: int
     parity_bits: Int64 = field(repr=False)
+    corrections: Corrections = field(default_factory=Corrections)
 
     @cached_property
     def class_of_plane(self) -> Int64:
@@ -150,15 +153,22 @@ class ArrayLayout:
 
     @cached_property
     def _pass_s(self) -> list[float]:
-        return [self.rows_s(rows) for rows in self.rows_per_group.tolist()]
+        return [self.rows_s(rows, row_class) for row_class, rows in enumerate(self.rows_per_group.tolist())]
 
-    def rows_s(self, rows: int) -> float:
-        """Duration of refreshing some rows of one bank, seconds."""
-        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.cycle_s
+    @cached_property
+    def row_s(self) -> list[float]:
+        """Duration of refreshing one row of each class, correcting its words included, seconds."""
+        correct_s = self.corrections.row_s or (0.0,) * self.classes
+        return [self.cycle_s + more for more in correct_s]
 
-    def passes_s(self, rows: Int64) -> Float64:
-        """Durations of passes that refresh so many rows of one bank each, seconds: float64, shape of ``rows``."""
-        return np.asarray(-(-rows // self.geometry.rows_refreshed_together) * self.cycle_s, dtype=np.float64)
+    def rows_s(self, rows: int, row_class: int) -> float:
+        """Duration of refreshing some rows of a class in one bank, seconds."""
+        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.row_s[row_class]
+
+    def passes_s(self, rows: Int64, row_class: int) -> Float64:
+        """Durations of passes that refresh so many rows of a class each, seconds: float64, shape of ``rows``."""
+        turns = -(-rows // self.geometry.rows_refreshed_together)
+        return np.asarray(turns * self.row_s[row_class], dtype=np.float64)
 
     def pass_s(self, row_class: int) -> float:
         """Duration of refreshing one class in one bank, seconds."""
@@ -169,11 +179,12 @@ class ArrayLayout:
         passes = [(self.pass_s(c), s) for c, s in enumerate(intervals_s) if s is not None]
         share = sum(p / s for p, s in passes)
         if share > 1.0:
-            cycle_ns, needed = self.cycle_s * 1e9, math.ceil(share * self.geometry.banks)
+            cycle_ns, needed = max(self.row_s) * 1e9, math.ceil(share * self.geometry.banks)
             detail = ", ".join(f"{p * 1e6:.4g} us of every {s * 1e6:.4g} us" for p, s in passes)
             raise ValueError(
                 f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class "
-                f"{self.rows_per_group.tolist()}, row cycle {cycle_ns:.3g} ns); at least {needed} banks (now "
-                f"{self.geometry.banks}), longer rows, more rows refreshed together or a longer interval are needed"
+                f"{self.rows_per_group.tolist()}, row cycle {cycle_ns:.3g} ns, correcting included); at least {needed} "
+                f"banks (now {self.geometry.banks}), longer rows, more rows refreshed together or a longer interval "
+                "are needed"
             )
         return share

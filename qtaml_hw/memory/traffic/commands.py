@@ -158,7 +158,7 @@ class _Rows:
 class _Simulation:
     """The processes that share the banks."""
 
-    def __init__(self, layout: ArrayLayout, schedule: Schedule, ecc_words: int, bins: RowBins) -> None:
+    def __init__(self, layout: ArrayLayout, schedule: Schedule, bins: RowBins) -> None:
         banks = layout.geometry.banks
         self.layout, self.schedule, self.bins = layout, schedule, bins
         self.env = simpy.Environment()
@@ -170,8 +170,9 @@ class _Simulation:
         self.period = lcm(*bins.multiples)
         self.passes: dict[int, list[tuple[int, float]]] = {}
         self.latencies = array("d")
-        self.read_s = (layout.bank_words * layout.cycle_s).tolist()
-        self.scrub_s = scrub_pass_s(layout, ecc_words)
+        self.read_s = read_burst_s(layout, schedule).tolist()
+        self.load_s = (layout.bank_words * layout.cycle_s).tolist()
+        self.scrub_s = scrub_pass_s(layout)
         self.write_s = rewrite_s(layout).tolist()
         self._start()
 
@@ -225,7 +226,8 @@ class _Simulation:
         """(rows, seconds) of every group at a tick."""
         if tick % self.period not in self.passes:
             rows = self.bins.due(tick).tolist()
-            self.passes[tick % self.period] = [(n, self.layout.rows_s(n)) for n in rows]
+            classes, rows_s = self.layout.classes, self.layout.rows_s
+            self.passes[tick % self.period] = [(n, rows_s(n, group % classes)) for group, n in enumerate(rows)]
         return self.passes[tick % self.period]
 
     def _scrub(self, interval_s: float) -> Process:
@@ -265,20 +267,20 @@ class _Simulation:
         now = self.env.now
         self.loads.append(now, tensor)
         ready_s = now + float(self.layout.residency.load_s[tensor])
-        yield from self._until_free(self._occupy(tensor, now))
+        yield from self._until_free(self._occupy(self.load_s[tensor], now))
         if ready_s > self.env.now:
             yield self._wait(ready_s)
 
     def _burst(self, tensor: int) -> Process:
         """Read one tensor from all its banks; refresh passes meanwhile move the end."""
-        used = self._occupy(tensor, self.env.now)
+        used = self._occupy(self.read_s[tensor], self.env.now)
         for b, start_s in used.items():
             self.reads.append(start_s, tensor, b)
         yield from self._until_free(used)
 
-    def _occupy(self, tensor: int, now: float) -> dict[int, float]:
-        """Access every word of a tensor; start by bank."""
-        return {b: self.banks[b].occupy(now, s) for b, s in enumerate(self.read_s[tensor]) if s > 0.0}
+    def _occupy(self, duration_s: list[float], now: float) -> dict[int, float]:
+        """Hold every bank for its share of a tensor; start by bank."""
+        return {b: self.banks[b].occupy(now, s) for b, s in enumerate(duration_s) if s > 0.0}
 
     def _until_free(self, banks: Iterable[int]) -> Process:
         banks = list(banks)
@@ -286,9 +288,20 @@ class _Simulation:
             yield self._wait(end_s)
 
 
-def scrub_pass_s(layout: ArrayLayout, ecc_words: int) -> float:
-    """Time in which a bank reads and writes back its share of the ECC words, seconds."""
-    return 2.0 * -(-ecc_words // layout.geometry.banks) * layout.cycle_s
+def scrub_pass_s(layout: ArrayLayout) -> float:
+    """Time in which a bank reads, corrects and writes back its share of the ECC words, seconds."""
+    corrections = layout.corrections
+    accesses = -(-corrections.scrub_accesses // layout.geometry.banks)
+    return 2.0 * accesses * layout.cycle_s + corrections.scrub_codec_s
+
+
+def read_burst_s(layout: ArrayLayout, schedule: Schedule) -> Float64:
+    """Time in which each bank reads its part of each tensor for one inference, seconds: float64 [T, banks].
+
+    One access is decoded while the next is read.
+    """
+    access_s = max(layout.cycle_s, layout.corrections.access_s)
+    return np.asarray(layout.bank_words * schedule.reads_of(len(layout.bank_words))[:, None] * access_s)
 
 
 def rewrite_s(layout: ArrayLayout) -> Float64:
@@ -304,15 +317,15 @@ def rewrite_s(layout: ArrayLayout) -> Float64:
     return np.maximum(own, geometry.backing_latency_s + bits / geometry.backing_bits_per_s)
 
 
-def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> None:
+def _check_bandwidth(layout: ArrayLayout, schedule: Schedule) -> None:
     """ValueError with the shares when refresh, scrub and inferences need more than banks or backing store give."""
     residency, rate = layout.residency, schedule.inferences_per_s
     refresh = layout.check_refresh(schedule.refresh_intervals(layout.classes))
-    accesses = layout.bank_words * (1 + residency.streamed[:, None])
-    reads = float(accesses.sum(axis=0).max()) * layout.cycle_s * rate
+    busy_s = read_burst_s(layout, schedule) + layout.bank_words * residency.streamed[:, None] * layout.cycle_s
+    reads = float(busy_s.sum(axis=0).max()) * rate
     scrub = 0.0
     if schedule.scrub_interval_s is not None:
-        scrub = scrub_pass_s(layout, ecc_words) / schedule.scrub_interval_s
+        scrub = scrub_pass_s(layout) / schedule.scrub_interval_s
     if refresh + reads + scrub > 1.0:
         raise ValueError(
             f"the busiest bank would be used {refresh + reads + scrub:.0%} of the time "
@@ -327,10 +340,8 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule, ecc_words: int) ->
         )
 
 
-def simulate_commands(
-    layout: ArrayLayout, schedule: Schedule, ecc_words: int = 0, bins: RowBins | None = None
-) -> CommandLog:
-    """Run the bank commands of a schedule; ``ecc_words`` code words are scrubbed, evenly spread over the banks.
+def simulate_commands(layout: ArrayLayout, schedule: Schedule, bins: RowBins | None = None) -> CommandLog:
+    """Run the bank commands of a schedule.
 
     ``bins``: rows that are not refreshed at every tick; None refreshes all alike.
     ValueError when refresh, scrub and reads together exceed the bandwidth, there are more commands than are simulated
@@ -339,11 +350,11 @@ def simulate_commands(
     tensors = len(layout.tensor_starts) - 1
     if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
         raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
-    complaint = horizon_complaint(schedule.horizon_s, planned_commands(layout, schedule, ecc_words))
+    complaint = horizon_complaint(schedule.horizon_s, planned_commands(layout, schedule))
     if complaint is not None:
         raise ValueError(complaint)
-    _check_bandwidth(layout, schedule, ecc_words)
-    simulation = _Simulation(layout, schedule, ecc_words, RowBins.alike(layout) if bins is None else bins)
+    _check_bandwidth(layout, schedule)
+    simulation = _Simulation(layout, schedule, RowBins.alike(layout) if bins is None else bins)
     simulation.run()
     refreshes = [passes.arrays() for passes in simulation.refresh_log]
     read_s, read_tensor, read_bank = simulation.reads.arrays()
@@ -367,14 +378,14 @@ def simulate_commands(
     )
 
 
-def planned_commands(layout: ArrayLayout, schedule: Schedule, ecc_words: int) -> dict[str, int]:
+def planned_commands(layout: ArrayLayout, schedule: Schedule) -> dict[str, int]:
     """How many commands a schedule plans, by kind, in closed form: phases in which some rest are not subtracted."""
     banks, horizon_s = layout.geometry.banks, schedule.horizon_s
     bursts = np.count_nonzero(layout.bank_words, axis=1)  # of every tensor, one per bank that holds some of it
     intervals_s = schedule.refresh_intervals(layout.classes)
     return {
         "refresh": refresh_passes(horizon_s, intervals_s, banks, schedule.refresh_mode == "staggered"),
-        "scrub": banks * ticks(horizon_s, schedule.scrub_interval_s) * (ecc_words > 0),
+        "scrub": banks * ticks(horizon_s, schedule.scrub_interval_s) * (layout.corrections.scrub_accesses > 0),
         "reads": arrivals(horizon_s, schedule.inferences_per_s) * int(bursts.sum()),
         "rewrites": banks * len(schedule.rewrites_s),
     }

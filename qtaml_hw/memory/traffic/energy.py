@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.ecc.hardware import GATE_LEAKAGE_W, TABLE_NODE_M
+from qtaml_hw.memory.array.cost import array_cost
+from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
+from qtaml_hw.memory.array.words import PlacedWords
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
-from qtaml_hw.protection import ProtectionPlan
 
-ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage")
+ACTIONS = ("read", "write", "refresh", "scrub", "decode", "encode", "backing", "leakage", "codec_leakage")
+_GATE_REFERENCE = (2**23, 64)  # bits and access of the SRAM whose leakage scales that of gates: 1 MB
 BEFORE_S = -1e-15  # a time at which only the first write has happened
 BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Computing's energy problem", ISSCC 2014, 10
 
@@ -23,7 +27,7 @@ class EnergyCosts:
     """Joules per action of one bank, watts of all banks.
 
     ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by
-    name of the menu entry; ``leakage_w`` of all banks (subthreshold and gate).
+    name of the menu entry; ``leakage_w`` of all banks (subthreshold and gate), ``codec_leakage_w`` of all codecs.
     """
 
     read_j: float
@@ -34,9 +38,10 @@ class EnergyCosts:
     encode_j: Mapping[str, float]
     source: str
     backing_j_per_bit: float = BACKING_J_PER_BIT
+    codec_leakage_w: float = 0.0
 
 
-def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
+def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
     """Costs of an image's array: CACTI power laws per bank, codec energies of the plan's codes at the same node.
 
     Rows of a memory whose cost model has no refresh (SRAM) cost a read and a write of every word of the row.
@@ -50,7 +55,8 @@ def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
         if bank.refresh_energy_j > 0.0
         else words_per_row * (bank.read_energy_j + bank.write_energy_j)
     )
-    codecs = {e.name: e.code.hardware(geometry.node_m) for e in plan.entries if e.code is not None}
+    codecs = {entry.name: entry.code.hardware(geometry.node_m) for entry in words.entries}
+    gates = sum(words.decoders[name] * (one.encoder_ge + one.decoder_ge) for name, one in codecs.items())
     return EnergyCosts(
         read_j=bank.read_energy_j,
         write_j=bank.write_energy_j,
@@ -58,8 +64,20 @@ def energy_costs(layout: ArrayLayout, plan: ProtectionPlan) -> EnergyCosts:
         leakage_w=geometry.banks * (bank.leakage_w + bank.gate_leakage_w),
         decode_j={name: hardware.decode_energy_j for name, hardware in codecs.items()},
         encode_j={name: hardware.encode_energy_j for name, hardware in codecs.items()},
+        codec_leakage_w=geometry.banks * gates * gate_leakage_w(geometry),
         source="; ".join([bank.source, *dict.fromkeys(h.source for h in codecs.values())]),
     )
+
+
+def gate_leakage_w(geometry: ArrayGeometry) -> float:
+    """Leakage of one gate equivalent of a codec, watt.
+
+    Synthesis is of the 45 nm high-performance library at 25 degC; elsewhere a gate is taken to follow what CACTI's
+    SRAM leaks at the node, device class and temperature over what it leaks there (assumed).
+    """
+    own = array_cost(*_GATE_REFERENCE, geometry.node_m, "sram", geometry.periphery, geometry.temperature_k)
+    there = array_cost(*_GATE_REFERENCE, TABLE_NODE_M, "sram", "hp", 300.0)
+    return GATE_LEAKAGE_W * own.leakage_w / there.leakage_w
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +104,7 @@ class EnergyMeter:
         ends = [t * (1.0 - SAMPLE_LEAD) if t > 0.0 else BEFORE_S for t in edges_s[:-1]]
         spent = [self.spent(log, t) for t in (*ends, edges_s[-1])]
         for s, t in zip(spent, edges_s, strict=True):
-            s["leakage"] = self.costs.leakage_w * self._leaking_s(t)
+            s |= self._leaked(t)
         return {a: np.diff([s[a] for s in spent]) for a in ACTIONS}
 
     def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
@@ -100,22 +118,28 @@ class EnergyMeter:
         image_writes = written.mean(axis=1)
         refreshed = sum(int(rows.sum()) for rows in log.refresh_rows)
         energy = dict.fromkeys(ACTIONS, 0.0)
-        energy["read"] = float((reads * layout.bank_words).sum()) * costs.read_j
+        per_inference = self.schedule.reads_of(len(reads))
+        energy["read"] = float(per_inference @ (reads * layout.bank_words).sum(axis=1)) * costs.read_j
         energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
         energy["refresh"] = refreshed * costs.refresh_row_j
         data_bits = np.diff(layout.tensor_starts) * layout.planes
         energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
-        energy["leakage"] = costs.leakage_w * self._leaking_s(until_s)
+        energy |= self._leaked(until_s)
         scrubs = log.scrubs / layout.geometry.banks
         rows = layout.geometry.banks * int(layout.rows_per_group.sum())
         corrections = scrubs + (refreshed / rows if self.schedule.ecc_aware_refresh else 0.0)
-        images_read = reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
+        images_read = per_inference * reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
+        energy["scrub"] = layout.corrections.scrub_accesses * scrubs * (costs.read_j + costs.write_j)
         for name, per_tensor in self.words.items():
             total = float(per_tensor.sum())
             energy["decode"] += (float((per_tensor * images_read).sum()) + total * corrections) * costs.decode_j[name]
             energy["encode"] += (float((per_tensor * image_writes).sum()) + total * corrections) * costs.encode_j[name]
-            energy["scrub"] += total * scrubs * (costs.read_j + costs.write_j)
         return energy
+
+    def _leaked(self, until_s: float) -> dict[str, float]:
+        """Joules leaked by array and codecs up to a time."""
+        time_s = self._leaking_s(until_s)
+        return {"leakage": self.costs.leakage_w * time_s, "codec_leakage": self.costs.codec_leakage_w * time_s}
 
     def _leaking_s(self, until_s: float) -> float:
         """Time up to a time, at the leakage outside the phases."""

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import get_args
 
+import numpy as np
+
+from qtaml_hw.arrays import Float64
 from qtaml_hw.memory.cells import CellModel, check_cell
 from qtaml_hw.names import OnUncorrectable, RefreshMode
 
@@ -71,7 +74,8 @@ class Schedule:
     ecc_aware_refresh : True when a refresh corrects ECC words before it restores them.
     scrub_interval_s : None, or how often every ECC word is read, decoded and written back.
     sample_times_s : ascending times at which the weights are read out; a sample precedes commands of the same instant.
-    inferences_per_s : rate of inferences; each reads every tensor once, in order.
+    inferences_per_s : rate of inferences; each reads every tensor, in order.
+    tensor_reads : how often it reads each tensor in one burst (empty: once), as the dataflow has it.
     layer_time_s : compute time of every tensor's layer (empty: limited by the memory); reading overlaps computing.
     reload_times_s : times at which all weights are written anew from a backing store.
     on_uncorrectable : what a correcting code makes of a flagged word: ``raw`` as read, ``zero``, ``reload`` from the
@@ -91,6 +95,7 @@ class Schedule:
     on_uncorrectable: OnUncorrectable | None = None
     phases: tuple[Phase, ...] = ()
     retention_aware: RetentionAware | None = None
+    tensor_reads: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.horizon_s) and self.horizon_s > 0.0):
@@ -105,8 +110,9 @@ class Schedule:
                 raise ValueError(f"{name} must be positive or None; got {value:g} s")
         if not (math.isfinite(self.inferences_per_s) and self.inferences_per_s >= 0.0):
             raise ValueError(f"inferences_per_s must not be negative; got {self.inferences_per_s:g}")
-        if any(not t >= 0.0 for t in self.layer_time_s):
-            raise ValueError(f"layer times must not be negative; got {self.layer_time_s}")
+        for name, values in (("layer times", self.layer_time_s), ("tensor_reads", self.tensor_reads)):
+            if any(not t >= 0.0 for t in values):
+                raise ValueError(f"{name} must not be negative; got {values}")
         self._check_times("sample_times_s", self.sample_times_s)
         self._check_times("reload_times_s", self.reload_times_s)
         self._check_phases()
@@ -138,6 +144,14 @@ class Schedule:
     def rewrites_s(self) -> tuple[float, ...]:
         """When all weights are planned to be written anew: reloads, and ends of phases without power; ascending."""
         return tuple(sorted({*self.reload_times_s, *(p.end_s for p in self.phases if not p.powered)}))
+
+    def reads_of(self, tensors: int) -> Float64:
+        """Reads of each tensor in an inference, float64 [T]; ValueError when their number does not fit."""
+        if not self.tensor_reads:
+            return np.ones(tensors)
+        if len(self.tensor_reads) != tensors:
+            raise ValueError(f"{len(self.tensor_reads)} tensor_reads are given for {tensors} tensors")
+        return np.array(self.tensor_reads)
 
     def phase_at(self, time_s: float) -> Phase | None:
         """The phase that holds a time, if any."""

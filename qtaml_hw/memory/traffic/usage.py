@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.traffic.commands import CommandLog, rewrite_s, scrub_pass_s
+from qtaml_hw.memory.traffic.commands import CommandLog, read_burst_s, rewrite_s, scrub_pass_s
 from qtaml_hw.memory.traffic.schedule import Schedule
 
 _ROUNDING = 1e-9  # differences of simulated times are no more exact
@@ -55,33 +55,32 @@ def _taken(starts_s: Float64, duration_s: float | NDArray[np.floating], edges: F
     return np.diff(spent)
 
 
-def bank_use(
-    layout: ArrayLayout, schedule: Schedule, log: CommandLog, ecc_words: int, edges_s: Sequence[float]
-) -> BankUse:
-    """What the banks did between times; ``ecc_words`` code words are scrubbed."""
+def bank_use(layout: ArrayLayout, schedule: Schedule, log: CommandLog, edges_s: Sequence[float]) -> BankUse:
+    """What the banks did between times."""
     edges, banks = np.asarray(edges_s, dtype=np.float64), layout.geometry.banks
     whole = np.diff(edges)
     refresh, scrub, write = (np.zeros(len(whole)) for _ in range(3))
     for group, times in enumerate(log.refresh_s):
-        refresh += _taken(times, layout.passes_s(log.refresh_rows[group]), edges)
+        refresh += _taken(times, layout.passes_s(log.refresh_rows[group], group % layout.classes), edges)
     rewriting_s = rewrite_s(layout)
     for bank in range(banks):
-        scrub += _taken(log.scrub_s[bank], scrub_pass_s(layout, ecc_words), edges)
+        scrub += _taken(log.scrub_s[bank], scrub_pass_s(layout), edges)
         write += _taken(log.write_s[bank], float(rewriting_s[bank]), edges)
-    read = _taken(log.read_s, layout.bank_words[log.read_tensor, log.read_bank] * layout.cycle_s, edges)
+    read = _taken(log.read_s, read_burst_s(layout, schedule)[log.read_tensor, log.read_bank], edges)
     off = np.array([[p.start_s, p.end_s] for p in schedule.phases if not p.powered]).reshape(-1, 2)
     dark = _taken(off[:, 0], off[:, 1] - off[:, 0], edges)
     share = whole * banks
     return BankUse(refresh / share, scrub / share, write / share, read / share, dark / whole)
 
 
-def layer_reads(layout: ArrayLayout, log: CommandLog) -> LayerReads:
+def layer_reads(layout: ArrayLayout, schedule: Schedule, log: CommandLog) -> LayerReads:
     """How long reading each tensor took; zeros for tensors that were never read.
 
     A burst is held up by every refresh pass of its bank that starts while it runs, which moves its end.
     """
     tensors, banks = len(layout.tensor_starts) - 1, layout.geometry.banks
     read, stall = np.zeros(tensors), np.zeros(tensors)
+    burst_s = read_burst_s(layout, schedule)
     passes = [_passes(layout, log, bank) for bank in range(banks)]
     place = log.read_tensor * banks + log.read_bank
     order = np.argsort(place, kind="stable")
@@ -91,7 +90,7 @@ def layer_reads(layout: ArrayLayout, log: CommandLog) -> LayerReads:
         for bank, (pass_start, pass_sum) in enumerate(passes):
             start = bursts_at[t * banks + bank]
             if len(start):
-                duration = float(layout.bank_words[t, bank]) * layout.cycle_s
+                duration = float(burst_s[t, bank])
                 starts.append(start)
                 ends.append(_held_up(start, duration, pass_start, pass_sum))
                 own = max(own, duration)
@@ -107,7 +106,7 @@ def _passes(layout: ArrayLayout, log: CommandLog, bank: int) -> tuple[Float64, F
     """Starts of a bank's refresh passes in order, and their durations summed up to each: [n], [n+1]."""
     mine = range(bank * layout.classes, (bank + 1) * layout.classes)
     start = np.concatenate([log.refresh_s[g] for g in mine])
-    lasts = np.concatenate([layout.passes_s(log.refresh_rows[g]) for g in mine])
+    lasts = np.concatenate([layout.passes_s(log.refresh_rows[g], g % layout.classes) for g in mine])
     order = np.argsort(start, kind="stable")
     return start[order], np.concatenate([[0.0], np.cumsum(lasts[order])])
 

@@ -50,6 +50,7 @@ def geometry_of(study: Study) -> memory.ArrayGeometry:
         capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
         backing_bits_per_s=None if array.backing is None else array.backing.bandwidth_bits_per_s,
         backing_latency_s=0.0 if array.backing is None else array.backing.latency_s,
+        decoders=array.decoders,
     )
 
 
@@ -58,6 +59,7 @@ def schedule_of(
     cell: memory.CellModel | None,
     phase_cells: tuple[memory.CellModel | None, ...],
     layer_time_s: tuple[float, ...] = (),
+    tensor_reads: tuple[float, ...] = (),
 ) -> memory.Schedule:
     """Refresh, scrub, inferences, updates and phases up to the last read-out, for cells as given."""
     refresh, timeline = study.refresh, study.timeline
@@ -75,6 +77,7 @@ def schedule_of(
         sample_times_s=study.evaluate.at_s,
         inferences_per_s=study.accelerator.inferences_per_second,
         layer_time_s=layer_time_s,
+        tensor_reads=tensor_reads,
         reload_times_s=timeline.updates_s,
         on_uncorrectable=study.array.on_uncorrectable,
         phases=tuple(phases),

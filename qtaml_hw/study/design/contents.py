@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qtaml_hw import memory
+from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.array import geometry_of, schedule_of
+from qtaml_hw.study.design.array import geometry_of
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.cell import CellView, view_cell
+from qtaml_hw.study.design.price import Pricing, SideStorage
 from qtaml_hw.study.design.protect import Protection, protect
-from qtaml_hw.study.design.transforms import INVERT, stored_image
+from qtaml_hw.study.design.transforms import INVERT, storage_of_steps, stored_image
 from qtaml_hw.weights import StoredImage
 
 
@@ -22,26 +24,32 @@ class Contents:
     image: StoredImage
     cell: CellView
     protection: Protection
+    pricing: Pricing
 
     @classmethod
-    def of(cls, study: Study, image: StoredImage, calibration: Calibration) -> Contents:
+    def of(
+        cls, study: Study, image: StoredImage, calibration: Calibration, layers: tuple[LayerCost, ...] = ()
+    ) -> Contents:
         """A study's memory with an image of its network, planes inverted and bits protected as the study says.
 
-        Raises ValueError when the cell cannot be modelled or the plan cannot be made, with the reason.
+        ``layers`` : the products of one inference; without them every weight is taken to be read once, as fast as the
+        memory can.  Raises ValueError when the cell cannot be modelled or the plan cannot be made, with the reason.
         """
         cell = view_cell(study, image.planes)
         written = stored_image(image, calibration, study, cell.channel)
-        protection = protect(study, written, calibration, cell.channel)
+        bits, gates = storage_of_steps(study, written)
+        side = SideStorage(written.metadata_bits + bits, written.format.decode_ge + gates)
+        pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
+        protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
-        return cls(written, cell, protection)
+        return cls(written, cell, protection, pricing)
 
-    def chip(self, study: Study, layer_time_s: tuple[float, ...] = ()) -> memory.Memory:
+    def chip(self, study: Study) -> memory.Memory:
         """The array with the image in it, ready to live through any number of fault maps.
 
-        Layer times () leave reads limited by the memory.  Raises ValueError when the array cannot do the work asked.
+        Raises ValueError when the array cannot do the work asked.
         """
-        image = self.image
-        schedule = schedule_of(study, self.cell.model, self.cell.phases, layer_time_s)
+        image, schedule = self.image, self.pricing.schedule
         codes, plan = tuple(image.codes()), self.protection.plan
         return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
 

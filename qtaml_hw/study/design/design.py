@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtaml_hw import memory
-from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.contents import Contents, chip_warnings
-from qtaml_hw.study.design.cost import DesignCost, SideStorage
+from qtaml_hw.study.design.cost import DesignCost
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.image import image_facts
 from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import hurting_codes, plan_warnings, protection_facts, side_fraction
+from qtaml_hw.study.design.plan_facts import hurting_codes, plan_warnings, protection_facts
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.timeline import bank_warnings, map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
@@ -74,13 +73,11 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
     stored = networks.load(study)
     network = stored.network
     try:
-        contents = Contents.of(study, stored.image, stored.calibration)
-        image, cell, protection = contents.image, contents.cell, contents.protection
         layers = network.layers(study.accelerator)
-        chip = contents.chip(study, _layer_times(study, image, layers))
-        transforms = Transforms.of(study, stored, image)
-        side = SideStorage.of(image, side_fraction(protection) * image.stored_bits, transforms)
-        cost = DesignCost.of(study, chip, layers, image, side)
+        contents = Contents.of(study, stored.image, stored.calibration, layers)
+        image, cell, protection = contents.image, contents.cell, contents.protection
+        chip, transforms = contents.chip(study), Transforms.of(study, stored, image)
+        cost = DesignCost(study, chip, layers, image, contents.pricing.cost(protection.plan, protection.planned_bits))
         costs = cost.facts
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -95,7 +92,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **cell.facts,
         **protection_facts(study, image, protection),
         **transforms.facts(cell.channel),
-        F.stored_bits_per_weight: _stored_bits(image, protection, side) / image.weights,
+        F.stored_bits_per_weight: cost.price.stored_bits_per_weight,
         **costs,
         "warnings": [
             *cell.warnings,
@@ -120,20 +117,6 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         chip=chip,
         facts=facts,
     )
-
-
-def _stored_bits(image: StoredImage, protection: Protection, side: SideStorage) -> float:
-    """All bits in the memory: data, check bits, and what tells how to read them."""
-    return image.stored_bits * (1.0 + protection.plan.parity_bits_fraction) + side.side_bits
-
-
-def _layer_times(study: Study, image: StoredImage, layers: tuple[LayerCost, ...]) -> tuple[float, ...]:
-    """Compute time of every stored tensor's layer on the array, seconds."""
-    cycles = dict.fromkeys(image.names, 0)
-    for layer in layers:
-        if layer.weight in cycles:
-            cycles[layer.weight] += layer.cycles
-    return tuple(c / study.accelerator.clock_hz for c in cycles.values())
 
 
 def _data_name(study: Study) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from qtaml_hw import tac
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.protect import Protection
@@ -37,7 +37,8 @@ def protection_facts(study: Study, image: StoredImage, protection: Protection) -
 def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict[str, Any]:
     """Fields of a record; None where the policy has nothing to say.
 
-    ``spent`` is in ``spent_unit``; ``least_spent`` is the cost below which no plan reaches a wanted distortion.
+    ``spent`` : what the record grows by; in ``spent_unit`` and at the prices of planning, ``priced_spent`` is what the
+    plan costs and ``least_spent`` the cost below which no plan reaches a wanted distortion.
     ``side_bits_fraction``: what tells groups and corrections apart, over the stored bits, counted beside the budget.
     """
     plan, optimum, section = protection.plan, protection.optimum, study.protection
@@ -50,10 +51,11 @@ def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict
         "plan_score_cost": score_cost(study, image) if scored else None,
         "solver": None if optimum is None else section.solver,
         "plan_gap": None if optimum is None else optimum.gap,
-        "spent": None if optimum is None else optimum.spent,
+        "spent": asdict(protection.spent),
+        "priced_spent": None if optimum is None else optimum.spent,
         "spent_unit": None if optimum is None else optimum.unit,
         "least_spent": None if optimum is None else optimum.least_spent,
-        "side_bits_fraction": side_fraction(protection),
+        "side_bits_fraction": protection.planned_bits / plan.stored_bits,
     }
 
 
@@ -69,16 +71,12 @@ def _layers(image: StoredImage, protection: Protection) -> list[dict[str, Any]]:
     return rows
 
 
-def side_fraction(protection: Protection) -> float:
-    """Bits that tell groups and corrections apart, over the stored bits."""
-    return max(tac.side_information(protection.plan, kind).fraction for kind in set(protection.decoder.kinds))
-
-
 def plan_warnings(study: Study, protection: Protection) -> list[str]:
     """What the user may take for built and is not."""
     plan, budget, warnings = protection.plan, protection.budget, []
     if budget.value is not None and plan.protected_bits == 0:
-        warnings.append(f"the budget ({budget.kind} {budget.value:g}) buys no protection at all")
+        least = "" if budget.least is None else f"; one plane of one layer adds {budget.least:.3g} {budget.prices.unit}"
+        warnings.append(f"the budget ({budget.kind} {budget.value:g}) buys no protection at all{least}")
     faster = [item.name for i, item in enumerate(plan.entries) if item.kind == "refresh" and (plan.choice == i).any()]
     if faster and study.array.placement == "row_major" and _planes_differ(plan, "refresh"):
         warnings.append(

@@ -1,24 +1,32 @@
-"""What one protected bit costs under every entry of a study's menu, in the currency of its budget."""
+"""A study's budget: what protection is planned with, measured on the one cost function, and what plans really cost."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from qtaml_hw import tac
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config import Study
-from qtaml_hw.memory import ArrayCost, ArrayGeometry
-from qtaml_hw.protection import MenuEntry
-from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.protection import MenuEntry, ProtectionPlan
+from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.price import PlanCost, Pricing, Spent
 from qtaml_hw.weights.sizes import StoredSizes
 
 DEFAULT_BITS_BUDGET = 0.05
+PlanSpends = Callable[[ProtectionPlan], Spent]
 _UNITS: Final = {"area": "m2", "energy": "J"}
 
 
-def budget_of(study: Study, image: StoredSizes, menu: tac.Menu) -> tac.Budget:
-    """The budget of a study as stated, and what it buys.
+def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing, spends: PlanSpends) -> tac.Budget:
+    """The budget of a study as stated, what it buys, and what plans really cost.
 
-    Raises ValueError when an entry has no price in the currency.
+    ``spends`` : what a plan adds at most, side information included.  Raises ValueError when an entry has no price in
+    the currency.
     """
     protection = study.protection
     if not protection.row.spends:
@@ -30,68 +38,105 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu) -> tac.Budget:
     if budget is None:
         return tac.Budget("bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET))
     if budget.kind != "distortion":
-        return tac.Budget(budget.kind, budget.value, _in_currency(study, image, menu, budget.kind, budget.value))
+        prices, least = _in_currency(study, image, menu, pricing, budget.kind, budget.value)
+        prices = replace(prices, true_cost=_true_cost(budget.kind, spends))
+        return tac.Budget(budget.kind, budget.value, prices, least)
     coded = all(e.parity_per_bit > 0.0 for e in menu.entries[1:])
     currency = budget.paid_in or ("parity" if coded else "bits")
-    prices = _in_currency(study, image, menu, currency, 0.0).to_reach(budget.value)
-    return tac.Budget(budget.kind, budget.value, prices)
+    prices, _ = _in_currency(study, image, menu, pricing, currency, 0.0)
+    return tac.Budget(budget.kind, budget.value, prices.to_reach(budget.value))
 
 
-def _in_currency(study: Study, image: StoredSizes, menu: tac.Menu, kind: str, value: float) -> tac.Prices:
+def _true_cost(kind: str, spends: PlanSpends) -> tac.TrueCost | None:
+    """What a plan adds, in the currency of a budget; None where prices are exact: a bit costs a bit."""
+    ways: dict[str, tac.TrueCost] = {
+        "parity": lambda plan: float(plan.parity_bits),
+        "area": lambda plan: spends(plan).area_m2,
+        "energy": lambda plan: spends(plan).energy_j,
+    }
+    return ways.get(kind)
+
+
+def _in_currency(
+    study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing, kind: str, value: float
+) -> tuple[tac.Prices, float | None]:
+    """Prices, and what one plane of one tensor costs where that is least (None where it is what the prices say)."""
     if kind == "bits":
-        return tac.bit_prices(menu, image, value)
+        return tac.bit_prices(menu, image, value), None
     if kind == "parity":
-        return tac.parity_prices(menu, image, value)
-    geometry = geometry_of(study)
-    per_bit, fixed = [0.0], [0.0]
+        return tac.parity_prices(menu, image, value), None
+    per_bit, fixed, least = [np.zeros(image.tensor_starts.size - 1)], [np.zeros(image.planes)], np.inf
     for item in menu.entries[1:]:
-        price = (_area if kind == "area" else _energy)(study, item, geometry, image.stored_bits)
-        if price is None:
-            other = {"area": "energy", "energy": "area"}[kind]
-            priced = (other, "bits") if item.kind in ("cell", "refresh") else ("bits",)
-            buys = study.protection.budget is not None and study.protection.budget.kind == "distortion"
-            advice = " or ".join(f"paid_in: {name}" if buys else f"{{{name}: ..}}" for name in priced)
-            raise ValueError(f"the {kind} model has no price for {item.name}; use {'' if buys else 'budget: '}{advice}")
-        per_bit.append(price[0])
-        fixed.append(price[1])
-    return tac.Prices(tuple(per_bit), tuple(fixed), value, _UNITS[kind])
+        found = _Measured(image, item, pricing, kind)
+        if item.code is None and found.all_tensors <= 0.0:
+            raise ValueError(_unpriced(study, item, kind))
+        per_bit.append(found.per_bit)
+        fixed.append(found.codecs)
+        least = min(least, float(found.alone.min()))
+    return tac.Prices(np.stack(per_bit, axis=1), np.stack(fixed, axis=1), value, _UNITS[kind]), least
 
 
-def _built_bits(geometry: ArrayGeometry, stored_bits: int) -> float:
-    return float(geometry.capacity_bits or stored_bits)
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What one entry costs, asked of the one cost function: a plane at a time, and with its codecs apart."""
+
+    image: StoredSizes
+    item: MenuEntry
+    pricing: Pricing
+    kind: str
+
+    @cached_property
+    def alone(self) -> Float64:
+        """What the top plane of each tensor adds, float64 [T]."""
+        tensors = range(self.image.tensor_starts.size - 1)
+        return np.array([self._value(self._on(np.array([t]))) for t in tensors]) - self._bare
+
+    @cached_property
+    def all_tensors(self) -> float:
+        """What the top plane of all tensors adds."""
+        return self._value(self._whole[0]) - self._bare
+
+    @cached_property
+    def codecs(self) -> Float64:
+        """What the codecs cost with 1, 2, ... planes of all tensors, whatever they do, float64 [planes]."""
+        return np.array([self._codecs(priced) for priced in self._whole])
+
+    @property
+    def per_bit(self) -> Float64:
+        """Cost of a bit of each tensor, float64 [T]: their proportions as each alone, the level as all together."""
+        sizes = np.diff(self.image.tensor_starts)
+        own = np.maximum(self.alone - self.codecs[0], 0.0)
+        level = max(self.all_tensors - float(self.codecs[0]), 0.0)
+        return np.asarray(own / sizes * (level / own.sum())) if own.any() else np.full(sizes.size, level / sizes.sum())
+
+    @cached_property
+    def _bare(self) -> float:
+        return self._value(self._on(np.zeros(0, dtype=np.int64)))
+
+    @cached_property
+    def _whole(self) -> list[PlanCost]:
+        every = np.arange(self.image.tensor_starts.size - 1)
+        return [self._on(every, planes) for planes in range(1, self.image.planes + 1)]
+
+    def _on(self, tensors: Int64, planes: int = 1) -> PlanCost:
+        """The price of the entry on the top planes of some tensors."""
+        edges = self.image.tensor_starts
+        choice = np.zeros((edges.size - 1, self.image.planes), dtype=np.uint8)
+        choice[np.ix_(tensors, self.image.plane_order[:planes])] = 1
+        menu = ("none", self.item.name)
+        return self.pricing.cost(ProtectionPlan(edges, edges, "layer", "uniform", menu, choice))
+
+    def _value(self, priced: PlanCost) -> float:
+        return float(priced.areas[F.area_m2] if self.kind == "area" else priced.energies[F.energy_per_inference_j])
+
+    def _codecs(self, priced: PlanCost) -> float:
+        return priced.codec.area_m2 if self.kind == "area" else priced.codec.leakage_w * priced.energy.seconds
 
 
-def _area(study: Study, item: MenuEntry, geometry: ArrayGeometry, bits: int) -> tuple[float, float] | None:
-    """m2 per protected bit: check cells, or larger cells; m2 of an encoder and a decoder in every bank.
-
-    None for what takes no area: ideal protection is not buildable, faster refresh is paid in energy.
-    """
-    bank: ArrayCost = geometry.bank_cost(bits)
-    cell_m2 = geometry.banks * bank.area_m2 / _built_bits(geometry, bits)
-    if item.kind == "cell":
-        return item.extra_area_per_bit * cell_m2, 0.0
-    if item.code is None:
-        return None
-    hardware = item.code.hardware(study.array.node_m)
-    codecs = study.array.banks * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
-    return item.parity_per_bit * cell_m2, codecs
-
-
-def _energy(study: Study, item: MenuEntry, geometry: ArrayGeometry, bits: int) -> tuple[float, float] | None:
-    """J per protected bit and inference: reading check bits and decoding, or the additional refreshes.
-
-    None for what the energy model does not charge: ideal protection, and larger cells.
-    """
-    bank: ArrayCost = geometry.bank_cost(bits)
-    if item.kind == "refresh":
-        interval_s = study.refresh.shortest_s
-        if interval_s is None:
-            return None
-        per_refresh_j = geometry.banks * bank.refresh_energy_j / _built_bits(geometry, bits)
-        inferences = interval_s * study.accelerator.inferences_per_second
-        return (item.refresh_factor - 1.0) * per_refresh_j / inferences, 0.0
-    if item.code is None:
-        return None
-    read_j = item.parity_per_bit * bank.read_energy_j / study.array.word_bits
-    hardware = item.code.hardware(study.array.node_m)
-    return read_j + hardware.decode_energy_j / item.code.k, 0.0
+def _unpriced(study: Study, item: MenuEntry, kind: str) -> str:
+    """That the model of a currency does not charge for an entry, and what does."""
+    other = {"area": "energy", "energy": "area"}[kind]
+    priced = (other, "bits") if item.kind in ("cell", "refresh") else ("bits",)
+    buys = study.protection.budget is not None and study.protection.budget.kind == "distortion"
+    advice = " or ".join(f"paid_in: {name}" if buys else f"{{{name}: ..}}" for name in priced)
+    return f"the {kind} model has no price for {item.name}; use {'' if buys else 'budget: '}{advice}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.price import Pricing, Spent
 from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
 from qtaml_hw.weights import StoredImage
@@ -22,19 +24,25 @@ from qtaml_hw.weights import StoredImage
 class Protection(tac.Planned):
     """What a policy decided, how the rest is decoded, and what is predicted.
 
-    Predictions are None without calibration inputs; ``rho_star`` is None too where nothing is protected.  Distortions
-    are squared changes of the logits to first order, whatever the score; ``optimum`` is in the units of the policy's.
+    ``planned_bits`` : bits that tell the plan's groups and corrections apart; ``spent`` : what the record grows by over
+    that of the same study with nothing protected.  Predictions are None without calibration inputs; ``rho_star`` is
+    None too where nothing is protected.  Distortions are squared changes of the logits to first order, whatever the
+    score; ``optimum`` is in the units of the policy's, at the prices of planning.
     """
 
     channel: FlipChannel
     decoder: tac.ImageDecoder
     budget: tac.Budget
+    planned_bits: float
+    spent: Spent
     predicted_distortion: float | None
     lower_bound: float | None
     rho_star: float | None
 
 
-def protect(study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel) -> Protection:
+def protect(
+    study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel, pricing: Pricing
+) -> Protection:
     """Plan and decoder of a study on its network.
 
     Raises ValueError when the budget cannot price the menu, the menu cannot reach a wanted distortion, or a plan's
@@ -51,7 +59,7 @@ def protect(study: Study, image: StoredImage, calibration: Calibration, channel:
         image=image,
         channel=channel,
         menu=menu,
-        budget=budget_of(study, image, menu),
+        budget=budget_of(study, image, menu, pricing, partial(_most_spent, study, pricing)),
         group=section.group,
         solver=section.solver,
         damage=_damage_by_worth(study, image, calibration, channel),
@@ -59,11 +67,12 @@ def protect(study: Study, image: StoredImage, calibration: Calibration, channel:
     )
     planned = tac.POLICIES[section.policy](planning)
     plan, optimum = planned.plan, planned.optimum
-    protected = tac.ProtectedImage(image, plan, channel)
-    if section.correction == "auto":
-        decoder = protected.automatic(calibration.importance, calibration.outputs)
-    else:
-        decoder = protected.decoder(section.correction)
+    decoder = _decoder(study, tac.ProtectedImage(image, plan, channel), calibration)
+    planned_bits = side_bits(plan, decoder.kinds)
+    spent = Spent()
+    if plan.protected_bits > 0:
+        bare = _decoder(study, tac.ProtectedImage(image, _bare(plan), channel), calibration)
+        spent = pricing.spent(plan, planned_bits, side_bits(_bare(plan), bare.kinds))
     predicted = lower = rho = None
     if calibration.inputs is not None:
         predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
@@ -76,10 +85,37 @@ def protect(study: Study, image: StoredImage, calibration: Calibration, channel:
         channel=channel,
         decoder=decoder,
         budget=planning.budget,
+        planned_bits=planned_bits,
+        spent=spent,
         predicted_distortion=predicted,
         lower_bound=lower,
         rho_star=rho,
     )
+
+
+def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> float:
+    """Bits that tell a plan's groups and the corrections of its layers apart."""
+    return max(tac.side_information(plan, kind).fraction for kind in set(kinds)) * plan.stored_bits
+
+
+def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibration) -> tac.ImageDecoder:
+    """The corrections that the study asks for."""
+    kind = study.protection.correction
+    if kind == "auto":
+        return protected.automatic(calibration.importance, calibration.outputs)
+    return protected.decoder(kind)
+
+
+def _most_spent(study: Study, pricing: Pricing, plan: ProtectionPlan) -> Spent:
+    """What a plan spends at most, whichever corrections its layers will take."""
+    kind = study.protection.correction
+    kinds = tac.FOLDING_KINDS if kind == "auto" else (kind,)
+    bare = min(side_bits(_bare(plan), (one,)) for one in kinds)
+    return pricing.spent(plan, side_bits(plan, kinds), bare)
+
+
+def _bare(plan: ProtectionPlan) -> ProtectionPlan:
+    return ProtectionPlan.unprotected(plan.tensor_starts, plan.planes)
 
 
 def _rho_star(

@@ -24,8 +24,9 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import claim, replacing
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
+from qtaml_hw.study.design.price import Pricing, SideStorage
 from qtaml_hw.study.design.prices import budget_of
 from qtaml_hw.study.design.slots import Told, rows_of, told
 from qtaml_hw.weights import NumberFormat
@@ -167,9 +168,10 @@ def stream(
         taken_for = {slot.name: told(slot, {s.name for s in slots}) for slot in slots}
         stored = _stored(study, slots, taken_for)
         image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
-        channel = view_cell(study, image.planes).channel
+        cell = view_cell(study, image.planes)
+        channel = cell.channel
         menu = tac.Menu.of(study.protection.menu)
-        plan = _plan(study, image, channel, menu)
+        plan = _plan(study, image, cell, menu)
         chip = _Chip(image, plan, channel, MapKey(study.evaluate.seed, map_index), device)
         folder = None if out is None else _folder(Path(out), shards)
         files = [_pass(shard, chip, folder, each) for shard in shards]
@@ -251,7 +253,7 @@ def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTens
     return StreamedTensor(slot, scale, histogram, weighted)
 
 
-def _plan(study: Study, image: StreamedImage, channel: FlipChannel, menu: tac.Menu) -> ProtectionPlan:
+def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu) -> ProtectionPlan:
     section = study.protection
 
     def damage(worth: tac.Worth, _: tac.Planning) -> tac.DamageModel:
@@ -262,8 +264,10 @@ def _plan(study: Study, image: StreamedImage, channel: FlipChannel, menu: tac.Me
             "uniform with a budget, or magnitude by layer"
         )
 
-    budget = budget_of(study, image, menu)
-    planning = tac.Planning(section.policy, image, channel, menu, budget, section.group, section.solver, damage)
+    side = SideStorage(0.0, image.form.decode_ge)
+    pricing = Pricing.of(study, tuple(t.slot.name for t in image.tensors), image.tensor_starts, cell, side)
+    budget = budget_of(study, image, menu, pricing, pricing.spent)
+    planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.solver, damage)
     return tac.POLICIES[section.policy](planning).plan
 
 

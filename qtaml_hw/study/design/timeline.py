@@ -20,7 +20,7 @@ from qtaml_hw.study.design.array import within_cost_range_k
 _MOST_REFRESH: Final = 0.5
 ENERGY_PARTS = {
     "read": ("read",),
-    "codec": ("decode", "encode"),
+    "codec": ("decode", "encode", "codec_leakage"),
     "refresh": ("refresh",),
     "scrub": ("scrub",),
     "reload": ("write", "backing"),
@@ -38,7 +38,7 @@ def array_facts(study: Study, chip: Memory, bank: ArrayCost, extra_refresh: floa
     spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip, bank)).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
     energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
-    whole = bank_use(chip.layout, chip.schedule, chip.log, chip.ecc_words, (0.0, chip.schedule.horizon_s))
+    whole = bank_use(chip.layout, chip.schedule, chip.log, (0.0, chip.schedule.horizon_s))
     refresh = float(whole.refresh[0]) * (1.0 + extra_refresh)
     return {
         "energy_series_j": {part: _short(joules) for part, joules in energy.items() if np.any(joules)},

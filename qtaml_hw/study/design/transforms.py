@@ -57,6 +57,11 @@ def stored_image(image: StoredImage, calibration: Calibration, study: Study, cha
     return inverted(image, best_masks(image, calibration, channel, study.protection.correction))
 
 
+def storage_of_steps(study: Study, image: StoredImage) -> tuple[int, float]:
+    """What undoing the steps takes when weights are read: bits beside the image, gates of one weight's decoder."""
+    return inversion_cost(image) if INVERT in study.weights.transforms else (0, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Transforms:
     """The steps that weights went through before storage, and what they ask of the memory and of every decoder."""
@@ -77,7 +82,7 @@ class Transforms:
         damage = stored.calibration.damage(image, "layer")
         last = replace(stages[-1], step=INVERT, damage=damage, output_change=0.0)
         planes = {t.name: [i for i in range(image.planes) if t.inverted >> i & 1] for t in image.tensors if t.inverted}
-        return cls(steps, (*stages, last), *inversion_cost(image), planes)
+        return cls(steps, (*stages, last), *storage_of_steps(study, image), planes)
 
     def facts(self, channel: FlipChannel) -> dict[str, Any]:
         """Record fields, none without steps; distortions are predictions with nothing protected, scores fault-free."""

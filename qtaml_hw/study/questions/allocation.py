@@ -16,7 +16,7 @@ from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
 from qtaml_hw.records.fields import FORMER
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import plan_facts
+from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.questions.tensors import tensor_rows
 from qtaml_hw.weights import StoredImage
@@ -95,10 +95,11 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
     """
     stored = Networks(progress).load(study)
     try:
-        contents = Contents.of(study, stored.image, stored.calibration)
+        layers = stored.network.layers(study.accelerator)
+        contents = Contents.of(study, stored.image, stored.calibration, layers)
     except ValueError as error:
         raise InputError(str(error)) from error
     image, protection = contents.image, contents.protection
-    facts = plan_facts(study, image, protection)
+    facts = {**plan_facts(study, image, protection), "warnings": plan_warnings(study, protection)}
     inventory, node_m, clock_hz = stored.network.inventory, study.array.node_m, study.accelerator.clock_hz
     return AllocationResult(protection, image, inventory, node_m, clock_hz, facts)

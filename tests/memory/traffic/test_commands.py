@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from qtaml_hw.memory import (
     Schedule,
     simulate_commands,
 )
+from qtaml_hw.memory.array.words import Corrections
 from qtaml_hw.memory.traffic.commands import planned_commands
 from qtaml_hw.names import RefreshMode
 from qtaml_hw.protection import ProtectionPlan
@@ -66,11 +68,10 @@ def test_refresh_preempts_a_read_burst_and_stalls_it_by_the_pass() -> None:
 
 
 def test_scrub_and_reload_occupy_every_bank() -> None:
-    log = simulate_commands(
-        LAYOUT, Schedule(horizon_s=1e-3, scrub_interval_s=250e-6, reload_times_s=(1e-4,)), ecc_words=400
-    )
+    scrubbed = replace(LAYOUT, corrections=Corrections(scrub_accesses=400, scrub_codec_s=50e-9))
+    log = simulate_commands(scrubbed, Schedule(horizon_s=1e-3, scrub_interval_s=250e-6, reload_times_s=(1e-4,)))
     assert log.scrubs == 16
-    np.testing.assert_allclose(log.bank_busy_s, 4 * 2 * 100 * 2e-9 + 256 * 2e-9)
+    np.testing.assert_allclose(log.bank_busy_s, 4 * (2 * 100 * 2e-9 + 50e-9) + 256 * 2e-9)
     assert [e[1] for e in log.events()][:4] == ["write"] * 4
 
 
@@ -143,11 +144,12 @@ def test_commands_are_counted_before_they_are_built(horizon_s: float, mode: Refr
         inferences_per_s=1e5,
         reload_times_s=(1e-6,),
     )
-    log = simulate_commands(LAYOUT, schedule, ecc_words=400)
+    layout = replace(LAYOUT, corrections=Corrections(scrub_accesses=400))
+    log = simulate_commands(layout, schedule)
     # every inference that has arrived has read all of it, or is on the way
     reads = len(log.read_s) + (4 - len(log.read_s) % 4) % 4
     counted = {"refresh": log.refreshes, "scrub": log.scrubs, "reads": reads, "rewrites": 4}
-    assert planned_commands(LAYOUT, schedule, 400) == counted
+    assert planned_commands(layout, schedule) == counted
 
 
 def test_an_hour_of_microseconds_is_refused_with_its_number_at_once() -> None:

@@ -40,7 +40,7 @@ def test_parity_and_codec_cost_what_the_plan_asks() -> None:
     assert energy["read"] == (1024 + 32) * 1.0
     assert energy["decode"] == (1 + 2) * 256 * 0.25
     assert energy["encode"] == (1 + 2) * 256 * 0.5
-    assert energy["scrub"] == 2 * 256 * 3.0
+    assert energy["scrub"] == 2 * (1024 + 32) * 3.0  # two of eight planes: a row-major access holds all eight
     aware = run(plan, Schedule(horizon_s=1e-3, refresh_interval_s=100e-6, ecc_aware_refresh=True)).energy_j
     assert aware["decode"] == 10 * 256 * 0.25
     assert aware["refresh"] == 10 * 4 * 17 * 3.0  # parity adds one row per bank

@@ -221,7 +221,8 @@ def test_the_record_charges_what_the_simulated_memory_spent(small: Study, networ
     assert facts["refresh_energy_j"] == pytest.approx(spent["refresh"], rel=1e-6)
     assert facts["scrub_energy_j"] == pytest.approx(spent["scrub"], rel=1e-6)
     assert facts["leakage_energy_j"] == pytest.approx(spent["leakage"], rel=1e-6)
-    codec = spent["decode"] + spent["encode"] - first_write
+    codec = spent["decode"] + spent["encode"] - first_write + spent["codec_leakage"]
+    assert spent["codec_leakage"] > 0.0
     assert facts["codec_energy_j"] == pytest.approx(codec, rel=1e-3)
 
 

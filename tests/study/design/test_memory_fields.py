@@ -58,7 +58,7 @@ def test_top_planes_in_rows_of_their_own_are_refreshed_more_often(small: Study, 
 
 def test_words_in_neighbouring_banks_are_read_in_parallel(small: Study, networks: Networks) -> None:
     chips = [point(small, networks, {"array.interleave": i}).chip for i in ("block", "word")]
-    block, word = (layer_reads(chip.layout, chip.log).read_s for chip in chips)
+    block, word = (layer_reads(chip.layout, chip.schedule, chip.log).read_s for chip in chips)
     assert block.sum() > 2 * word.sum()
     largest, cycle_s = int(np.argmax(chips[1].layout.bank_words.sum(axis=1))), chips[1].layout.cycle_s
     accesses = -(-chips[1].codes[largest].size // 8)  # eight weights of a word
