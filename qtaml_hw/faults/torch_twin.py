@@ -54,37 +54,41 @@ def flip_torch(codes: torch.Tensor, p01: ArrayLike, p10: ArrayLike, key: MapKey)
         raise ValueError(f"codes must be a uint8, uint16 or uint32 tensor; got {codes.dtype}")
     stride = CODE_BYTES[codes.dtype]
     up, down = plane_probabilities(p01, p10, 8 * stride)
-    result = codes.contiguous().clone()
+    source = codes.contiguous()
+    result = torch.empty_like(source)
     if not result.numel():
         return result
-    flip = _fused() if codes.is_cuda else None
-    columns = result.reshape(-1).view(torch.uint8).view(-1, stride)
+    flip = _fused() if codes.is_cuda else _flip_column
+    before, after = (whole.reshape(-1).view(torch.uint8).view(-1, stride) for whole in (source, result))
     for group in range(stride):
         rates = group_rates(up[8 * group : 8 * group + 8], down[8 * group : 8 * group + 8])
-        if not rates.idle:
-            (flip or _flip_column)(columns[:, group], int(key.group(group)), rates)
+        if rates.idle:
+            after[:, group] = before[:, group]
+        else:
+            flip(before[:, group], after[:, group], int(key.group(group)), rates)
     return result
 
 
-Flip = Callable[[torch.Tensor, int, GroupRates], None]
+Flip = Callable[[torch.Tensor, torch.Tensor, int, GroupRates], None]
+"""(one byte of every code, where it goes, key of its stream, rates)."""
 
 
 @cache
-def _fused() -> Flip | None:
-    """The same flips in two kernels; None where Triton is not installed."""
+def _fused() -> Flip:
+    """The flips in two kernels; by tensor operations where Triton is not installed."""
     if find_spec("triton") is None:
-        return None
+        return _flip_column
     from qtaml_hw.faults._triton import flip_column
 
     return flip_column
 
 
-def _flip_column(column: torch.Tensor, key: int, rates: GroupRates) -> None:
-    """Flip one byte of every code where it lies, a batch of chunks at once."""
-    batch = BATCH_CHUNKS.get(column.device.type, BATCH_CHUNKS["cpu"])
-    for first in range(0, column.numel(), batch * CHUNK_BYTES):
-        part = column[first : first + batch * CHUNK_BYTES]
-        part.copy_(_flip_batch(part, first // CHUNK_BYTES, _signed(key), rates))
+def _flip_column(before: torch.Tensor, after: torch.Tensor, key: int, rates: GroupRates) -> None:
+    """Flip one byte of every code, a batch of chunks at once."""
+    batch = CHUNK_BYTES * BATCH_CHUNKS.get(before.device.type, BATCH_CHUNKS["cpu"])
+    for first in range(0, before.numel(), batch):
+        part = before[first : first + batch]
+        after[first : first + batch] = _flip_batch(part, first // CHUNK_BYTES, _signed(key), rates)
 
 
 def _flip_batch(data: torch.Tensor, first_chunk: int, group_stream: int, rates: GroupRates) -> torch.Tensor:
