@@ -78,9 +78,39 @@ CODES: Final = (
     "parity-zero",
 )
 """Codes, as in ``ecc.code(name)``: family-n-k; parity-zero detects and zeroes the weight."""
+CODE_ALIASES: Final = {
+    "tmr": "repeat-3",
+    "golay": "golay-24-12",
+    "parity": "parity-zero",
+    "parity-zero-2": "parity-zero",
+}
+CODE_PREFIXES: Final = {
+    "hsiao": "secded",
+    "sec-ded": "secded",
+    "sec": "hamming",
+    "dec-ted": "dected",
+    "repetition": "repeat",
+}
+CODE_FILES: Final = (".json", ".alist")
+"""How the path of a parity-check file ends, which is the name of a code too."""
 
 MENU: Final = ("ideal", *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 """What can protect a bit plane, as in ``protection.entry(name)``; leaving it unprotected is always possible."""
+
+
+def is_code_file(name: str) -> bool:
+    """Whether a code name is the path of a parity-check file."""
+    return name.lower().endswith(CODE_FILES)
+
+
+def canonical_code(name: str) -> str:
+    """The one spelling of a code name: lower case, aliases and older prefixes resolved."""
+    text = name.strip().lower().replace("_", "-").replace(" ", "-")
+    for old, new in CODE_PREFIXES.items():
+        if text.startswith(f"{old}-"):
+            text = new + text[len(old) :]
+    return CODE_ALIASES.get(text, text)
+
 
 FLOAT_FORMATS: Final = (
     "e2m1",

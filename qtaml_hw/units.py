@@ -123,11 +123,12 @@ def _meant(symbol: str, kind: Dimension) -> str:
     if (bits := _BITS.fullmatch(symbol)) is not None:
         asked = {f"{bits[1]}{word}{'/s' if bits[2] else ''}".lower() for word in ("bit", "b")}
         both = [unit for unit in units if unit.lower() in asked]
-        return f"; 'b' may be a bit or a byte: write {' or '.join(map(repr, both))}" if both else ""
+        return f"; 'b' may be a bit or a byte: write {' or '.join(map(repr, both))}" if len(both) == 2 else ""
     same = [unit for unit in units if sorted(unit.lower()) == sorted(symbol.lower())]
     if same:
         return f"; did you mean {same[0]!r}?"
-    return "" if symbol[1:] in {unit[1:] for unit in units} | set(units) else nearest(symbol, units)
+    bases = {unit[1:] for unit in units if unit[1:]} | set(units)
+    return "" if symbol[1:] in bases else nearest(symbol, units)
 
 
 def _exact(factor: float) -> Decimal:

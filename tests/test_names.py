@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from qtaml_hw import device, names, protection, tac, weights, workloads
 from qtaml_hw.config import Study
 from qtaml_hw.config.reading.fields import models_in
 from qtaml_hw.config.reading.presets import cell_preset
+from qtaml_hw.config.sections.menu import is_protection
 from qtaml_hw.workloads.data import EMBEDDED
 
 
@@ -22,6 +27,34 @@ def test_codes_and_menu() -> None:
     assert set(names.MENU) == set(protection.ENTRY_NAMES) - {"none"}
     for name in names.MENU:
         assert protection.entry(name).name == name
+
+
+def there(name: str) -> bool:
+    try:
+        return protection.entry(name).name == name
+    except ValueError:
+        return False
+
+
+@settings(max_examples=150)
+@given(
+    family=st.sampled_from(["secded", "hamming", "bch", "dected", "golay"]),
+    k=st.integers(0, 520),
+    checks=st.integers(0, 24),
+)
+def test_sizes_that_a_study_may_name_are_those_of_codes_that_there_are(family: str, k: int, checks: int) -> None:
+    name = f"{family}-{k + checks}-{k}"
+    assert is_protection(name) == there(name), name
+
+
+@pytest.mark.parametrize(
+    "family", ["repeat-{}", "parity-zero-{}", "refresh-{}x", "bch-31-{}", "dected-45-{}", "secded-{}-8"]
+)
+def test_every_number_of_a_family(family: str) -> None:
+    for number in [*range(32), 63, 64, 65, 99, 100, "1.5", "0.5", "08", "x", "-1"]:
+        name = family.format(number)
+        written = names.canonical_code(name)
+        assert (written in names.MENU or is_protection(written)) == there(written), name
 
 
 def test_every_kind_of_cell_has_a_section_a_preset_and_a_device() -> None:

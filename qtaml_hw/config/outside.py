@@ -15,6 +15,7 @@ from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.study import Study
 from qtaml_hw.errors import nearest
+from qtaml_hw.names import is_code_file
 from qtaml_hw.usercode import Code, find
 
 FILES: Final = (
@@ -25,6 +26,7 @@ FILES: Final = (
     "data.npz.path",
     "data.texts",
     "protection.plan",
+    "protection.menu",
 )
 FUNCTIONS: Final = ("network.factory", "data.factory", "evaluate.metric")
 _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
@@ -61,7 +63,9 @@ def files(study: Study) -> Iterator[tuple[str, str]]:
     """(path, file or folder from the study's folder) of everything on disk that a study names."""
     for path in FILES:
         value = value_at(study, path)
-        if isinstance(value, str) and (path != "data.texts" or value.endswith(".txt")):  # other texts are built in
+        if isinstance(value, tuple):
+            yield from ((path, name) for name in value if is_code_file(name))
+        elif isinstance(value, str) and (path != "data.texts" or value.endswith(".txt")):  # other texts are built in
             yield path, value
 
 

@@ -31,7 +31,7 @@ _RANGE: Final[dict[str, Any]] = {
     "required": ["from", "to"],
     "properties": {
         "from": {**_SINGLE, "description": "first value"},
-        "to": {**_SINGLE, "description": "last value, included"},
+        "to": {**_SINGLE, "description": "last value, included when the steps meet it"},
         "step": {**_SINGLE, "description": "distance between values"},
         "count": {"type": "integer", "minimum": 2, "description": "number of values"},
         "spacing": {"enum": ["linear", "log"], "description": "how count values are spaced"},

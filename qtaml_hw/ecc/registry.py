@@ -17,11 +17,9 @@ from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.parity_file import load_code
 from qtaml_hw.errors import unknown
 from qtaml_hw.files import stamp
-from qtaml_hw.names import CODES
+from qtaml_hw.names import CODE_ALIASES, CODES, canonical_code, is_code_file
 
 CODE_NAMES = CODES  # those that tables and menus list; the families accept other sizes too (see `code`)
-ALIASES = {"tmr": "repeat-3", "golay": "golay-24-12", "parity": "parity-zero", "parity-zero-2": "parity-zero"}
-_PREFIXES = {"hsiao": "secded", "sec-ded": "secded", "sec": "hamming", "dec-ted": "dected", "repetition": "repeat"}
 GOLAY = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1, generator of the (23,12) code
 
 
@@ -76,15 +74,6 @@ _BY_SIZE: dict[str, Callable[[int, int], Code]] = {
 }
 
 
-def canonical(name: str) -> str:
-    """The registry's spelling of a code name: lower case, aliases and older prefixes resolved."""
-    text = str(name).strip().lower().replace("_", "-").replace(" ", "-")
-    for old, new in _PREFIXES.items():
-        if text.startswith(old + "-"):
-            text = new + text[len(old) :]
-    return ALIASES.get(text, text)
-
-
 @lru_cache(maxsize=1024)
 def _build(name: str) -> Code:
     if match := re.fullmatch(r"repeat-(\d{1,2})", name):
@@ -94,7 +83,7 @@ def _build(name: str) -> Code:
         return Code(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
     match = re.fullmatch(r"([a-z]+)-(\d{1,4})-(\d{1,4})", name)
     if match is None or match.group(1) not in _BY_SIZE:
-        raise ValueError(unknown("code", name, (*CODE_NAMES, *ALIASES)))
+        raise ValueError(unknown("code", name, (*CODE_NAMES, *CODE_ALIASES)))
     n, k = int(match.group(2)), int(match.group(3))
     if not 1 <= k < n:
         raise ValueError(f"code {name!r}: a word of n = {n} bits cannot hold k = {k} data bits; allowed is 1 <= k < n")
@@ -124,9 +113,4 @@ def code(name: str) -> Code:
         if known_by is None:
             raise ValueError(f"there is no code file {name!r}")
         return _from_file(name, tuple(known_by))
-    return _build(canonical(name))
-
-
-def is_code_file(name: str) -> bool:
-    """Whether a code name is the path of a parity-check file."""
-    return name.lower().endswith((".json", ".alist"))
+    return _build(canonical_code(name))

@@ -19,8 +19,9 @@ from scipy.special import ndtr, ndtri
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.ecc.code import Code
-from qtaml_hw.ecc.registry import CODE_NAMES, canonical, code, is_code_file
+from qtaml_hw.ecc.registry import CODE_NAMES, code
 from qtaml_hw.ecc.residual import check_probability
+from qtaml_hw.names import canonical_code, is_code_file
 
 Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh"]
 
@@ -156,4 +157,4 @@ def entry(name: str) -> MenuEntry:
 
     ValueError with a hint for anything else.
     """
-    return _code_entry(code(name)) if is_code_file(name) else _entry(canonical(name))
+    return _code_entry(code(name)) if is_code_file(name) else _entry(canonical_code(name))

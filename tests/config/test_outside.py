@@ -73,3 +73,13 @@ sweep: {grid: {network.factory: ['nets:build', 'nets:Nets']}}
     assert len(found) == 4
     for expected in ("no 'Nets'; did you mean 'Net'?", "v.safetensors", "none.npz", "no 'score'"):
         assert any(expected in line for line in found), expected
+
+
+def test_a_code_file_on_the_menu_must_be_there(folder: Path) -> None:
+    text = "protection: {policy: uniform, menu: [mine.json, 'deep/other.ALIST', secded-72-64]}"
+    assert [one.partition("protection.menu: ")[2] for one in said(folder, text)] == [
+        f"there is no {folder / 'mine.json'}",
+        f"there is no {folder / 'deep/other.ALIST'}",
+    ]
+    (folder / "mine.json").write_text("never opened", encoding="utf-8")
+    assert len(said(folder, text)) == 1

@@ -182,3 +182,32 @@ def test_a_study_is_frozen() -> None:
         study.cell.t_ox_m = 1e-9
     with pytest.raises(ValueError, match="frozen"):
         study.label = "b"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("secded-72-64", "secded-72-64"),
+        ("SECDED-72-64", "secded-72-64"),
+        ("hsiao-72-64", "secded-72-64"),
+        ("tmr", "repeat-3"),
+        ("golay", "golay-24-12"),
+        ("bch-71-64", "bch-71-64"),
+        ("hamming-63-57", "hamming-63-57"),
+        ("refresh-3x", "refresh-3x"),
+        ("refresh-1.5x", "refresh-1.5x"),
+        ("parity-zero-4", "parity-zero-4"),
+        ("mycode.json", "mycode.json"),
+        ("./codes/Mine.alist", "./codes/Mine.alist"),
+    ],
+)
+def test_the_menu_takes_every_size_of_a_family_and_code_files(written: str, meant: str) -> None:
+    text = f"cell: {{preset: sram6t-65nm}}\nprotection: {{policy: uniform, menu: ['{written}']}}\n"
+    assert parse_study(text).protection.menu == (meant,)
+    assert parse_study(text).identity() == parse_study(text.replace(written, meant)).identity()
+
+
+@pytest.mark.parametrize("name", ["secded-72", "mycode.txt", "none", "bch-7a-64", "refresh-x", "x" * 5000 + ".json"])
+def test_what_is_no_protection_is_refused(name: str) -> None:
+    with pytest.raises(StudyError, match="unknown protection"):
+        parse_study(f"cell: {{preset: sram6t-65nm}}\nprotection: {{policy: uniform, menu: ['{name}']}}\n")

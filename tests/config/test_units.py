@@ -134,6 +134,7 @@ def test_split_keeps_the_number_as_written() -> None:
         ("8 b", "capacity", "; 'b' may be a bit or a byte: write 'bit' or 'B'"),
         ("10 Gb/s", "bandwidth", "; 'b' may be a bit or a byte: write 'Gbit/s' or 'GB/s'"),
         ("10 Gbps", "bandwidth", "; 'b' may be a bit or a byte: write 'Gbit/s' or 'GB/s'"),
+        ("1 Tb/s", "bandwidth", ""),
         ("1 GB", "capacity", ""),
         ("1 Gb", "capacity", ""),
         ("1 km", "length", ""),

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
+from qtaml_hw.config.sections.menu import OnMenu
 from qtaml_hw.names import MENU, POLICIES, CorrectionKind, GroupKind, Policy, Solver
 
 BudgetKind = Literal["bits", "parity", "area", "energy", "distortion"]
@@ -23,7 +24,7 @@ _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
 _OUTPUT_SCORES: Final = ("jacobian", "measured", "second_order")
 """Scores that look at an output of the network that can be chosen."""
 
-MenuName = Annotated[str, OneOf(MENU, "protection")]
+MenuName = Annotated[str, OnMenu(MENU, "protection")]
 
 
 class BudgetSection(Section):
@@ -82,7 +83,9 @@ class ProtectionSection(Section):
         None, description="uniform: this many top planes everywhere, in place of a budget"
     )
     menu: Annotated[tuple[MenuName, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
-        ("ideal",), description="what can protect a plane; ideal is error-free and not buildable"
+        ("ideal",),
+        description="what can protect a plane; ideal is error-free and not buildable; codes of any size, or a "
+        "parity-check file from the study's folder",
     )
     correction: CorrectionKind | Literal["auto"] = Field(
         "auto", description="mean correction of what stays unprotected; steps and table do not fold into the scale"

@@ -17,6 +17,7 @@ from typing import Any
 
 from qtaml_hw.config import Study
 from qtaml_hw.files import content_digest, stamp, write_atomically
+from qtaml_hw.names import is_code_file
 from qtaml_hw.versions import installed
 
 DIGESTS = "digests.json"
@@ -29,15 +30,21 @@ Stamps = dict[str, list[int | str] | None]
 
 
 def identity_of(study: Study, digest: str) -> str:
-    """The result's identity: resolved values, results version, a plan's file, and the digest of ``Network.digest``."""
-    return hashlib.sha256(f"{study.identity()}+{digest}{_plan_digest(study)}".encode()).hexdigest()[:32]
+    """The result's identity: resolved values, results version, plan and code files, and the ``Network.digest``."""
+    return hashlib.sha256(f"{study.identity()}+{digest}{_protection_digest(study)}".encode()).hexdigest()[:32]
 
 
-def _plan_digest(study: Study) -> str:
-    """What the content of a plan's file adds; one that is absent is reported with its reason when it is read."""
-    if study.protection.plan is None:
-        return ""
-    path = study.folder / study.protection.plan
+def _protection_digest(study: Study) -> str:
+    """What the content of a plan's file and of code files adds; one that is absent is said when it is read."""
+    section, digest = study.protection, ""
+    if section.plan is not None:
+        digest += _content(study.folder / section.plan)
+    for name in () if "menu" in section.row.unused else section.menu:
+        digest += _content(study.folder / name) if is_code_file(name) else ""
+    return digest
+
+
+def _content(path: Path) -> str:
     return f"+{content_digest(path)}" if path.is_file() else "+absent"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from qtaml_hw import tac
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config import Study
+from qtaml_hw.names import is_code_file
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.price import PlanCost, Pricing, Spent
@@ -20,6 +21,15 @@ from qtaml_hw.weights.sizes import StoredSizes
 DEFAULT_BITS_BUDGET = 0.05
 PlanSpends = Callable[[ProtectionPlan], Spent]
 _UNITS: Final = {"area": "m2", "energy": "J"}
+
+
+def menu_of(study: Study) -> tac.Menu:
+    """The study's menu, code files from its folder.
+
+    Raises ValueError for codes that there are not.
+    """
+    names = study.protection.menu
+    return tac.Menu.of([str(study.folder / name) if is_code_file(name) else name for name in names])
 
 
 def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing, spends: PlanSpends) -> tac.Budget:

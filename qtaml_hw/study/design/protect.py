@@ -15,7 +15,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.price import Pricing, Spent
-from qtaml_hw.study.design.prices import budget_of
+from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
 from qtaml_hw.weights import StoredImage
 
@@ -52,7 +52,7 @@ def protect(
     saved = None
     if section.plan is not None:
         saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
-    menu = tac.Menu.of(section.menu if saved is None else saved.menu[1:])
+    menu = menu_of(study) if saved is None else tac.Menu.of(saved.menu[1:])
     _check_law(channel, menu)
     planning = tac.Planning(
         policy=section.policy,

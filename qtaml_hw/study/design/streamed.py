@@ -27,7 +27,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
 from qtaml_hw.study.design.price import Pricing, SideStorage
-from qtaml_hw.study.design.prices import budget_of
+from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.slots import Told, rows_of, told
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
@@ -170,7 +170,7 @@ def stream(
         image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
         cell = view_cell(study, image.planes)
         channel = cell.channel
-        menu = tac.Menu.of(study.protection.menu)
+        menu = menu_of(study)
         plan = _plan(study, image, cell, menu)
         chip = _Chip(image, plan, channel, MapKey(study.evaluate.seed, map_index), device)
         folder = None if out is None else _folder(Path(out), shards)

@@ -220,3 +220,38 @@ def test_a_finished_study_of_a_model_file_is_known_without_reading_it(tmp_path: 
     assert [len(known) for entry in written.values() for known in entry["files"].values()] == [2]
     (tmp_path / "net.onnx").write_bytes(b"never OPENED")
     assert Digests(tmp_path).find(study) is None
+
+
+HAMMING = [[1, 1, 0, 1, 1, 0, 0], [1, 0, 1, 1, 0, 1, 0], [0, 1, 1, 1, 0, 0, 1]]
+
+
+def test_the_content_of_a_code_on_the_menu_counts(tmp_path: Path) -> None:
+    def written(rows: list[list[int]]) -> None:
+        (tmp_path / "mycode.json").write_text(json.dumps({"parity_check": rows}), encoding="utf-8")
+
+    study = parse_study(
+        "cell: {preset: sram6t-65nm}\nflips: {law: fixed, p: 1 %}\nnetwork: digits-mlp\n"
+        "protection: {policy: uniform, planes: 2, correction: none, menu: [mycode.json]}\n"
+        "evaluate: {images: 50, maps: {min: 2, max: 2}}\n",
+        folder=tmp_path,
+    )
+    written(HAMMING)
+    with_hamming = q.run(study, store=tmp_path / "out").as_dict()
+    stated = parse_study("protection: {policy: uniform, planes: 2, menu: [hamming-7-4]}\n" + _rest(study)).points()[0]
+    assert with_hamming["parity_bits_fraction"] == q.run(stated.study).as_dict()["parity_bits_fraction"]
+    assert with_hamming["words_corrected"] > 0
+    written([[*row, 0] for row in HAMMING] + [[0, 0, 0, 0, 1, 1, 1, 1]])  # an overall parity bit more: eight bits
+    again = q.run(study, store=tmp_path / "out").as_dict()
+    assert again["identity"] != with_hamming["identity"]
+    assert again["parity_bits_fraction"] > with_hamming["parity_bits_fraction"]
+    unused = study.with_({"protection.policy": "none", "protection.planes": None})
+    before = identity_of(unused, "digest")
+    written(HAMMING)
+    assert identity_of(unused, "digest") == before
+
+
+def _rest(study: q.Study) -> str:
+    return (
+        "cell: {preset: sram6t-65nm}\nflips: {law: fixed, p: 1 %}\nnetwork: digits-mlp\n"
+        f"evaluate: {{images: {study.evaluate.images}, maps: {{min: 2, max: 2}}}}\n"
+    )
