@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -35,5 +36,20 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         setattr(sys.modules[package], name, value)  # also where a part of the same name was imported on the way
         return value
 
+    sys.modules[package].__class__ = _keeping({name for name, home in homes.items() if home[0] != package})
     names = sorted(homes)
     return load, lambda: names, names
+
+
+def _keeping(names: set[str]) -> type[ModuleType]:
+    """A package whose public functions stay what their names give, though a part of it has the same name.
+
+    Python binds every part that is imported to its name in the package: ``reproduce`` is both.
+    """
+
+    class Package(ModuleType):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name not in names or not isinstance(value, ModuleType):
+                super().__setattr__(name, value)
+
+    return Package

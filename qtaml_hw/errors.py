@@ -14,6 +14,11 @@ class StoreError(InputError):
     """A folder of results that cannot be used; the message says why and what is safe."""
 
 
+def in_one_line(error: BaseException) -> str:
+    """An error that says nothing a user can put right: its kind and its words, at most 500 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
 def closest(word: object, names: Iterable[str], cutoff: float = 0.4) -> str | None:
     """The name that a word was probably meant to be; None when none is as close as ``cutoff``, 0 to 1."""
     known, text = list(names), str(word)[:80]

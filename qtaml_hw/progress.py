@@ -24,7 +24,7 @@ def terminal_progress(quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a label such as [/x] is shown as it is
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +25,9 @@ def test_every_name_of_a_face_loads(package: str, known: tuple[str, ...]) -> Non
     assert all(getattr(face, name) is getattr(face, name) is not None for name in face.__all__)
     with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
         face.nothing  # noqa: B018
+
+
+def test_a_function_is_no_part_of_its_name() -> None:
+    """``qtaml_hw.reproduce`` is a function, whatever part of the package of that name was imported before."""
+    code = "import qtaml_hw.reproduce.paper, qtaml_hw as q; assert callable(q.reproduce), q.reproduce"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,11 +1,12 @@
 """The command line put together: every command by its name, and what an error or an interruption ends with.
 
 stdout carries data, stderr progress and messages.  Exit codes: 0 ok, 2 bad input, 3 some points failed and are
-recorded, 130 interrupted with finished work kept.
+recorded, 130 interrupted with finished work kept; 1 is a fault of the program itself.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -14,8 +15,10 @@ import typer
 
 import qtaml_hw
 from qtaml_hw.cli import machine, models, plans, questions, stores, studies
-from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, say
-from qtaml_hw.errors import InputError
+from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_FAULT, EXIT_INTERRUPTED, say
+from qtaml_hw.errors import InputError, in_one_line
+
+_INTERRUPTED = "interrupted; finished maps are kept, run the same command again to continue"
 
 app = typer.Typer(
     add_completion=False,
@@ -64,17 +67,29 @@ def common(
 
 
 def main() -> None:
-    """Entry point: bad input is a message and exit code 2, never a traceback."""
+    """Entry point: bad input is a message and exit code 2, never a traceback; so is, with code 1, a fault of ours."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none has a say here; looking for them takes time
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where the terminal has no such letter, a question mark
     try:
         app(standalone_mode=True)
-    except ValueError as error:
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:  # typer's own answer to Ctrl-C
+            say(_INTERRUPTED)
+        raise
+    except KeyboardInterrupt:
+        say(_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
         from qtaml_hw.config import StudyError  # known here already where it was raised; --help checks no study
 
-        if not isinstance(error, StudyError | InputError):
+        bad_input = isinstance(error, StudyError | InputError)
+        if not bad_input and os.environ.get("QTAML_HW_TRACEBACK"):
             raise
-        say(f"error: {error}" if isinstance(error, InputError) else str(error))
-        sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        say("interrupted; finished maps are kept, run the same command again to continue")
-        sys.exit(EXIT_INTERRUPTED)
+        if isinstance(error, StudyError):
+            say(str(error))
+        else:
+            unexpected = "" if bad_input else " (unexpected; with QTAML_HW_TRACEBACK=1 it says where)"
+            say(f"error: {error if bad_input else in_one_line(error)}{unexpected}")
+        sys.exit(EXIT_BAD_INPUT if bad_input else EXIT_FAULT)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # loaded by the command that needs it: --help checks no study
     from qtaml_hw.config import Study
     from qtaml_hw.records.summary import PointSummary
 
-EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_FAULT, EXIT_BAD_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 1, 2, 3, 130
 ALLOWED: Final[ContextVar[tuple[str, ...]]] = ContextVar("packages that the user allows for one command", default=())
 Commands = Mapping[str, Callable[..., None]]
 """Commands by the name that a user types."""
@@ -111,7 +111,7 @@ def say(text: str) -> None:
 def default_folder(name: str) -> Path:
     """runs/<study>, with what a file system might not like replaced."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "study"
-    return Path("runs") / safe[:80]
+    return Path("runs") / safe.encode()[:80].decode(errors="ignore")
 
 
 def command_line() -> str:

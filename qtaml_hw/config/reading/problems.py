@@ -26,11 +26,21 @@ class Problem:
         return asdict(self)
 
 
+MOST_PROBLEMS = 100
+
+
 class StudyError(ValueError):
-    """A study that cannot be used. ``errors`` holds every problem once, in file order; ``str()`` is a line for each."""
+    """A study that cannot be used. ``errors`` holds every problem once, in file order; ``str()`` is a line for each.
+
+    Behind the first 100 one says how many more there are.
+    """
 
     def __init__(self, errors: Iterable[Problem]) -> None:
-        self.errors = tuple(sorted(set(errors), key=lambda one: (one.line, one.column, one.path, one.message)))
+        found = sorted(set(errors), key=lambda one: (one.line, one.column, one.path, one.message))
+        if len(found) > MOST_PROBLEMS + 1:
+            more = f"and {len(found) - MOST_PROBLEMS} more problems like these"
+            found = [*found[:MOST_PROBLEMS], Problem(found[0].file, 0, 0, "", more)]
+        self.errors = tuple(found)
         super().__init__("\n".join(str(problem) for problem in self.errors))
 
     def __reduce__(self) -> tuple[type[StudyError], tuple[tuple[Problem, ...]]]:

@@ -62,12 +62,13 @@ def identify(study: Study, digests: Digests, networks: Networks) -> str:
     """
     digest = digests.find(study)
     if digest is None:
-        own = stamps(outside_files(study).values())
         try:
+            own = stamps(outside_files(study).values())
             digest = networks.load(study).network.digest
-        except ValueError:  # met again, and recorded, where the point is evaluated
+            known = _known(study, own)
+        except Exception:  # whatever it is, it is met again, and recorded, where the point is evaluated
             return study.identity()[:32]
-        digests.keep(study, digest, _known(study, own))
+        digests.keep(study, digest, known)
     return identity_of(study, digest)
 
 

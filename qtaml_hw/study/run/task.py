@@ -9,7 +9,7 @@ from typing import Any
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.config.sections.evaluate import MapsSection
-from qtaml_hw.errors import InputError
+from qtaml_hw.errors import InputError, in_one_line
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import narrow_enough
 from qtaml_hw.records.record import FAILED_MAP, Record
@@ -92,4 +92,4 @@ def failure(task: Task, error: Exception) -> Record:
 
 def reason(error: Exception) -> str:
     """An error in one line; what a user can put right says so itself."""
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, InputError) else in_one_line(error)
