@@ -11,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,6 +33,8 @@ from qtaml_hw.study.run.task import Results, Task, failure
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
 MOST_DEATHS = 2  # workers that a point may cost before it is given up
+PATIENCE_S = 60.0  # without a word from anybody, before it is said who is waited for
+FAREWELL_S = 5.0  # in which a worker ends by itself
 STARTING = -1
 Answer = list[Record] | str | None
 """The records of a task; why the store cannot be written; None from a worker that is ready."""
@@ -50,7 +53,7 @@ def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Netw
                 pool.pending.append(task)
                 pool.serve(0.0)
         while len(pool.results) < len(tasks):
-            pool.serve(None)
+            pool.serve(PATIENCE_S)
     finally:
         pool.close()
     return pool.results
@@ -58,12 +61,13 @@ def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Netw
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, the pipe to it, what it is at, and whether it has ever answered."""
+    """A process, the pipe to it, what it is at and since when, and whether it has ever answered."""
 
     process: SpawnProcess
     pipe: Connection[Task, Answer]
     task: Task | None = None
     ready: bool = False
+    since_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -80,11 +84,13 @@ class _Pool:
     deaths: Counter[int] = field(default_factory=Counter)
     context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
 
-    def serve(self, patience_s: float | None) -> None:
-        """Hear the workers who have something to say (None: wait for one), and hand out what is pending."""
+    def serve(self, patience_s: float) -> None:
+        """Hear the workers who have something to say, waiting so long for the first; hand out what is pending."""
         for _ in range(min(self.jobs, self.total - len(self.results)) - len(self.workers)):
             self._start()
         heard = wait([worker.pipe for worker in self.workers], patience_s)
+        if not heard and patience_s:
+            self.progress(len(self.results), self.total, self._awaited())
         for worker in [worker for worker in self.workers if worker.pipe in heard]:
             try:
                 self._take(worker, worker.pipe.recv())
@@ -92,9 +98,19 @@ class _Pool:
                 self._drop(worker)
         for worker in self.workers:
             if worker.ready and worker.task is None and self.pending:
-                worker.task = self.pending.popleft()
+                worker.task, worker.since_s = self.pending.popleft(), time.monotonic()
                 with suppress(BrokenPipeError):  # it has died just now, which the next round hears
                     worker.pipe.send(worker.task)
+
+    def _awaited(self) -> str:
+        """Who has been at one point for longest: a worker that is frozen looks like one that has much to do."""
+        busy = [worker for worker in self.workers if worker.task is not None]
+        if not busy:
+            return "waiting for workers to start"
+        longest = min(busy, key=lambda worker: worker.since_s)
+        label = "" if longest.task is None else longest.task.point.label
+        minutes = (time.monotonic() - longest.since_s) / 60.0
+        return f"{minutes:.0f} min in process {longest.process.pid}: {label}"
 
     def _start(self) -> None:
         mine, its = self.context.Pipe()
@@ -119,7 +135,7 @@ class _Pool:
 
         Raises InputError when workers cannot even start.
         """
-        worker.process.join()
+        _end_by(worker.process, time.monotonic() + FAREWELL_S)
         worker.pipe.close()
         self.workers.remove(worker)
         code, task = worker.process.exitcode or 0, worker.task
@@ -144,8 +160,17 @@ class _Pool:
             worker.pipe.close()
             if worker.task is not None or not worker.ready:
                 worker.process.terminate()
+        until_s = time.monotonic() + FAREWELL_S
         for worker in self.workers:
-            worker.process.join()
+            _end_by(worker.process, until_s)
+
+
+def _end_by(process: SpawnProcess, until_s: float) -> None:
+    """Wait for a process to end until a time; one that is frozen then is killed."""
+    process.join(max(until_s - time.monotonic(), 0.0))
+    if process.is_alive():
+        process.kill()
+        process.join(FAREWELL_S)
 
 
 def _end(code: int) -> str:

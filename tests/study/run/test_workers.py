@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -69,6 +70,51 @@ def test_a_killed_worker_costs_nothing_and_a_deadly_point_only_itself(tmp_path: 
     assert (len(content.records), content.repeated, content.dropped) == (4 + 4 + 1 + len(_kept(out)), 0, [])
     again = run_points(points, out, workers=Workers(2))
     assert [len(group) for group in again] == [4, 4, 4]
+
+
+FROZEN = """
+import multiprocessing, os, signal
+import torch
+
+class Freezing(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.passes = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)), 0
+
+    def forward(self, x):
+        self.passes += 1
+        if multiprocessing.parent_process() is not None and self.passes > 4:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return self.body(x)
+
+def build():
+    torch.manual_seed(0)
+    return Freezing()
+"""
+
+
+def test_a_frozen_worker_is_named_and_does_not_outlive_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ctrl-C does meanwhile: the sweep ends although a stopped process hears no SIGTERM."""
+    (tmp_path / "freezing.py").write_text(FROZEN, encoding="utf-8")
+    text = TEXT.replace("{name: digits-lenet}", "{factory: 'freezing:build'}").replace(
+        "min: 2, max: 2", "min: 4, max: 4"
+    )
+    study = parse_study(text + "sweep: {cases: [{label: a}, {label: b, cell.t_ox: 1.7 nm}]}", name="x", folder=tmp_path)
+    monkeypatch.setattr("qtaml_hw.study.run.processes.PATIENCE_S", 2.0)
+    monkeypatch.setattr("qtaml_hw.study.run.processes.FAREWELL_S", 0.5)
+    said = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        if "min in process" in what:
+            said.append(what)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_points(list(study.points()), tmp_path / "out", workers=Workers(2), progress=progress)
+    assert said[0].split(": ")[1] in ("a", "b")
+    assert multiprocessing.active_children() == []
 
 
 def _kept(folder: Path) -> list[int]:
