@@ -158,3 +158,40 @@ def test_a_horizon_with_too_many_commands_is_refused_with_their_number() -> None
             "protection: {policy: tac, menu: [secded-72-64]}\n"
         )
     assert parse_study("refresh: {interval: 64 ms}\nevaluate: {at: 1 h}\n").evaluate.at_s == (3600.0,)
+
+
+PHASES = "[{from: 0 us, to: 100 us, temperature: 105 degC}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "corrects"),
+    [
+        ("flips: retention\n", False),
+        ("flips: poisson\n", True),
+        ("flips: {law: fixed, p: 0.01}\n", False),
+        (f"timeline: {{phases: {PHASES}}}\n", True),
+        ("flips: retention\nrefresh: {interval: 10 us, ecc_aware: true}\n", True),
+        ("flips: poisson\nrefresh: {ecc_aware: false}\n", False),
+        ("refresh: off\nflips: poisson\nevaluate: {at: [10 us]}\n", True),
+    ],
+)
+def test_refresh_corrects_by_default_where_errors_pile_up(text: str, corrects: bool) -> None:
+    study = parse_study(text)
+    assert study.refresh.ecc_aware is corrects
+    origin = study.provenance["refresh.ecc_aware"]
+    assert (origin.kind == "default") == ("ecc_aware" not in text)
+
+
+def test_the_default_follows_the_law_through_changes_and_sweeps() -> None:
+    study = parse_study("sweep: {grid: {flips.law: [retention, poisson]}}\n")
+    assert [point.study.refresh.ecc_aware for point in study.points()] == [False, True]
+    assert parse_study("study: a\n").with_({"flips.law": "poisson"}).refresh.ecc_aware
+
+
+def test_decoders_are_a_name_or_a_number() -> None:
+    for written, read in (("per_row", "per_row"), ("per_bank", "per_bank"), ("3", 3)):
+        assert parse_study(f"array: {{decoders: {written}}}\n").array.decoders == read
+    assert "decoders" not in parse_study("study: a\n").resolved()["array"]
+    for wrong in ("per_rows", "0", "true", "1.5"):
+        with pytest.raises(StudyError, match=r"array\.decoders.*expected per_row, per_bank or a whole number from 1"):
+            parse_study(f"array: {{decoders: {wrong}}}\n")

@@ -30,6 +30,7 @@ _OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), (
 """Mappings whose keys are the user's own."""
 _KIND: Final = ("cell", "kind")
 _PRESET: Final = ("cell", "preset")
+_LAW: Final = ("flips", "law")
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,24 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
     defaults: list[tuple[Path, Any]] = []
     if isinstance(kind, str) and kind in CELLS and ("refresh",) not in layer:
         defaults.append((("refresh", "interval"), CELLS[kind].refresh))
+    if ("refresh",) not in layer:
+        defaults.append((("refresh", "ecc_aware"), _correcting_pays(layer)))
     for path, alternatives, value in _UNLESS:
         given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
         if not given:
             defaults.append((path, value))
     return defaults
+
+
+def _correcting_pays(layer: Layer) -> bool:
+    """Whether correcting words at refresh can leave fewer errors than decoding them when they are read.
+
+    It can where errors pile up between reads: under the law poisson, and under the law retention where a phase (heat,
+    no refresh) leaves errors that a later one would not make.  Else the same weak cells fail again after every refresh.
+    """
+    law = layer[_LAW].value if _LAW in layer else "retention"
+    phases = any(path[:2] == ("timeline", "phases") and leaf.value not in ([], None) for path, leaf in layer.items())
+    return law == "poisson" or (law == "retention" and phases)
 
 
 _UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (

@@ -145,7 +145,11 @@ class RefreshSection(Section):
         "cell",
     )
     mode: RefreshMode = Field("burst", description="all banks at once, or spread evenly over the interval")
-    ecc_aware: Flag = Field(True, description="words are corrected before they are written back")
+    ecc_aware: Flag = Field(
+        False,
+        description="words are corrected before they are written back; the default follows the law: true where errors "
+        "pile up (poisson, or retention with phases), false where the same weak cells fail again",
+    )
     retention_aware: RetentionAwareSection | None = Field(
         None, description="rows without weak cells are refreshed less often; without it all rows alike"
     )

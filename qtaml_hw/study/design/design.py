@@ -19,7 +19,7 @@ from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.image import image_facts
 from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import hurting_codes, plan_warnings, protection_facts
+from qtaml_hw.study.design.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.timeline import bank_warnings, map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
@@ -102,6 +102,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
             *plan_warnings(study, protection),
             *chip_warnings(study, chip),
             *hurting_codes(protection),
+            *idle_switches(study, protection, contents.pricing),
             *cost.warnings,
             *bank_warnings(costs),
         ],

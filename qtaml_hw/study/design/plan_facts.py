@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.price import Pricing
 from qtaml_hw.study.design.protect import Protection
 from qtaml_hw.study.design.scoring import score_cost
 from qtaml_hw.weights import StoredImage
@@ -99,6 +101,28 @@ def hurting_codes(protection: Protection) -> list[str]:
         if e.kind == "code" and sum(e.residual_channel(p01, p10)) > p01 + p10
     ]
     return [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+
+
+def idle_switches(study: Study, protection: Protection, pricing: Pricing) -> list[str]:
+    """Corrections that leave no fewer errors than decoding at reads does, and what is saved without them."""
+    law, schedule = protection.channel.law, pricing.schedule
+    same_cells = law in ("retention", "fixed") and not schedule.phases and schedule.on_uncorrectable is None
+    if not same_cells or not protection.plan.parity_bits:
+        return []
+    now, warnings = pricing.cost(protection.plan, protection.planned_bits), []
+    for name, without in (
+        ("refresh.ecc_aware: false", replace(schedule, ecc_aware_refresh=False)),
+        ("scrub: off", replace(schedule, scrub_interval_s=None)),
+    ):
+        then = replace(pricing, schedule=without).cost(protection.plan, protection.planned_bits)
+        area = 1.0 - then.areas[F.area_m2] / now.areas[F.area_m2]
+        energy = 1.0 - then.energies[F.energy_per_inference_j] / now.energies[F.energy_per_inference_j]
+        if energy > 0.0:
+            warnings.append(
+                f"{name} saves {area:.1%} of the area and {energy:.1%} of the energy per inference and gives up no "
+                f"accuracy: under the law {law} the cells that are corrected there fail again before they are read"
+            )
+    return warnings
 
 
 def _planes_differ(plan: ProtectionPlan, kind: str) -> bool:

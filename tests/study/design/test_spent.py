@@ -125,3 +125,19 @@ def test_the_codecs_share_is_said() -> None:
     found = facts({"protection": {"policy": "uniform", "planes": 2, "menu": MENU[:1]}})
     assert found["codec_area_share"] == pytest.approx(found["codec_area_m2"] / found["area_m2"])
     assert found["codec_energy_share"] == pytest.approx(found["codec_energy_j"] / found["energy_per_inference_j"])
+
+
+def test_corrections_that_buy_nothing_are_named_with_what_they_cost() -> None:
+    coded = {"cell.t_ox": "1.95 nm", "protection": {"policy": "uniform", "planes": 3, "menu": MENU[:1]}}
+    aware = studies.design({**coded, "refresh.ecc_aware": True, "scrub.interval": "200 us"})
+    plain = studies.design(coded)
+    said = [w for w in aware.facts["warnings"] if "gives up no accuracy" in w]
+    assert [w.partition(" saves")[0] for w in said] == ["refresh.ecc_aware: false", "scrub: off"]
+    saved = 1 - studies.design({**coded, "scrub.interval": "200 us"}).facts["area_m2"] / aware.facts["area_m2"]
+    assert f"saves {saved:.1%} of the area" in said[0]
+    assert saved > 0.1
+    assert not any("gives up no accuracy" in w for w in plain.facts["warnings"])
+    for index in range(2):  # and it is so: the words that reads decode hold the same weak cells
+        assert aware.record(index)["flips_residual"] == plain.record(index)["flips_residual"]
+    poisson = facts({**coded, "flips.law": "poisson"})
+    assert not any("gives up no accuracy" in w for w in poisson["warnings"])
