@@ -44,7 +44,7 @@ def test_it_does_not_depend_on_how_a_study_is_written(text: str) -> None:
         {"flips.law": "poisson"},
         {"array.banks": 16},
         {"refresh": "off", "evaluate.at": "2 ms"},
-        {"refresh.ecc_aware": False},
+        {"refresh.ecc_aware": True},
         {"scrub": "1 ms"},
         {"weights.scale": "per_channel"},
         {"protection.policy": "uniform"},
