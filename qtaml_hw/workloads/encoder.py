@@ -22,6 +22,7 @@ from qtaml_hw.workloads.cache import State, state_digest
 from qtaml_hw.workloads.factory import fill
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.reading import readable
+from qtaml_hw.workloads.sentence_modules import check_modules
 
 Pooling = Literal["mean", "cls"]
 ACTIVATIONS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # -> approximation of torch's gelu
@@ -152,10 +153,12 @@ class BertEncoder(nn.Module):
 def load_encoder(folder: str | Path, *, tokens: int = 64, pooling: Pooling = "mean") -> LoadedNetwork:
     """The encoder of a folder with config.json and model.safetensors, for texts of ``tokens`` token numbers.
 
-    Raises ValueError for files that are missing, damaged or of another kind of network, with all that does not fit.
+    Raises ValueError for files that are missing, damaged or of another kind of network, with all that does not fit, and
+    for a folder that pools in another way or has modules behind the encoder.
     """
     place = Path(folder)
     sizes = _sizes(place / "config.json")
+    check_modules(place, pooling)
     if tokens > sizes.positions:
         raise ValueError(f"{place}: the encoder takes at most {sizes.positions} tokens, {tokens} are asked for")
     path = place / "model.safetensors"

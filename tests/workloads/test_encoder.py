@@ -140,3 +140,34 @@ def test_minilm_gives_its_published_similarities() -> None:
         y = load_encoder(folder, tokens=16).module(tokens)
     expected = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
     np.testing.assert_allclose((y @ y.T).numpy(), expected, atol=2e-4)
+
+
+def _modules(folder: Path, pooling: dict[str, object], *more: str) -> None:
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", **{f"{i}_{kind}": kind for i, kind in enumerate(more, 2)}}
+    told = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+    (folder / "modules.json").write_text(json.dumps(told))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "more", "message"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, (), "pools by cls, not mean; write pool"),
+        ({"pooling_mode_max_tokens": True}, ("Normalize",), r"pools by max_tokens, not mean$"),
+        ({"pooling_mode_mean_tokens": True}, ("Dense", "Normalize"), r"not read: 2_Dense \(Dense\)"),
+        ({"pooling_mode": "cls"}, (), "pools by cls"),
+        ({}, (), "pools by nothing"),
+    ],
+)
+def test_what_a_folder_puts_behind_its_encoder_is_not_left_out(
+    folder: Path, pooling: dict[str, object], more: tuple[str, ...], message: str
+) -> None:
+    _modules(folder, pooling, *more)
+    with pytest.raises(ValueError, match=message):
+        load_encoder(folder, tokens=8)
+
+
+def test_a_folder_that_pools_as_the_study_says_is_read(folder: Path) -> None:
+    _modules(folder, {"pooling_mode_cls_token": True, "word_embedding_dimension": 8}, "Normalize")
+    assert load_encoder(folder, tokens=8, pooling="cls").module.pooling == "cls"
