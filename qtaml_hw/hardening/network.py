@@ -10,6 +10,7 @@ import torch
 from qtaml_hw._threads import single_thread
 from qtaml_hw.hardening.method import Hardening, Store
 from qtaml_hw.hardening.steps import practice
+from qtaml_hw.weights.effective import computed_layers
 from qtaml_hw.workloads.cache import state_digest
 from qtaml_hw.workloads.catalogue import Recipe
 from qtaml_hw.workloads.data import DataSet
@@ -39,12 +40,18 @@ def fine_tuned(
     """A user's network trained further on the data's training images by a method; nothing is cached.
 
     AdamW with a one-cycle rate of at most 3e-4, batches of 64, cross entropy; the given module is left as it is.
-    Raises ValueError without training images or without ``hardening.epochs``.
+    Raises ValueError without training images or ``hardening.epochs``, and for layers that compute their weights.
     """
     if hardening.epochs is None:
         raise ValueError("a network of your own has no recipe: state for how many epochs it is trained")
     if len(data.train_y) == 0:
         raise ValueError(f"hardening trains, and the data set {data.name} has no training images")
+    computed = computed_layers(loaded.module)
+    if computed:
+        raise ValueError(
+            f"hardening trains the weights that are stored, and {', '.join(computed[:5])} computes its own from others "
+            "(pruning, weight or spectral norm, a parametrisation): make them plain parameters first"
+        )
     recipe = Recipe(hardening.epochs, learning_rate=FINE_TUNING_RATE)
     with single_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(hardening.seed)

@@ -74,6 +74,11 @@ def effective(module: nn.Module) -> Iterator[nn.Module]:
             layer.__dict__.update(own)
 
 
+def computed_layers(module: nn.Module) -> list[str]:
+    """Paths of the layers that compute a tensor from others before every pass."""
+    return [path for path, layer in module.named_modules() if _is_computed(layer)]
+
+
 def _hooks(layer: nn.Module) -> dict[int, tuple[str, tuple[str, ...]]]:
     """Hooks of a layer that compute a tensor: key -> (its name, names of its factors)."""
     found = {}

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils import prune
 
 from qtaml_hw.hardening import Hardening, fine_tuned, hardened
 from qtaml_hw.weights import StoredImage, quantise
@@ -69,3 +71,10 @@ def test_what_fine_tuning_needs_is_asked_for() -> None:
     empty = data_set("mine", none, (data.test_x, data.test_y), data.calibration_x)
     with pytest.raises(ValueError, match="no training images"):
         fine_tuned(loaded, empty, Hardening("qat", epochs=1), store)
+
+
+def test_layers_that_compute_their_weights_are_not_trained_further() -> None:
+    loaded, data = _small()
+    prune.l1_unstructured(next(m for m in loaded.module.modules() if isinstance(m, nn.Linear)), "weight", 0.5)
+    with pytest.raises(ValueError, match="computes its own from others"):
+        fine_tuned(loaded, data, Hardening("qat", epochs=1), store)
