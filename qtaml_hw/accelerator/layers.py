@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from qtaml_hw.accelerator.systolic import SystolicCost, systolic_cost
 from qtaml_hw.weights.effective import effective, evaluating
+from qtaml_hw.weights.scales import Axes
 
 
 @dataclass(frozen=True)
@@ -125,15 +126,22 @@ def layer_costs(
     return tuple(out)
 
 
-def multiplied(module: nn.Module, example: torch.Tensor) -> frozenset[str] | None:
-    """Names of the tensors that a pass of ``example`` [1, ...] multiplies with in matrix products, as they are or after
-    steps that keep their number of values; None when the pass cannot be watched.
+def multiplied(module: nn.Module, example: torch.Tensor) -> dict[str, Axes | None] | None:
+    """The tensors that a pass of ``example`` [1, ...] multiplies with in matrix products, as they are or after steps
+    that keep their number of values, by name; None when the pass cannot be watched.
+
+    Each with the axes of its channels where it does not lie as [out, in, ...].
     """
     try:
         with effective(module):
-            return frozenset(g.weight for g in _watched(module, example) if g.weight is not None)
+            gemms = _watched(module, example)
     except ValueError:
         return None
+    found: dict[str, Axes | None] = {}
+    for gemm in gemms:
+        if gemm.weight is not None:
+            found.setdefault(gemm.weight, gemm.channels)
+    return found
 
 
 def _watched(module: nn.Module, sample: torch.Tensor) -> list[_Gemm]:
@@ -169,6 +177,7 @@ class _Gemm:
     k: int
     n: int
     repeats: int
+    channels: Axes | None = None
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -181,6 +190,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._path: list[str] = []
         tensors = dict(reversed([*module.named_buffers(), *module.named_parameters()]))
         self._names = {_place(t): name for name, t in tensors.items() if t.ndim >= 2}
+        self._lying = tensors
         self._constants = {_place(t): t for t in tensors.values()}
         """Tensors that no input enters, by where they lie; those that were computed are kept alive by this."""
 
@@ -239,10 +249,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._constants.pop(_place(t), None)
                 self._names.pop(_place(t), None)
 
-    def _add(self, kind: str, weight: str | None, size: tuple[int, int, int], repeats: int) -> None:
+    def _add(
+        self, kind: str, weight: str | None, size: tuple[int, int, int], repeats: int, channels: Axes | None = None
+    ) -> None:
         where = self._path[-1] if self._path else ""
         layer = weight.removesuffix(".weight") if weight is not None else f"{where}.matmul".lstrip(".")
-        self.gemms.append(_Gemm(layer, weight, kind, *size, repeats))
+        self.gemms.append(_Gemm(layer, weight, kind, *size, repeats, channels))
 
     def _weight(self, tensor: torch.Tensor) -> str | None:
         return self._names.get(_place(tensor))
@@ -256,7 +268,20 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         batch = a.shape[0] if a.ndim == 3 else 1
         if right is not None and batch > 1 and b.stride(0) == 0:
             m, batch = m * batch, 1
-        self._add("linear" if right is not None else "attention", right, (m, k, n), batch)
+        kind, channels = ("attention", None) if right is None else ("linear", self._channels(right, b))
+        self._add(kind, right, (m, k, n), batch, channels)
+
+    def _channels(self, name: str, operand: torch.Tensor) -> Axes | None:
+        """Where a tensor that is multiplied as [.., k, n] has its channels; None where it lies as [n, k].
+
+        Told by its strides, which views keep.
+        """
+        strides = self._lying[name].stride()
+        inner, outer = operand.stride()[-2:]
+        if len(strides) > 3 or strides.count(inner) != 1 or strides.count(outer) != 1 or inner == outer:
+            return None
+        kept = tuple(tuple(axis for axis, stride in enumerate(strides) if stride != other) for other in (inner, outer))
+        return None if kept == ((0,), (1,)) else (kept[0], kept[1])
 
     def _attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
         """softmax(q k^T) v over [.., tokens, head width]: two products per head."""
@@ -285,7 +310,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if transposed:
             pixels = image.shape[0] * math.prod(image.shape[2:])
             size = (pixels, weight.shape[0] // groups, weight.shape[1] * kernel)
-            self._add("transposed", name, size, groups)
+            self._add("transposed", name, size, groups, ((1,), (0,)))
             return
         pixels = out.shape[0] * math.prod(out.shape[2:])
         size = (pixels, weight.shape[1] * kernel, weight.shape[0] // groups)

@@ -10,7 +10,7 @@ import numpy as np
 from qtaml_hw.arrays import Float32
 from qtaml_hw.weights.formats import NumberFormat, WeightFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
-from qtaml_hw.weights.scales import PER_TENSOR, Granularity, ScaleLayout
+from qtaml_hw.weights.scales import PER_TENSOR, Axes, Granularity, ScaleLayout
 
 Clip = Literal["peak", "mse"]
 CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
@@ -24,12 +24,14 @@ def quantise(
     granularity: Granularity | ScaleLayout = "per_tensor",
     *,
     clip: Clip = "peak",
+    channels: Mapping[str, Axes | None] | None = None,
 ) -> StoredImage:
     """Quantise weight tensors to the nearest value of a format, int8 by default; vectors get one scale each.
 
     The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), or their mean magnitude
     for binary weights.  All-zero weights of a scale get the smallest step of their tensor: a flip there costs no more
     than elsewhere (``filled``).  ``clip="mse"`` searches each scale's step of least squared error below that.
+    channels: where tensors have them that do not lie as [out, in, ...].
 
     Raises ValueError for values that are not finite, and for scales of a format that has its own range.
     """
@@ -42,7 +44,7 @@ def quantise(
         w = np.asarray(tensor, dtype=np.float32)
         if not np.all(np.isfinite(w)):
             raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
-        own = layout if w.ndim > 1 else PER_TENSOR
+        own = layout.turned((channels or {}).get(name)) if w.ndim > 1 else PER_TENSOR
         scale = own.rounded(full_step(w, format, own))
         if clip == "mse":
             scale = clipped_step(w, format, own, scale)

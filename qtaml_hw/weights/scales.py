@@ -5,7 +5,8 @@ Scales lie beside the weights in registers or a guarded memory and are taken to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -21,6 +22,8 @@ GRANULARITIES = SCALES
 FLOAT32_BITS, BFLOAT16_BITS = 32, 16
 
 Shape = tuple[int, ...]
+Axes = tuple[Shape, Shape]
+"""Axes along which every index is an output channel (of one expert), and those of input channels."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,15 @@ class ScaleLayout:
     """Scales of a tensor whose first axis is the output channel and whose second is the input channel.
 
     ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
-    where it must be.  Vectors (biases, norms) have one scale.  Raises ValueError for an unknown kind, or a group
-    without the kind or the other way round.
+    where it must be.  Vectors (biases, norms) have one scale.  ``axes``: the channels of a tensor that lies otherwise,
+    such as [in, out], or [expert, out, in] with the channels of every expert.
+
+    Raises ValueError for an unknown kind, or a group without the kind or the other way round.
     """
 
     kind: Kind = "per_tensor"
     group: int = 0
+    axes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -54,13 +60,23 @@ class ScaleLayout:
         """Bits of one scale: float32, or bfloat16 in groups, where their number counts."""
         return BFLOAT16_BITS if self.kind == "per_group" else FLOAT32_BITS
 
+    def turned(self, axes: Axes | None) -> ScaleLayout:
+        """The same for a tensor whose output and input channels lie along other axes than the first and second."""
+        own = {"per_channel": 0, "per_input_channel": 1}.get(self.kind)
+        return self if axes is None or own is None else replace(self, axes=axes[own])
+
+    def _kept(self, shape: Shape) -> Shape:
+        """Axes along which every index has a scale of its own."""
+        usual = {"per_tensor": (), "per_channel": (0,), "per_input_channel": (min(1, len(shape) - 1),)}
+        return self.axes or usual[self.kind]
+
     def count(self, shape: Shape) -> int:
         """How many scales a tensor has; a scalar has one."""
         if not shape or self.kind == "per_tensor":
             return 1
         if self.kind == "per_group":
             return shape[0] * -(-int(np.prod(shape[1:])) // self.group)
-        return shape[0] if self.kind == "per_channel" else shape[min(1, len(shape) - 1)]
+        return math.prod(shape[axis] for axis in self._kept(shape))
 
     def reduce(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
         """A reduction such as ``np.maximum`` over the weights of every scale: [scales] from a tensor of any shape."""
@@ -68,19 +84,17 @@ class ScaleLayout:
             flat = values.reshape(-1)
             result: NDArray[Any] = ufunc.reduceat(flat, self._starts(values.shape))
             return result
-        kept = {"per_tensor": (), "per_channel": (0,), "per_input_channel": (1,)}[self.kind]
+        kept = self._kept(values.shape)
         axes = tuple(axis for axis in range(values.ndim) if axis not in kept)
         reduced: NDArray[Any] = np.asarray(ufunc.reduce(values, axis=axes))
         return reduced.reshape(-1)
 
     def spread(self, scale: NDArray[Any], shape: Shape) -> NDArray[Any]:
         """Scales [scales] in a shape that broadcasts against the tensor."""
-        ones = (1,) * (len(shape) - 1)
         if self.kind == "per_group":
             return np.repeat(scale, self._lengths(shape)).reshape(shape)
-        if self.kind == "per_input_channel":
-            return scale.reshape(1, -1, *ones[1:])
-        return scale.reshape(-1, *ones) if shape else scale.reshape(())
+        kept = self._kept(shape)
+        return scale.reshape([size if axis in kept else 1 for axis, size in enumerate(shape)])
 
     def rounded(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scales as they are stored: bfloat16 rounded up, so that no weight leaves the range, or float32 as it is."""

@@ -199,14 +199,19 @@ class Own(nn.Module):
         x = torch.addmm(self.vector.new_zeros(6), (x + self.token + self.table.weight[:1])[0], self.gpt)
         x = functional.linear(x, self.masked * self.mask)
         x = functional.linear(x, self.free / self.free.norm(dim=1, keepdim=True)) * self.gain
-        return torch.einsum("ti,eio->teo", x, self.experts).mean(1) @ self.table.weight[:, :1].new_ones(5, 2)
+        return torch.bmm(x.expand(3, -1, -1), self.experts).mean(0) @ self.table.weight[:, :1].new_ones(5, 2)
 
 
 def test_what_a_pass_multiplies_with_is_found_by_what_it_does() -> None:
-    assert multiplied(Own(), torch.zeros(1, 3, 4)) == {"gpt", "masked", "free", "experts"}
+    assert multiplied(Own(), torch.zeros(1, 3, 4)) == {
+        "gpt": ((1,), (0,)),
+        "masked": None,
+        "free": None,
+        "experts": ((0, 2), (0, 1)),
+    }
     assert multiplied(nn.Linear(4, 2), torch.zeros(1, 5)) is None
-    assert multiplied(nn.GRU(4, 5, batch_first=True), torch.zeros(1, 3, 4)) == {"weight_ih_l0", "weight_hh_l0"}
-    assert multiplied(nn.LSTM(4, 5, batch_first=True), torch.zeros(1, 3, 4)) == {"weight_ih_l0", "weight_hh_l0"}
+    for recurrent in (nn.GRU(4, 5, batch_first=True), nn.LSTM(4, 5, batch_first=True)):
+        assert multiplied(recurrent, torch.zeros(1, 3, 4)) == {"weight_ih_l0": None, "weight_hh_l0": None}
 
 
 def test_only_tensors_in_the_memory_are_read_from_it() -> None:
@@ -220,3 +225,19 @@ def test_only_tensors_in_the_memory_are_read_from_it() -> None:
     ]
     assert network_cost(costs).stored_weight_reads == 200
     assert network_cost(costs).weight_reads == 260
+
+
+class Experts(nn.Module):
+    """A matrix [out, in] per expert, one taken after the other, and a transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.back = nn.Parameter(torch.randn(3, 5, 4)), nn.ConvTranspose1d(3, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.back(torch.stack([functional.linear(x[:, 0], w) for w in self.up], 1))
+        return outputs.flatten(1)
+
+
+def test_channels_are_found_where_they_lie() -> None:
+    assert multiplied(Experts(), torch.zeros(1, 1, 4)) == {"up": ((0, 1), (0, 2)), "back.weight": ((1,), (0,))}

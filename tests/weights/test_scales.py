@@ -215,3 +215,23 @@ def test_a_tensor_of_zeros_has_next_to_no_step() -> None:
         {"w": np.array([[1.0, -3.0], [0, 0]], np.float32)}, number_format("binary"), "per_channel"
     ).tensors
     assert binary.scale.tolist() == [2.0, np.finfo(np.float32).eps]
+
+
+@pytest.mark.parametrize(("scale", "axis"), [("per_channel", 0), ("per_input_channel", 1)])
+def test_channels_that_lie_otherwise_have_the_scales_of_the_tensor_turned(scale: str, axis: int) -> None:
+    rng = np.random.default_rng(6)
+    w = rng.normal(size=(7, 5)).astype(np.float32) * np.logspace(-2, 2, 5, dtype=np.float32)
+    turned = quantise({"w": w}, None, scale, channels={"w": ((1,), (0,))})  # type: ignore[arg-type]
+    plain = quantise({"w": np.ascontiguousarray(w.T)}, None, scale)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(turned.decode()["w"], plain.decode()["w"].T)
+    np.testing.assert_array_equal(turned.tensors[0].scale, plain.tensors[0].scale)
+    assert turned.metadata_bits == 32 * w.T.shape[axis]
+
+
+def test_every_expert_and_channel_has_a_scale() -> None:
+    w = np.random.default_rng(7).normal(size=(3, 4, 6)).astype(np.float32)
+    image = quantise({"w": w}, None, "per_channel", channels={"w": ((0, 2), (0, 1))})
+    apart = {str(i): np.ascontiguousarray(w[i].T) for i in range(3)}
+    expected = quantise(apart, None, "per_channel").decode()
+    np.testing.assert_array_equal(image.decode()["w"], np.stack([expected[str(i)].T for i in range(3)]))
+    assert image.tensors[0].weight_scale().shape == (72,)

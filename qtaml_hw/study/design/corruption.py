@@ -44,7 +44,7 @@ def corrupted(
     with effective(model), evaluating(model):
         seen = None if calibration is None else multiplied(model, calibration[:1])
         names = stored_names(model, multiplied=seen)
-        _, image = image_of(model, names, study, calibration)
+        _, image = image_of(model, names, study, calibration, seen)
         inputs = None if calibration is None else calibration[:CALIBRATION_INPUTS]
         contents = Contents.of(study, image, Calibration(ServedNetwork(model), image.names, inputs))
         timeline = contents.cell.live(contents.chip(study), study.evaluate.seed, map_index)

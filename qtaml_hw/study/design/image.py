@@ -17,10 +17,11 @@ from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, numb
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
 from qtaml_hw.weights.network import parameter_arrays
-from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.weights.scales import Axes, ScaleLayout
 from qtaml_hw.workloads.load import FileCodes
 
 Weights = Mapping[str, Float32]
+Channels = Mapping[str, Axes | None]
 
 
 def store_rule(study: Study) -> StoreRule:
@@ -42,15 +43,19 @@ def clip_of(form: NumberFormat, rounding: str) -> Clip:
 
 
 def image_of(
-    module: nn.Module, names: Iterable[str], study: Study, calibration: torch.Tensor | None = None
+    module: nn.Module,
+    names: Iterable[str],
+    study: Study,
+    calibration: torch.Tensor | None = None,
+    channels: Channels | None = None,
 ) -> tuple[dict[str, Float32], StoredImage]:
-    """The named tensors of a module as trained, and their image in the study's format.
+    """The named tensors of a module as trained, and their image in the study's format; channels: see ``quantise``.
 
     Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
     """
     weights, rounding = parameter_arrays(module, names), study.weights.rounding
     form, layout = stored_as(study)
-    image = quantise(weights, form, layout, clip=clip_of(form, rounding))
+    image = quantise(weights, form, layout, clip=clip_of(form, rounding), channels=channels)
     if rounding != "learned":
         return weights, image
     if calibration is None:

@@ -101,9 +101,10 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) ->
     """The network as loaded and its image, before any step rewrites it; outside: see ``outside_digest``."""
     module = make_effective(loaded.module)
     module = fold_batch_norm(module) if study.weights.fold_batch_norm else module
-    found = inventory(module, store_rule(study), multiplied(module, torch.from_numpy(data.test_x[:1])))
+    channels = multiplied(module, torch.from_numpy(data.test_x[:1]))
+    found = inventory(module, store_rule(study), channels)
     names = [entry.name for entry in found if entry.stored]
-    weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x))
+    weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels)
     chosen = data.taken(study.evaluate.images, study.data.take)
     network = Network(
         name=loaded.name,

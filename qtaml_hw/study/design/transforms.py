@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
@@ -39,7 +40,8 @@ def rewritten_network(stored: StoredNetwork, study: Study) -> StoredNetwork:
         inputs = network.inputs[:0] if calibration.inputs is None else calibration.inputs
         before = network.served.module
         module = rewritten(before, step, Evidence(inputs, _energies_of(stored)))
-        weights, image = image_of(module, stored.image.names, study, calibration.inputs)
+        channels = multiplied(module, network.inputs[:1])
+        weights, image = image_of(module, stored.image.names, study, calibration.inputs, channels)
         served = ServedNetwork(module, network.served.batch)
         network, calibration = replace(network, served=served, weights=weights), replace(calibration, served=served)
         stored = StoredNetwork(network, image, calibration)
