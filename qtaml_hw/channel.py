@@ -6,8 +6,8 @@ others.  ``p01 = P(read 1 | stored 0)`` and ``p10 = P(read 0 | stored 1)`` follo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ class FlipChannel:
     law : ``retention`` (the same weak cells fail at every interval), ``poisson`` (memoryless, fresh flips every
         interval) or ``fixed`` (probabilities stated by the user).
     source : where the numbers come from, in words; printed beside every result.
+    dies : (share, channel) of the dies that p01 and p10 are the means over; empty where dies are alike.
 
     Raises
     ------
@@ -35,6 +36,7 @@ class FlipChannel:
     p10: NDArray[np.float64]
     law: Law
     source: str
+    dies: tuple[tuple[float, FlipChannel], ...] = ()
 
     def __post_init__(self) -> None:
         p01 = np.atleast_1d(np.asarray(self.p01, dtype=np.float64)).copy()
@@ -54,7 +56,7 @@ class FlipChannel:
         return (
             np.array_equal(self.p01, other.p01)
             and np.array_equal(self.p10, other.p10)
-            and (self.law, self.source) == (other.law, other.source)
+            and (self.law, self.source, self.dies) == (other.law, other.source, other.dies)
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -79,6 +81,31 @@ class FlipChannel:
         down = p if direction in ("symmetric", "1to0") else 0.0
         return cls(np.full(planes, up), np.full(planes, down), law, source)
 
+    @classmethod
+    def over_dies(cls, dies: Sequence[tuple[float, FlipChannel]]) -> FlipChannel:
+        """The channel of a cell of any die: probabilities are means over (share, channel); one die is its channel."""
+        first = dies[0][1]
+        lot = cls(first.p01, first.p10, first.law, f"{first.source}; mean over dies", tuple(dies))
+        p01, p10 = lot.mean_of_dies(lambda die: (die.p01, die.p10))
+        return first if len(dies) == 1 else replace(lot, p01=p01, p10=p10)
+
+    def mean_of_dies(
+        self, left: Callable[[FlipChannel], tuple[ArrayLike, ArrayLike]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What ``left`` makes of p01 and p10 on a die, mean over the dies: a code leaves more than of the mean.
+
+        Arrays of the shapes that ``left`` returns.
+        """
+        if not self.dies:
+            p01, p10 = left(self)
+            return np.asarray(p01, dtype=np.float64), np.asarray(p10, dtype=np.float64)
+        total01, total10 = np.zeros(1), np.zeros(1)
+        for share, die in self.dies:
+            p01, p10 = left(die)
+            total01 = total01 + share * np.asarray(p01, dtype=np.float64)
+            total10 = total10 + share * np.asarray(p10, dtype=np.float64)
+        return np.minimum(total01, 1.0), np.minimum(total10, 1.0)
+
     def with_planes(self, planes: Sequence[int] | NDArray[np.intp], p01: ArrayLike, p10: ArrayLike) -> FlipChannel:
         """A new channel in which the given planes have other probabilities (e.g. the residual of an ECC)."""
         new01, new10 = self.p01.copy(), self.p10.copy()
@@ -89,4 +116,5 @@ class FlipChannel:
     def padded(self, planes: int) -> FlipChannel:
         """The same channel on codes of at least as many planes; those added on top are not stored and never flip."""
         above = np.zeros(planes - self.planes)
-        return FlipChannel(np.append(self.p01, above), np.append(self.p10, above), self.law, self.source)
+        dies = tuple((share, die.padded(planes)) for share, die in self.dies)
+        return FlipChannel(np.append(self.p01, above), np.append(self.p10, above), self.law, self.source, dies)

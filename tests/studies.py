@@ -15,7 +15,7 @@ from qtaml_hw.study.design.networks import Networks
 
 SECTIONS = {
     "study": "small",
-    "cell": "{t_ox: 1.8 nm, temperature: 85 degC}",
+    "cell": "{t_ox: 1.8 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}",
     "network": "{name: digits-lenet}",
     "data": "{name: digits}",
     "protection": "{policy: none, correction: none}",

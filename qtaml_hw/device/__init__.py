@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtaml_hw.device.cells import ChargeCell, Edram1T1C, GainCell
 from qtaml_hw.device.channel import flip_channel
 from qtaml_hw.device.current import CurrentModel, calibration_warnings, current_density, stack_current_density
-from qtaml_hw.device.die import Die, draw_die
+from qtaml_hw.device.die import Die, dies_of_lot, draw_die
 from qtaml_hw.device.leakage import arrhenius
 from qtaml_hw.device.materials import Layer, Material, Stack, material, named_stack
 from qtaml_hw.device.population import RetentionPopulation, charge_population, lot_population, population
@@ -41,6 +41,7 @@ __all__ = [
     "calibration_warnings",
     "charge_population",
     "current_density",
+    "dies_of_lot",
     "draw_die",
     "flip_channel",
     "gate_share",

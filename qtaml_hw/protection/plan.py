@@ -203,12 +203,15 @@ class ProtectionPlan:
         A plane keeps its own p01, p10; the other bits of its word err with what they are on average: the mean over the
         tensor's data bits under the same entry, itself left out (``ones`` float64 [B]: density of ones per plane, 1/2
         by default).  Exact where planes are alike; where they differ it stands for the sum over every word's own
-        pattern of planes (``tests/ecc/test_plan.py``).
+        pattern of planes (``tests/ecc/test_plan.py``).  Where dies differ it is the mean over them.
         ValueError when the channel has another number of planes.
         """
         if channel.planes != self.planes:
             raise ValueError(f"the channel has {channel.planes} planes, the plan {self.planes}")
         density = np.broadcast_to(np.asarray(0.5 if ones is None else ones, dtype=np.float64), (self.planes,))
+        return channel.mean_of_dies(lambda die: self._residual_of_die(die, density))
+
+    def _residual_of_die(self, channel: FlipChannel, density: Float64) -> tuple[Float64, Float64]:
         mean = (1.0 - density) * channel.p01 + density * channel.p10
         p01 = np.tile(channel.p01, (self.groups, 1))
         p10 = np.tile(channel.p10, (self.groups, 1))

@@ -36,6 +36,9 @@ class Menu:
 
         What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.
         """
+        return channel.mean_of_dies(self._residuals_of_die)
+
+    def _residuals_of_die(self, channel: FlipChannel) -> tuple[Float64, Float64]:
         raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
         # planes mostly share one channel, and a code's residual is an enumeration: each once
         known = {pair: [e.residual_channel(*pair) for e in self.entries] for pair in set(raw)}

@@ -18,6 +18,7 @@ from qtaml_hw.device import (
     GainCell,
     charge_population,
     current_density,
+    dies_of_lot,
     lot_population,
     population,
 )
@@ -205,6 +206,18 @@ def test_die_offsets_and_the_lot() -> None:
     assert lot.retention_quantile(1e-4) == pytest.approx(
         float(charge_population(gain_cell(sigma_t_ox=float(np.hypot(0.02, 0.03)))).retention_quantile(1e-4)), rel=1e-9
     )
+
+
+@pytest.mark.parametrize("t_ox_m", [1.7e-9, 1.8e-9, 1.95e-9, 2.2e-9])
+@pytest.mark.parametrize("spreads", [{"sigma_t_ox_die": 0.0133}, {"sigma_v_th_die_v": 0.015}])
+def test_few_dies_stand_for_the_lot(t_ox_m: float, spreads: dict[str, float]) -> None:
+    cell = gain_cell(t_ox_m=t_ox_m, **spreads)
+    lot, dies = lot_population(cell), [(share, charge_population(cell, die)) for share, die in dies_of_lot(cell)]
+    assert len(dies) == 9 and sum(share for share, _ in dies) == pytest.approx(1.0)
+    times_s = lot.retention_quantile([1e-6, 1e-4, 1e-2, 0.1, 0.5])
+    mean = sum(share * die.flip_probability(times_s) for share, die in dies)
+    assert mean == pytest.approx(lot.flip_probability(times_s), rel=2e-3)
+    assert dies_of_lot(gain_cell()) == ((1.0, Die()),)
 
 
 @given(

@@ -26,17 +26,21 @@ Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
 class CellView:
     """A study's cell, seen by the memory (``model``, ``phases``), by TAC (``channel``) and by tables (the rest).
 
-    ``population``: of the cells at the process centre; None where the study states its flips.  ``phases``: the model in
-    every phase of the study's timeline, None where it is the same.
+    ``model``: of a chip at the process centre.  ``channel``: of a cell of any die, its probabilities means over dies.
+    ``population``: of the cells of all dies; None where the study states its flips.  ``lot``: (share, population) of
+    the dies that stand for all.  ``phases``: the model in every phase of the study's timeline, None where it is the
+    same.  ``dies``, ``channels``: model and channel of one chip, by seed and map index; None where dies are alike.
     """
 
     model: CellModel
     channel: FlipChannel
     direction: str
     population: Population | None = None
+    lot: tuple[tuple[float, Population], ...] = ()
     phases: tuple[CellModel | None, ...] = ()
     warnings: tuple[str, ...] = ()
     dies: Callable[[int, int], Conditions] | None = None
+    channels: Callable[[int, int], FlipChannel] | None = None
     structure: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,6 +58,10 @@ class CellView:
     def of_chip(self, seed: int, map_index: int) -> CellModel:
         """The cell model of one chip: the process centre, or its die where dies differ."""
         return self.model if self.dies is None else self.dies(seed, map_index)[0]
+
+    def channel_of_chip(self, seed: int, map_index: int) -> FlipChannel:
+        """The flip channel of one chip: that of its die where dies differ."""
+        return self.channel if self.channels is None else self.channels(seed, map_index)
 
     def live(self, chip: Memory, seed: int, map_index: int) -> Timeline:
         """One fault map of a chip of this cell."""
@@ -167,21 +175,42 @@ def view_cell(study: Study, planes: int) -> CellView:
     if isinstance(population, device.StaticPopulation):
         return _static_view(study, cell, population, planes)
     phases = _phase_models(study, cell)
-    dies: Callable[[int, int], Conditions] | None = None
-    if cell.sigma_t_ox_die > 0.0 or cell.sigma_v_th_die_v > 0.0:
-
-        def dies(seed: int, map_index: int) -> Conditions:
-            die = device.draw_die(cell, seed=seed, map_index=map_index)
-            return _law_model(study, device.charge_population(cell, die)), _phase_models(study, cell, die)
-
-    return CellView(
+    view = CellView(
         model=_law_model(study, population),
         channel=_charge_channel(study, cell, population, phases, planes),
         direction={1: "1to0", 0: "0to1"}[population.leaky_state],
         population=population,
+        lot=((1.0, population),),
         phases=phases,
         warnings=tuple(population.warnings),
+    )
+    return view if len(device.dies_of_lot(cell)) == 1 else _view_of_lot(study, cell, view)
+
+
+def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:
+    """The view of a cell whose dies differ, from that of its process centre."""
+
+    def conditions(die: device.Die) -> tuple[device.RetentionPopulation, tuple[CellModel | None, ...]]:
+        return device.charge_population(cell, die), _phase_models(study, cell, die)
+
+    def channel(population: device.RetentionPopulation, phases: tuple[CellModel | None, ...]) -> FlipChannel:
+        return _charge_channel(study, cell, population, phases, centre.channel.planes)
+
+    def of_chip(seed: int, map_index: int) -> tuple[device.RetentionPopulation, tuple[CellModel | None, ...]]:
+        return conditions(device.draw_die(cell, seed=seed, map_index=map_index))
+
+    def dies(seed: int, map_index: int) -> Conditions:
+        population, phases = of_chip(seed, map_index)
+        return _law_model(study, population), phases
+
+    lot = [(share, conditions(die)) for share, die in device.dies_of_lot(cell)]
+    return replace(
+        centre,
+        channel=FlipChannel.over_dies([(share, channel(*of_die)) for share, of_die in lot]),
+        population=device.lot_population(cell),
+        lot=tuple((share, population) for share, (population, _) in lot),
         dies=dies,
+        channels=lambda seed, map_index: channel(*of_chip(seed, map_index)),
     )
 
 
@@ -217,6 +246,7 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
         channel=channel,
         direction="symmetric",
         population=population,
+        lot=((1.0, population),),
         phases=(None,) * len(study.timeline.phases),
         warnings=warnings,
     )

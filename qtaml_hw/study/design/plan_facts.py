@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.price import Pricing
 from qtaml_hw.study.design.protect import Protection
@@ -94,13 +95,16 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
 
 def hurting_codes(protection: Protection) -> list[str]:
     """Codes of the plan that are past their break-even at the cells' flip probabilities."""
-    p01, p10 = float(protection.channel.p01.max()), float(protection.channel.p10.max())
-    hurt = [
-        e.name
-        for e in protection.plan.entries[1:]
-        if e.kind == "code" and sum(e.residual_channel(p01, p10)) > p01 + p10
-    ]
+    cells = protection.channel
+    found = float(cells.p01.max() + cells.p10.max())
+    hurt = [e.name for e in protection.plan.entries[1:] if e.kind == "code" and _left(e, cells) > found]
     return [f"{name} leaves more errors than it finds at this flip probability" for name in hurt]
+
+
+def _left(item: MenuEntry, cells: FlipChannel) -> float:
+    """p01 + p10 of a bit in words of the worst plane under a menu entry, mean over dies."""
+    up, down = cells.mean_of_dies(lambda die: item.residual_channel(float(die.p01.max()), float(die.p10.max())))
+    return float(up.sum() + down.sum())
 
 
 def idle_switches(study: Study, protection: Protection, pricing: Pricing) -> list[str]:

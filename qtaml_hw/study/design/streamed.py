@@ -168,11 +168,11 @@ def stream(
         taken_for = {slot.name: told(slot, {s.name for s in slots}) for slot in slots}
         stored = _stored(study, slots, taken_for)
         image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
-        cell = view_cell(study, image.planes)
+        cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
         channel = cell.channel
         menu = menu_of(study)
         plan = _plan(study, image, cell, menu)
-        chip = _Chip(image, plan, channel, MapKey(study.evaluate.seed, map_index), device)
+        chip = _Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
         folder = None if out is None else _folder(Path(out), shards)
         files = [_pass(shard, chip, folder, each) for shard in shards]
     except (OSError, ValueError) as error:

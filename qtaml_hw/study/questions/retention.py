@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qtaml_hw import device
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
@@ -48,7 +49,13 @@ def retention(study: Study) -> Retention:
         raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
     view, interval_s = view_cell(study, 1), exposure_s(study)
     cell, law, times_s = build_cell(study), study.flips.law, interval_s * np.geomspace(*SPAN, 13)
-    channels = [(float(t), device.flip_channel(cell, float(t), 1, law, view.population)) for t in times_s]
+
+    def after(t: float) -> tuple[float, float]:
+        channel = FlipChannel.over_dies(
+            [(share, device.flip_channel(cell, t, 1, law, people)) for share, people in view.lot]
+        )
+        return float(channel.p01[0]), float(channel.p10[0])
+
     return Retention(
         {float(q): seconds for q, seconds in (view.retention_quantiles_s or {}).items()},
         interval_s,
@@ -56,6 +63,6 @@ def retention(study: Study) -> Retention:
         float(view.channel.p10[0]),
         view.gate_share,
         law,
-        tuple((t, float(c.p01[0]), float(c.p10[0])) for t, c in channels),
+        tuple((float(t), *after(float(t))) for t in times_s),
         view.warnings,
     )
