@@ -173,6 +173,9 @@ THROUGH_CODES: Final[tuple[Method, ...]] = ("qat", "bit_error")
 METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
 """What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 
+SHARES_OF_IMAGES: Final = METRICS[:3]
+"""Those that count images answered right: a test set is a sample, and the score has its sampling error."""
+
 DATA_SETS: Final = ("digits",)
 """The embedded data sets."""
 

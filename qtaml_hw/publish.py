@@ -54,7 +54,12 @@ def _parameters(study: Study) -> dict[str, Any]:
         {"path": path, "value": origin.text, "origin": origin.kind, "source": origin.citation or origin.source}
         for path, origin in origins.items()
     ]
-    return {"study": study.label, "parameters": parameters, "citations": list(citations(study))}
+    return {
+        "study": study.label,
+        "parameters": parameters,
+        "citations": list(citations(study)),
+        "yield_at": list(study.evaluate.yield_at),
+    }
 
 
 def _places(folder: Path, summaries: Sequence[PointSummary]) -> list[dict[str, Any]]:

@@ -88,6 +88,6 @@ def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSu
     """Summaries in point order, as this sweep calls its points (a record may stem from another one)."""
     found = []
     for number, (point, group) in enumerate(zip(points, records, strict=True)):
-        (summary,) = summarise(group)
+        (summary,) = summarise(group, point.study.evaluate.yield_at)
         found.append(replace(summary, facts={**summary.facts, **place(point, number)}))
     return found

@@ -44,7 +44,7 @@ def main() -> None:
             columns[name] = chips(parse_study(STUDY.format(t_ox=t_ox, die=die, network=network)), networks)
             print(name, sum(columns[name]) / CHIPS / 360, flush=True)
     with Path(sys.argv[1]).open("w", newline="") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
         table.writerows(zip(*columns.values(), strict=True))
 

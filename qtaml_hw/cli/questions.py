@@ -96,7 +96,7 @@ def feasible(
     keep: KeepOption = 0.95,
     wanted: YieldOption = 0.90,
     over: Annotated[str, typer.Option("--over", help="what to push, of t_ox, refresh, area")] = "t_ox,refresh,area",
-    maps: Annotated[int, typer.Option("--maps", min=2, help="fault maps (chips) per trial")] = 20,
+    maps: Annotated[int, typer.Option("--maps", min=2, help="fault maps (chips) per trial")] = 40,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -19,7 +19,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "refresh": {"interval": "10 us"},
     "protection": {"policy": "tac", "budget": {"bits": "5 %"}, "menu": ["secded-72-64"]},
     "network": {"name": "digits-lenet"},
-    "evaluate": {"at": ["1 ms"], "images": 360, "maps": {"min": 8, "max": 64, "ci95_halfwidth": "0.5 %"}},
+    "evaluate": {"at": ["1 ms"], "images": 360, "maps": {"min": 8, "max": 64, "ci95_halfwidth": "2.5 %"}},
     "sweep": {"grid": {"cell.t_ox": {"from": "1.5 nm", "to": "2.0 nm", "step": "0.1 nm"}}},
 }
 

@@ -149,8 +149,8 @@ class F:
 
     # What a fault map did to the network
     score = Field("score", "%", "map", "measured", kinds.SHARE,
-        "share of test images answered right (or another metric's score), mean over fault maps, with a 95 % Student t "
-        "interval over the maps", "Accuracy", needed=True)
+        "share of test images answered right (or another metric's score), mean over fault maps, with a 95 % interval "
+        "over the maps", "Accuracy", needed=True)
     score_series = Field("score_series", "%", "time", "measured", kinds.SERIES, "(time in s, score)", needed=True)
     correct = Field("correct", "images", "map", "measured", NUMBER,
         "score times images, rounded: images answered right at the last time", needed=True)

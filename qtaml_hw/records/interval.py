@@ -1,23 +1,38 @@
-"""Intervals over fault maps: the replicate is the map (one chip, one draw), never the image."""
+"""Intervals over fault maps: the replicate is the map (one chip, one draw), never the image.
+
+Chips are skewed: most keep their accuracy, a few lose all of it, and a small sample rarely shows those.  What was tried
+on drawn chips, and how often each covered the mean, is in docs/validation.md (``benchmarks/bench_coverage.py``).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
+
+from qtaml_hw.arrays import Float64
+
+FEW: Final = 8  # fault maps below which the interval of a mean takes nothing for granted but its bounds
+_LOST: Final = 0.5  # of the way to the bounds: where a chip that was not drawn may lie, by measured coverage
+_DRAWS: Final = 2000  # weightings of the chips, always the same
+_WEIGHED: Final = 1024  # chips beyond which a weighted mean is taken as normal
+_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean and two-sided 95 % Student t interval over ``maps`` replicates; infinite width with one replicate."""
+    """Mean and two-sided 95 % interval over ``maps`` replicates; ``few``: they are too few for one that tells much."""
 
     mean: float
     low: float
     high: float
     maps: int
+    few: bool = False
 
     @property
     def ci95(self) -> tuple[float, float]:
@@ -36,22 +51,98 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
-    """Student's t interval at 95 %, clipped to what is possible (accuracies: 0..1).
+    """Student's t interval at 95 %, clipped to what is possible: for differences of pairs and for counts.
 
     Raises ValueError without values.
     """
-    x = np.asarray(values, dtype=np.float64)
-    if x.size == 0:
-        raise ValueError("an interval needs at least one fault map")
+    x = _checked(values)
     mean = float(x.mean())
     if x.size == 1:
         return Interval(mean, bounds[0], bounds[1], 1)
-    half = float(stdtrit(x.size - 1, 0.975) * x.std(ddof=1) / math.sqrt(x.size))
+    half = float(stdtrit(x.size - 1, 0.5 + 0.5 * _LEVEL) * x.std(ddof=1) / math.sqrt(x.size))
     return Interval(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]), int(x.size))
 
 
-def narrow_enough(values: Sequence[float], minimum: int, maximum: int, halfwidth: float) -> bool:
-    """Whether sampling may stop: the maximum is reached, or at least the minimum and the raw half-width is small."""
-    if len(values) >= maximum:
+def score_interval(scores: Sequence[float], changed: float = 1.0) -> Interval:
+    """95 % interval of the mean score of all chips, from those drawn; scores lie within 0..1.
+
+    The chips drawn and one that was not are weighted at random, Dirichlet (1, .., 1), and the interval is that of the
+    weighted mean: the Bayesian bootstrap (Rubin, Ann. Stat. 9, 1981) with the unseen observation of Gaffke's bound
+    (Math. Methods Oper. Res. 61, 2005; Learned-Miller and Thomas, arXiv:1905.06208).  Alike chips thus leave the width
+    that Clopper and Pearson leave to a share of none.  The unseen chip lies half of the way from the mean to 0 (for the
+    lower end) or 1, or with the outermost chip drawn; with fewer than ``FEW`` chips at 0 or 1 itself.
+
+    ``changed`` : largest share of chips that can differ from the others (``records.summary.share_changed``).
+    Raises ValueError without scores.
+    """
+    x = _checked(scores)
+    count, mean = int(x.size), float(x.mean())
+    low, high = (float(end[0]) for end in score_ends(x[None]))
+    return Interval(mean, max(low, mean - changed), min(high, mean + changed), count, count < FEW and changed == 1.0)
+
+
+def score_ends(scores: Float64) -> tuple[Float64, Float64]:
+    """Both ends of the interval of :func:`score_interval` for samples of chips, [samples, chips]: [samples] each."""
+    x, count = np.sort(scores, axis=-1), scores.shape[-1]
+    mean, lost = x.mean(axis=-1), _LOST if count >= FEW else 1.0
+    drawn, unseen = _weighted_means(x), 1.0 - ((np.arange(_DRAWS) + 0.5) / _DRAWS) ** (1.0 / count)
+    worst, best = np.minimum(mean * (1.0 - lost), x[..., 0]), np.maximum(mean + lost * (1.0 - mean), x[..., -1])
+    tail = 0.5 - 0.5 * _LEVEL
+    low = np.quantile(unseen * worst[..., None] + (1.0 - unseen) * drawn, tail, axis=-1)
+    high = np.quantile(unseen * best[..., None] + (1.0 - unseen) * drawn, 1.0 - tail, axis=-1)
+    return np.clip(low, 0.0, mean), np.clip(high, mean, 1.0)
+
+
+def _checked(values: Sequence[float]) -> Float64:
+    x = np.asarray(values, dtype=np.float64)
+    if x.size == 0:
+        raise ValueError("an interval needs at least one fault map")
+    return x
+
+
+def _weighted_means(x: Float64) -> Float64:
+    """Means of the last axis of x under random weights, Dirichlet (1, .., 1): [.., _DRAWS]."""
+    count = x.shape[-1]
+    if count > _WEIGHED:
+        return np.asarray(x.mean(axis=-1)[..., None] + x.std(axis=-1)[..., None] / math.sqrt(count) * _noise())
+    weights = _exponentials(1 << (count - 1).bit_length())[:, :count]
+    return np.asarray(x @ (weights / weights.sum(axis=1, keepdims=True)).T)
+
+
+@cache
+def _noise() -> Float64:
+    """Standard normals, read-only [_DRAWS]."""
+    drawn = np.random.Generator(np.random.Philox(0)).standard_normal(_DRAWS)
+    drawn.setflags(write=False)
+    return drawn
+
+
+@cache
+def _exponentials(columns: int) -> Float64:
+    """Standard exponentials, read-only [_DRAWS, columns]: their shares are Dirichlet weights."""
+    drawn = np.random.Generator(np.random.Philox(columns)).standard_exponential((_DRAWS, columns))
+    drawn.setflags(write=False)
+    return drawn
+
+
+def share_interval(good: int, count: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact 95 % interval of a share (Biometrika 26, 1934)."""
+    tail = 0.5 - 0.5 * _LEVEL
+    low = 0.0 if good == 0 else float(betaincinv(good, count - good + 1, tail))
+    high = 1.0 if good == count else float(betaincinv(good + 1, count - good, 1.0 - tail))
+    return low, high
+
+
+def fewest_to_show(share: float) -> int | None:
+    """Fewest chips, all good, whose interval starts at ``share`` or above; None where no number of them does."""
+    return math.ceil(math.log(0.5 - 0.5 * _LEVEL) / math.log(share)) if share < 1.0 else None
+
+
+def narrow_enough(scores: Sequence[float], minimum: int, maximum: int, halfwidth: float, changed: float = 1.0) -> bool:
+    """Whether sampling may stop: the maximum is reached, or at least the minimum and the interval is narrow.
+
+    The interval is wide enough to be looked at after every map; coverage after stopping is in docs/validation.md.
+    """
+    if len(scores) >= maximum:
         return True
-    return len(values) >= max(minimum, 2) and t_interval(values).halfwidth <= halfwidth
+    return len(scores) >= minimum and score_interval(scores, changed).halfwidth <= halfwidth

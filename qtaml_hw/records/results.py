@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.records.summary import PointSummary
@@ -63,6 +64,21 @@ class Result:
         return float(self.summary.facts[F.quantised_score])
 
     @property
+    def images_ci95(self) -> tuple[float, float] | None:
+        """(low, high) of the accuracy over other test images of the same kind; None where no images are counted."""
+        return self.summary.images_ci95
+
+    @property
+    def yields(self) -> tuple[Yield, ...]:
+        """Chips that keep each share of the clean accuracy that the study asks for: ``.chips``, ``.ci95``."""
+        return self.summary.yields
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What you may take for granted and should not."""
+        return self.summary.warnings
+
+    @property
     def maps(self) -> int:
         """Fault maps that the result stands on."""
         return self.accuracy.maps
@@ -81,14 +97,19 @@ class Result:
         raise AttributeError(f"a result has no {name!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Flat and JSON-able: every fact, the accuracy with its interval, mean counts per map."""
+        """JSON-able: every fact, the accuracy with its intervals over chips and over images, yields, mean counts."""
+        images = self.images_ci95 or (None, None)
         return {
             **self.score.as_dict("score"),
             **self.accuracy.as_dict("accuracy"),
+            "images_ci95_low": images[0],
+            "images_ci95_high": images[1],
+            "yields": [found.as_dict() for found in self.yields],
             "clean_accuracy": self.clean_accuracy,
             "quantised_accuracy": self.quantised_accuracy,
             **self.summary.means,
             **self.summary.facts,
+            F.warnings: list(self.warnings),
             **({"over_time": self.summary.over_time()} if len(self.summary.series) > 1 else {}),
         }
 

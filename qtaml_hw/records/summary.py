@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from qtaml_hw.records.chips import KEEP, Yield, image_sampling, share_changed
 from qtaml_hw.records.fields import MEANS, OF_A_MAP, SERIES, F
-from qtaml_hw.records.interval import Interval, t_interval
+from qtaml_hw.records.interval import FEW, Interval, score_interval, t_interval
 from qtaml_hw.records.record import Record
 
 Finished = dict[str, dict[int, Record]]
@@ -22,7 +24,8 @@ class PointSummary:
     ``facts`` : the point's fields, units in their names.  ``accuracies`` : one per fault map, in map order.
     ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``counts`` :
     by name of ``fields.SERIES``, the numbers of every map at every time.  ``accuracies_at`` : accuracies of the maps at
-    every time.  ``error`` : why the point failed, None when it did not.
+    every time.  ``error`` : why the point failed, None when it did not.  ``shares`` : of the clean accuracy that chips
+    are asked to keep.
     """
 
     identity: str
@@ -33,11 +36,28 @@ class PointSummary:
     error: str | None = None
     counts: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accuracies_at: tuple[tuple[float, ...], ...] = ()
+    shares: tuple[float, ...] = (KEEP,)
+
+    @cached_property
+    def accuracy(self) -> Interval:
+        """Accuracy at the last time asked for, over chips; another sample of test images is not part of it."""
+        return score_interval(self.accuracies, _changed(self.facts, self.means))
 
     @property
-    def accuracy(self) -> Interval:
-        """Accuracy at the last time asked for."""
-        return t_interval(self.accuracies, (0.0, 1.0))
+    def images_ci95(self) -> tuple[float, float] | None:
+        """95 % interval of the accuracy over other test images of the same kind; None where no images are counted."""
+        return image_sampling(self.facts, self.accuracy.mean)
+
+    @property
+    def yields(self) -> tuple[Yield, ...]:
+        """Chips that keep each of the ``shares`` of the clean accuracy."""
+        return tuple(self._kept(self.accuracies, share) for share in self.shares)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user may take for granted and should not: the point's, and that its maps are too few."""
+        few = f"too few fault maps ({len(self.accuracies)}) for a 95 % interval that tells much: draw at least {FEW}"
+        return (*self.facts.get(F.warnings, ()), *([few] if self.accuracies and self.accuracy.few else []))
 
     @property
     def worst(self) -> tuple[float, Interval]:
@@ -46,10 +66,14 @@ class PointSummary:
 
     def yield_at(self, share_of_clean: float) -> float:
         """Share of fault maps (chips) that keep at least this share of the clean accuracy."""
-        return self._kept(self.accuracies, share_of_clean)
+        return self._kept(self.accuracies, share_of_clean).chips
 
     def yield_series(self, share_of_clean: float) -> tuple[float, ...]:
         """The same at every time asked for."""
+        return tuple(found.chips for found in self.yields_over_time(share_of_clean))
+
+    def yields_over_time(self, share_of_clean: float) -> tuple[Yield, ...]:
+        """Chips that keep a share of the clean accuracy, at every time asked for."""
         return tuple(self._kept(values, share_of_clean) for values in self.accuracies_at)
 
     def over_time(self) -> dict[str, list[float]]:
@@ -60,7 +84,7 @@ class PointSummary:
             "accuracy_mean": [i.mean for i in intervals],
             "accuracy_ci95_low": [i.low for i in intervals],
             "accuracy_ci95_high": [i.high for i in intervals],
-            "yield_95": list(self.yield_series(0.95)),
+            "yield_95": list(self.yield_series(KEEP)),
             **{name.removesuffix("_series"): [i.mean for i in self.count_series(name)] for name in self.counts},
         }
 
@@ -68,44 +92,54 @@ class PointSummary:
         """A number of ``fields.SERIES`` at every time, over the maps; () where the records have none."""
         return tuple(t_interval(v, (0.0, math.inf)) for v in zip(*self.counts.get(name, ()), strict=True))
 
-    def _kept(self, accuracies: Sequence[float], share_of_clean: float) -> float:
-        target = share_of_clean * float(self.facts[F.clean_score])
-        return sum(a >= target for a in accuracies) / len(accuracies)
+    def _kept(self, accuracies: Sequence[float], share_of_clean: float) -> Yield:
+        return Yield.of(accuracies, share_of_clean, float(self.facts[F.clean_score]))
 
 
 def warnings_of(summaries: Iterable[PointSummary]) -> dict[str, list[str]]:
     """Every warning once, with the labels of the points that it touches."""
     found: dict[str, list[str]] = {}
     for s in summaries:
-        for text in s.facts.get(F.warnings, ()):
+        for text in s.warnings:
             found.setdefault(str(text), []).append(str(s.facts.get(F.label, s.identity)))
     return found
 
 
-def summarise(records: Iterable[Record]) -> list[PointSummary]:
+def summarise(records: Iterable[Record], shares: Sequence[float] = (KEEP,)) -> list[PointSummary]:
     """One summary per identity, in the order of first appearance in the sweep (``point`` number, then identity)."""
     points: dict[str, list[Record]] = {}
     for record in records:
         points.setdefault(str(record[F.identity]), []).append(record)
-    summaries = [_one(identity, sorted(maps, key=lambda r: int(r[F.map_index]))) for identity, maps in points.items()]
+    summaries = [
+        _one(identity, sorted(maps, key=lambda r: int(r[F.map_index])), tuple(shares))
+        for identity, maps in points.items()
+    ]
     return sorted(summaries, key=lambda s: (s.facts.get(F.point, 0), s.identity))
 
 
-def _one(identity: str, maps: list[Record]) -> PointSummary:
+def _one(identity: str, maps: list[Record], shares: tuple[float, ...]) -> PointSummary:
     facts = {name: value for name, value in maps[0].items() if name not in OF_A_MAP}
     if F.error in maps[0]:
         return PointSummary(identity, facts, (), (), {}, str(maps[0][F.error]))
     times = [float(t) for t, _ in maps[0][F.score_series]]
     at = tuple(tuple(float(r[F.score_series][i][1]) for r in maps) for i in range(len(times)))
+    means = {str(n): sum(float(r[n]) for r in maps) / len(maps) for n in MEANS if all(n in r for r in maps)}
+    changed = [*[1.0] * (len(times) - 1), _changed(facts, means)]
     return PointSummary(
         identity,
         facts,
         tuple(float(r[F.score]) for r in maps),
-        tuple((t, t_interval(values, (0.0, 1.0))) for t, values in zip(times, at, strict=True)),
-        {str(n): sum(float(r[n]) for r in maps) / len(maps) for n in MEANS if all(n in r for r in maps)},
+        tuple((t, score_interval(scores, share)) for t, scores, share in zip(times, at, changed, strict=True)),
+        means,
         counts={str(n): tuple(tuple(r[n]) for r in maps) for n in SERIES if all(n in r for r in maps)},
         accuracies_at=at,
+        shares=shares,
     )
+
+
+def _changed(facts: dict[str, Any], means: dict[str, float]) -> float:
+    """Largest share of chips that can score otherwise at the last time, from what was read wrong on those drawn."""
+    return share_changed(facts, sum(means.get(count, 1.0) for count in (F.flips_raw, F.flips_parity)))
 
 
 def finished_maps(records: Iterable[Record]) -> Finished:

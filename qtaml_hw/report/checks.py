@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import FIELDS, NEEDED, SERIES, F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.record import Record
@@ -54,6 +55,9 @@ def check_beside(parameters: Any, ecc_rows: Any) -> None:
     places = parameters.get("points", [])
     if not isinstance(places, list) or not all(isinstance(p, dict) and _is_place(p) for p in places):
         raise StoreError("parameters.json should hold a list of points, each with its identity; run the study again")
+    shares = parameters.get("yield_at", [KEEP])
+    if not isinstance(shares, list) or not shares or not all(is_number(share) for share in shares):
+        raise StoreError("parameters.json should hold yield_at as a list of shares")
     if not isinstance(parameters.get("citations", []), list):
         raise StoreError("parameters.json should hold its citations as a list")
     if not isinstance(ecc_rows, list | tuple) or not all(isinstance(r, Mapping) and "code" in r for r in ecc_rows):

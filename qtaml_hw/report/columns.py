@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from qtaml_hw.records import fields
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F, Mark
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import NOTHING, number, percent, scale
@@ -62,7 +63,7 @@ def value(summary: PointSummary, key: str) -> Any:
     if key == F.score:
         return summary.accuracy.mean
     if key == YIELD:
-        return summary.yield_at(0.95)
+        return summary.yield_at(KEEP)
     return summary.means.get(key, summary.facts.get(key))
 
 

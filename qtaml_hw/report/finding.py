@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import STEP_NUMBERS, is_number
@@ -21,7 +22,6 @@ from qtaml_hw.report.columns import score_name, show
 from qtaml_hw.report.layout import CASE, POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
 
-KEEP: Final = 0.95
 _FEW: Final = 6
 _FEW_STEPS: Final = 4
 _EQUAL: Final = 0.1

@@ -118,9 +118,29 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
             for i, (p, place) in enumerate(zip(points, places, strict=True))
         )
         grids.append((name, Grid((*heads, *columns), rows, more)))
+    chips = tuple((*place, *_chip_cells(p)) for p, place in zip(points, places, strict=True))
+    grids.insert(1, (CHIPS, Grid((*heads, *_chip_heads(points[0])), chips, more)))
     return grids
 
 
+def _chip_heads(first: PointSummary) -> tuple[Head, ...]:
+    shares = [f"{100 * share:g} %" for share in first.shares]
+    chips = [
+        head
+        for share in shares
+        for head in (Head(f"Chips ≥ {share} of clean", "%", "measured"), Head("95 % interval", "%"))
+    ]
+    return (*chips, Head("Maps"), Head("Accuracy on other test images", "%", "measured"), Head("Images"))
+
+
+def _chip_cells(s: PointSummary) -> tuple[str, ...]:
+    """Each yield with its interval over chips, and the interval of the accuracy over test images."""
+    chips = [cell for y in s.yields for cell in (percent(y.chips), " to ".join(percent(end) for end in y.ci95))]
+    images = NOTHING if s.images_ci95 is None else " to ".join(percent(end) for end in s.images_ci95)
+    return *chips, str(len(s.accuracies)), images, f"{s.facts[F.images]:,}"
+
+
+CHIPS: Final = "Chips and test images"
 _WORDS: Final = (F.words_corrected, F.words_uncorrectable)  # without a real code there are no words to count
 _COSTS: Final = (
     F.protected_bits_fraction,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.records.record import Record
@@ -73,7 +74,9 @@ def material(records: Sequence[Record], **beside: Any) -> Material:
     for record in records:
         if F.error not in record:
             maps.setdefault(str(record[F.identity]), {})[int(record[F.map_index])] = float(record[F.score])
-    summaries = _as_called_now(summarise(records), beside.get("parameters", {}).get("points", ()))
+    parameters = beside.get("parameters", {})
+    shares = parameters.get("yield_at", (KEEP,))
+    summaries = _as_called_now(summarise(records, shares), parameters.get("points", ()))
     done = tuple(s for s in summaries if s.error is None)
     return Material(done, tuple(s for s in summaries if s.error is not None), maps, **beside)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
@@ -25,7 +26,7 @@ from qtaml_hw.records.text import (
     scale,
     share_of_cells,
 )
-from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, YIELD, Shown, score_name, show, tells
+from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
 
 Row = Mapping[str, Any]
@@ -45,16 +46,17 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     done = [s for s in points if s.error is None]
     shown = [found for key in _SHORT if tells(found := show(done, key))]
     varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
-    heads = [_header(_SHORT[s.column.key], s.unit) for s in varied]
+    chips = [_header(f"≥{percent(share, 0)} %\nchips", "%") for share in (done[0].shares if done else ())]
+    heads = [*chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
     for s in points:
         name = text(s.facts.get(F.label, s.identity))
         if s.error is not None:
-            rows.append((name, Text("failed", "bold red"), *[""] * (len(varied) + 2)))
+            rows.append((name, Text("failed", "bold red"), *[""] * (len(chips) + len(varied) + 2)))
             continue
         accuracy, row = s.accuracy, next(nth)
-        cells = (column.cells[row] for column in varied)
+        cells = (*map(_chips, s.yields), *(column.cells[row] for column in varied))
         rows.append((name, percent(accuracy.mean), _interval(accuracy), accuracy.maps, *cells))
     caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
     return table(["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads], rows, caption=caption, words=1)
@@ -65,12 +67,13 @@ def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int)
     for key, name in ((F.clean_score, "clean"), (F.quantised_score, "quantised")):
         values = sorted({percent(s.facts.get(key)) for s in done})
         said += [f"{name} {' / '.join(values)} %"] if values else []
+    images = [0.5 * (ends[1] - ends[0]) for s in done if (ends := s.images_ci95) is not None]
+    said += [f"other test images: ±{percent(max(images))} %"] if images else []
     said += [f"{s.column.title} {s.cells[0]} {s.unit}".strip() for s in same]
     return [*said, *([f"{failed} of {failed + len(done)} points failed"] if failed else [])]
 
 
 _SHORT: Final[dict[str, str]] = {
-    YIELD: "≥95 %\nchips",
     F.p10: "p(1→0)",
     F.protected_bits_fraction: "Protec.\nbits",
     F.parity_bits_fraction: "Parity\nbits",
@@ -79,12 +82,16 @@ _SHORT: Final[dict[str, str]] = {
 }
 
 
+def _chips(found: Yield) -> str:
+    low, high = found.ci95
+    return f"{percent(found.chips, 0)} ({percent(low, 0)}–{percent(high, 0)})"
+
+
 def _interval(found: Interval) -> str:
     return f"{percent(found.low)}–{percent(found.high)}" if found.maps > 1 else "1 map"
 
 
 _RUN_KEYS: Final[tuple[str, ...]] = (
-    YIELD,
     F.p10,
     F.p01,
     F.flips_raw,
@@ -118,6 +125,13 @@ def run_table(summary: PointSummary) -> Table:
     found = summary.accuracy
     interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
     rows = [(score_name([summary]), percent(found.mean), "%", interval, "measured")]
+    if (ends := summary.images_ci95) is not None:
+        sampled = f"{percent(ends[0])} to {percent(ends[1])}, {summary.facts[F.images]:,} images"
+        rows.append(("  on other test images", "", "%", sampled, "measured"))
+    for chips in summary.yields:
+        low, high = chips.ci95
+        spread = f"{percent(low)} to {percent(high)}, {chips.good} of {chips.maps} maps"
+        rows.append((f"Chips ≥ {100 * chips.share:g} % of clean", percent(chips.chips), "%", spread, "measured"))
     images = f"{summary.facts.get(F.images, 0):,} images"
     for row, name in ((F.clean_score, "Clean accuracy"), (F.quantised_score, "Quantised accuracy")):
         rows.append((name, percent(summary.facts.get(row)), row.unit, images, row.mark))

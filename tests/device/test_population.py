@@ -213,7 +213,8 @@ def test_die_offsets_and_the_lot() -> None:
 def test_few_dies_stand_for_the_lot(t_ox_m: float, spreads: dict[str, float]) -> None:
     cell = gain_cell(t_ox_m=t_ox_m, **spreads)
     lot, dies = lot_population(cell), [(share, charge_population(cell, die)) for share, die in dies_of_lot(cell)]
-    assert len(dies) == 9 and sum(share for share, _ in dies) == pytest.approx(1.0)
+    assert len(dies) == 9
+    assert sum(share for share, _ in dies) == pytest.approx(1.0)
     times_s = lot.retention_quantile([1e-6, 1e-4, 1e-2, 0.1, 0.5])
     mean = sum(share * die.flip_probability(times_s) for share, die in dies)
     assert mean == pytest.approx(lot.flip_probability(times_s), rel=2e-3)

@@ -15,7 +15,7 @@ from tests.report import synthetic
 def sweep_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Path, ...]]:
     records = synthetic.sweep(
         {"cell.t_ox": [1.5, 1.7, 1.8, 2.0], "protection.policy": ["none", "uniform", "tac"]},
-        maps=5,
+        maps=64,
         times=(1e-4, 1e-3),
     )
     records[0]["warnings"] = ["w" * 300]

@@ -116,7 +116,7 @@ def test_csv_holds_the_numbers_of_the_records(sweep_store: tuple[Path, tuple[Pat
         assert float(row["accuracy_mean"]) == found.mean
         assert float(row["accuracy_ci95_low"]) == found.low
         assert float(row["accuracy_ci95_high"]) == found.high
-        assert int(row["maps"]) == 5
+        assert int(row["maps"]) == 64
 
 
 def test_the_page_says_what_a_reader_needs(sweep_store: tuple[Path, tuple[Path, ...]]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
-from qtaml_hw.config.sections.kinds import OneOf, Positive, ScalarAsList, Whole, factory_name
+from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, Positive, ScalarAsList, Whole, factory_name
 from qtaml_hw.names import METRICS
 from qtaml_hw.units import show
 
@@ -19,7 +19,9 @@ class MapsSection(Section):
     min: Annotated[Whole, Field(ge=2, le=100_000)] = Field(8, description="at least so many maps")
     max: Annotated[Whole, Field(ge=2, le=100_000)] = Field(64, description="at most so many maps")
     ci95_halfwidth: Annotated[float, Quantity("fraction", above=0.0, at_most=0.5)] = Field(
-        0.005, description="stop when the 95 % interval of the mean accuracy is +- this"
+        0.025,
+        description="stop when the 95 % interval of the mean accuracy is +- this; assumed: what some 40 chips that are "
+        "alike leave",
     )
 
     @model_validator(mode="after")
@@ -52,6 +54,12 @@ class EvaluateSection(Section):
     metric: Annotated[str, AfterValidator(_metric)] = Field(
         "top1", description=f"what is measured: {', '.join(METRICS)}, or your own 'package.module:function'"
     )
+    yield_at: Annotated[
+        tuple[Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)], ...],
+        Field(min_length=1, max_length=20),
+        ScalarAsList,
+        NoRepeats,
+    ] = Field((0.95,), description="shares of the clean accuracy: how many chips keep each is counted")
     images: Positive = Field(
         360, le=10_000_000, description="test images per fault map (at most what the data set has)"
     )
@@ -61,5 +69,5 @@ class EvaluateSection(Section):
     usual: ClassVar = {"metric": "top1"}
 
     def unused(self) -> set[str]:
-        """How many fault maps are drawn, too: each is what it is."""
-        return super().unused() | {"maps"}
+        """How many fault maps are drawn, and what is asked of them, too: each is what it is."""
+        return super().unused() | {"maps", "yield_at"}

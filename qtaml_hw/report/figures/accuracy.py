@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from qtaml_hw.records.chips import KEEP, Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
@@ -33,10 +34,9 @@ from qtaml_hw.report.layout import (
 )
 from qtaml_hw.report.material import Material
 
-KEEP: Final = 0.95
 MOST_PANELS: Final = 6
 MOST_POINTS: Final = 40
-_REPLICATES: Final = "Bars: 95 % Student t intervals over fault maps"
+_REPLICATES: Final = "Bars: 95 % intervals over fault maps"
 
 
 def accuracy(material: Material) -> Drawing | None:
@@ -197,7 +197,7 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
     more = f" The first {MOST_POINTS} of {len(material.points)} points." if len(material.points) > MOST_POINTS else ""
     caption = (
-        f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % t interval over maps.{more}"
+        f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % interval over maps.{more}"
     )
     return Drawing("accuracy_by_point", "Accuracy over fault maps", caption, figure, columns, rows)
 
@@ -309,7 +309,7 @@ def chip_yield(material: Material) -> Drawing | None:
     axes[-1].set_xlabel(layout.x.title)
     style.legend(figure, axes)
     caption = (
-        "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Wilson intervals "
+        "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Clopper-Pearson intervals "
         f"({maps_words(material.points)}).{_cut(layout)}"
     )
     columns = ("panel", "series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
@@ -324,8 +324,8 @@ def chip_yield(material: Material) -> Drawing | None:
 
 def _chips(s: PointSummary) -> tuple[float, float, float]:
     """Share of chips that keep 95 % of clean, and its bounds."""
-    share = s.yield_at(KEEP)
-    return share, *wilson(share, len(s.accuracies))
+    found = Yield.of(s.accuracies, KEEP, float(s.facts[F.clean_score]))
+    return found.chips, *found.ci95
 
 
 def _yield_line(ax: Axes, line: Line, axis: Axis, look: style.Look) -> None:
@@ -339,11 +339,3 @@ def _yield_line(ax: Axes, line: Line, axis: Axis, look: style.Look) -> None:
         elinewidth=1.0,
         label=style.words(line.name),
     )
-
-
-def wilson(share: float, count: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a share of ``count`` (J. Am. Stat. Assoc. 22, 209, 1927), 95 % by default."""
-    middle = share + z * z / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    total = 1 + z * z / count
-    return min(max((middle - half) / total, 0.0), share), max(min((middle + half) / total, 1.0), share)

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.text import plain
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import KEEP, cells, interval_cells, maps_words
+from qtaml_hw.report.figures.accuracy import cells, interval_cells, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
@@ -107,7 +108,7 @@ def overhead(material: Material) -> Drawing | None:
         ax.set_ylabel(f"{score_name(s for _, s in pairs)} (%)")
     style.legend(figure, axes[0])
     place = f"At {where}. " if where else ""
-    caption = f"{place}Bars: 95 % t intervals over fault maps ({maps_words([s for _, s in pairs])})."
+    caption = f"{place}Bars: 95 % intervals over fault maps ({maps_words([s for _, s in pairs])})."
     columns = ("series", *_OVERHEADS, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
     rows = [(name, *(s.facts.get(k) for k in _OVERHEADS), *interval_cells(s.accuracy)) for name, s in pairs]
     return Drawing("overhead", "Accuracy against protection overhead", caption, figure, columns, rows)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import SymmetricalLogLocator
 
+from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
@@ -16,7 +17,7 @@ from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, plain, scale
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import KEEP, interval_cells, limits, maps_words, wilson
+from qtaml_hw.report.figures.accuracy import interval_cells, limits, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
@@ -100,7 +101,7 @@ def _accuracy(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
 
 def _chips(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     maps = len(s.accuracies)
-    kept = [Interval(y, *wilson(y, maps), maps) for y in s.yield_series(KEEP)]
+    kept = [Interval(y.chips, *y.ci95, maps) for y in s.yields_over_time(KEEP)]
     _line(ax, times, kept, (f"chips that keep {_TARGET}", style.GREEN, "^"), 100.0)
     ax.set_ylim(-4, 104)
     ax.set_ylabel("Chips (%)")

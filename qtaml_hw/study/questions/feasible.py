@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from scipy.special import betaincinv
-
 from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.interval import fewest_to_show
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.networks import Networks
@@ -51,7 +51,10 @@ class Lever:
 
 @dataclass(frozen=True)
 class Target:
-    """A chip is good when it keeps a share ``keep`` of the clean accuracy, a design when ``wanted`` of chips are."""
+    """A chip is good when it keeps a share ``keep`` of the clean accuracy, a design when ``wanted`` of all chips are.
+
+    What is known of all chips is the lower end of the 95 % interval of their share, from the ``maps`` chips drawn.
+    """
 
     keep: float
     wanted: float
@@ -77,7 +80,7 @@ def feasible(
     *,
     keep: float = 0.95,
     wanted: float = 0.90,
-    maps: int = 20,
+    maps: int = 40,
     progress: Progress = silent,
 ) -> Feasibility:
     """How far each of the ``goals`` (t_ox, refresh, area) may be pushed while enough chips stay good enough.
@@ -95,7 +98,7 @@ def feasible(
     rows = []
     for number, goal in enumerate(asked):
         progress(number, len(asked), goal)
-        reason = _no_lever(fixed, goal)
+        reason = _no_lever(fixed, goal) or _too_few(target)
         rows.append(
             {"goal": goal, "feasible": None, "reason": reason} if reason else _push(fixed, goal, target, networks)
         )
@@ -128,6 +131,14 @@ def _no_lever(study: Study, goal: Goal) -> str | None:
     return None
 
 
+def _too_few(target: Target) -> str | None:
+    """Why no design can be shown to be good on so few chips."""
+    wanted, fewest = f"a yield of {100 * target.wanted:g} %", fewest_to_show(target.wanted)
+    if fewest is None:
+        return f"no number of fault maps can show {wanted}"
+    return f"{target.maps} fault maps cannot show {wanted}: take at least {fewest}" if target.maps < fewest else None
+
+
 def _lever(study: Study, goal: Goal) -> Lever:
     if goal == "t_ox":
         now = float(study.cell.t_ox_m)
@@ -152,7 +163,10 @@ def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[
     row: dict[str, Any] = {"goal": goal, "what": lever.what, "path": lever.path, "trials": len(trials)}
     if edges is None:
         worst = trials[0]
-        why = worst.get("error") or f"only {worst['yield']:.0%} of chips do at {lever.path} = {worst['shown']}"
+        why = worst.get("error") or (
+            f"{worst['yield']:.0%} of {worst['maps']} chips do at {lever.path} = {worst['shown']}, "
+            f"which shows {worst['yield_ci95'][0]:.0%} of all"
+        )
         return {**row, "feasible": False, "reason": why}
     best, edge = edges
     at = {trial["value_si"]: trial for trial in trials}
@@ -190,20 +204,13 @@ def _trial(study: Study, lever: Lever, value: float, target: Target, networks: N
 
 
 def _figures(summary: PointSummary, target: Target) -> dict[str, Any]:
-    share, count = summary.yield_at(target.keep), len(summary.accuracies)
+    chips = Yield.of(summary.accuracies, target.keep, float(summary.facts[F.clean_score]))
     names = (F.area_m2, F.energy_per_inference_j, F.protected_bits_fraction, F.parity_bits_fraction, F.p10, F.p01)
     return {
-        "good": share >= target.wanted,
-        "yield": share,
-        "yield_ci95": list(share_interval(round(share * count), count)),
+        "good": chips.ci95[0] >= target.wanted,
+        "yield": chips.chips,
+        "yield_ci95": list(chips.ci95),
         "accuracy_mean": summary.accuracy.mean,
-        "maps": count,
+        "maps": chips.maps,
         **{name: summary.facts[name] for name in names},
     }
-
-
-def share_interval(good: int, count: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact 95 % interval of a share (Biometrika 26, 1934)."""
-    low = 0.0 if good == 0 else float(betaincinv(good, count - good + 1, 0.025))
-    high = 1.0 if good == count else float(betaincinv(good + 1, count - good, 0.975))
-    return low, high

@@ -10,6 +10,7 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.config.sections.evaluate import MapsSection
 from qtaml_hw.errors import InputError, in_one_line
+from qtaml_hw.records.chips import share_changed
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import narrow_enough
 from qtaml_hw.records.record import FAILED_MAP, Record
@@ -39,17 +40,23 @@ class MapSeries:
     done: dict[int, Record]
     records: list[Record] = field(default_factory=list, init=False)
     _accuracies: list[float] = field(default_factory=list, init=False, repr=False)
+    _flips: int = field(default=0, init=False, repr=False)
 
     def next_map(self) -> int | None:
         """Index of the map that is needed next; None once ``records`` satisfy the rule."""
         rule = self.rule
-        while not narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth):
+        while not self._settled(rule):
             record = self.done.get(len(self.records))
             if record is None:
                 return len(self.records)
             self.records.append(record)
             self._accuracies.append(float(record[F.score]))
+            self._flips += sum(int(record.get(count, 1)) for count in (F.flips_raw, F.flips_parity))
         return None
+
+    def _settled(self, rule: MapsSection) -> bool:
+        changed = share_changed(self.records[0], self._flips) if self.records else 1.0
+        return narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth, changed)
 
 
 def settled(study: Study, done: dict[int, Record]) -> list[Record] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.tac import value_statistics
 from qtaml_hw.weights import WeightFormat
 from qtaml_hw.workloads import load_data
+from tests import studies
 
 FIXED = {"flips.law": "fixed", "flips.p": 0.02}
 
@@ -247,14 +249,30 @@ def test_dies_differ_only_when_their_spread_is_stated(small: Study, networks: Ne
     assert spread.record(2)["flips_raw"] == spread.record(2)["flips_raw"]
 
 
-def test_an_abstract_rate_is_called_abstract_and_needs_one_time(small: Study, networks: Networks) -> None:
-    changes = {
-        "cell": {"kind": "sram6t", "accelerated_flip_rate": "30 Hz"},
-        "refresh.interval": "off",
-        "flips.law": "poisson",
-        "evaluate.at": ["1 ms"],
-    }
-    study = small.with_(changes)
+def test_the_p_of_a_lot_is_the_mean_over_its_chips(small: Study, networks: Networks) -> None:
+    design = point(small, networks, cell__t_ox="1.85 nm", cell__sigma_t_ox_die="1.33 %")
+    ones = sum(int(np.unpackbits(codes).sum()) for codes in design.image.codes())
+    shares = np.array([design.cell.live(design.chip, 7, chip).flips_data[-1] / ones for chip in range(60)])
+    assert abs(shares.mean() - design.facts["p10"]) < 4.0 * shares.std() / np.sqrt(shares.size)
+    assert design.facts["p10"] > 1.2 * point(small, networks, cell__t_ox="1.85 nm").facts["p10"]
+    chips = [design.cell.channel_of_chip(7, chip).p10[0] for chip in range(60)]
+    assert shares == pytest.approx(chips, rel=0.2, abs=3e-4)
+
+
+def test_a_code_leaves_more_of_a_lot_than_of_its_mean(small: Study, networks: Networks) -> None:
+    change = {"protection__policy": "uniform", "protection__planes": 8, "protection__menu": ["secded-72-64"]}
+    design = point(small, networks, cell__t_ox="1.9 nm", cell__sigma_t_ox_die="1.33 %", **change)
+    ones = sum(int(np.unpackbits(codes).sum()) for codes in design.image.codes())
+    left = [design.cell.live(design.chip, 7, chip).flips_read[-1] / ones for chip in range(60)]
+    channel = design.cell.channel
+    predicted = float(design.protection.plan.residual(channel)[1].mean())
+    of_the_mean = float(design.protection.plan.residual(replace(channel, dies=()))[1].mean())
+    assert abs(np.mean(left) - predicted) < 4.0 * np.std(left) / np.sqrt(len(left))
+    assert predicted > 1.8 * of_the_mean
+
+
+def test_an_abstract_rate_is_called_abstract_and_needs_one_time(networks: Networks) -> None:
+    study = studies.study(cell="{kind: sram6t, accelerated_flip_rate: 30 Hz}", flips="{law: poisson}")
     design = prepare(study, networks)
     assert design.facts["p10"] == pytest.approx(-np.expm1(-0.03), rel=1e-6)
     assert any("ABSTRACT" in w for w in design.facts["warnings"])
