@@ -14,28 +14,27 @@ class CellKind:
     """What a kind of cell is to those that do not model it.
 
     device: its class in ``qtaml_hw.device``; preset: what it stands on without ``cell.preset``; refresh: interval
-    without ``refresh``; array: the array cost model that stands for it; static: it holds its state without refresh;
-    destructive_read: a read takes the stored charge, so that the row is written back.
+    without ``refresh``; array: the name of its array in the cost model, ``cell`` being its section; static: it holds
+    its state without refresh; destructive_read: a read takes the stored charge, so that the row is written back.
     """
 
     device: str
     preset: str
     refresh: str
-    array: Literal["sram", "edram"]
+    array: str
     static: bool = False
     destructive_read: bool = False
 
 
 CELLS: Final[dict[str, CellKind]] = {
-    "gain_cell": CellKind(device="GainCell", preset="gain-cell-65nm", refresh="10 us", array="edram"),
+    "gain_cell": CellKind(device="GainCell", preset="gain-cell-65nm", refresh="10 us", array="gain{cell.transistors}t"),
     "edram1t1c": CellKind(
         device="Edram1T1C", preset="edram1t1c-65nm", refresh="40 us", array="edram", destructive_read=True
     ),
     "sram6t": CellKind(device="Sram6T", preset="sram6t-65nm", refresh="off", array="sram", static=True),
 }
 """Kinds of cells; the first is that of a study without cell. Refresh: 10 us for a gain cell of 1.8 nm at 85 degC
-(p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM). A gain cell takes the
-LP-DRAM figures of CACTI for its array (assumed)."""
+(p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM)."""
 
 Law = Literal["retention", "poisson", "fixed"]
 Direction = Literal["symmetric", "1to0", "0to1"]
@@ -45,6 +44,7 @@ OnUncorrectable = Literal["raw", "zero", "reload"]
 WriteDevice = Literal["nmos", "pmos"]
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
+Port = Literal["bank", "shared"]
 RefreshMode = Literal["burst", "staggered"]
 Decoders = int | Literal["per_row", "per_bank"]
 """How many decoders of every code stand in a bank: a number, or as many as a row or an access has words of it."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run CACTI 7 over technologies, capacities and temperatures into the table that ``fit_cacti.py`` reads.
 
-    python scripts/run_cacti.py CACTI_FOLDER TABLE.csv [--part arrays|temperatures|between]
+    python scripts/run_cacti.py CACTI_FOLDER TABLE.csv [--part arrays|temperatures|between|unseen]
 
 CACTI_FOLDER holds the built ``cacti`` and its ``cache.cfg`` (HewlettPackard/cacti, version 7); this package ships
 neither.  Every row is one run: uniform cache access RAM, one bank, no ECC, ED^2-optimised, all else as in cache.cfg.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import random
 import re
 import subprocess
 import tempfile
@@ -27,8 +28,11 @@ FIELDS = ("node_nm", "cell", "peri", "cap_KB", "width_b", "temp_K", "ecc", "acce
 PERIPHERIES = ("itrs-lstp", "itrs-hp", "itrs-lop")
 POWERS_KB = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 HALFWAY_KB = (96, 192, 384, 768, 1536, 3072, 6144)
+RANDOM_KB = (6, 12, 24, 40, 80, 96, 160, 224, 320, 512, 640, 768, 1280, 1536, 2560, 3072, 5120, 6144, 9216)
+RANDOM_NODES = (22, 32, 45, 65, 90, 28, 38, 55, 80, 22, 32, 45, 65, 90)
 TEMPERATURES_K = (300, 320, 340, 350, 360, 380, 400)
-REFRESH_US = {32: 119.048, 45: 126.923, 65: 137.755, 90: 137.755}  # CACTI's LP-DRAM retention; 90 nm taken as 65 nm
+REFRESH_US = {32: 119.048, 38: 122.744, 45: 126.923, 55: 132.353, 65: 137.755, 80: 131.707, 90: 127.962}
+"""CACTI's LP-DRAM retention, 0.9 C x 0.125 V_dd / I_off of its technology files."""
 PRINTED = {
     "access_ns": "Access time (ns)",
     "cycle_ns": "Cycle time (ns)",
@@ -69,7 +73,22 @@ def between() -> Iterator[Run]:
             yield from ((*technology, kb, 128, 350) for kb in (64, 512, 4096))
 
 
-PARTS = {"arrays": arrays, "temperatures": temperatures, "between": between}
+def unseen() -> Iterator[Run]:
+    """Nodes between the fitted ones, and arrays drawn at random: what a band must hold."""
+    technologies_at = sorted(((c, p) for node, c, p in technologies() if node == 45), key=lambda t: t[0] == "lp-dram")
+    for kb, node, (cell, periphery) in itertools.product((512, 64, 4096), (28, 38, 55, 80), technologies_at):
+        if node >= 32 or cell != "lp-dram":
+            yield node, cell, periphery, kb, 64, 350
+    draw = random.Random(7)  # noqa: S311  # a fixed set of arrays
+    left = 90
+    while left:
+        node, (cell, periphery) = draw.choice(RANDOM_NODES), draw.choice(technologies_at)
+        if node >= 32 or cell != "lp-dram":
+            yield node, cell, periphery, draw.choice(RANDOM_KB), draw.choice((32, 64, 64, 128, 256, 512)), 350
+            left -= 1
+
+
+PARTS = {"arrays": arrays, "temperatures": temperatures, "between": between, "unseen": unseen}
 
 
 def configuration(template: str, run: Run) -> str:

@@ -55,7 +55,7 @@ def test_a_cell_is_a_population_a_row_and_a_section(monkeypatch: pytest.MonkeyPa
     assert study.refresh.interval_s == pytest.approx(20e-6)
     result = q.run(study)
     assert (result.maps, result.cell_kind) == (2, "cascoded")
-    plain = GainCell(**study.cell.model_dump(exclude={"kind", "preset"}))
+    plain = GainCell(**study.cell.device_values())
     tenth = device.population(replace(plain, i_sub_a=plain.i_sub_a / 10.0))
     assert result.p10 == pytest.approx(float(tenth.flip_probability(20e-6)))
     assert result.p10 < 0.5 * float(device.population(plain).flip_probability(20e-6))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 from qtaml_hw.errors import unknown
@@ -15,21 +15,29 @@ from qtaml_hw.errors import unknown
 if TYPE_CHECKING:
     from qtaml_hw.accelerator.layers import LayerCost
 
+_HOROWITZ_V: Final = 0.9
 _HOROWITZ: Final = "M. Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323, fig. 1.1.9: 45 nm, 0.9 V"
 
 
 @dataclass(frozen=True)
 class MacEnergy:
-    """One multiply-accumulate: energy_j = multiply_j + add_j, and where the figures come from."""
+    """One multiply-accumulate at a node and a supply: energy_j = multiply_j + add_j, and where they come from."""
 
     name: str
     multiply_j: float
     add_j: float
     source: str
+    node_m: float = 45e-9
+    v_dd_v: float = _HOROWITZ_V
 
     @property
     def energy_j(self) -> float:
         return self.multiply_j + self.add_j
+
+    def at(self, v_dd_v: float) -> MacEnergy:
+        """The same at another supply: energy ~ V^2."""
+        factor = (v_dd_v / self.v_dd_v) ** 2
+        return replace(self, multiply_j=self.multiply_j * factor, add_j=self.add_j * factor, v_dd_v=v_dd_v)
 
 
 MAC_ENERGIES: Final[dict[str, MacEnergy]] = {

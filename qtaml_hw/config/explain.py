@@ -34,10 +34,10 @@ def _limit(error: ErrorDetails) -> str:
 
 
 def _choice(error: ErrorDetails) -> str:
-    names = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
-    given = error["input"]
-    if not isinstance(given, str):
-        return f"got {shorten(given)}; allowed: {', '.join(names)}"
+    expected, given = str(error["ctx"]["expected"]), error["input"]
+    names = re.findall(r"'([^']*)'", expected)
+    if not isinstance(given, str) or not names:
+        return f"got {shorten(given)}; allowed: {', '.join(names) or expected}"
     return unknown("value", given, names)
 
 

@@ -54,6 +54,9 @@ class Code(LinearCode):
         """The raw flip probability above which the code makes data worse (0.5 if it never does)."""
         return break_even(self)
 
-    def hardware(self, node_m: float = 45e-9) -> CodecHardware:
-        """Gates, area, energy and delay of encoder and decoder at a node; the source is named in the result."""
-        return codec_hardware(self, node_m)
+    def hardware(self, node_m: float = 45e-9, v_dd_v: float | None = None) -> CodecHardware:
+        """Gates, area, energy and delay of encoder and decoder at a node and a supply (None: the node's nominal one).
+
+        The source is named in the result.
+        """
+        return codec_hardware(self, node_m, v_dd_v)

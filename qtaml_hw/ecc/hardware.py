@@ -15,8 +15,11 @@ from math import ceil, log2
 import numpy as np
 
 from qtaml_hw.ecc.linear import LinearCode
+from qtaml_hw.supply import Supply
 
 TABLE_NODE_M = 45e-9
+TABLE_VDD_V = 1.1
+LOGIC_V_TH = 0.36  # threshold of a standard cell's transistors over the nominal supply: assumed, 0.4 V at 1.1 V
 TABLE_SOURCE = "synthesised (yosys 0.23 + abc, Nangate 45 nm)"
 FORM_SOURCE = "closed form fitted to Nangate 45 nm synthesis"
 
@@ -92,11 +95,12 @@ class CodecHardware:
         return max(1, ceil(self.decode_latency_s * clock_hz))
 
 
-def node_scaling(node_m: float) -> tuple[float, float, float]:
+def node_scaling(node_m: float, v_dd_v: float | None = None) -> tuple[float, float, float]:
     """(m^2 per GE, delay factor, energy factor against 45 nm) at a node of 2 to 180 nm; ValueError outside.
 
     Area and delay interpolate synthesised libraries; energy is C V^2 with C proportional to the node (constant-field
-    scaling, assumed) and the node's nominal supply.
+    scaling, assumed).  ``v_dd_v``: the supply, by default the node's nominal one; delay follows it by the alpha-power
+    law (``qtaml_hw.supply``).
     """
     if not 2e-9 <= node_m <= 180e-9:
         raise ValueError(f"logic node must be 2 nm to 180 nm, got {node_m * 1e9:g} nm")
@@ -105,8 +109,10 @@ def node_scaling(node_m: float) -> tuple[float, float, float]:
     area = np.exp(_line(at, nodes, np.log([NODE_TABLE[k][0] for k in sorted(NODE_TABLE)])))
     delay = np.exp(_line(at, nodes, np.log([NODE_TABLE[k][1] for k in sorted(NODE_TABLE)])))
     supplies = np.array([NOMINAL_VDD_V[k] for k in sorted(NOMINAL_VDD_V)])
-    volt = np.interp(at, np.log(sorted(NOMINAL_VDD_V)), supplies)
-    return float(area) * 1e-12, float(delay), float(node_m / TABLE_NODE_M * (volt / 1.1) ** 2)
+    nominal_v = float(np.interp(at, np.log(sorted(NOMINAL_VDD_V)), supplies))
+    supply = Supply(nominal_v if v_dd_v is None else v_dd_v, nominal_v, LOGIC_V_TH * nominal_v)
+    energy = node_m / TABLE_NODE_M * (nominal_v / TABLE_VDD_V) ** 2
+    return float(area) * 1e-12, float(delay) * supply.delay.value, energy * supply.energy.value
 
 
 def _line(x: float, xs: np.ndarray, ys: np.ndarray) -> float:
@@ -138,9 +144,9 @@ def closed_form(code: LinearCode) -> tuple[float, float, float, float]:
     return 1.7 * max(ones - r, 0), encoder_ps, decoder, 102.4 * t * m
 
 
-def codec_hardware(code: LinearCode, node_m: float) -> CodecHardware:
+def codec_hardware(code: LinearCode, node_m: float, v_dd_v: float | None = None) -> CodecHardware:
     """See ``Code.hardware``."""
-    area, delay, energy = node_scaling(node_m)
+    area, delay, energy = node_scaling(node_m, v_dd_v)
     row = SYNTHESISED.get(code.name)
     if row is None:
         enc_ge, enc_ps, dec_ge, dec_ps = closed_form(code)
@@ -152,6 +158,8 @@ def codec_hardware(code: LinearCode, node_m: float) -> CodecHardware:
     dec_pj = DECODE_PJ_PER_GE * dec_ge if dec_pj is None else dec_pj
     if abs(node_m - TABLE_NODE_M) > 1e-12:
         source += f", scaled to {node_m * 1e9:g} nm"
+    if v_dd_v is not None:
+        source += f", at {v_dd_v:g} V"
     return CodecHardware(
         encoder_ge=enc_ge,
         decoder_ge=dec_ge,

@@ -1,14 +1,15 @@
 """The weight memory: geometry, cost, and cells under refresh, scrub and reads in simulated time."""
 
 from qtaml_hw.memory.ageing.histories import planned_flip_probability
-from qtaml_hw.memory.array.cost import ArrayCost, array_cost, leakage_factor
+from qtaml_hw.memory.array.cost import ArrayCost, array_cost
 from qtaml_hw.memory.array.geometry import ArrayGeometry, RefreshPass, refresh_pass
+from qtaml_hw.memory.array.laws import leakage_factor
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
-from qtaml_hw.memory.traffic.energy import EnergyCosts
+from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
 from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Phase, RetentionAware, Schedule
 from qtaml_hw.memory.traffic.usage import BankUse, LayerReads, bank_use, layer_reads
@@ -21,6 +22,7 @@ __all__ = [
     "CellModel",
     "CommandLog",
     "EnergyCosts",
+    "EnergyMeter",
     "FixedCells",
     "LayerReads",
     "Memory",

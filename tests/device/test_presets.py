@@ -37,13 +37,13 @@ def test_every_preset_builds_a_cell_and_cites_every_value(file: Path) -> None:
     assert len(preset["source"]) > 20
     assert all(len(entry["source"]) >= 15 for entry in preset["values"].values())
     one = ADAPTER.validate_python(values_of(file))
-    cell = getattr(device, CELLS[preset["kind"]].device)(**one.model_dump(exclude={"kind", "preset"}))
+    cell = getattr(device, CELLS[preset["kind"]].device)(**one.device_values())
     assert device.population(cell).median_s > 1e-9
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_section_and_cell_have_the_same_fields(kind: str) -> None:
-    in_section = set(SECTIONS[kind].model_fields) - {"kind", "preset"}
+    in_section = set(SECTIONS[kind].model_fields) - section.BESIDE_THE_DEVICE
     assert in_section == {field.name for field in fields(getattr(device, CELLS[kind].device))}
     assert all(name in LIMITS for name in in_section - {"stack", "write_device"})
     assert FOLDER / f"{CELLS[kind].preset}.yaml" in FILES

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from qtaml_hw.config.reading.quantities import Quantity, Section
+from qtaml_hw.config.reading.quantities import Quantity, Section, SupplyVoltage
 from qtaml_hw.config.sections.kinds import Positive
 
 
@@ -19,6 +19,9 @@ class AcceleratorSection(Section):
         "weight_stationary", description="what stays in the processing elements"
     )
     clock_hz: Annotated[float, Quantity("frequency", above=0.0)] = Field(500e6, alias="clock", description="clock")
+    v_dd_v: SupplyVoltage = Field(
+        None, alias="v_dd", description="supply of the multiply-accumulates; without it the array's"
+    )
     mac: Literal["horowitz-45nm-int8", "horowitz-45nm-int8-acc32", "horowitz-45nm-fp16", "horowitz-45nm-fp32"] = Field(
         "horowitz-45nm-int8", description="energy of a multiply-accumulate"
     )

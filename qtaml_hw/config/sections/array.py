@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from qtaml_hw.config.reading.quantities import Quantity, Section
+from qtaml_hw.config.reading.quantities import Quantity, Section, SupplyVoltage
 from qtaml_hw.config.sections.kinds import CountOr, Flag, Positive, Whole
-from qtaml_hw.names import NODES, Decoders, Interleave, OnUncorrectable, Placement, RefreshMode
+from qtaml_hw.names import NODES, Decoders, Interleave, OnUncorrectable, Placement, Port, RefreshMode
 from qtaml_hw.units import show
 
 
@@ -40,7 +40,13 @@ class ArraySection(Section):
         45e-9, alias="node", description="technology node of array and periphery"
     )
     periphery: Literal["hp", "lop", "lstp"] = Field("lstp", description="transistor flavour of the periphery")
+    v_dd_v: SupplyVoltage = Field(
+        None, alias="v_dd", description="supply of array and codecs; without it the cell's, of every phase too"
+    )
     banks: Positive = Field(8, le=4096, description="banks refreshed and accessed independently")
+    port: Port = Field(
+        "bank", description="every bank at its own edge, or all through one port: prices the wires between banks"
+    )
     row_bits: Positive = Field(1024, le=65536, description="bits of one row")
     word_bits: Positive = Field(64, le=4096, description="bits of one access")
     capacity_bits: Annotated[float | None, Quantity("capacity", above=0.0)] = Field(

@@ -1,13 +1,13 @@
 """The ``cell`` section: one model per kind of cell, told apart by ``kind``.
 
 Attributes have the names of the fields of the cells in ``qtaml_hw.device``, so that a cell is made from a section by
-``GainCell(**section.model_dump(exclude={"kind", "preset"}))``. Every value comes from a preset unless the study
+``GainCell(**section.device_values())``. Every value comes from a preset unless the study
 overrides it; what a cell need not have (junction current, gradients, defects) is zero.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -28,6 +28,9 @@ from qtaml_hw.limits import LIMITS, STACKS, stack_complaint
 from qtaml_hw.names import WriteDevice
 from qtaml_hw.units import show
 
+BESIDE_THE_DEVICE: Final = frozenset({"kind", "preset", "node_m", "transistors"})
+"""Fields that are none of the device's cell: names, and what the array is priced by."""
+
 
 class _Cell(Section):
     """What every kind of cell has."""
@@ -42,9 +45,17 @@ class _Cell(Section):
         alias="sigma_v_th", description="threshold voltage from cell to cell (one standard deviation)"
     )
 
+    node_m: Annotated[float | None, Quantity("length", above=0.0)] = Field(
+        None, alias="node", description="technology node that the values stand for; a warning where the array's differs"
+    )
+
     def unused(self) -> set[str]:
-        """The name of the preset: its values are here."""
-        return {"preset"}
+        """The name of the preset and its node: its values are here."""
+        return {"preset", "node_m"}
+
+    def device_values(self) -> dict[str, Any]:
+        """What the device's cell is made from."""
+        return self.model_dump(exclude=set(BESIDE_THE_DEVICE))
 
     @field_validator("*")
     @classmethod
@@ -113,6 +124,7 @@ class GainCellSection(_ChargeCell):
 
     kind: Literal["gain_cell"] = Field(description="kind of cell")
     gate_area_m2: Area = Field(alias="gate_area", description="channel of the read transistor")
+    transistors: Literal[2, 3, 4] = Field(3, description="transistors of a cell: area, access and leakage of the array")
 
 
 class Edram1T1CSection(_ChargeCell):

@@ -1,48 +1,70 @@
-"""What a memory array costs: area, energy, leakage, time, by power laws fitted to CACTI 7.
+"""What a memory array costs: area, energy, leakage, time, from laws fitted to CACTI 7 (``laws``).
 
-The coefficients, their worst residuals and the bands between tools are in ``presets/cacti7_arrays.json``, written by
-``scripts/fit_cacti.py``.  What CACTI does not give is derived here and says so in ``ArrayCost.source``.
+What CACTI does not give is derived here and says so in ``ArrayCost.source``.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
-from qtaml_hw.arrays import Float64
-
-BITS_PER_MB: Final = 8.0 * 1024.0**2
-FITTED_WIDTHS: Final = (64, 256)
-FITTED_NODES_NM: Final = (22.0, 32.0, 45.0, 65.0, 90.0)
-FITTED_CAPACITY_BITS: Final = (4 * 8192, 16384 * 8192)
-TEMPERATURE_K: Final = (300.0, 400.0)
-QUANTITIES: Final = (
-    "area_m2",
-    "read_energy_j",
-    "write_energy_j",
-    "leakage_w",
-    "gate_leakage_w",
-    "access_s",
-    "cycle_s",
-    "refresh_energy_j",
+from qtaml_hw.errors import unknown
+from qtaml_hw.memory.array.laws import (
+    FITTED_CAPACITY_BITS,
+    FITTED_TEMPERATURES_K,
+    FITTED_WIDTHS,
+    Estimate,
+    Technology,
+    fitted,
+    leakage_factor,
+    preset,
+    refresh_interval_s,
 )
-EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, width, capacity)
+from qtaml_hw.memory.array.technology import ARRAYS, DEVICES, ArrayKind, device_voltages
+from qtaml_hw.supply import ONE, Range, Supply
+
+TEMPERATURE_K: Final = (200.0, 450.0)
+CELL_LEAKAGE: Final = 2.0  # assumed: off current of minimum-size devices between process corners, a factor of 2
+EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, width, capacity ...)
+
+OWN_PORTS_NOTE: Final = "every bank is read at a port of its own: no wires between banks"
+SHARED_PORT_NOTE: Final = "banks behind one port: an access costs what it does in one bank of the whole capacity"
+SHARED_PORT: Final = MappingProxyType(
+    {
+        "read_energy_j": Range(0.95, 0.77, 1.30),
+        "write_energy_j": Range(1.00, 0.93, 1.25),
+        "access_s": Range(0.83, 0.60, 1.00),
+    }
+)
+"""An access to one of several banks behind one port over that of one bank of the whole capacity: geometric mean and the
+range of 19 of 20 arrays of CACTI 7 with 2, 4, 8, 16 and 32 banks, 0.5 and 4 MB, 22 to 90 nm."""
+
+BY_SUPPLY: Final[Mapping[str, Callable[[Supply], Range]]] = MappingProxyType(
+    {
+        "area_m2": lambda _: ONE,
+        "read_energy_j": lambda supply: supply.energy,
+        "write_energy_j": lambda supply: supply.energy,
+        "leakage_w": lambda supply: supply.leakage,
+        "gate_leakage_w": lambda supply: supply.gate_leakage,
+        "access_s": lambda supply: supply.delay,
+        "cycle_s": lambda supply: supply.delay,
+        "refresh_energy_j": lambda supply: supply.energy,
+    }
+)
+"""Every quantity of a bank, and how it follows the supply."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bank:
-    """What is asked for: one bank, the technology it is built in, and how warm it is.
+    """What is asked for: one bank, the technology it is built in, how warm it is and what it runs from.
 
-    ``capacity_bits``; ``word_bits`` of an access; ``node_m`` in metres, 22 to 90 nm; ``cell`` sram or edram; the ITRS
-    device class of the ``periphery``; ``temperature_k`` 300 to 400.  ValueError outside these ranges.
+    ``capacity_bits``; ``word_bits`` of an access; ``node_m`` in metres, 22 to 90 nm; ``cell``, a kind of array (sram,
+    edram, gain2t, gain3t, gain4t); the ITRS device class of the ``periphery``; ``temperature_k`` 200 to 450; ``v_dd_v``
+    in volts (None: the nominal supply of node and periphery); ``cell_leakage_a``: subthreshold current of one gain
+    cell, ampere.  ValueError outside these ranges.
     """
 
     capacity_bits: float
@@ -51,12 +73,14 @@ class Bank:
     cell: str = "sram"
     periphery: str = "lstp"
     temperature_k: float = 350.0
+    v_dd_v: float | None = None
+    cell_leakage_a: float = 0.0
 
     def __post_init__(self) -> None:
         capacity_bits, word_bits, node_nm = self.capacity_bits, self.word_bits, self.node_nm
-        if self.cell not in ("sram", "edram"):
-            raise ValueError(f"cell must be 'sram' or 'edram'; got {self.cell!r}")
-        if self.periphery not in ("hp", "lop", "lstp"):
+        if self.cell not in ARRAYS:
+            raise ValueError(unknown("cell", self.cell, ARRAYS))
+        if self.periphery not in DEVICES:
             raise ValueError(f"periphery must be 'hp', 'lop' or 'lstp' (ITRS device classes); got {self.periphery!r}")
         if not 22.0 <= node_nm <= 90.0:
             raise ValueError(
@@ -69,7 +93,11 @@ class Bank:
                 f"capacity_bits must lie between one word ({word_bits}) and 2^36 (8 GB); got {capacity_bits:g}"
             )
         if not TEMPERATURE_K[0] <= self.temperature_k <= TEMPERATURE_K[1]:
-            raise ValueError(f"CACTI's temperatures span 300 K to 400 K; got {self.temperature_k:g} K")
+            raise ValueError(f"an array works at 200 K to 450 K; got {self.temperature_k:g} K")
+        if self.v_dd_v is not None and not 0.0 < self.v_dd_v <= 3.0:
+            raise ValueError(f"a supply lies above 0 V and up to 3 V; got {self.v_dd_v:g} V")
+        if not (math.isfinite(self.cell_leakage_a) and self.cell_leakage_a >= 0.0):
+            raise ValueError(f"a leakage is not negative; got {self.cell_leakage_a:g} A")
 
     @property
     def node_nm(self) -> float:
@@ -77,16 +105,44 @@ class Bank:
         return round(self.node_m * 1e9, 6)
 
     @property
+    def kind(self) -> ArrayKind:
+        """What prices its kind of cell."""
+        return ARRAYS[self.cell]
+
+    @property
+    def supply(self) -> Supply:
+        """Its supply beside the nominal one of node and periphery."""
+        nominal_v, v_th_v = device_voltages(self.periphery, self.node_nm)
+        return Supply(nominal_v if self.v_dd_v is None else self.v_dd_v, nominal_v, v_th_v, self.temperature_k)
+
+    @property
     def stretches(self) -> list[str]:
         """In words, every way in which this bank lies outside the fitted rows."""
         narrow, wide = FITTED_WIDTHS
         small, large = FITTED_CAPACITY_BITS
+        edram = "edram" in (self.kind.laws, *self.kind.others.values())
         tests = (
-            (self.cell == "edram" and self.node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
+            (edram and self.node_nm < 32.0, "eDRAM below 32 nm extrapolated along the node"),
             (not narrow / 2 <= self.word_bits <= wide * 2, "word width extrapolated from 64 and 256 bit"),
             (not small / 2 <= self.capacity_bits <= large * 4, "capacity extrapolated from 4 KB to 16 MB"),
         )
         return [text for applies, text in tests if applies]
+
+    @property
+    def temperature_stretches(self) -> list[str]:
+        """In words, that the leakage lies outside the table of temperatures (room temperature is taken for 27 degC)."""
+        low, high = FITTED_TEMPERATURES_K
+        inside = low - 2.0 <= self.temperature_k <= high
+        return [] if inside else ["leakage extrapolated from 27 to 127 degC by one activation energy"]
+
+    @property
+    def supply_notes(self) -> list[str]:
+        """In words, what a supply other than the nominal one does to the figures."""
+        supply = self.supply
+        if supply.volts == supply.nominal_v:
+            return []
+        note = f"scaled from {supply.nominal_v:g} V to {supply.volts:g} V: energy V^2, delay by the alpha-power law"
+        return [f"{note}, leakage by DIBL; area as it is"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +152,7 @@ class ArrayCost:
     ``leakage_w`` is the subthreshold leakage without refresh, ``gate_leakage_w`` CACTI's separate gate leakage,
     ``refresh_energy_j`` the energy of refreshing the whole array once, ``refresh_w`` that energy over CACTI's own
     retention interval ``refresh_interval_s`` (0 for SRAM).  ``bands`` hold (low, high) of every quantity: the
-    residual of the fit and, where another tool was run, the disagreement of the tools.
+    residual of the fit, where another tool was run the disagreement of the tools, the constants of the supply's laws.
     """
 
     bank: Bank
@@ -134,102 +190,6 @@ class ArrayCost:
         return self.bands[quantity]
 
 
-@lru_cache(maxsize=1)
-def _preset() -> dict[str, Any]:
-    """The fitted coefficients; a constant of the package."""
-    text = resources.files("qtaml_hw.memory").joinpath("presets/cacti7_arrays.json").read_text(encoding="utf-8")
-    preset: dict[str, Any] = json.loads(text)
-    return preset
-
-
-@dataclass(frozen=True)
-class _Law:
-    """One power law: value at 1 MB, exponent, worst relative residual; ``steps`` are ln(row / law) at the fitted rows.
-
-    CACTI's organisation jumps with capacity, most of all eDRAM's, where no power law can follow.
-    """
-
-    at_1mb: float
-    exponent: float
-    residual: float
-    steps: tuple[float, ...]
-
-    def value(self, capacity_bits: float) -> float:
-        step = float(np.interp(math.log(capacity_bits), _ln_capacities(), self.steps))
-        return self.at_1mb * math.pow(capacity_bits / BITS_PER_MB, self.exponent) * math.exp(step)
-
-
-@lru_cache(maxsize=1)
-def _ln_capacities() -> Float64:
-    """ln(bits) of the capacities that have steps."""
-    return np.log(np.array(_preset()["capacities_kb"]) * 8192.0)
-
-
-def _blend(laws: list[_Law], weights: list[float]) -> _Law:
-    """Interpolation of power laws in the logarithm; beyond the laws, their trend goes on and the steps stay."""
-    level = math.exp(sum(w * math.log(law.at_1mb) for w, law in zip(weights, laws, strict=True)))
-    exponent = sum(w * law.exponent for w, law in zip(weights, laws, strict=True))
-    inner = np.clip(weights, 0.0, 1.0)
-    steps = inner @ np.array([law.steps for law in laws]) / inner.sum()
-    return _Law(level, exponent, max(law.residual for law in laws), tuple(steps.tolist()))
-
-
-def _between(x: float, grid: tuple[float, ...]) -> tuple[list[float], list[float]]:
-    """The one or two grid points around x and their weights, linear in log x; beyond the grid the last two points."""
-    if x in grid:
-        return [x], [1.0]
-    upper = min(max(int(np.searchsorted(grid, x)), 1), len(grid) - 1)
-    low, high = grid[upper - 1], grid[upper]
-    share = math.log(x / low) / math.log(high / low)
-    return [low, high], [1.0 - share, share]
-
-
-def _nodes(cell: str, periphery: str) -> tuple[float, ...]:
-    fits = _preset()["fits"]
-    return tuple(node for node in FITTED_NODES_NM if f"{cell}-{periphery}-{node:.0f}-64" in fits)
-
-
-def _fitted(bank: Bank, quantity: str) -> _Law:
-    """The law of a quantity at a node and width, interpolated in the logarithm of both."""
-    fits = _preset()["fits"]
-    nodes, node_weights = _between(bank.node_nm, _nodes(bank.cell, bank.periphery))
-    widths, width_weights = _between(bank.word_bits, tuple(float(w) for w in FITTED_WIDTHS))
-    laws = [_law_of(fits[f"{bank.cell}-{bank.periphery}-{n:.0f}-{w:.0f}"][quantity]) for n in nodes for w in widths]
-    return _blend(laws, [a * b for a in node_weights for b in width_weights])
-
-
-def _law_of(row: list[float]) -> _Law:
-    level, exponent, residual, *steps = row
-    return _Law(level, exponent, residual, tuple(steps))
-
-
-def _law(bank: Bank, quantity: str) -> _Law:
-    """The law of a quantity; CACTI's eDRAM write energy is not credible (DESTINY: write/read 0.99)."""
-    doubted = bank.cell == "edram" and quantity == "write_energy_j"
-    return _fitted(bank, "read_energy_j" if doubted else quantity)
-
-
-def _refresh_interval_s(node_nm: float) -> float:
-    """CACTI's own LP-DRAM retention, interpolated in the logarithm of the node."""
-    nodes, weights = _between(node_nm, _nodes("edram", "hp"))
-    fits = _preset()["fits"]
-    ln_s = [math.log(fits[f"edram-hp-{n:.0f}-64"]["refresh_interval_s"]) for n in nodes]
-    return math.exp(sum(w * ln for w, ln in zip(weights, ln_s, strict=True)))
-
-
-def leakage_factor(cell: str, periphery: str, node_m: float, temperature_k: float) -> float:
-    """Subthreshold leakage at a temperature over that at 350 K (CACTI 7, 300-400 K; dimensionless).
-
-    Curves are CACTI's at 22, 32 and 45 nm (eDRAM: 32 and 45 nm); other nodes take the nearest of them.  A curve that
-    falls somewhere with temperature is not credible and left out of the preset: 22 nm LSTP SRAM takes 32 nm.
-    """
-    curves = _preset()["leakage_over_350k"]
-    there = {name: abs(float(name.rsplit("-", 1)[1]) - node_m * 1e9) for name in curves}
-    family = [name for name in there if name.startswith(f"{cell}-{periphery}-")]
-    curve = np.array(curves[min(family, key=lambda name: there[name])])
-    return float(np.exp(np.interp(temperature_k, curve[:, 0], np.log(curve[:, 1]))))
-
-
 def array_cost(
     capacity_bits: float,
     word_bits: int,
@@ -237,36 +197,75 @@ def array_cost(
     cell: str = "sram",
     periphery: str = "lstp",
     temperature_k: float = 350.0,
+    v_dd_v: float | None = None,
+    cell_leakage_a: float = 0.0,
 ) -> ArrayCost:
-    """Area, energy, leakage and timing of one bank.
+    """Area, energy, leakage and timing of one bank; the arguments are those of ``Bank``.
 
-    Parameters: capacity in bits, accessed word in bits, technology node in metres (22 to 90 nm; between fitted nodes
-    interpolated in the logarithm), cell, ITRS periphery class, temperature in kelvin (300 to 400).
-
-    Source: CACTI 7, met to rounding at powers of two from 4 KB to 16 MB; between them the worst residuals are 17 %
-    area, 17 % read energy, 5 % leakage of SRAM and 59 %, 72 %, 78 % of eDRAM, whose organisation jumps; medians are 4,
-    3, 0.2 % and 7, 6, 10 %.  Raises ValueError outside the ranges named.
+    Source: CACTI 7, met to rounding at powers of two from 4 KB to 16 MB and the nominal supply; between them the worst
+    residuals are 17 % area, 17 % read energy, 5 % leakage of SRAM and 59 %, 72 %, 78 % of eDRAM, whose organisation
+    jumps; medians are 4, 3, 0.2 % and 7, 6, 10 %.  Raises ValueError outside the ranges named.
     """
-    bank = Bank(capacity_bits, word_bits, node_m, cell, periphery, temperature_k)
-    stretches = bank.stretches
-    widening = EXTRAPOLATION_FACTOR ** len(stretches)
-    tools = _preset()["destiny_over_fit"][cell]
-    values: dict[str, float] = {}
-    bands: dict[str, tuple[float, float]] = {}
-    for name in QUANTITIES:
-        if name == "refresh_energy_j" and cell == "sram":
-            values[name], bands[name] = 0.0, (0.0, 0.0)
-            continue
-        law = _law(bank, name)
-        value = law.value(capacity_bits)
-        if name == "leakage_w":
-            value *= leakage_factor(cell, periphery, node_m, temperature_k)
-        low, high = tools.get(name, (1.0, 1.0))
-        fit = (1.0 + law.residual) * widening
-        values[name] = value
-        bands[name] = value * min(low, 1.0 / fit), value * max(high, fit)
-    interval_s = _refresh_interval_s(bank.node_nm) if cell == "edram" else 0.0
-    source = "; ".join(["CACTI 7 power laws (presets/cacti7_arrays.json)", *stretches])
-    if cell == "edram":
-        source += "; eDRAM write energy taken equal to its read energy"
-    return ArrayCost(bank=bank, refresh_interval_s=interval_s, bands=MappingProxyType(bands), source=source, **values)
+    bank = Bank(
+        capacity_bits=capacity_bits,
+        word_bits=word_bits,
+        node_m=node_m,
+        cell=cell,
+        periphery=periphery,
+        temperature_k=temperature_k,
+        v_dd_v=v_dd_v,
+        cell_leakage_a=cell_leakage_a,
+    )
+    ranges = {name: _range(bank, name) for name in BY_SUPPLY}
+    edram = bank.kind.laws == "edram"
+    notes = ["CACTI 7 power laws (presets/cacti7_arrays.json)", bank.kind.note]
+    notes += [*bank.stretches, *bank.temperature_stretches, *bank.supply_notes]
+    notes += ["eDRAM write energy taken equal to its read energy"] if edram else []
+    return ArrayCost(
+        bank=bank,
+        refresh_interval_s=refresh_interval_s(bank.node_nm) if edram else 0.0,
+        bands=MappingProxyType({name: (found.low, found.high) for name, found in ranges.items()}),
+        source="; ".join(note for note in notes if note),
+        **{name: found.value for name, found in ranges.items()},
+    )
+
+
+def behind_one_port(bank: ArrayCost, whole: ArrayCost) -> ArrayCost:
+    """One of several banks that are reached through one port: reads, writes and access over the wires between them.
+
+    ``whole``: one bank of the capacity of all.  CACTI 7 with 2 to 32 banks (108 arrays, 22 to 90 nm) spends on an
+    access about what that one bank does; area and leakage are the sum of the banks'.
+    """
+    found = {}
+    for name, share in SHARED_PORT.items():
+        low, high = whole.band(name)
+        value = getattr(whole, name)
+        wired, own = Range(value, low, high) * share, Range(getattr(bank, name), *bank.band(name))
+        found[name] = Range(max(wired.value, own.value), max(wired.low, own.low), max(wired.high, own.high))
+    return replace(
+        bank,
+        read_energy_j=found["read_energy_j"].value,
+        write_energy_j=found["write_energy_j"].value,
+        access_s=found["access_s"].value,
+        bands=MappingProxyType({**bank.bands, **{name: (one.low, one.high) for name, one in found.items()}}),
+        source=f"{bank.source}; {SHARED_PORT_NOTE}",
+    )
+
+
+def _range(bank: Bank, quantity: str) -> Range:
+    """A quantity of a bank, and the ends of its band."""
+    laws = bank.kind.others.get(quantity, bank.kind.laws)
+    if quantity == "refresh_energy_j" and laws == "sram":
+        return Range(0.0, 0.0, 0.0)
+    found = fitted(Technology(laws, bank.periphery, bank.node_nm), bank.capacity_bits, bank.word_bits, quantity)
+    stretches = len(bank.stretches)
+    if quantity == "leakage_w":
+        warm = leakage_factor(laws, bank.periphery, bank.node_m, bank.temperature_k)
+        found = Estimate(found.value * warm, found.spread)
+        stretches += len(bank.temperature_stretches)
+    low, high = preset()["destiny_over_fit"][laws].get(quantity, (1.0, 1.0))
+    spread = found.spread * EXTRAPOLATION_FACTOR**stretches
+    tools = Range(found.value, found.value * min(low, 1.0 / spread), found.value * max(high, spread))
+    whole = tools * bank.kind.factors.get(quantity, ONE) * BY_SUPPLY[quantity](bank.supply)
+    cells_w = bank.capacity_bits * bank.cell_leakage_a * bank.supply.volts if quantity == "leakage_w" else 0.0
+    return whole + Range(cells_w, cells_w / CELL_LEAKAGE, cells_w * CELL_LEAKAGE)

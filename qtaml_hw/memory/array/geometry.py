@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qtaml_hw.arrays import Int64
-from qtaml_hw.memory.array.cost import ArrayCost, array_cost
-from qtaml_hw.names import Decoders, Interleave, Placement
+from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, array_cost, behind_one_port
+from qtaml_hw.names import Decoders, Interleave, Placement, Port
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,8 @@ class ArrayGeometry:
     Parameters
     ----------
     banks, row_bits, word_bits : banks that work in parallel, cells of a row, bits of one access.
-    node_m, cell, periphery, temperature_k : technology of the bank, as for :func:`qtaml_hw.memory.array_cost`.
+    node_m, cell, periphery, temperature_k, v_dd_v, cell_leakage_a : technology and conditions of the bank, as for
+        :func:`qtaml_hw.memory.array_cost`; codecs run from the same supply.
     interleave : ``block``, neighbouring weights share a bank; ``word``, neighbouring words lie in neighbouring banks.
     placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, a plane class has its own rows.
     plane_class : class of each plane, LSB first (plane_separated only; default one class per plane), classes from 0.
@@ -27,6 +28,8 @@ class ArrayGeometry:
     destructive_read : True for 1T1C (a read restores what it read), False for gain cells and SRAM.
     capacity_bits : built capacity; None builds exactly what the image and its parity need.
     backing_bits_per_s : bandwidth of a backing store that streams what does not fit; None: everything must fit.
+    port : ``bank``, every bank is read at its own edge; ``shared``, all through one port, which prices the wires
+        between them (commands still run bank by bank).
     backing_latency_s : its latency, once per streamed tensor or reloaded word.
     cycle_s : row cycle time; None takes the cost model's.
     decoders : of every code in a bank: ``per_row``, as many as a row has words; ``per_bank``, as many as an access has,
@@ -40,6 +43,9 @@ class ArrayGeometry:
     cell: str = "edram"
     periphery: str = "lstp"
     temperature_k: float = 350.0
+    v_dd_v: float | None = None
+    cell_leakage_a: float = 0.0
+    port: Port = "bank"
     interleave: Interleave = "block"
     placement: Placement = "row_major"
     plane_class: tuple[int, ...] = ()
@@ -62,6 +68,8 @@ class ArrayGeometry:
         counted = isinstance(self.decoders, int) and self.decoders > 0
         if not counted and self.decoders not in (None, "per_row", "per_bank"):
             raise ValueError(f"decoders must be 'per_row', 'per_bank' or a number from 1 up; got {self.decoders!r}")
+        if self.port not in ("bank", "shared"):
+            raise ValueError(f"port must be 'bank' or 'shared'; got {self.port!r}")
         if self.interleave not in ("block", "word"):
             raise ValueError(f"interleave must be 'block' or 'word'; got {self.interleave!r}")
         if self.placement not in ("row_major", "plane_separated"):
@@ -94,8 +102,26 @@ class ArrayGeometry:
 
     def bank_cost(self, stored_bits: float) -> ArrayCost:
         """Cost of ONE bank when ``stored_bits`` (or the built capacity) are spread over all banks."""
-        bank_bits = max((self.capacity_bits or stored_bits) / self.banks, self.word_bits)
-        return array_cost(bank_bits, self.word_bits, self.node_m, self.cell, self.periphery, self.temperature_k)
+        whole_bits = max(self.capacity_bits or stored_bits, self.banks * self.word_bits)
+        bank = self._cost_of(whole_bits / self.banks)
+        if self.banks == 1:
+            return bank
+        if self.port == "shared":
+            return behind_one_port(bank, self._cost_of(whole_bits))
+        return replace(bank, source=f"{bank.source}; {OWN_PORTS_NOTE}")
+
+    def _cost_of(self, bits: float) -> ArrayCost:
+        """Cost of one bank of this technology."""
+        return array_cost(
+            bits,
+            self.word_bits,
+            self.node_m,
+            self.cell,
+            self.periphery,
+            self.temperature_k,
+            self.v_dd_v,
+            self.cell_leakage_a,
+        )
 
     def row_cycle_s(self, stored_bits: float) -> float:
         """Row cycle time in seconds: as given, else the cost model's for this bank size."""

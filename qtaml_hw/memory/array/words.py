@@ -100,7 +100,7 @@ class PlacedWords:
         geometry = self.geometry
         row_s, access_s, scrub_s = np.zeros(self._classes.max() + 1), 0.0, 0.0
         for words in self.entries:
-            hardware, decoders = words.code.hardware(geometry.node_m), self.decoders[words.name]
+            hardware, decoders = words.code.hardware(geometry.node_m, geometry.v_dd_v), self.decoders[words.name]
             both_s = hardware.decode_latency_s + hardware.encode_latency_s
             open_rows = np.where(words.per_class > 0, geometry.rows_refreshed_together * words.per_row, 0.0)
             row_s = np.maximum(row_s, np.ceil(open_rows / decoders - _ROUNDING) * both_s)

@@ -55,7 +55,7 @@ def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
         if bank.refresh_energy_j > 0.0
         else words_per_row * (bank.read_energy_j + bank.write_energy_j)
     )
-    codecs = {entry.name: entry.code.hardware(geometry.node_m) for entry in words.entries}
+    codecs = {entry.name: entry.code.hardware(geometry.node_m, geometry.v_dd_v) for entry in words.entries}
     gates = sum(words.decoders[name] * (one.encoder_ge + one.decoder_ge) for name, one in codecs.items())
     return EnergyCosts(
         read_j=bank.read_energy_j,
@@ -73,9 +73,16 @@ def gate_leakage_w(geometry: ArrayGeometry) -> float:
     """Leakage of one gate equivalent of a codec, watt.
 
     Synthesis is of the 45 nm high-performance library at 25 degC; elsewhere a gate is taken to follow what CACTI's
-    SRAM leaks at the node, device class and temperature over what it leaks there (assumed).
+    SRAM leaks at the node, device class, temperature and supply over what it leaks there (assumed).
     """
-    own = array_cost(*_GATE_REFERENCE, geometry.node_m, "sram", geometry.periphery, geometry.temperature_k)
+    own = array_cost(
+        *_GATE_REFERENCE,
+        geometry.node_m,
+        "sram",
+        geometry.periphery,
+        geometry.temperature_k,
+        geometry.v_dd_v,
+    )
     there = array_cost(*_GATE_REFERENCE, TABLE_NODE_M, "sram", "hp", 300.0)
     return GATE_LEAKAGE_W * own.leakage_w / there.leakage_w
 
@@ -86,7 +93,8 @@ class EnergyMeter:
 
     ``words`` int64 [tensors] of ECC words by menu entry.  The first write of the whole image is counted, and so is
     its way from the backing store.  A scrub and an ECC-aware refresh decode and encode every ECC word.
-    ``phase_leakage`` : leakage in each phase over that outside (empty: the same).
+    ``phase_leakage``, ``phase_actions`` : leakage, and energy of what the array and its codecs do, in each phase over
+    that outside (empty: the same); the way from the backing store costs the same everywhere.
     """
 
     layout: ArrayLayout
@@ -94,6 +102,7 @@ class EnergyMeter:
     words: Mapping[str, Int64]
     costs: EnergyCosts
     phase_leakage: tuple[float, ...] = ()
+    phase_actions: tuple[float, ...] = ()
 
     def between(self, log: CommandLog, edges_s: Sequence[float]) -> dict[str, Float64]:
         """Joules by action between ascending times [n+1]: float64 [n]; an action counts when it starts.
@@ -101,7 +110,7 @@ class EnergyMeter:
         The first write belongs to the time before 0; what starts at an edge belongs to what follows it, at the last
         edge to what precedes it.
         """
-        ends = [t * (1.0 - SAMPLE_LEAD) if t > 0.0 else BEFORE_S for t in edges_s[:-1]]
+        ends = [_just_before(t) for t in edges_s[:-1]]
         spent = [self.spent(log, t) for t in (*ends, edges_s[-1])]
         for s, t in zip(spent, edges_s, strict=True):
             s |= self._leaked(t)
@@ -109,6 +118,18 @@ class EnergyMeter:
 
     def spent(self, log: CommandLog, until_s: float) -> dict[str, float]:
         """Joules by action of the commands that started up to a time, and leakage up to it."""
+        energy = self._spent_alike(log, until_s)
+        for phase, factor in zip(self.schedule.phases, self.phase_actions, strict=False):
+            if factor != 1.0 and phase.start_s < until_s:
+                end_s = until_s if until_s < phase.end_s else _just_before(phase.end_s)
+                at_end, at_start = (self._spent_alike(log, t) for t in (end_s, _just_before(phase.start_s)))
+                for action in ACTIONS:
+                    if action not in ("backing", "leakage", "codec_leakage"):
+                        energy[action] += (factor - 1.0) * (at_end[action] - at_start[action])
+        return energy
+
+    def _spent_alike(self, log: CommandLog, until_s: float) -> dict[str, float]:
+        """The same, as if actions cost the same in every phase."""
         layout, costs, log = self.layout, self.costs, log.until(until_s)
         reads = np.zeros(layout.bank_words.shape, dtype=np.int64)
         np.add.at(reads, (log.read_tensor, log.read_bank), 1)
@@ -149,3 +170,8 @@ class EnergyMeter:
             for p, factor in zip(phases, factors, strict=True)
         )
         return max(until_s, 0.0) + more
+
+
+def _just_before(time_s: float) -> float:
+    """A time that commands of that instant come after; only the first write comes before 0."""
+    return time_s * (1.0 - SAMPLE_LEAD) if time_s > 0.0 else BEFORE_S

@@ -10,43 +10,32 @@ import numpy as np
 from qtaml_hw import memory
 from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.reading.problems import Problem
+from qtaml_hw.config.sections.timeline import PhaseSection
+from qtaml_hw.device import arrhenius
 from qtaml_hw.names import CELLS, PLANES
-
-COST_TEMPERATURES_K = (300.0, 400.0)  # the array cost model's range; outside, its nearest end is used
-
-
-def array_cell(study: Study) -> str:
-    """Which array cost model stands for the cell; a gain cell takes CACTI's LP-DRAM figures (assumed)."""
-    return CELLS[study.cell.kind].array
+from qtaml_hw.study.design.rails import array_supply_v
 
 
-def cost_temperature_k(study: Study) -> float:
-    """The cell's temperature within the cost model's range."""
-    return within_cost_range_k(study.cell.temperature_k)
-
-
-def within_cost_range_k(kelvin: float) -> float:
-    """A temperature, or the nearest end of the cost model's range."""
-    low, high = COST_TEMPERATURES_K
-    return float(min(max(kelvin, low), high))
-
-
-def geometry_of(study: Study) -> memory.ArrayGeometry:
-    """Banks, rows, placement, technology and backing store."""
-    array = study.array
+def geometry_of(study: Study, phase: PhaseSection | None = None) -> memory.ArrayGeometry:
+    """Banks, rows, placement, technology and backing store; the conditions of a phase or the usual ones."""
+    array, cell = study.array, study.cell
+    kelvin = cell.temperature_k if phase is None or phase.temperature_k is None else phase.temperature_k
     return memory.ArrayGeometry(
         banks=array.banks,
         row_bits=array.row_bits,
         word_bits=array.word_bits,
         node_m=array.node_m,
-        cell=array_cell(study),
+        cell=CELLS[cell.kind].array.format(cell=cell),
         periphery=array.periphery,
-        temperature_k=cost_temperature_k(study),
+        temperature_k=kelvin,
+        v_dd_v=array_supply_v(study, phase),
+        cell_leakage_a=cell.i_sub_a * arrhenius(cell.i_sub_activation_ev, kelvin) if cell.kind == "gain_cell" else 0.0,
+        port=array.port,
         interleave=array.interleave,
         placement=array.placement,
         plane_class=array.plane_class or (),
         rows_refreshed_together=array.rows_refreshed_together,
-        destructive_read=CELLS[study.cell.kind].destructive_read,
+        destructive_read=CELLS[cell.kind].destructive_read,
         capacity_bits=None if array.capacity_bits is None else int(array.capacity_bits),
         backing_bits_per_s=None if array.backing is None else array.backing.bandwidth_bits_per_s,
         backing_latency_s=0.0 if array.backing is None else array.backing.latency_s,
@@ -91,7 +80,7 @@ def check_arrays(points: tuple[Point, ...]) -> None:
     for point in points:
         study = point.study
         if study.array.capacity_bits is not None and study.refresh.on:
-            key = repr((study.array, study.refresh.interval_s, study.cell.kind, cost_temperature_k(study)))
+            key = repr((study.array, study.refresh.interval_s, geometry_of(study)))
             arrays.setdefault(key, point)
     problems = [problem for point in arrays.values() if (problem := _refresh_problem(point)) is not None]
     if problems:

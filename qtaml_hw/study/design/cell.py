@@ -83,7 +83,7 @@ class CellView:
 
 def build_cell(study: Study) -> Any:
     """The device's cell of a study: a frozen value in SI."""
-    return getattr(device, CELLS[study.cell.kind].device)(**study.cell.model_dump(exclude={"kind", "preset"}))
+    return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
 def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:

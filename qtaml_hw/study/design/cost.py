@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from qtaml_hw.accelerator.energy import mac_energy
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.memory import LayerReads, Memory, layer_reads
 from qtaml_hw.records.kinds import LAYER_COLUMNS
 from qtaml_hw.study.design.price import CellExtras, PlanCost
+from qtaml_hw.study.design.rails import mac_at, rail_warnings
 from qtaml_hw.study.design.timeline import array_facts, phase_facts, slack_facts
 from qtaml_hw.weights import StoredImage
 
@@ -61,7 +61,7 @@ class DesignCost:
             "cycles_per_inference": network_cost(self.layers).cycles,
             "clock_hz": study.accelerator.clock_hz,
             "bank_busy_fraction": _busy(study, chip, price.extra),
-            **array_facts(study, chip, price.whole, price.extra.refresh),
+            **array_facts(study, chip, price.extra.refresh),
             **phase_facts(study),
             **slack_facts(study, chip, self.traffic, self.compute_s, self.read_latency_s),
             "layer_table": self._layer_table(),
@@ -70,7 +70,7 @@ class DesignCost:
     @property
     def warnings(self) -> list[str]:
         """What the energy of an inference takes for granted or leaves out."""
-        image, mac, warnings = self.image, self.study.accelerator.mac, list[str]()
+        image, mac, warnings = self.image, self.study.accelerator.mac, list(rail_warnings(self.study, self.price.whole))
         if "int8" in mac and (not image.format.linear or image.planes > 8):
             warnings.append(
                 f"multiply-accumulates are priced as {mac}, whatever {image.format.name} needs: see accelerator.mac"
@@ -104,7 +104,7 @@ class DesignCost:
         activations, and for weights that an earlier product of the inference has read); ``energy_j`` : MACs, weight
         reads and decoding.
         """
-        memory, mac_j = self.price.memory, mac_energy(self.study.accelerator.mac).energy_j
+        memory, mac_j = self.price.memory, mac_at(self.study).energy_j
         traffic, unread = self.traffic, set(self.image.names)
         table: dict[str, list[Any]] = {key: [] for key in LAYER_COLUMNS}
         for layer in self.layers:

@@ -24,6 +24,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 from qtaml_hw.study.design.cell import CellView
+from qtaml_hw.study.design.rails import mac_at
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ def codecs_of(array: PlannedArray, names: tuple[str, ...]) -> Codecs:
     area = refresh_w = correct_all_j = 0.0
     decode_j = np.zeros(len(names))
     for words in array.words.entries:
-        hardware, both_j = words.code.hardware(geometry.node_m), costs.decode_j[words.name] + costs.encode_j[words.name]
+        hardware, both_j = (
+            words.code.hardware(geometry.node_m, geometry.v_dd_v),
+            costs.decode_j[words.name] + costs.encode_j[words.name],
+        )
         count = geometry.banks * array.words.decoders[words.name]
         area += count * (hardware.encoder_area_m2 + hardware.decoder_area_m2)
         decode_j += words.per_tensor * costs.decode_j[words.name]
@@ -150,7 +154,12 @@ class PlanCost:
         accesses = self.array.layout.corrections.scrub_accesses
         scrub_j = 0.0 if scrub_s is None else accesses * (costs.read_j + costs.write_j) * seconds / scrub_s
         codec_j = energy.codec_j + (codec.refresh_w + codec.scrub_w + codec.leakage_w) * seconds
-        decode_j = side.decode_ge * DECODE_PJ_PER_GE * 1e-12 * node_scaling(self.array.geometry.node_m)[2]
+        decode_j = (
+            side.decode_ge
+            * DECODE_PJ_PER_GE
+            * 1e-12
+            * node_scaling(self.array.geometry.node_m, self.array.geometry.v_dd_v)[2]
+        )
         side_j = energy.weight_read_j * side.side_bits / self.array.layout.stored_bits + self.weights_read * decode_j
         backing_j = self._backing_j
         total_j = energy.total_j - energy.codec_j + codec_j + scrub_j + side_j + backing_j
@@ -257,7 +266,7 @@ class Pricing:
             self.layers,
             memory,
             clock_hz=study.accelerator.clock_hz,
-            mac=study.accelerator.mac,
+            mac=mac_at(study),
             inferences_per_second=study.accelerator.inferences_per_second,
         )
         side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)

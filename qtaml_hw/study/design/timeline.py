@@ -13,9 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from qtaml_hw.config import Study
-from qtaml_hw.memory import ArrayCost, LayerReads, Memory, Timeline, bank_use, leakage_factor
+from qtaml_hw.config.sections.timeline import PhaseSection
+from qtaml_hw.memory import EnergyMeter, LayerReads, Memory, Timeline, bank_use
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.array import within_cost_range_k
+from qtaml_hw.study.design.array import geometry_of
 
 _MOST_REFRESH: Final = 0.5
 ENERGY_PARTS = {
@@ -28,14 +29,13 @@ ENERGY_PARTS = {
 }
 
 
-def array_facts(study: Study, chip: Memory, bank: ArrayCost, extra_refresh: float) -> dict[str, Any]:
+def array_facts(study: Study, chip: Memory, extra_refresh: float) -> dict[str, Any]:
     """What every fault map of a point shares: energy by part and interval, bank time by kind of command.
 
-    ``bank`` : the cost of one; ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the
-    plain one.
+    ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the plain one.
     """
     edges = (0.0, *chip.schedule.sample_times_s)
-    spent = replace(chip.meter, phase_leakage=_phase_leakage(study, chip, bank)).between(chip.log, edges)
+    spent = _in_phases(study, chip).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
     energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
     whole = bank_use(chip.layout, chip.schedule, chip.log, (0.0, chip.schedule.horizon_s))
@@ -64,16 +64,20 @@ def phase_facts(study: Study) -> dict[str, Any]:
     return {"phases": [{"label": p.label, "start_s": p.start_s, "end_s": p.end_s} for p in phases]} if phases else {}
 
 
-def _phase_leakage(study: Study, chip: Memory, bank: ArrayCost) -> tuple[float, ...]:
-    """Leakage of the array in each phase over that at the cell's temperature; gate leakage knows no temperature."""
-    technology = (chip.geometry.cell, chip.geometry.periphery, chip.geometry.node_m)
-    usual = leakage_factor(*technology, within_cost_range_k(study.cell.temperature_k))
-    both_w, factors = bank.leakage_w + bank.gate_leakage_w, []
-    for phase in study.timeline.phases:
-        kelvin = study.cell.temperature_k if phase.temperature_k is None else phase.temperature_k
-        share = leakage_factor(*technology, within_cost_range_k(kelvin)) / usual
-        factors.append((bank.leakage_w * share + bank.gate_leakage_w) / both_w)
-    return tuple(factors)
+def _in_phases(study: Study, chip: Memory) -> EnergyMeter:
+    """The chip's meter, with what leakage and actions cost in each phase over what they do outside."""
+
+    def costs(phase: PhaseSection | None) -> tuple[float, float]:
+        bank = geometry_of(study, phase).bank_cost(chip.layout.stored_bits)
+        return bank.leakage_w + bank.gate_leakage_w, bank.read_energy_j
+
+    leakage_w, read_j = costs(None)
+    inside = [costs(phase) for phase in study.timeline.phases]
+    return replace(
+        chip.meter,
+        phase_leakage=tuple(watts / leakage_w for watts, _ in inside),
+        phase_actions=tuple(joules / read_j for _, joules in inside),
+    )
 
 
 def _short(values: Any) -> list[float]:

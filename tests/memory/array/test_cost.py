@@ -90,13 +90,47 @@ def test_what_is_extrapolated_says_so_and_widens_its_band() -> None:
         ({"word_bits": 0}, "word_bits"),
         ({"capacity_bits": 32}, "one word"),
         ({"capacity_bits": float("nan")}, "one word"),
-        ({"temperature_k": 85.0}, "300 K to 400 K"),
+        ({"temperature_k": 85.0}, "200 K to 450 K"),
+        ({"v_dd_v": 12.0}, "up to 3 V"),
+        ({"cell_leakage_a": -1.0}, "not negative"),
     ],
 )
 def test_bad_arguments_are_refused_with_the_range(change: dict[str, Any], words: str) -> None:
     arguments = {"capacity_bits": MB, "word_bits": 64, "node_m": 45e-9} | change
     with pytest.raises(ValueError, match=f"(?i){words}"):
         array_cost(**arguments)
+
+
+def test_beyond_the_table_of_temperatures_leakage_goes_on_by_one_activation_energy() -> None:
+    """ln of the leakage is linear in 1/T outside 300 to 400 K, with the slope between the ends of the table."""
+    at = {t: leakage_factor("sram", "lstp", 45e-9, t) for t in (233.15, 250.0, 300.0, 400.0, 423.15, 450.0)}
+    slope_k = math.log(at[400.0] / at[300.0]) / (1 / 300.0 - 1 / 400.0)
+    for outside, end in ((233.15, 300.0), (250.0, 300.0), (423.15, 400.0), (450.0, 400.0)):
+        assert at[outside] == pytest.approx(at[end] * math.exp(slope_k * (1 / end - 1 / outside)))
+    cold, warm = (array_cost(MB, 64, 45e-9, temperature_k=t) for t in (233.15, 300.0))
+    assert "leakage extrapolated" in cold.source
+    assert "extrapolated" not in warm.source
+    spread = [c.band("leakage_w")[1] / c.leakage_w for c in (cold, warm)]
+    assert spread[0] >= spread[1]
+
+
+def test_the_supply_scales_a_bank_around_the_nominal_one() -> None:
+    """45 nm LSTP: 1.1 V and a threshold of 0.50245 V in CACTI's technology file; at 1.1 V nothing changes."""
+    nominal, same, low = (array_cost(MB, 64, 45e-9, v_dd_v=v) for v in (None, 1.1, 0.8))
+    assert (same.read_energy_j, same.access_s, same.leakage_w) == (
+        nominal.read_energy_j,
+        nominal.access_s,
+        nominal.leakage_w,
+    )
+    assert low.read_energy_j / nominal.read_energy_j == pytest.approx((0.8 / 1.1) ** 2)
+    assert low.access_s / nominal.access_s == pytest.approx(0.8 / 1.1 * (0.59755 / 0.29755) ** 1.3, rel=0.01)
+    assert low.leakage_w < 0.8 / 1.1 * nominal.leakage_w
+    assert low.area_m2 == nominal.area_m2
+    assert "scaled from 1.1 V to 0.8 V" in low.source
+    assert "scaled" not in same.source
+    for name in ("read_energy_j", "access_s", "leakage_w", "gate_leakage_w"):
+        wide, narrow = (c.band(name)[1] / c.band(name)[0] for c in (low, nominal))
+        assert wide > narrow
 
 
 def test_an_unknown_band_is_refused() -> None:

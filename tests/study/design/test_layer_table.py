@@ -89,7 +89,7 @@ def test_read_latency_has_a_band(facts):
 
 def test_a_study_names_its_mac_energy():
     plain = parse_study(TEXT, name="x")
-    other = plain.with_({"accelerator.mac": "horowitz-45nm-fp32"})
+    other = plain.with_({"accelerator.mac": "horowitz-45nm-fp32", "accelerator.v_dd": "0.9 V"})
     assert set(get_args(AcceleratorSection.model_fields["mac"].annotation)) == set(MAC_ENERGIES)
     assert "mac" not in plain.resolved()["accelerator"]
     assert other.identity() != plain.identity()

@@ -193,8 +193,8 @@ def test_what_needs_the_network_is_refused_before_the_first_map(
 
 
 def test_validate_finds_a_refresh_pass_that_is_too_long_without_the_network() -> None:
-    sweep = "sweep: {grid: {refresh.interval: [100 us, 40 us, 20 us]}}"
-    text = f"array: {{capacity: 4 MB, banks: 1}}\nrefresh: 100 us\n{sweep}\n"
+    sweep = "sweep: {grid: {refresh.interval: [150 us, 40 us, 20 us]}}"
+    text = f"array: {{capacity: 4 MB, banks: 1}}\nrefresh: 150 us\n{sweep}\n"
     study = parse_study(text, name="f.yaml")
     with pytest.raises(StudyError) as found:
         check_arrays(study.points())
