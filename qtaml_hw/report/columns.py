@@ -37,7 +37,7 @@ _YIELD: Final = Column(
     "Chips ≥ 95 % of clean",
     "%",
     "measured",
-    "share of fault maps (chips) whose accuracy is at least 95 % of the clean accuracy",
+    "share of fault maps (chips) whose accuracy is at least 95 % of the clean accuracy; none where that is at chance",
 )
 _FIELDS: Final = {str(f): Column(f, f.heading, f.unit, f.mark, f.what) for f in fields.COLUMNS}
 BY_KEY: Final = {F.score: _FIELDS[F.score], YIELD: _YIELD, **_FIELDS}
@@ -63,7 +63,7 @@ def value(summary: PointSummary, key: str) -> Any:
     if key == F.score:
         return summary.accuracy.mean
     if key == YIELD:
-        return summary.yield_at(KEEP)
+        return None if summary.facts.get(F.at_chance) else summary.yield_at(KEEP)  # nothing is kept of chance
     return summary.means.get(key, summary.facts.get(key))
 
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from qtaml_hw.records.fields import F
+from qtaml_hw.report.columns import YIELD, value
 from qtaml_hw.report.figures.protection import rank_correlation
 from qtaml_hw.report.finding import find, keeps
 from qtaml_hw.report.layout import focus, lay_out
@@ -157,3 +158,5 @@ def test_a_network_at_chance_keeps_nothing() -> None:
     assert "is at chance without a fault, so there is nothing to keep" in text
     assert "keeps it" not in text
     assert "reach the target" not in text
+    assert value(found.points[0], YIELD) is None
+    assert value(material(synthetic.point(0, {}, 4)).points[0], YIELD) is not None

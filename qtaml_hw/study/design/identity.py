@@ -36,16 +36,24 @@ def identity_of(study: Study, digest: str) -> str:
 
 def _protection_digest(study: Study) -> str:
     """What the content of a plan's file and of code files adds; one that is absent is said when it is read."""
-    section, digest = study.protection, ""
+    section = study.protection
+    menu = () if "menu" in section.row.unused else section.menu
+    files = [study.folder / name for name in menu if is_code_file(name)]
     if section.plan is not None:
-        digest += _content(study.folder / section.plan)
-    for name in () if "menu" in section.row.unused else section.menu:
-        digest += _content(study.folder / name) if is_code_file(name) else ""
-    return digest
+        plan = study.folder / section.plan
+        files += [plan, *_codes_of(plan)]
+    return "".join(f"+{content_digest(path)}" if path.is_file() else "+absent" for path in files)
 
 
-def _content(path: Path) -> str:
-    return f"+{content_digest(path)}" if path.is_file() else "+absent"
+def _codes_of(plan: Path) -> list[Path]:
+    """Code files on the menu of a saved plan, as ``protection.entry`` finds them; none of a file that is no plan."""
+    try:
+        menu = json.loads(plan.read_bytes())["menu"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return (
+        [Path(name) for name in menu if isinstance(name, str) and is_code_file(name)] if isinstance(menu, list) else []
+    )
 
 
 def network_key(study: Study) -> str:

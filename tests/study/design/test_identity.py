@@ -250,6 +250,20 @@ def test_the_content_of_a_code_on_the_menu_counts(tmp_path: Path) -> None:
     assert identity_of(unused, "digest") == before
 
 
+def test_a_code_behind_a_saved_plan_counts(tmp_path: Path) -> None:
+    code, plan = tmp_path / "mycode.json", tmp_path / "plan.json"
+    code.write_text(json.dumps({"parity_check": HAMMING}), encoding="utf-8")
+    plan.write_text(json.dumps({"menu": ["none", str(code)]}), encoding="utf-8")
+    study = parse_study("protection: {plan: plan.json}\n", folder=tmp_path)
+    before = identity_of(study, "digest")
+    assert identity_of(study, "digest") == before
+    code.write_text(json.dumps({"parity_check": HAMMING[::-1]}), encoding="utf-8")
+    assert identity_of(study, "digest") != before
+    for damaged in (b"", b"[]", b'{"menu": 3}', b'{"menu": [3]}', b"\xff"):
+        plan.write_bytes(damaged)
+        assert len(identity_of(study, "digest")) == 32
+
+
 def _rest(study: q.Study) -> str:
     return (
         "cell: {preset: sram6t-65nm}\nflips: {law: fixed, p: 1 %}\nnetwork: digits-mlp\n"
