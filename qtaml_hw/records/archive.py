@@ -9,15 +9,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.files import claim, write_atomically
-from qtaml_hw.records.fields import OF_A_MAP, F
+from qtaml_hw.records.fields import FIELDS, OF_A_MAP, F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import Content, ShardWriter, read_records, read_store, shards
 
 Format = Literal["csv", "parquet"]
+MEASURED: Final = tuple(name for name, row in FIELDS.items() if row.per in ("map", "time") and row.mark == "measured")
+"""What a fault map is known by: counts and scores, equal to the last digit wherever it is run."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def existing_store(folder: Path) -> Content:
 def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
     """Every record of ``folders`` that ``out`` has not yet, in one new shard of it; nothing else is touched.
 
-    ``differing`` counts records of one point and map that disagree about the answer, which results should not.
+    ``differing`` counts records of one point and map that disagree in what was measured, which results should not;
+    figures that were computed may differ in their last digits between processors (see ``MEASURED``).
 
     Raises StoreError when a folder is no store or ``out`` cannot be written.
     """
@@ -104,7 +108,7 @@ def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
             for record in records:
                 key = record.key
                 if key in known:
-                    differing += record.get(F.correct) != known[key].get(F.correct)
+                    differing += any(record.get(name) != known[key].get(name) for name in MEASURED)
                     continue
                 known[key] = record
                 shard.append(record)
@@ -115,7 +119,8 @@ def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 def export_store(folder: Path, out: Path | None = None, form: Format = "csv") -> list[Path]:
     """One table with a row per fault map, and one with a row per point without its maps: ``maps.*``, ``points.*``.
 
-    Axes become columns ``axis cell.t_ox``; lists and mappings become JSON text.
+    Axes become columns ``axis cell.t_ox``; lists and mappings become JSON text; a text that a spreadsheet would take
+    for a formula gets an apostrophe before it.
 
     Raises StoreError for no store or a folder that cannot be written, InputError when Parquet lacks pyarrow.
     """
@@ -145,15 +150,21 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
+def _harmless(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    columns = _columns(rows)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writerow({name: _harmless(name) for name in columns})
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
     write_atomically(path, text.getvalue())
 
 

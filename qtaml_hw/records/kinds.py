@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
@@ -16,6 +16,9 @@ STEP_NUMBERS: Final = (
 )  # of an entry of a record's transform_effects
 
 
+_LARGEST: Final = sys.float_info.max  # beyond it are infinities, and whole numbers that no float holds
+
+
 @dataclass(frozen=True)
 class Kind:
     """``fits`` : whether a value is of this kind; ``words`` : what is expected, to follow "expected"."""
@@ -26,7 +29,7 @@ class Kind:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a record's value is a finite number (a bool is not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 def or_null(kind: Kind) -> Kind:

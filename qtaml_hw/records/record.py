@@ -64,5 +64,14 @@ class Record(dict[str, Any]):
                 raise _impossible(name, self[name], f"0 to stored_bits = {self[F.stored_bits]}")
 
 
+def unfit(stored: Mapping[str, Any], former: bool = False) -> str | None:
+    """Which value of a stored record cannot be, in words; None where all are what their fields may hold."""
+    for name, value in stored.items():
+        row = FIELDS.get(FORMER.get(name, name) if former else name)
+        if row is not None and not row.kind.fits(value):
+            return f"{name} = {repr(value)[:60]} cannot be; expected {row.kind.words}"
+    return None
+
+
 def _impossible(name: str, value: object, expected: str) -> ArithmeticError:
     return ArithmeticError(f"{name} = {value!r} cannot be; expected {expected}; the record is not kept")

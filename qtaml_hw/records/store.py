@@ -22,7 +22,7 @@ from typing import Any
 from qtaml_hw.errors import StoreError
 from qtaml_hw.files import claim, new_shard
 from qtaml_hw.records.fields import F
-from qtaml_hw.records.record import Key, Record
+from qtaml_hw.records.record import Key, Record, unfit
 
 SCHEMA_VERSION = 2
 READABLE = (1, SCHEMA_VERSION)  # records of schema 1 have the names of ``records.fields.FORMER``
@@ -65,35 +65,51 @@ def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
 
 
 def _read_line(line: bytes, heads: dict[bytes, Any]) -> Any:
-    """The JSON value of a line; None where it is none.
+    """The JSON value of a line; None where it is none, a text where a value in it cannot be.
 
     A writer puts what differs between the maps of a point last, from ``map_index`` on.  Where both parts of a line are
     objects of their own, together they are what the whole line is, and the first part is parsed once for all maps.
     """
     head, mark, tail = line.rpartition(_MAP)
-    try:
-        if mark:
-            if head not in heads:
-                if len(heads) >= _MOST_HEADS:
-                    heads.clear()
-                heads[head] = _parsed(head + b"}")
-            facts, found = heads[head], _parsed(_MAP_START + tail)
-            if facts and isinstance(facts, dict) and isinstance(found, dict):
-                return {**facts, **found}
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    if mark:
+        if head not in heads:
+            if len(heads) >= _MOST_HEADS:
+                heads.clear()
+            facts = _parsed(head + b"}")
+            heads[head] = (
+                facts if isinstance(facts, dict) and facts and unfit(facts, _is_former(facts)) is None else None
+            )
+        facts, found = heads[head], _parsed(_MAP_START + tail)
+        if facts is not None and isinstance(found, dict):
+            return unfit(found, _is_former(facts)) or {**facts, **found}
+    value = _parsed(line)
+    return (unfit(value, _is_former(value)) or value) if isinstance(value, dict) else value
 
 
 def _parsed(text: bytes) -> Any:
+    """The JSON value of a text that is finite numbers and UTF-8; None where it is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # the line was not split at its top level
+        return _JSON.decode(text.decode())
+    except (ValueError, RecursionError):  # no JSON, or the line was not split at its top level
         return None
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of a record")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refused)
+
+
+def _is_former(value: dict[str, Any]) -> bool:
+    """Whether a record's fields have the names of schema 1."""
+    return value.get(F.schema) == READABLE[0]
 
 
 def _record(value: Any) -> Record | str:
     """The record behind a value, or why it is none."""
+    if isinstance(value, str):
+        return value
     if not isinstance(value, dict):
         return "no whole record: torn by a crash, or damaged" if value is None else "not a record"
     version = value.pop(F.schema, None)
