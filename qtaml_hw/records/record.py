@@ -10,6 +10,7 @@ from qtaml_hw.records.fields import FIELDS, FORMER, NEEDED, REUSED, F
 
 Key = tuple[str, int]
 FAILED_MAP = -1
+_OF_SCHEMA_1 = FORMER | REUSED
 
 
 class Record(dict[str, Any]):
@@ -29,7 +30,7 @@ class Record(dict[str, Any]):
     @classmethod
     def read(cls, stored: Mapping[str, Any], former: bool = False) -> Record:
         """A record from a store, whatever else its writer knew; ``former`` : it has the names of schema 1."""
-        record, names = cls.__new__(cls), FORMER | REUSED if former else {}
+        record, names = cls.__new__(cls), _OF_SCHEMA_1 if former else {}
         record.update({names.get(name, name): value for name, value in stored.items()})
         return record
 
@@ -66,8 +67,9 @@ class Record(dict[str, Any]):
 
 def unfit(stored: Mapping[str, Any], former: bool = False) -> str | None:
     """Which value of a stored record cannot be, in words; None where all are what their fields may hold."""
+    names = _OF_SCHEMA_1 if former else {}
     for name, value in stored.items():
-        row = FIELDS.get(FORMER.get(name, name) if former else name)
+        row = FIELDS.get(names.get(name, name))
         if row is not None and not row.kind.fits(value):
             return f"{name} = {repr(value)[:60]} cannot be; expected {row.kind.words}"
     return None
