@@ -25,6 +25,7 @@ ZERO_CELSIUS_K: Final = 273.15
 _ZERO_CELSIUS: Final = Decimal("273.15")
 _LONGEST: Final = 80
 _HUGE: Final = Decimal("1e100")
+_TINY: Final = Decimal("1e-100")
 _SPELLINGS: Final = frozenset("µμ")
 
 _EXPONENT: Final = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
@@ -95,6 +96,8 @@ def split(text: object, dimension: str) -> tuple[Decimal, str]:
     number, symbol = Decimal(match.group(1)), (match.group(2) or "").strip()
     if abs(number) >= _HUGE:
         raise ValueError(f"{text!r} is too large a number")
+    if 0 < abs(number) < _TINY:
+        raise ValueError(f"{text!r} is too small a number; write 0 if it is none")
     if symbol not in kind.units:
         allowed = ", ".join(u or "(none)" for u in kind.units if not set(u) & _SPELLINGS)
         if not symbol:

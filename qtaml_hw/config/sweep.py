@@ -125,7 +125,8 @@ def _short_names(axes: list[str]) -> dict[str, str]:
 
 
 def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Problem]) -> dict[str, list[Change]]:
-    changes: dict[str, list[Change]] = {}
+    """The axes of a part; those of a grid that make too many points are counted before their values are written."""
+    listed: dict[str, list[Any]] = {}
     for name, values in axes.items():
         path = ("sweep", part, name)
         wrong = _not_a_field(name, source.fields)
@@ -133,12 +134,19 @@ def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Proble
             problems.append(source.problem(path, wrong, key=True))
             continue
         try:
-            listed = axis_values(values, source.fields[name])
+            listed[name] = axis_values(values, source.fields[name])
         except _Mistake as mistake:
             problems.append(source.problem((*path, *mistake.inside), str(mistake)))
             continue
-        places = [(*path, index) if isinstance(values, list) else path for index in range(len(listed))]
-        changes[name] = [source.change(name, value, place) for value, place in zip(listed, places, strict=True)]
+        count = math.prod(map(len, listed.values())) if part == "grid" else len(listed[name])
+        if count > MOST_POINTS:
+            problems.append(source.problem(path, f"{count} points; at most {MOST_POINTS}"))
+            return {}
+    changes: dict[str, list[Change]] = {}
+    for name, values in listed.items():
+        path = ("sweep", part, name)
+        places = [(*path, index) if isinstance(axes[name], list) else path for index in range(len(values))]
+        changes[name] = [source.change(name, value, place) for value, place in zip(values, places, strict=True)]
     return changes
 
 
@@ -236,9 +244,10 @@ def _stepped(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
     """Steps from first to last, last included when the steps meet it (decimal numbers: no rounding)."""
     if step == 0 or (last - first) * step < 0:
         raise _Mistake(f"a step of {step} does not lead from {first} to {last}", "step")
-    count = int((last - first) / step) + 1
-    if count > MOST_POINTS:
-        raise _Mistake(f"{count} values; at most {MOST_POINTS}", "step")
+    steps = (last - first) / step
+    if steps >= MOST_POINTS:
+        raise _Mistake(f"{steps:.6g} steps; an axis has at most {MOST_POINTS} values", "step")
+    count = int(steps) + 1
     return [first + index * step for index in range(count)]
 
 

@@ -204,3 +204,40 @@ def test_every_bad_point_is_named() -> None:
         (4, 31, "t_ox=1 m, policy=tax"),
         (4, 31, "t_ox=1 nm, policy=tax"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cell.t_ox: {from: 1.5 nm, to: 2.0 nm, step: 1e-9999 nm}", "too small a number"),
+        ("cell.t_ox: {from: 1.5 nm, to: 2.0 nm, step: 1e-90 nm}", "steps; an axis has at most 100000 values"),
+        (
+            "cell.t_ox: {from: 1.5 nm, to: 2.0 nm, count: 100000}, evaluate.seed: [1, 2], "
+            + ", ".join(f"evaluate.maps.m{i}: [1]" for i in range(3)),
+            "200000 points; at most 100000",
+        ),
+    ],
+)
+def test_an_axis_without_end_is_refused_by_its_count(text: str, expected: str) -> None:
+    with pytest.raises(StudyError, match=expected):
+        parse_study(f"flips: {{law: fixed}}\nsweep: {{grid: {{{text}}}}}\n")
+
+
+def test_points_are_counted_before_values_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qtaml_hw.config.sweep.Source.change", None)  # what writes a value: never called
+    wide = "{from: 1, to: 90000, count: 90000}"
+    with pytest.raises(StudyError, match=r"8100000000 points; at most"):
+        parse_study(f"sweep: {{grid: {{evaluate.seed: {wide}, evaluate.images: {wide}, evaluate.maps.min: {wide}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ['study: "a\\ud800"', '"\\udfff": 1', 'sweep: {cases: [{label: "\\ud800", cell.t_ox: 1 nm}]}']
+)
+def test_half_a_letter_is_refused_where_it_stands(text: str) -> None:
+    with pytest.raises(StudyError, match=r"study:1:\d+ .*U\+D[89F]\w+ is half a letter"):
+        parse_study(text)
+
+
+def test_no_memory_is_larger_than_memories_are() -> None:
+    with pytest.raises(StudyError, match=r"array.capacity.*at most"):
+        parse_study("array: {capacity: 1e18 MB}\n")

@@ -96,6 +96,9 @@ for _tag, (_pattern, _first) in _CORE.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern.pattern})\Z"), _first)
 
 
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
 def decode(raw: bytes, name: str) -> str:
     """The text of a file: UTF-8, with or without a byte order mark.
 
@@ -217,6 +220,8 @@ class _Builder:
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in node.value:
+            if isinstance(key, ScalarNode) and key.tag == _STRING and self._letters(key, path) is None:
+                continue
             if not isinstance(key, ScalarNode) or key.tag != _STRING:
                 shown = f" {key.value!r}" if isinstance(key, ScalarNode) else ""
                 self.problems.append(self.problem(key, path, f"the key{shown} is not a text; keys are field names"))
@@ -233,12 +238,21 @@ class _Builder:
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         text, kind = node.value, node.tag
         if kind == _STRING:
-            return text
+            return self._letters(node, path)
         if kind not in _CORE or not _CORE[kind][0].fullmatch(text):
             message = f"{text!r} with {_shown(kind)} is not allowed; {_PLAIN}"
             self.problems.append(self.problem(node, path, message))
             return None
         return _CONVERT[kind](text)
+
+    def _letters(self, node: ScalarNode, path: Path) -> str | None:
+        """A text, or None where an escape in it is half a letter, which no file can hold."""
+        half = _HALF.search(node.value)
+        if half is None:
+            return str(node.value)
+        message = f"U+{ord(half.group()):04X} is half a letter (a lone surrogate); write the letter itself"
+        self.problems.append(self.problem(node, path, message))
+        return None
 
 
 def _shown(tag: str) -> str:

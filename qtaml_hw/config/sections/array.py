@@ -49,7 +49,7 @@ class ArraySection(Section):
     )
     row_bits: Positive = Field(1024, le=65536, description="bits of one row")
     word_bits: Positive = Field(64, le=4096, description="bits of one access")
-    capacity_bits: Annotated[float | None, Quantity("capacity", above=0.0)] = Field(
+    capacity_bits: Annotated[float | None, Quantity("capacity", above=0.0, at_most=2.0**43)] = Field(
         None, alias="capacity", description="size of the memory; without it, the size of the stored image"
     )
     placement: Placement = Field(
