@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class ArrayGeometry:
 
     def _cost_of(self, bits: float) -> ArrayCost:
         """Cost of one bank of this technology."""
-        return array_cost(
+        return _bank_cost(
             bits,
             self.word_bits,
             self.node_m,
@@ -126,6 +127,9 @@ class ArrayGeometry:
     def row_cycle_s(self, stored_bits: float) -> float:
         """Row cycle time in seconds: as given, else the cost model's for this bank size."""
         return self.cycle_s if self.cycle_s is not None else self.bank_cost(stored_bits).cycle_s
+
+
+_bank_cost = lru_cache(maxsize=1024)(array_cost)  # a plan is priced against the same unprotected bank many times
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.ecc.hardware import GATE_LEAKAGE_W, TABLE_NODE_M
 from qtaml_hw.memory.array.cost import array_cost
-from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.array.words import PlacedWords
 from qtaml_hw.memory.traffic.commands import CommandLog
@@ -56,6 +56,7 @@ def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
         else words_per_row * (bank.read_energy_j + bank.write_energy_j)
     )
     codecs = {entry.name: entry.code.hardware(geometry.node_m, geometry.v_dd_v) for entry in words.entries}
+    gate_w = gate_leakage_w(geometry.node_m, geometry.periphery, geometry.temperature_k, geometry.v_dd_v)
     gates = sum(words.decoders[name] * (one.encoder_ge + one.decoder_ge) for name, one in codecs.items())
     return EnergyCosts(
         read_j=bank.read_energy_j,
@@ -64,25 +65,19 @@ def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
         leakage_w=geometry.banks * (bank.leakage_w + bank.gate_leakage_w),
         decode_j={name: hardware.decode_energy_j for name, hardware in codecs.items()},
         encode_j={name: hardware.encode_energy_j for name, hardware in codecs.items()},
-        codec_leakage_w=geometry.banks * gates * gate_leakage_w(geometry),
+        codec_leakage_w=geometry.banks * gates * gate_w,
         source="; ".join([bank.source, *dict.fromkeys(h.source for h in codecs.values())]),
     )
 
 
-def gate_leakage_w(geometry: ArrayGeometry) -> float:
+@lru_cache(maxsize=256)
+def gate_leakage_w(node_m: float, periphery: str, temperature_k: float, v_dd_v: float | None) -> float:
     """Leakage of one gate equivalent of a codec, watt.
 
     Synthesis is of the 45 nm high-performance library at 25 degC; elsewhere a gate is taken to follow what CACTI's
     SRAM leaks at the node, device class, temperature and supply over what it leaks there (assumed).
     """
-    own = array_cost(
-        *_GATE_REFERENCE,
-        geometry.node_m,
-        "sram",
-        geometry.periphery,
-        geometry.temperature_k,
-        geometry.v_dd_v,
-    )
+    own = array_cost(*_GATE_REFERENCE, node_m, "sram", periphery, temperature_k, v_dd_v)
     there = array_cost(*_GATE_REFERENCE, TABLE_NODE_M, "sram", "hp", 300.0)
     return GATE_LEAKAGE_W * own.leakage_w / there.leakage_w
 
