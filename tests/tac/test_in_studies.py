@@ -164,9 +164,9 @@ def test_a_plan_that_does_not_fit_is_refused(networks: Networks, tmp_path: Path)
     with pytest.raises(q.InputError, match="not a protection plan: 'tensor_starts'"):
         prepare(base.with_({"protection.plan": str(broken)}), networks)
     small = q.protection.ProtectionPlan.uniform_msb([0, 10], 8, 1, "ideal")
-    q.protection.save_plan(small, broken)
+    q.protection.save_plan(small, tmp_path / "small.json")
     with pytest.raises(q.InputError, match="is for 1 tensors of 10 weights"):
-        prepare(base.with_({"protection.plan": str(broken)}), networks)
+        prepare(base.with_({"protection.plan": str(tmp_path / "small.json")}), networks)
 
 
 def test_a_plan_is_for_one_number_format(networks: Networks, tmp_path: Path) -> None:
