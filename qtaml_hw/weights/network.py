@@ -35,9 +35,13 @@ def weight_arrays(module: nn.Module, rule: StoreRule | None = None) -> dict[str,
 
 
 def parameter_arrays(module: nn.Module, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-    """The named parameters as float32 arrays (copies)."""
+    """The named parameters as float32 arrays (copies).  Raises ValueError for complex ones."""
     parameters = dict(module.named_parameters(remove_duplicate=False))
-    return {name: parameters[name].detach().to("cpu", torch.float32).numpy().copy() for name in names}
+    chosen = {name: parameters[name] for name in names}
+    unreal = [name for name, parameter in chosen.items() if parameter.is_complex()]
+    if unreal:
+        raise ValueError(f"weights are real numbers, and these are complex: {', '.join(unreal[:8])}")
+    return {name: p.detach().to("cpu", torch.float32).numpy().copy() for name, p in chosen.items()}
 
 
 def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

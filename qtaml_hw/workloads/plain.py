@@ -23,20 +23,41 @@ def plain_network(name: str, found: object, input_shape: tuple[int, ...], kind: 
     Raises ValueError for what is no module, and for networks whose weights lie where nobody can reach them: compiled to
     TorchScript, or quantised by torch.
     """
+    if not isinstance(found, nn.Module):
+        raise ValueError(f"{name} must return a torch.nn.Module, it returned {type(found).__name__}")
+    module = _unwrapped(f"{name} returned", found)
+    if _is_lazy(module):
+        _make_lazy_layers(name, module, input_shape, kind)
+    return module
+
+
+def built_network(what: str, found: nn.Module) -> nn.Module:
+    """The network itself of one that runs already; ``what`` begins the message.
+
+    Raises ValueError as ``plain_network`` does, and for lazy layers that no input has made yet.
+    """
+    module = _unwrapped(what, found)
+    if _is_lazy(module):
+        raise ValueError(f"{what} lazy layers that no input has made yet: pass one sample through the model first")
+    return module
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers()))
+
+
+def _unwrapped(what: str, found: nn.Module) -> nn.Module:
+    """The network in wrappers that run it elsewhere or compile it.  Raises ValueError as ``plain_network`` does."""
     while attribute := next((a for wrapper, a in _WRAPPERS.items() if isinstance(found, wrapper)), None):
         found = getattr(found, attribute)
     if isinstance(found, torch.jit.ScriptModule):
-        raise ValueError(f"{name} returned TorchScript, which hides its layers; return the module it was made from")
-    if not isinstance(found, nn.Module):
-        raise ValueError(f"{name} must return a torch.nn.Module, it returned {type(found).__name__}")
+        raise ValueError(f"{what} TorchScript, which hides its layers; give the module it was made from")
     packed = [path for path, layer in found.named_modules() if type(layer).__module__.startswith(_QUANTISED)]
     if packed:
         raise ValueError(
-            f"{name} returned a network that torch has quantised ({', '.join(packed[:5])}); return the one it was made "
-            "from, and say how weights are stored with weights.format"
+            f"{what} a network that torch has quantised ({', '.join(packed[:5])}); give the one it was made from, and "
+            "say how weights are stored with weights.format"
         )
-    if any(is_lazy(tensor) for tensor in (*found.parameters(), *found.buffers())):
-        _make_lazy_layers(name, found, input_shape, kind)
     return found
 
 

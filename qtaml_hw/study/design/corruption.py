@@ -17,6 +17,7 @@ from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.image import image_of
 from qtaml_hw.weights.effective import effective, evaluating
 from qtaml_hw.weights.network import stored_names
+from qtaml_hw.workloads.plain import built_network
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def corrupted(
     forward pass does.  The study's network and hardening sections, ``weights.fold_batch_norm`` and
     ``weights.transforms`` do not apply to a model that is already built.
 
-    Raises InputError when the policy or the rounding needs calibration inputs and there are none.
+    Raises InputError when the policy or the rounding needs calibration inputs and there are none, and ValueError for a
+    model whose weights cannot be reached: TorchScript, quantised by torch, lazy layers that no input has made yet.
     """
     if calibration is None:
         if study.protection.row.needs == "calibration":
@@ -41,13 +43,14 @@ def corrupted(
             study = study.with_({"protection.correction": "none"})
     if study.weights.transforms:
         study = study.with_({"weights.transforms": []})
-    with effective(model), evaluating(model):
-        seen = None if calibration is None else multiplied(model, calibration[:1])
-        names = stored_names(model, multiplied=seen)
-        _, image = image_of(model, names, study, calibration, seen)
+    inner = built_network("the model has", model)
+    with effective(inner), evaluating(inner):
+        seen = None if calibration is None else multiplied(inner, calibration[:1])
+        names = stored_names(inner, multiplied=seen)
+        _, image = image_of(inner, names, study, calibration, seen)
         inputs = None if calibration is None else calibration[:CALIBRATION_INPUTS]
-        contents = Contents.of(study, image, Calibration(ServedNetwork(model), image.names, inputs))
+        contents = Contents.of(study, image, Calibration(ServedNetwork(inner), image.names, inputs))
         timeline = contents.cell.live(contents.chip(study), study.evaluate.seed, map_index)
         faulty = contents.protection.decoder.decode(timeline.read_out[-1])
-    with serving(model, faulty):
+    with serving(inner, faulty):
         yield model

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.ao.nn import quantized as nnq
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils.weight_norm import weight_norm
 
@@ -120,3 +121,34 @@ def test_the_product_of_a_mask_is_what_flips() -> None:
         assert torch.equal(bad(x), other(x))
         share = float((bad.weight[25:] != 0.0).float().mean())
     assert abs(share - (1.0 - 0.9**8)) < 5.0 * (0.43 * 0.57 / 1000) ** 0.5
+
+
+def _linear() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+
+
+@pytest.mark.parametrize("look", [True, False])
+def test_a_wrapped_model_is_served_like_its_network(look: bool) -> None:
+    plain, wrapped, x = _linear(), nn.DataParallel(_linear()), torch.randn(3, 6)
+    seen = x if look else None
+    with torch.no_grad(), q.corrupted(plain, STUDY, calibration=seen), q.corrupted(wrapped, STUDY, calibration=seen):
+        assert torch.equal(plain(x), wrapped.module(x))
+        assert not torch.equal(plain(x), _linear()(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("look", [True, False])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: torch.jit.trace(_linear(), torch.zeros(1, 6)), "the model has TorchScript, which hides its layers"),
+        (lambda: nn.Sequential(nn.LazyLinear(5)), "lazy layers that no input has made yet"),
+        (lambda: nn.Linear(6, 3, dtype=torch.complex64), "these are complex: weight"),
+        (lambda: nn.Sequential(nnq.Linear(6, 3)), r"a network that torch has quantised \(0, "),
+    ],
+)
+def test_weights_that_cannot_be_reached_are_one_line(make: Callable[[], nn.Module], message: str, look: bool) -> None:
+    seen = torch.zeros(1, 6) if look else None
+    with pytest.raises(ValueError, match=message), q.corrupted(make(), STUDY, calibration=seen):
+        pass
