@@ -79,6 +79,8 @@ def ecc_table(
     ] = "table",
 ) -> None:
     """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
+    if file is None and overrides:
+        raise typer.BadParameter("--set changes a study: give its FILE, before or after it", param_hint="--set")
     study = load(file, overrides) if file is not None else None
     if study is not None:
         say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")

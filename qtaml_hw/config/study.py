@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, ValidationEr
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.explain import MISSING, Context, explain
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.reading.fields import FieldSpec, catalogue, models_in, suggest, value_at
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, suggest, value_at
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
@@ -112,12 +112,15 @@ class Study(Section):
     def with_(self, values: Mapping[str, object]) -> Study:
         """A new study with other values: ``study.with_({"cell.t_ox": "1.6 nm"})``. None gives back the default.
 
+        A number in SI goes under the field's SI name: ``study.with_({"cell.t_ox_m": 1.6e-9})``.
+
         Raises StudyError: an unknown path (with a suggestion), or values that do not fit.
         """
+        fields = catalogue(type(self))
+        as_written = [from_si(path, value, fields) for path, value in values.items()]
         return self._changed(
             tuple(
-                Change(change_path(path), value, Origin("set", "with_", written(value)))
-                for path, value in values.items()
+                Change(change_path(path), value, Origin("set", "with_", written(value))) for path, value in as_written
             )
         )
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtaml_hw.errors import nearest
 from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.shown import as_html, as_text, point_rows, sweep_rows
+from qtaml_hw.records.summary import PointSummary, warnings_of
+from qtaml_hw.records.text import count, plain
 
 if TYPE_CHECKING:
     import pandas
@@ -94,7 +97,21 @@ class Result:
             return summary.facts[name]
         if summary is not None and name in summary.means:
             return summary.means[name]
-        raise AttributeError(f"a result has no {name!r}")
+        raise AttributeError(f"a result has no {name!r}{nearest(name, dir(self) if summary is not None else ())}")
+
+    def __dir__(self) -> list[str]:
+        """Methods, and every field of the record."""
+        return sorted({*super().__dir__(), *self.summary.facts, *self.summary.means})
+
+    def __repr__(self) -> str:
+        return as_text(self._title, point_rows(self.summary))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._title, point_rows(self.summary))
+
+    @property
+    def _title(self) -> str:
+        return f"Result of {plain(self.summary.facts.get(F.label, self.identity), 60)}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able: every fact, the accuracy with its intervals over chips and over images, yields, mean counts."""
@@ -141,6 +158,22 @@ class SweepResult:
     def results(self) -> tuple[Result, ...]:
         """The points that succeeded."""
         return tuple(Result(s, self.out) for s in self.summaries if s.error is None)
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """Every warning once, with the labels of the points that it touches."""
+        return warnings_of(self.summaries)
+
+    def __repr__(self) -> str:
+        return as_text(self._title, sweep_rows(self.summaries))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._title, sweep_rows(self.summaries))
+
+    @property
+    def _title(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"Sweep of {count(len(self.summaries), 'point')}{failed}"
 
     def as_dict(self) -> dict[str, Any]:
         """Counts and where the records are."""

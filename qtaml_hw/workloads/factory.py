@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
 from qtaml_hw.workloads.own_code import called, load_function
 from qtaml_hw.workloads.plain import check_parameters, plain_network
 from qtaml_hw.workloads.reading import in_words, readable
+
+_MOST_KEYS: Final = 4  # of a mismatch that are named
 
 
 def load_factory(
@@ -111,7 +113,7 @@ def fill(module: nn.Module, found: State, origin: str) -> None:
     wanted = module.state_dict()
     problems = _problems(found, wanted)
     if problems:
-        raise ValueError(f"{origin} does not fit the network: " + "; ".join(problems))
+        raise ValueError("\n  ".join([f"{origin} does not fit the network:", *problems]))
     if any(tensor.is_meta for tensor in wanted.values()):  # built without memory until the file was known to fit
         module.to_empty(device="cpu")
     module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
@@ -155,7 +157,7 @@ def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
     ]
     broken = [key for key in both if found[key].is_floating_point() and not bool(found[key].float().isfinite().all())]
     return [
-        f"{what}: {', '.join(keys)}"
+        f"{what}: {_few(keys)}"
         for what, keys in (
             ("missing keys", missing),
             ("unexpected keys", unexpected),
@@ -165,6 +167,12 @@ def _problems(found: State, wanted: Mapping[str, torch.Tensor]) -> list[str]:
         )
         if keys
     ]
+
+
+def _few(keys: list[str]) -> str:
+    """The first keys, and how many more there are."""
+    shown = ", ".join(keys[:_MOST_KEYS])
+    return f"{shown} and {len(keys) - _MOST_KEYS} more (of {len(keys)})" if len(keys) > _MOST_KEYS else shown
 
 
 def output_width(name: str, module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:

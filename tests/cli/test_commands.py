@@ -310,3 +310,30 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = f"import qtaml_hw, sys; print([m for m in {HEAVY!r} + ('pydantic',) if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_warnings_stand_under_the_table_once_with_the_points_they_touch(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = "sweep: {cases: [{label: bare, protection.policy: none}, {label: coded, protection.policy: uniform}]}\n"
+    study.write_text(
+        STUDY.replace("images: 50", "images: 5000")
+        + "flips: {law: fixed, p: 0.2}\nprotection: {planes: 1, menu: [secded-72-64]}\n"
+        + grid,
+        encoding="utf-8",
+    )
+    assert call(monkeypatch, "sweep", study, "--out", tmp_path / "out", "--quiet") == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert sum("5000 images" in line and "(all 2 points)" in line for line in said) == 1
+    assert sum("leaves more errors than it finds" in line and "(1 of 2 points: “coded”)" in line for line in said) == 1
+
+
+def test_options_without_effect_are_refused_or_said(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ecc-table", "--set", "array.node=22nm") == 2
+    assert "give its FILE" in capsys.readouterr().err
+    sets = ("--set", "protection.policy=uniform", "--set", "protection.planes=1", "--set", "protection.score=fisher")
+    assert call(monkeypatch, "run", study, *sets, "--out", tmp_path / "out", "--quiet") == 0
+    said = capsys.readouterr().err
+    assert "protection.score changes nothing: the policy uniform does not look at it" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qtaml_hw.config import Problem, StudyError, load_study, parse_study
@@ -166,3 +167,16 @@ def test_a_study_survives_a_process_boundary() -> None:
     assert again.identity() == study.identity()
     assert again.with_({"cell.t_ox": "1.6 nm"}) == study.with_({"cell.t_ox": "1.6 nm"})
     assert [point.label for point in again.points()] == ["t_ox=1.5 nm", "t_ox=1.6 nm"]
+
+
+def test_numbers_in_si_go_under_the_si_names() -> None:
+    study = parse_study("cell: {preset: gain-cell-65nm}\n")
+    named = study.with_(
+        {"cell.t_ox_m": np.float64(1.6e-9), "cell.temperature_k": 358.15, "evaluate.at_s": [1e-3, 2e-3]}
+    )
+    assert (named.cell.t_ox_m, named.cell.temperature_k, named.evaluate.at_s) == (1.6e-9, 358.15, (1e-3, 2e-3))
+    assert study.with_({"cell.t_ox_m": 1.6e-9}).identity() == study.with_({"cell.t_ox": "1.6 nm"}).identity()
+    with pytest.raises(StudyError, match=r"did you mean 'cell\.t_ox'"):
+        study.with_({"cell.t_ux_m": 1.6e-9})
+    with pytest.raises(StudyError, match=r"cell\.t_ox"):
+        study.with_({"cell.t_ox": 1.6e-9})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,13 @@ def test_all_that_does_not_fit_is_said_at_once(folder: Path) -> None:
     assert "unexpected keys: extra" in message
     assert "other shapes: 3.weight is (2, 4), the network has (2, 3)" in message
     assert "not finite: 2.weight" in message
+
+
+def test_a_file_of_another_network_is_refused_in_ten_lines(folder: Path) -> None:
+    strange = {f"blocks.{i}.weight": torch.zeros(1) for i in range(200)}
+    with pytest.raises(ValueError, match=r"and 196 more \(of 200\)") as error:
+        load(folder, file=weights(folder, **strange))
+    assert len(textwrap.wrap(str(error.value), 100)) <= 10
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 64])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, SupportsFloat, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from qtaml_hw.config.reading.quantities import Quantity
 from qtaml_hw.errors import closest, nearest
+from qtaml_hw.units import DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,22 @@ def value_at(root: BaseModel, path: str) -> Any:
             return None
         node = getattr(node, name)
     return node
+
+
+def from_si(path: str, value: object, fields: dict[str, FieldSpec]) -> tuple[str, object]:
+    """A number, or numbers, under a field's SI name (``cell.t_ox_m``): the path, and the values with their unit."""
+    section, _, name = path.rpartition(".")
+    meant = (f for f in fields.values() if f.attribute == name and f.path.rpartition(".")[0] == section)
+    spec = None if path in fields else next((f for f in meant if f.quantity is not None), None)
+    if spec is None or spec.quantity is None:
+        return path, value
+    listed = value if isinstance(value, list | tuple) else [value]
+    numbers = [number for number in listed if isinstance(number, SupportsFloat) and not isinstance(number, bool)]
+    if len(numbers) < len(listed):
+        return spec.path, value
+    unit = DIMENSIONS[spec.quantity.dimension].si
+    written = [f"{float(number)!r} {unit}".removesuffix(" 1") for number in numbers]
+    return spec.path, written if isinstance(value, list | tuple) else written[0]
 
 
 def children(fields: dict[str, FieldSpec], prefix: str) -> list[str]:

@@ -86,11 +86,25 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
             f"{', '.join(faster)} for single planes needs rows of its own: with array.placement row_major a row "
             "holds all planes, so these refresh classes are a bound; use placement: plane_separated"
         )
+    warnings += _without_effect(study)
     if faster and plan.group_kind in ("channel", "word"):
         warnings.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
     if plan.bits_by_entry().get("ideal"):
         warnings.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
     return warnings
+
+
+def _without_effect(study: Study) -> list[str]:
+    """Options of the protection that its policy does not look at, where the user wrote both for this one study."""
+    origins, policy = study.provenance, study.protection.policy
+    ranks = {"default": 0, "file": 1, "set": 2}
+    chosen = ranks.get(origins["protection.policy"].kind, len(ranks))  # a sweep chooses: others of its points may look
+    idle = [
+        path
+        for path in (f"protection.{name}" for name in sorted(study.protection.row.unused))
+        if path in origins and max(chosen, 1) <= ranks.get(origins[path].kind, 0)
+    ]
+    return [f"{', '.join(idle)} changes nothing: the policy {policy} does not look at it"] if idle else []
 
 
 def hurting_codes(protection: Protection) -> list[str]:

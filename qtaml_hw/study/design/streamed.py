@@ -196,6 +196,9 @@ def _check_device(device: str) -> None:
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
     form, layout = stored_as(study)
+    steps = [*study.weights.transforms, *(["hardening"] if study.hardening.trained else [])]
+    if steps:
+        raise ValueError(f"a stream stores tensors as they are, without {' and '.join(steps)}: these need the network")
     if (
         form.scaling != "peak"
         or layout.kind not in ("per_tensor", "per_channel")

@@ -14,6 +14,7 @@ from qtaml_hw.units import parse, split
 
 SHARE: Final = 0.10
 STEPS: Final = {"temperature": 10.0}  # K: a tenth of an absolute temperature is no tolerance anybody has
+PRICED: Final = ("cell.v_dd", "cell.temperature")  # these decide energy and leakage too
 SECTIONS: Final = ("cell.", "refresh.", "scrub.", "flips.")
 
 
@@ -70,6 +71,8 @@ def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
         path, _, written = (part.strip() for part in text.partition("="))
         spec = fields.get(path)
         value = None if spec is None else _value(study, path, spec)
+        if spec is not None and _ignored(study, path):
+            raise InputError(f"{path} changes nothing here: the law fixed states the flips; see flips.p")
         if spec is None or value is None:
             raise InputError(f"{text[:80]!r} states no uncertainty; write PATH=VALUE, such as cell.t_ox=0.05nm")
         try:
@@ -84,11 +87,16 @@ def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
 
 def _value(study: Study, path: str, spec: FieldSpec) -> float | None:
     """The value in SI of a numeric physical input; None for anything else, and for what is zero or off."""
-    if not path.startswith(SECTIONS) or spec.quantity is None:
+    if not path.startswith(SECTIONS) or spec.quantity is None or _ignored(study, path):
         return None
     value = value_at(study, path)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and value != 0.0 else None
+
+
+def _ignored(study: Study, path: str) -> bool:
+    """Whether the study states the flips itself, so that what makes cells leak decides nothing."""
+    return study.flips.law == "fixed" and path.startswith("cell.") and path not in PRICED
 
 
 def _step(spec: FieldSpec, text: str, value: float) -> float:

@@ -162,3 +162,12 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         open_shards(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"weights__transforms": "equalise"}, "equalise"), ({"hardening__method": "qat"}, "hardening")],
+)
+def test_steps_that_need_the_network_are_refused(folder: Path, changes: dict[str, object], named: str) -> None:
+    with pytest.raises(InputError, match=f"without {named}: these need the network"):
+        stream(study(**changes), folder)

@@ -29,10 +29,16 @@ def test_the_tornado_moves_every_input(small: Study) -> None:
     low, high = (rows["flips.p"][side]["predicted_distortion"] for side in ("low", "high"))
     assert low < found["base"]["predicted_distortion"] < high
     assert rows["flips.p"]["swing"] == pytest.approx((high - low) / found["base"]["predicted_distortion"])
-    assert rows["cell.t_ox"]["swing"] == 0.0
-    assert rows["cell.t_ox"]["low"]["difference"] == 0.0
+    assert rows["cell.temperature"]["swing"] == 0.0
+    assert rows["cell.temperature"]["low"]["difference"] == 0.0
+    assert "cell.t_ox" not in rows  # the law states the flips
     assert rows["cell.temperature"]["high"]["value"] == "95 degC"
     assert rows["flips.p"]["high"]["ci95"][0] <= rows["flips.p"]["high"]["difference"]
+
+
+def test_what_the_law_does_not_look_at_has_no_uncertainty(small: Study) -> None:
+    with pytest.raises(InputError, match=r"cell\.t_ox changes nothing here: the law fixed states the flips"):
+        stated(small.with_(FIXED), ["cell.t_ox=3 %"])
 
 
 @pytest.mark.parametrize("text", ["cell.tox=1nm", "cell.t_ox", "cell.t_ox=1", "cell.t_ox=-1nm", "cell.kind=2", "=", ""])

@@ -1,0 +1,95 @@
+"""A result as a person reads it at a prompt: a dozen lines with units, or the same as an HTML table."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, Final
+
+from qtaml_hw.records.fields import FIELDS, F
+from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.summary import PointSummary
+from qtaml_hw.records.text import count, number, percent, percent_interval, plain, scale
+
+Rows = list[tuple[str, ...]]
+_BANDS: Final = (
+    (F.area_m2, F.area_low_m2, F.area_high_m2),
+    (F.energy_per_inference_j, F.energy_low_j, F.energy_high_j),
+    (F.read_latency_s, F.read_latency_low_s, F.read_latency_high_s),
+)
+_MOST_POINTS: Final = 20
+_SWEEP: Final = ("Point", "Accuracy (%)", "95 % interval (%)", "Maps")
+
+
+def point_rows(s: PointSummary) -> Rows:
+    """What is known of a point, in at most eleven rows of a name and a text."""
+    facts = s.facts
+    rows = [("network, data", f"{plain(facts.get(F.network, ''), 40)}, {plain(facts.get(F.data, ''), 60)}")]
+    if s.error is not None:
+        return [*rows, ("failed", plain(s.error))]
+    name = str(facts.get(F.metric_title, F.score.heading)).lower()
+    maps = f"{count(len(s.accuracies), 'map')} of {count(facts.get(F.images, 0), 'image')}"
+    rows += [
+        (name, f"{_accuracy(s.accuracy)}, {maps}"),
+        ("clean, quantised", f"{percent(facts[F.clean_score])} %, {percent(facts[F.quantised_score])} %"),
+        ("bit errors per map", f"{number(s.means.get(F.flips_raw))} raw, {number(s.means.get(F.flips_residual))} left"),
+        ("protection", _protection(facts)),
+        *((key.heading.lower(), _banded(facts, key, low, high)) for key, low, high in _BANDS),
+        ("throughput", f"{number(facts.get(F.throughput_per_s))} per s, {_latency(facts)}"),
+        ("availability", f"{percent(facts.get(F.availability))} %"),
+    ]
+    warnings = facts.get(F.warnings) or ()
+    return [*rows, *([("warnings", f"{len(warnings)}, see .warnings")] if warnings else [])]
+
+
+def _accuracy(found: Interval) -> str:
+    return f"{percent(found.mean)} %, 95 % interval {percent_interval(found)}"
+
+
+def _protection(facts: dict[str, Any]) -> str:
+    share, parity = percent(facts.get(F.protected_bits_fraction)), percent(facts.get(F.parity_bits_fraction))
+    return f"{plain(facts.get(F.policy, ''), 20)}, {share} % of the bits protected, {parity} % parity"
+
+
+def _banded(facts: dict[str, Any], key: str, low: str, high: str) -> str:
+    unit = scale([facts.get(key)], FIELDS[key].unit)
+    ends = [facts.get(name) for name in (low, high)]
+    band = f", band {unit.show(ends[0])} to {unit.show(ends[1])}" if all(map(is_number, ends)) else ""
+    return f"{unit.show(facts.get(key))} {unit.unit}{band}"
+
+
+def _latency(facts: dict[str, Any]) -> str:
+    unit = scale([facts.get(F.inference_latency_s)], "s")
+    return f"{unit.show(facts.get(F.inference_latency_s))} {unit.unit} each"
+
+
+def sweep_rows(summaries: Sequence[PointSummary]) -> Rows:
+    """A head and a row per point: accuracy with its interval, area and energy; the first twenty, and how many more."""
+    done = [s for s in summaries if s.error is None]
+    costs = [(key, scale([s.facts.get(key) for s in done], key.unit)) for key in (F.area_m2, F.energy_per_inference_j)]
+    rows: Rows = [(*_SWEEP, *(f"{key.heading} ({unit.unit})" for key, unit in costs))]
+    for s in summaries[:_MOST_POINTS]:
+        name = plain(s.facts.get(F.label, s.identity), 48)
+        if s.error is not None:
+            rows.append((name, "failed", "", "", "", ""))
+            continue
+        found = s.accuracy
+        figures = (percent(found.mean), percent_interval(found), str(found.maps))
+        rows.append((name, *figures, *(unit.show(s.facts.get(key)) for key, unit in costs)))
+    left = len(summaries) - _MOST_POINTS
+    return [*rows, *([(f"and {left} more", "", "", "", "", "")] if left > 0 else [])]
+
+
+def as_text(title: str, rows: Rows) -> str:
+    """Rows under a title, columns in line."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def as_html(title: str, rows: Rows) -> str:
+    """The same as a table; labels come from study files and are escaped."""
+    cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{body}</tbody></table>"
