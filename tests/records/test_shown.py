@@ -65,7 +65,7 @@ def test_fields_are_completed_and_mistyped_ones_suggested() -> None:
 
 
 def test_a_warning_is_said_once_with_the_points_it_touches() -> None:
-    records = synthetic.sweep({"protection.policy": POLICIES}, maps=2)
+    records = synthetic.sweep({"protection.policy": POLICIES}, maps=8)
     for r in records:
         r[F.warnings] = ["everywhere", *(["here"] if r[F.policy] == "tac" else [])]
     found = SweepResult(tuple(summarise(records))).warnings
