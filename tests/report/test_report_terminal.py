@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 from rich.table import Table
+from scipy import stats
 
 from qtaml_hw.records.summary import summarise
+from qtaml_hw.records.text import percent
 from qtaml_hw.report import (
     allocation_table,
     ecc_table,
@@ -18,6 +20,8 @@ from qtaml_hw.report import (
     sweep_table,
     what_if_table,
 )
+from qtaml_hw.report.grids import CHIPS, results_grids
+from qtaml_hw.report.material import material
 from tests.report import synthetic
 
 BEFORE = {
@@ -132,3 +136,18 @@ def test_ecc_marks_codes_that_hurt() -> None:
     assert "0.105*" in shown
     assert "*: hurts" in shown
     assert "(GE)" in shown
+
+
+def test_yields_are_told_with_their_bounds_in_the_terminal_and_on_the_page() -> None:
+    records = synthetic.point(0, {"cell.t_ox": 1.9}, 40)
+    (summary,) = summarise(records, (0.95, 0.98))
+    shown, table = text(run_table(summary)), text(sweep_table([summary]))
+    grids = dict(results_grids(material(records, parameters={"yield_at": [0.95, 0.98]})))
+    for found in summary.yields:
+        low, high = (percent(end) for end in stats.binomtest(found.good, 40).proportion_ci(method="exact"))
+        assert f"{low} to {high}, {found.good} of 40 maps" in shown
+        assert f"≥{100 * found.share:g} %" in table
+        assert f"{low} to {high}" in grids[CHIPS].rows[0]
+    ends = summary.images_ci95
+    assert ends is not None
+    assert f"±{percent(0.5 * (ends[1] - ends[0]))} %" in table
