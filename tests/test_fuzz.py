@@ -174,7 +174,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     assert refused > CASES // 2
 
 
-def _npz(x: bytes, y: bytes) -> bytes:
+def npz(x: bytes, y: bytes) -> bytes:
     """An archive whose members are these bytes, checksums and all."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -183,18 +183,25 @@ def _npz(x: bytes, y: bytes) -> bytes:
     return out.getvalue()
 
 
-def _npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
     out = io.BytesIO()
     np.save(out, array)
     return out.getvalue()
 
 
+ARRAYS = np.zeros((300, 4, 4), np.uint8), np.arange(300) % 3
+IDX = (
+    b"\x00\x00\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (300, 4, 4)) + bytes(300 * 16),
+    b"\x00\x00\x08\x01" + (300).to_bytes(4, "big") + bytes(i % 3 for i in range(300)),
+)
+
+
 def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
     draw, path, refused = random.Random("arrays"), tmp_path / "a.npz", 0
-    images, labels = _npy(np.zeros((300, 4, 4), np.uint8)), _npy(np.arange(300) % 3)
+    images, labels = (npy(array) for array in ARRAYS)
     for _ in range(CASES):
-        inner = _npz(damaged(images, draw), labels), _npz(images, damaged(labels, draw))
-        path.write_bytes(draw.choice((*inner, damaged(_npz(images, labels), draw))))
+        inner = npz(damaged(images, draw), labels), npz(images, damaged(labels, draw))
+        path.write_bytes(draw.choice((*inner, damaged(npz(images, labels), draw))))
         try:
             load_npz(path)
         except ValueError:
@@ -203,9 +210,7 @@ def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_idx_files_are_refused(tmp_path: Path) -> None:
-    draw, refused = random.Random("idx"), 0
-    images = b"\x00\x00\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (300, 4, 4)) + bytes(300 * 16)
-    labels = b"\x00\x00\x08\x01" + (300).to_bytes(4, "big") + bytes(i % 3 for i in range(300))
+    (images, labels), draw, refused = IDX, random.Random("idx"), 0
     for case in range(CASES):
         (tmp_path / "x").write_bytes(damaged(images, draw))
         (tmp_path / "y").write_bytes(damaged(labels, draw) if case % 2 else labels)
