@@ -84,6 +84,8 @@ def main() -> None:
     except Exception as error:
         from qtaml_hw.config import StudyError  # known here already where it was raised; --help checks no study
 
+        if isinstance(error, OSError) and error.filename is not None:  # a file of the user's, wherever it was met
+            error = InputError(f"cannot use {error.filename}: {error.strerror}")
         bad_input = isinstance(error, StudyError | InputError)
         if not bad_input and os.environ.get("QTAML_HW_TRACEBACK"):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def save_plan(plan: ProtectionPlan, path: Path, number_format: str | None = None
 
     Raises StoreError when the file cannot be written, or there is one that is no plan.
     """
-    if path.exists():
+    if os.path.lexists(path):
         try:
             load_plan(path)
         except InputError as error:

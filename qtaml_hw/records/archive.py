@@ -6,6 +6,7 @@ import csv
 import importlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def existing_store(folder: Path) -> Content:
 
     Raises StoreError when it is not.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise StoreError(f"there is no store at {folder}")
     if not shards(folder):
         raise StoreError(f"{folder} holds no records (*.jsonl); give the folder that run or sweep wrote to")
@@ -100,7 +101,7 @@ def merge_stores(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 
     Raises StoreError when a folder is no store or ``out`` cannot be written.
     """
-    known = {r.key: r for r in read_records(out)} if out.is_dir() else {}
+    known = {r.key: r for r in read_records(out)} if os.path.isdir(out) else {}
     added = differing = 0
     sources = [(folder, existing_records(folder)) for folder in folders]
     with ShardWriter(out) as shard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
     if store is None:
         yield AccuracyStore()
         return
-    old = read_records(store) if store.exists() else []
+    old = read_records(store) if os.path.isdir(store) else []
     known = {r.key: float(r[F.score]) for r in old if not r.failed}
     with ShardWriter(store) as writer:
         yield AccuracyStore(known, writer)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from qtaml_hw import run
 from qtaml_hw.cli import stores
 from qtaml_hw.cli.options import default_folder
-from qtaml_hw.config import Problem, StudyError
+from qtaml_hw.config import Problem, StudyError, parse_study
+from qtaml_hw.errors import InputError
 from qtaml_hw.progress import terminal_progress
+from qtaml_hw.records.store import read_records
 from tests.cli.conftest import call
 
 STUDY = """
@@ -94,3 +97,46 @@ def test_a_hundred_problems_are_enough() -> None:
     error = StudyError(Problem("a.yaml", line, 1, "x", "wrong") for line in range(1, 301))
     assert len(error.errors) == 101
     assert str(error).splitlines()[-1] == "a.yaml and 200 more problems like these"
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"network: {{file: {LONG}.onnx}}",
+        f"data: {{npz: {LONG}.npz}}",
+        f"data: {{idx: {{images: {LONG}, labels: {LONG}}}}}",
+        f"protection: {{policy: plan, plan: {LONG}.json}}",
+        f"protection: {{policy: uniform, menu: [{LONG}.json]}}",
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_file_that_is_not_there(
+    section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.yaml").write_text(f"{section}\n")
+    assert call(monkeypatch, "validate", tmp_path / "study.yaml") == 2
+    assert "study.yaml:1:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("report", LONG), ("store", "status", LONG), ("plan-diff", LONG, LONG)])
+def test_a_folder_that_cannot_be_is_said(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *command) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_store_that_is_moved_while_it_is_written_is_one_message(tmp_path: Path) -> None:
+    """Its records move with it: nothing finished is lost."""
+    folder, moved = tmp_path / "store", tmp_path / "moved"
+    study = parse_study(STUDY, name="study.yaml")
+
+    def progress(done: int, total: int, what: str) -> None:
+        if folder.exists() and any(path.stat().st_size for path in folder.glob("*.jsonl")):
+            folder.rename(moved)
+
+    with pytest.raises(InputError, match="cannot write"):
+        run(study, store=folder, progress=progress)
+    assert len(read_records(moved)) == 2

@@ -42,7 +42,7 @@ def _protection_digest(study: Study) -> str:
     if section.plan is not None:
         plan = study.folder / section.plan
         files += [plan, *_codes_of(plan)]
-    return "".join(f"+{content_digest(path)}" if path.is_file() else "+absent" for path in files)
+    return "".join(f"+{content_digest(path)}" if os.path.isfile(path) else "+absent" for path in files)
 
 
 def _codes_of(plan: Path) -> list[Path]:

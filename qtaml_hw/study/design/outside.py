@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _READ_IN_FOLDERS = (".json", ".safetensors", ".txt")
 
 def outside_files(study: Study) -> dict[str, Path]:
     """Every file of the network and the data that the study names, by its name; of a folder all that may be read."""
-    return {name: path for name, path in _named(study) if path.is_file()}
+    return {name: path for name, path in _named(study) if os.path.isfile(path)}
 
 
 def outside_digest(study: Study) -> str:
@@ -40,7 +41,7 @@ def _named(study: Study) -> Iterator[tuple[str, Path]]:
         if path.startswith("protection."):
             continue  # of a design, not of its network: ``identity_of`` adds it
         place = study.folder.absolute() / value
-        if not place.is_dir():
+        if not os.path.isdir(place):
             yield path, place
             continue
         for file in sorted(place.rglob("*")):

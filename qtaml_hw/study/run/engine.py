@@ -6,6 +6,7 @@ work is imported where there is work to do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ def run_points(
 
     Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
-    finished = finished_maps(read_records(folder)) if folder is not None and folder.exists() else {}
+    finished = finished_maps(read_records(folder)) if folder is not None and os.path.isdir(folder) else {}
     digests, results = Digests(folder), Results()
     for number, point in enumerate(points):
         digest = digests.find(point.study)
