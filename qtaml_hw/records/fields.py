@@ -262,7 +262,8 @@ class F:
     read_latency_low_s = Field("read_latency_low_s", "s", "point", "modelled", NUMBER,
         "read latency at the low end of its band")
     read_latency_high_s = Field("read_latency_high_s", "s", "point", "modelled", NUMBER, "read latency at the high end")
-    decode_latency_s = Field("decode_latency_s", "s", "point", "modelled", NUMBER, "decoding of one word")
+    decode_latency_s = Field("decode_latency_s", "s", "point", "modelled", NUMBER,
+        "decoding of what one access reads")
     compute_latency_s = Field("compute_latency_s", "s", "point", "modelled", NUMBER,
         "cycles of one inference over the clock")
     inference_latency_s = Field("inference_latency_s", "s", "point", "modelled", NUMBER,
