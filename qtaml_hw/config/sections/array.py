@@ -111,7 +111,7 @@ class ArraySection(Section):
             return 1
         return None if self.plane_class is None else max(self.plane_class) + 1
 
-    usual: ClassVar = {"placement": "row_major", "interleave": "block", "rows_refreshed_together": 1}
+    usual: ClassVar = {"placement": "row_major", "interleave": "block", "rows_refreshed_together": 1, "port": "bank"}
 
 
 class RetentionAwareSection(Section):

@@ -63,7 +63,7 @@ def _gain_cell(transistors: int, area: Range) -> ArrayKind:
             {
                 "area_m2": Range(area.value, area.low, area.high * LOGIC_RULES),
                 "access_s": Range(1.0, 0.5, 1.5),  # "as fast as 6T" (Cheng, ISOCC 2012); the range is assumed
-                "refresh_energy_j": Range(1.0, 1.0, 3.0),  # 91 uW/Mb of static power (Chun, JSSC 46 (2011) 1495)
+                "refresh_energy_j": Range(1.0, 1.0, 2.4),  # 91 uW/Mb of static power (Chun, JSSC 46 (2011) 1495)
             }
         ),
     )
