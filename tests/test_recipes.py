@@ -43,7 +43,7 @@ def _cascoded(cell: CascodedCell, die: device.Die | None = None) -> device.Reten
 
 
 def test_a_cell_is_a_population_a_row_and_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = studies.text(cell="{kind: cascoded, t_ox: 2.0 nm, temperature: 85 degC}")
+    text = studies.text(cell="{kind: cascoded, t_ox: 2.0 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}")
     with pytest.raises(ValueError, match="unknown kind of cell 'cascoded'"):
         parse_study(text)
     device.population.register(CascodedCell, _cascoded)

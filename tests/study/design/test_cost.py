@@ -67,6 +67,7 @@ def test_reloaded_words_are_paid_for_map_by_map(networks: Networks, tmp_path: Pa
     study = parse_study(TEXT, name="storage").with_(
         {
             "cell.t_ox": "1.85 nm",
+            "refresh.ecc_aware": True,
             "array.backing": {"bandwidth": "10 GB/s", "latency": "100 ns"},
             "array.on_uncorrectable": "reload",
             "protection": {"policy": "uniform", "planes": 8, "menu": ["secded-72-64"]},
