@@ -136,9 +136,10 @@ class Study(Section):
     def _checked_points(self) -> tuple[Point, ...]:
         specs, problems = sweep_plan(self._document)
         points: list[Point] = []
+        study = self
         for spec in specs:
-            try:
-                study = self._changed((*spec.changes, _NO_SWEEP))
+            try:  # neighbours differ in the fastest axis: all other sections are shared, checked once
+                study = build(self._document.changed((*spec.changes, _NO_SWEEP)), study)
                 points.append(Point(spec.label, spec.values, study, spec.case))
             except StudyError as error:
                 problems += [_of_point(problem, spec) for problem in error.errors]

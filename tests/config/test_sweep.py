@@ -241,3 +241,13 @@ def test_half_a_letter_is_refused_where_it_stands(text: str) -> None:
 def test_no_memory_is_larger_than_memories_are() -> None:
     with pytest.raises(StudyError, match=r"array.capacity.*at most"):
         parse_study("array: {capacity: 1e18 MB}\n")
+
+
+def test_points_share_the_sections_in_which_they_do_not_differ() -> None:
+    study = parse_study("sweep: {grid: {cell.t_ox: [1.7 nm, 1.8 nm], protection.policy: [uniform, none]}}\n")
+    a, b, c, _ = (point.study for point in study.points())
+    assert a.cell is b.cell
+    assert a.cell is not c.cell
+    assert b.refresh is c.refresh is study.refresh
+    assert (c.protection.policy, c.cell.t_ox_m) == ("uniform", 1.8e-9)
+    assert c == study.with_({"cell.t_ox": "1.8 nm", "protection.policy": "uniform", "sweep": None})

@@ -116,8 +116,9 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
         defaults.append((("refresh", "interval"), CELLS[kind].refresh))
     if ("refresh",) not in layer:
         defaults.append((("refresh", "ecc_aware"), _correcting_pays(layer)))
+    stated = {known[:2] for known in layer}
     for path, alternatives, value in _UNLESS:
-        given = path[:1] in layer or any(known[: len(other)] == other for known in layer for other in alternatives)
+        given = path[:1] in layer or any(other in stated for other in alternatives)
         if not given:
             defaults.append((path, value))
     return defaults
