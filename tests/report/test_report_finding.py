@@ -10,10 +10,13 @@ from scipy import stats
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.report.columns import YIELD, value
+from qtaml_hw.report.figures import draw
 from qtaml_hw.report.figures.protection import rank_correlation
 from qtaml_hw.report.finding import find, keeps
+from qtaml_hw.report.grids import results_grids
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material, material
+from qtaml_hw.report.page import warnings
 from tests.report import synthetic
 
 CLEAN = 0.974  # of the synthetic records; the target is 0.9253
@@ -160,3 +163,73 @@ def test_a_network_at_chance_keeps_nothing() -> None:
     assert "reach the target" not in text
     assert value(found.points[0], YIELD) is None
     assert value(material(synthetic.point(0, {}, 4)).points[0], YIELD) is not None
+
+
+CASES = {
+    "unprotected": ("none", {}, 6),
+    "1 MSB SEC-DED": ("uniform", {"protection.planes": 1}, 6),
+    "3 MSB BCH t=3": ("uniform", {"protection.planes": 3}, 8),
+    "tac 2 %": ("tac", {"protection.budget.parity": 0.02}, 7),
+    "tac 8 %": ("tac", {"protection.budget.parity": 0.08}, 7),
+}
+INTERVALS = [4, 6, 7, 8]
+
+
+def cases() -> Material:
+    """Cases that change different fields, each of which keeps the target up to an interval of its own."""
+    records = []
+    for number, (case, (policy, own, last)) in enumerate(CASES.items()):
+        for at, interval in enumerate(INTERVALS):
+            axes = {"protection.policy": policy, **own, "refresh.interval": interval}
+            facts = {F.case: case, F.label: f"{case}, interval={interval} us"}
+            base = synthetic.point(4 * number + at, axes, 80, **facts)
+            score = 0.972 if interval <= last else 0.5
+            records += [r | {F.score: score, F.score_series: [[1e-3, score]], F.flips_raw: 0} for r in base]
+    return material(records)
+
+
+def test_a_row_is_the_case_and_keeps_the_label_that_its_user_wrote() -> None:
+    data = cases()
+    found = find(data)
+    assert {v.name: v.at for v in found.verdicts} == {name: f"{last} µs" for name, (_, _, last) in CASES.items()}
+    assert (found.series, lay_out(data.points).versions) == ("Case", 0)
+    assert "keeps it is 8 µs with “3 MSB BCH t=3” (" in " ".join(found.sentences)
+    for _, grid in results_grids(data):
+        assert [head.name for head in grid.heads[:2]] == ["Case", "Refresh interval"]
+    assert not any("more than one version" in text for text in warnings(data))
+
+
+def test_every_case_is_in_every_figure() -> None:
+    drawings = {d.name: d for d in draw(cases())}
+    for name in ("accuracy", "chip_yield", "protected_planes", "area_energy", "distortion", "energy", "area"):
+        drawing = drawings[name]
+        shown = {str(cell) for row in drawing.rows for cell in row}
+        assert CASES.keys() <= shown, name
+    assert len(drawings["area_energy"].rows) == len(CASES) * len(INTERVALS)
+
+
+def test_points_that_share_their_place_stand_on_lines_of_their_own() -> None:
+    records = [*synthetic.sweep({"cell.t_ox": [1.6, 1.7]}, maps=2)]
+    other = [r | {F.identity: f"b{r[F.identity]}"} for r in records]
+    layout = lay_out(material([*records, *other]).points)
+    assert [(line.name, len(line.points)) for line in layout.panels[0].lines] == [("tac", 2), ("tac, version 2", 2)]
+    assert layout.versions == 2
+
+
+def test_axes_that_move_together_are_one() -> None:
+    pairs = [(1.5, 0.9), (1.6, 1.0), (1.7, 1.1)]
+    records = [r for i, (t, v) in enumerate(pairs) for r in synthetic.point(i, {"cell.t_ox": t, "cell.v_dd": v}, 2)]
+    layout = lay_out(material(records).points)
+    assert (layout.along, len(layout.panels), len(layout.panels[0].lines)) == (("cell.v_dd",), 1, 1)
+    assert "Supply voltage V_dd moves with t_ox." in find(material(records)).sentences
+
+
+def test_tiny_probabilities_are_counted_not_drawn() -> None:
+    records = synthetic.sweep({"cell.t_ox": [1.5, 1.6, 1.7]}, maps=2, p01=1e-204)
+    (drawing,) = [d for d in draw(material(records)) if d.name == "flip_probability"]
+    assert "Below 10⁻¹⁵, and not drawn: 3 of 6 values." in drawing.caption
+    assert drawing.figure.axes[0].get_ylim()[0] >= 1e-16
+    one = synthetic.sweep({"cell.t_ox": [1.5, 1.6]}, maps=2, p01=0.0)
+    for r in one:
+        r[F.p10] = 3.8e-50 if r[F.t_ox_m] > 1.55e-9 else 0.0
+    assert "flip_probability" not in {d.name for d in draw(material(one))}
