@@ -124,7 +124,7 @@ def test_maps_in_any_order_end_with_the_records_of_a_whole_run(accuracies: list[
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append(Record({F.identity: "a", F.map_index: -1, F.error: "x"}))
-        writer.append(Record(dict.fromkeys(NEEDED, 0), {F.identity: "a"}))
+        writer.append(Record(dict.fromkeys(NEEDED, 0), {F.identity: "a", F.score_series: [[1e-3, 0.0]]}))
     found = finished_maps(read_records(tmp_path))
     assert list(found) == ["a"]
     assert list(found["a"]) == [0]
