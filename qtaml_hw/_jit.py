@@ -59,6 +59,3 @@ class _Cache(_NumbaCache):  # type: ignore[misc]
             self.flush()
         except OSError:
             self.disable()
-
-
-prange: type[range] = numba.prange  # a loop over threads inside a parallel kernel; typed as the range it behaves as

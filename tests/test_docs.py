@@ -8,16 +8,23 @@ under ``<!-- file: NAME -->`` is written to NAME before what follows runs.  Bloc
 from __future__ import annotations
 
 import json
+import pydoc
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from qtaml_hw import cli
+from qtaml_hw import cli, names
+from qtaml_hw.config import Study
+from qtaml_hw.config.reading.fields import catalogue
+from qtaml_hw.report.figures import FIGURES
+from tests import house
 
 ROOT = Path(__file__).parents[1]
 FRAGMENTS = {ROOT / "docs" / "device" / "results.md"}  # included by another page, links are relative to that one
@@ -140,6 +147,63 @@ def test_sections_that_docstrings_name_exist() -> None:
                 assert any(title.startswith(name) for title in titles), f"{file.name}: {name}"
         for page in re.findall(r"docs/([\w/-]+\.md)", source):
             assert (ROOT / "docs" / page).exists(), f"{file.name}: docs/{page}"
+
+
+def told() -> Iterator[tuple[Path, str]]:
+    """(page or source, its text): all that says where something is; the changelog says where it was."""
+    files = [*(page for page in PAGES if page.name != "CHANGELOG.md"), *house.modules().values()]
+    return ((file, file.read_text(encoding="utf-8")) for file in files)
+
+
+def test_paths_that_pages_and_sources_give_exist() -> None:
+    folders = "qtaml_hw|tests|scripts|benchmarks|configs|docs"
+    for file, text in told():
+        for path in re.findall(rf"(?<![\w./-])((?:{folders})/[\w./-]*\w)(?![\w<*{{])", text):
+            assert path == "docs/_build" or (ROOT / path).exists(), f"{named(file)}: {path}"
+
+
+def test_dotted_names_that_pages_and_docstrings_give_are_there() -> None:
+    """``tac.POLICIES`` is in the package, ``weights.format`` in a study file, ``study.with_`` of a study in Python."""
+    rooms = "|".join({name.split(".")[0] for name in house.modules()} - {""})
+    fields = catalogue(Study)
+    for file, text in told():
+        quoted = "\n".join(re.findall(r"``([^`\n]+)``" if file.suffix == ".py" else r"`([^`\n]+)`", text))
+        for name in re.findall(rf"(?<![\w./-])(?:qtaml_hw\.)?((?:{rooms})(?:\.[A-Za-z_]\w*)+)", quoted):
+            room, _, rest = name.partition(".")
+            known = name in fields or (room == "study" and hasattr(Study, rest))
+            named_file = name.rpartition(".")[2] in ("py", "md", "yaml", "json", "csv", "html")
+            assert known or named_file or pydoc.locate(f"qtaml_hw.{name}") is not None, f"{named(file)}: {name}"
+
+
+def first_cells(page: str, heading: str) -> set[str]:
+    """The names in the first column of the table under a heading of columns."""
+    table = (ROOT / "docs" / page).read_text(encoding="utf-8").split(heading, 1)[1].split("\n\n", 1)[0]
+    return {name for row in table.splitlines()[1:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_the_table_of_figures_has_every_figure() -> None:
+    assert first_cells("report.md", "| name | shown when | what |\n") == set(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("kind", names.CELLS),
+        ("policy", names.POLICIES),
+        ("group", get_args(names.GroupKind)),
+        ("correction", get_args(names.CorrectionKind)),
+        ("encoding", get_args(names.Encoding)),
+        ("scale", names.SCALES),
+        ("transforms", names.TRANSFORMS),
+        ("method", get_args(names.Method)),
+        ("evaluate.metric", names.METRICS),
+        ("network.name", names.NETWORKS),
+    ],
+)
+def test_the_page_of_the_study_file_has_every_word_of_a_field(field: str, words: Iterable[str]) -> None:
+    page = (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{field}`"))
+    assert set(words) <= set(re.findall(r"`([^`]+)`", row))
 
 
 def test_no_tracked_file_names_this_machine() -> None:

@@ -42,8 +42,14 @@ def _cascoded(cell: CascodedCell, die: device.Die | None = None) -> device.Reten
     return device.charge_population(replace(cell, i_sub_a=cell.i_sub_a / 10.0), die)
 
 
+def _lost_in(cell: GainCell, interval_s: float) -> float:
+    """Mean share of the cells of a lot that lose a 1."""
+    lot = device.dies_of_lot(cell)
+    return sum(share * float(device.charge_population(cell, die).flip_probability(interval_s)) for share, die in lot)
+
+
 def test_a_cell_is_a_population_a_row_and_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = studies.text(cell="{kind: cascoded, t_ox: 2.0 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}")
+    text = studies.text(cell="{kind: cascoded, t_ox: 2.0 nm, temperature: 85 degC}")
     with pytest.raises(ValueError, match="unknown kind of cell 'cascoded'"):
         parse_study(text)
     device.population.register(CascodedCell, _cascoded)
@@ -56,9 +62,9 @@ def test_a_cell_is_a_population_a_row_and_a_section(monkeypatch: pytest.MonkeyPa
     result = q.run(study)
     assert (result.maps, result.cell_kind) == (2, "cascoded")
     plain = GainCell(**study.cell.device_values())
-    tenth = device.population(replace(plain, i_sub_a=plain.i_sub_a / 10.0))
-    assert result.p10 == pytest.approx(float(tenth.flip_probability(20e-6)))
-    assert result.p10 < 0.5 * float(device.population(plain).flip_probability(20e-6))
+    tenth, whole = (_lost_in(replace(plain, i_sub_a=plain.i_sub_a / part), 20e-6) for part in (10.0, 1.0))
+    assert result.p10 == pytest.approx(tenth)  # on every die of the lot
+    assert result.p10 < 0.5 * whole
 
 
 def test_a_policy_is_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:

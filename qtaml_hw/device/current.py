@@ -199,7 +199,7 @@ def current_density(
     )
 
 
-CALIBRATED_T_OX_M: Final = (1.0e-9, 2.5e-9)  # window of the BSIM4 comparison, tests/published/test_bsim4.py
+CALIBRATED_T_OX_M: Final = (1.0e-9, 2.5e-9)  # compared in tests/published/test_bsim4_gate_current.py
 CALIBRATED_FROM_V: Final = 0.5
 
 

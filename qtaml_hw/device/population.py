@@ -173,30 +173,33 @@ def _warnings(cell: ChargeCell, gate_share: float) -> tuple[str, ...]:
 
 def lot_population(cell: ChargeCell) -> RetentionPopulation:
     """Retention population over the cells of many dies: die-to-die spreads added in quadrature to the cells' own."""
-    return charge_population(
+    of_all = population(
         replace(
             cell,
             sigma_t_ox=float(np.hypot(cell.sigma_t_ox, cell.sigma_t_ox_die)),
             sigma_v_th_v=float(np.hypot(cell.sigma_v_th_v, cell.sigma_v_th_die_v)),
         )
     )
+    assert isinstance(of_all, RetentionPopulation)  # a charge cell has retention times, whatever its kind
+    return of_all
 
 
 @singledispatch
-def population(cell: Any) -> RetentionPopulation | StaticPopulation:
-    """The population of cells of any kind: retention times of charge cells, static weak cells of SRAM.
+def population(cell: Any, die: Die | None = None) -> RetentionPopulation | StaticPopulation:
+    """The population of cells of any kind on one die (the process centre unless a ``die`` is given).
 
-    Another kind registers its own, ``population.register(MyCell, my_population)``.  Raises TypeError for a cell of no
+    Retention times of charge cells, static weak cells of SRAM, whose dies are alike.  Another kind registers its own,
+    ``population.register(MyCell, my_population)``, a function of a cell and a die.  Raises TypeError for a cell of no
     registered kind.
     """
     raise TypeError(f"{type(cell).__name__} is no kind of cell: it has no registered population")
 
 
 @population.register
-def _(cell: ChargeCell) -> RetentionPopulation:
-    return charge_population(cell)
+def _(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
+    return charge_population(cell, die)
 
 
 @population.register
-def _(cell: Sram6T) -> StaticPopulation:
+def _(cell: Sram6T, die: Die | None = None) -> StaticPopulation:
     return static_population(cell)

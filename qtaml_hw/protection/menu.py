@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.ecc.code import Code
-from qtaml_hw.ecc.registry import CODE_NAMES, code
+from qtaml_hw.ecc.registry import code
 from qtaml_hw.ecc.residual import check_probability
 from qtaml_hw.names import canonical_code, is_code_file
 
@@ -29,8 +29,6 @@ IDEAL_TITLE = "ideal (error-free, not buildable)"
 SIGMA_LN_RETENTION = 0.39  # spread of ln(retention time), read off the 1.8 nm, 85 degC gain cell (docs/ecc.md)
 ROBUST_CELL_GAIN = 10.0 ** (4.82 * 0.2)  # 0.2 nm more oxide at 4.82 decades of tunnelling current per nm (SiO2, 1 V)
 ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 times the area
-
-ENTRY_NAMES: tuple[str, ...] = ("none", "ideal", *CODE_NAMES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 
 
 @dataclass(frozen=True, kw_only=True)

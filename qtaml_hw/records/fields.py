@@ -168,6 +168,10 @@ class F:
         "the metric in its own unit; nothing where it is no finite number")
     clean_metric_value = Field("clean_metric_value", "", "study", "measured", NUMBER,
         "the same with the network's own weights")
+    p10 = Field("p10", "", "point", "modelled", _FLIPS,
+        "probability that a stored 1 reads 0; assumed where the law is fixed", "p(1→0)")
+    p01 = Field("p01", "", "point", "modelled", _FLIPS,
+        "probability that a stored 0 reads 1; assumed where the law is fixed", "p(0→1)")
     flips_raw = Field("flips_raw", "per map", "map", "measured", kinds.TALLY,
         "data bits that read wrong before ECC; check bits are counted apart, ideal planes never err",
         "Raw bit errors", needed=True)
@@ -179,10 +183,6 @@ class F:
         "ECC words that the decoder corrected", "Words corrected", needed=True)
     words_uncorrectable = Field("words_uncorrectable", "per map", "map", "measured", kinds.TALLY,
         "ECC words flagged as uncorrectable", "Words lost", needed=True)
-    p10 = Field("p10", "", "point", "modelled", _FLIPS,
-        "probability that a stored 1 reads 0; assumed where the law is fixed", "p(1→0)")
-    p01 = Field("p01", "", "point", "modelled", _FLIPS,
-        "probability that a stored 0 reads 1; assumed where the law is fixed", "p(0→1)")
 
     # Protection
     policy = Field("policy", "", "point", "assumed", TEXT, "policy of the protection")

@@ -121,7 +121,6 @@ INDEX: Final = Kind("a whole number", lambda value: isinstance(value, int) and n
 WHOLE: Final = Kind("a whole number", _is_whole)
 TEXT: Final = Kind("a text", lambda value: isinstance(value, str))
 FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
-ANY: Final = Kind("anything", lambda value: True)
 PLAIN: Final = Kind("a number or a text", lambda value: value is None or isinstance(value, str | int | float | bool))
 TEXTS: Final = list_of(TEXT, "a list of texts")
 NUMBERS: Final = list_of(NUMBER, "a list of numbers")

@@ -26,7 +26,7 @@ from qtaml_hw.records.text import (
     scale,
     share_of_cells,
 )
-from qtaml_hw.report.columns import BANKS, BY_KEY, UNSCALED, Shown, score_name, show, tells
+from qtaml_hw.report.columns import BY_KEY, COLUMNS, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
 
 Row = Mapping[str, Any]
@@ -91,24 +91,7 @@ def _interval(found: Interval) -> str:
     return f"{percent(found.low)}–{percent(found.high)}" if found.maps > 1 else "1 map"
 
 
-_RUN_KEYS: Final[tuple[str, ...]] = (
-    F.p10,
-    F.p01,
-    F.flips_raw,
-    F.flips_residual,
-    F.words_corrected,
-    F.words_uncorrectable,
-    F.protected_bits_fraction,
-    F.parity_bits_fraction,
-    F.area_m2,
-    F.codec_area_share,
-    F.energy_per_inference_j,
-    F.codec_energy_share,
-    F.read_latency_s,
-    *BANKS,
-    F.predicted_distortion,
-    F.rho_star,
-)
+_RUN_KEYS: Final = tuple(c.key for c in COLUMNS if c.mark != "assumed" and c.key not in (F.score, YIELD))
 _BANDS: Final[dict[str, tuple[str, str]]] = {
     F.area_m2: (F.area_low_m2, F.area_high_m2),
     F.energy_per_inference_j: (F.energy_low_j, F.energy_high_j),

@@ -160,16 +160,6 @@ def _top_items(count: int, plane_order: Int64 | None, top: int) -> NDArray[np.in
     return np.flatnonzero(np.isin(np.arange(count) % plane_order.size, plane_order[:top]))
 
 
-def reach_with_fixed_costs(problem: Knapsack, prices: Prices, solver: Solver = "greedy") -> Cheapest:
-    """The cheapest choice that leaves ``prices.target`` of the unprotected damage, decoders paid.
-
-    Raises ValueError when the whole menu leaves more.
-    """
-    assert prices.target is not None  # said by the prices that ask for it
-    wanted = prices.target * float(problem.damage[:, 0].sum())
-    return _cheapest(families(problem, prices), problem, wanted, solver)
-
-
 def _cheapest(among: Sequence[Family], problem: Knapsack, wanted: float, solver: Solver) -> Cheapest:
     found = [one for family in among if (one := family.reach(wanted, solver)) is not None]
     if not found:

@@ -20,7 +20,6 @@ from qtaml_hw.weights.transforms_order import sensitivity_order
 from qtaml_hw.weights.transforms_scale import activation_scale, equalise
 
 MODULE_STEPS: Final[tuple[Transform, ...]] = ("equalise", "activation_scale", "sensitivity_order")
-STEPS: Final[tuple[Transform, ...]] = (*MODULE_STEPS, "invert_planes")
 Energies = Callable[[nn.Module], Mapping[str, NDArray[np.float64]]]
 
 

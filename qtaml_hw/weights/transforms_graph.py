@@ -15,7 +15,6 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
-Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 LAYERS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _POOLS: Final = tuple(

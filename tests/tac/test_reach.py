@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac import (
     BudgetPath,
+    Knapsack,
     Menu,
+    Optimum,
     Prices,
     bit_prices,
     damage_model,
@@ -21,7 +24,7 @@ from qtaml_hw.tac import (
     predicted_distortion,
     reach_exactly,
 )
-from qtaml_hw.tac.spending import reach_with_fixed_costs
+from qtaml_hw.tac.spending import Spending, families
 from qtaml_hw.weights import StoredImage, quantise
 
 
@@ -87,15 +90,21 @@ def image() -> StoredImage:
     return quantise({f"layer{i}": rng.normal(size=(8, 40)).astype(np.float32) * 0.1 * (i + 1) for i in range(4)})
 
 
-def test_decoders_are_bought_only_where_they_are_worth_it(image: StoredImage) -> None:
-    damage = np.array([[10.0, 1.0, 0.0], [10.0, 1.0, 0.0]])
-    cost = np.array([[0.0, 2.0, 1.0], [0.0, 2.0, 1.0]])
-    dear = Prices((0.0, 1.0, 1.0), (0.0, 0.0, 5.0), np.inf, "m2", target=0.1)
-    found = reach_with_fixed_costs(type("P", (), {"damage": damage, "cost": cost, "budget": np.inf})(), dear)
-    assert found.choice.tolist() == [1, 1]
-    assert found.spent == 4.0
-    cheap = Prices((0.0, 1.0, 1.0), (0.0, 0.0, 0.5), np.inf, "m2", target=0.1)
-    assert reach_with_fixed_costs(type("P", (), {"damage": damage, "cost": cost})(), cheap).spent == 2.5
+@pytest.mark.parametrize(("decoder", "chosen", "spent"), [(5.0, [1, 1], 4.0), (0.5, [2, 2], 2.5)])
+def test_decoders_are_bought_only_where_they_are_worth_it(decoder: float, chosen: list[int], spent: float) -> None:
+    task = Knapsack(np.array([[10.0, 1.0, 0.0]] * 2), np.array([[0.0, 2.0, 1.0]] * 2), np.inf)
+    prices = Prices((0.0, 1.0, 1.0), (0.0, 0.0, decoder), np.inf, "m2", target=0.1)
+    starts, menu = np.arange(3), ("none", "ideal", "secded-72-64")
+    spending = Spending(
+        task,
+        prices,
+        families(task, prices),
+        lambda choice: ProtectionPlan(starts, starts, "layer", "tac", menu, choice.reshape(2, 1)),
+    )
+    found = spending.reaching(0.1, "greedy")
+    assert found.plan.choice.ravel().tolist() == chosen
+    assert isinstance(found.optimum, Optimum)
+    assert found.optimum.spent == spent
 
 
 @pytest.mark.parametrize("solver", ["greedy", "exact"])

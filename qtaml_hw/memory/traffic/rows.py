@@ -83,11 +83,6 @@ class RowBins:
         rows: Int64 = self.rows[:, now].sum(axis=1)
         return rows
 
-    @property
-    def refresh_share(self) -> float:
-        """Row refreshes, as a share of refreshing every row at every tick."""
-        return float((self.rows / np.array(self.multiples)).sum() / self.rows.sum())
-
 
 def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule, cell: RetentionLaw) -> RowBins:
     """Bins with as many rows as are expected over fault maps: a row of n cells outlives t with (1 - F(t))^n.

@@ -86,6 +86,13 @@ def build_cell(study: Study) -> Any:
     return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
+def _charge_population(cell: Any, die: device.Die | None) -> device.RetentionPopulation:
+    """The population of a charge cell on one die, as its kind has registered it."""
+    population = device.population(cell, die)
+    assert isinstance(population, device.RetentionPopulation)
+    return population
+
+
 def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
     """The device's cell in every phase of the timeline; None where a phase leaves it as it is.
 
@@ -108,7 +115,7 @@ def _phase_models(study: Study, cell: Any, die: device.Die | None = None) -> tup
     Raises ValueError with the phase and the physical reason.
     """
     others = _phase_devices(study, cell)
-    return tuple(None if other is None else _law_model(study, device.charge_population(other, die)) for other in others)
+    return tuple(None if other is None else _law_model(study, _charge_population(other, die)) for other in others)
 
 
 def exposure_s(study: Study) -> float:
@@ -191,7 +198,7 @@ def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:
     """The view of a cell whose dies differ, from that of its process centre."""
 
     def conditions(die: device.Die) -> tuple[device.RetentionPopulation, tuple[CellModel | None, ...]]:
-        return device.charge_population(cell, die), _phase_models(study, cell, die)
+        return _charge_population(cell, die), _phase_models(study, cell, die)
 
     def channel(population: device.RetentionPopulation, phases: tuple[CellModel | None, ...]) -> FlipChannel:
         return _charge_channel(study, cell, population, phases, centre.channel.planes)
@@ -255,5 +262,5 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
 def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:
     """The population itself, or the memoryless cells of the same median."""
     if study.flips.law == "poisson":
-        return PoissonCells(float(np.log(2.0) / population.median_s), population.leaky_state)
+        return PoissonCells(population.memoryless[0], population.leaky_state)
     return population

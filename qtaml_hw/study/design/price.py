@@ -31,8 +31,8 @@ from qtaml_hw.study.design.rails import mac_at
 class Codecs:
     """The encoders and decoders of a plan, and what they spend beside reads.
 
-    ``decode_j_per_weight`` by tensor; ``correct_all_j`` : correcting every word once; ``refresh_w`` : correcting at
-    refresh; ``scrub_w`` : at scrubs; ``leakage_w`` : of the gates.
+    ``decode_j_per_weight`` by tensor; ``refresh_w`` : correcting at refresh; ``scrub_w`` : at scrubs; ``leakage_w`` :
+    of the gates.
     """
 
     area_m2: float

@@ -14,9 +14,10 @@ from qtaml_hw.records.results import Result
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.inversion import best_masks, disagreement, tensor_scores
 from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.transforms import INVERT
 from qtaml_hw.study.questions.allocation import allocate
 from qtaml_hw.verbs import run, sweep
-from qtaml_hw.weights.transforms import STEPS
+from qtaml_hw.weights.transforms import MODULE_STEPS
 from qtaml_hw.weights.transforms_planes import inverted
 
 REST = """
@@ -40,14 +41,14 @@ def study(
 
 
 def test_the_names_are_those_of_the_code() -> None:
-    assert names.TRANSFORMS == STEPS
+    assert (*MODULE_STEPS, INVERT) == names.TRANSFORMS
 
 
 def test_every_step_is_told_and_neutral_without_flips() -> None:
     text = "{transforms: [equalise, activation_scale, sensitivity_order, invert_planes], encoding: gray}"
     facts = run(study(text)).as_dict()
     effects = {effect["step"]: effect for effect in facts["transform_effects"]}
-    assert list(effects) == facts["transforms"] == list(STEPS)
+    assert list(effects) == facts["transforms"] == list(names.TRANSFORMS)
     for effect in effects.values():
         assert effect["output_change"] < 1e-4
         assert abs(effect["clean_accuracy_after"] - effect["clean_accuracy_before"]) <= 0.01
