@@ -241,11 +241,11 @@ def _comparison(material: Material, layout: Layout) -> list[str]:
     if len(ranked) < 2 or (gain := material.paired(ranked[0][1], ranked[1][1])) is None:
         return []
     (first, a), (second, b) = ranked[:2]
-    interval = f"95 % interval {percent(gain.low)} to {percent(gain.high)}, {_paired(gain, a, b)}"
+    interval = f"95 % interval {percent(gain.low)} to {percent(gain.high)} points, {_paired(gain, a, b)}"
     ahead, behind = with_words(first, layout), with_words(second, layout)
     lead = f"At {where}, where the choice matters most,"
     if gain.low <= 0.0 <= gain.high:
-        return [f"{lead} the two best cannot be told apart: {ahead} and {behind} ({interval} points)."]
+        return [f"{lead} the two best cannot be told apart: {ahead} and {behind} ({interval})."]
     side, points = ("above", gain.mean) if gain.mean > 0 else ("below", -gain.mean)
     said = f"{lead} the accuracy {ahead} is {percent(points)} points {side} that {behind} ({interval}){_unequal(a, b)}."
     bare = [(n, s) for n, s in pairs if s.facts.get(F.policy) == "none" and s is not a]

@@ -413,7 +413,8 @@ def plain_facts(truth: Truth, match: re.Match[str]) -> None:
 _LINE = r"(?:with “[^”]*”|without protection|with .+?)"
 _NUMBER = r"-?[\d.,×⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+"
 _GAIN = (
-    rf"95 % interval (?P<low>{_NUMBER}) to (?P<high>{_NUMBER}), paired over (?P<maps>\d+) maps(?P<saw> that both saw)?"
+    rf"95 % interval (?P<low>{_NUMBER}) to (?P<high>{_NUMBER})(?: points)?, "
+    r"paired over (?P<maps>\d+) maps(?P<saw> that both saw)?"
 )
 _PLACE = r"At (?P<where>[^,]+), where the choice matters most, "
 _TOLD = rf" \(?{FIGURES}(?:\)|, so nothing is claimed about other chips)\."
@@ -436,7 +437,7 @@ FORMS: list[tuple[str, Callable[[Truth, re.Match[str]], None]]] = [
     (ABOVE, above),
     (
         rf"{_PLACE}the two best cannot be told apart: (?P<first>{_LINE}) and "
-        rf"(?P<second>{_LINE}) \({_GAIN} points\)\.",
+        rf"(?P<second>{_LINE}) \({_GAIN}\)\.",
         equal,
     ),
     (r"The model counts no extra energy or area for it.*\.", free_of_charge),
