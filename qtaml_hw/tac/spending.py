@@ -190,7 +190,8 @@ def fitting(plan_at: Callable[[float], Planned | None], prices: Prices) -> Plann
         if high - low <= RESOLUTION * high:
             break
         aim = linear * limit / cost if cost > 0.0 else np.inf
-        linear = aim if low + RESOLUTION * high < aim < high else min(2.0 * low, 0.5 * (low + high))
+        middle = 2.0 * low if high == np.inf else 0.5 * (low + high)
+        linear = aim if low + RESOLUTION * high < aim < high else middle
     return best
 
 

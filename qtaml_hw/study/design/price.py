@@ -273,6 +273,12 @@ class Pricing:
         read = sum(layer.weight_reads for layer in self.layers if layer.weight in codec.decode_j_per_weight)
         return PlanCost(array, data, whole, codec, extra, memory, energy, side, read)
 
+    def fits(self, plan: ProtectionPlan) -> bool:
+        """Whether the array holds the image and the plan's check bits, or streams what it does not hold."""
+        array = self.study.array
+        needed = plan.stored_bits + plan.parity_bits
+        return array.capacity_bits is None or array.backing is not None or needed <= int(array.capacity_bits)
+
     def spent(self, plan: ProtectionPlan, planned_bits: float = 0.0, bare_bits: float = 0.0) -> Spent:
         """What a plan adds to the unprotected memory, whose corrections take ``bare_bits``; ValueError as ``cost``."""
         if plan.protected_bits == 0:

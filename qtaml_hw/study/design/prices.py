@@ -49,7 +49,7 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
         return tac.Budget("bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET))
     if budget.kind != "distortion":
         prices, least = _in_currency(study, image, menu, pricing, budget.kind, budget.value)
-        prices = replace(prices, true_cost=_true_cost(budget.kind, spends))
+        prices = replace(prices, true_cost=_true_cost(budget.kind, pricing, spends))
         return tac.Budget(budget.kind, budget.value, prices, least)
     coded = all(e.parity_per_bit > 0.0 for e in menu.entries[1:])
     currency = budget.paid_in or ("parity" if coded else "bits")
@@ -57,14 +57,20 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
     return tac.Budget(budget.kind, budget.value, prices.to_reach(budget.value))
 
 
-def _true_cost(kind: str, spends: PlanSpends) -> tac.TrueCost | None:
-    """What a plan adds, in the currency of a budget; None where prices are exact: a bit costs a bit."""
+def _true_cost(kind: str, pricing: Pricing, spends: PlanSpends) -> tac.TrueCost | None:
+    """What a plan adds, in the currency of a budget, without end where the array does not hold its check bits.
+
+    None where prices are exact: a bit costs a bit in an array that is built as large as it has to be.
+    """
+    if kind == "bits" and pricing.study.array.capacity_bits is None:
+        return None
     ways: dict[str, tac.TrueCost] = {
+        "bits": lambda plan: float(plan.protected_bits),
         "parity": lambda plan: float(plan.parity_bits),
         "area": lambda plan: spends(plan).area_m2,
         "energy": lambda plan: spends(plan).energy_j,
     }
-    return ways.get(kind)
+    return lambda plan: ways[kind](plan) if pricing.fits(plan) else np.inf
 
 
 def _in_currency(
@@ -99,17 +105,20 @@ class _Measured:
     def alone(self) -> Float64:
         """What the top plane of each tensor adds, float64 [T]."""
         tensors = range(self.image.tensor_starts.size - 1)
-        return np.array([self._value(self._on(np.array([t]))) for t in tensors]) - self._bare
+        values = [np.nan if one is None else self._value(one) for one in (self._on(np.array([t])) for t in tensors)]
+        added = np.array(values) - self._bare
+        return np.where(np.isnan(added), np.nanmax(added, initial=0.0), added)  # what does not fit is not bought
 
     @cached_property
     def all_tensors(self) -> float:
         """What the top plane of all tensors adds."""
-        return self._value(self._whole[0]) - self._bare
+        return self._value(self._whole[0]) - self._bare if self._whole else float(self.alone.sum())
 
     @cached_property
     def codecs(self) -> Float64:
         """What the codecs cost with 1, 2, ... planes of all tensors, whatever they do, float64 [planes]."""
-        return np.array([self._codecs(priced) for priced in self._whole])
+        known = [self._codecs(priced) for priced in self._whole] or [0.0]
+        return np.array(known + [known[-1]] * (self.image.planes - len(known)))
 
     @property
     def per_bit(self) -> Float64:
@@ -121,20 +130,23 @@ class _Measured:
 
     @cached_property
     def _bare(self) -> float:
-        return self._value(self._on(np.zeros(0, dtype=np.int64)))
+        edges = self.image.tensor_starts
+        return self._value(self.pricing.cost(ProtectionPlan.unprotected(edges, self.image.planes)))
 
     @cached_property
     def _whole(self) -> list[PlanCost]:
         every = np.arange(self.image.tensor_starts.size - 1)
-        return [self._on(every, planes) for planes in range(1, self.image.planes + 1)]
+        found = (self._on(every, planes) for planes in range(1, self.image.planes + 1))
+        return [one for one in found if one is not None]
 
-    def _on(self, tensors: Int64, planes: int = 1) -> PlanCost:
-        """The price of the entry on the top planes of some tensors."""
+    def _on(self, tensors: Int64, planes: int = 1) -> PlanCost | None:
+        """The price of the entry on the top planes of some tensors; None where the array does not hold that."""
         edges = self.image.tensor_starts
         choice = np.zeros((edges.size - 1, self.image.planes), dtype=np.uint8)
         choice[np.ix_(tensors, self.image.plane_order[:planes])] = 1
         menu = ("none", self.item.name)
-        return self.pricing.cost(ProtectionPlan(edges, edges, "layer", "uniform", menu, choice))
+        plan = ProtectionPlan(edges, edges, "layer", "uniform", menu, choice)
+        return self.pricing.cost(plan) if self.pricing.fits(plan) else None
 
     def _value(self, priced: PlanCost) -> float:
         return float(priced.areas[F.area_m2] if self.kind == "area" else priced.energies[F.energy_per_inference_j])

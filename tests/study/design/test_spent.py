@@ -141,3 +141,11 @@ def test_corrections_that_buy_nothing_are_named_with_what_they_cost() -> None:
         assert aware.record(index)["flips_residual"] == plain.record(index)["flips_residual"]
     poisson = facts({**coded, "flips.law": "poisson"})
     assert not any("gives up no accuracy" in w for w in poisson["warnings"])
+
+
+@pytest.mark.parametrize("budget", [{"area": "0.05 mm2"}, {"energy": "2 uJ"}, {"bits": "100 %"}, {"parity": "200 %"}])
+def test_plans_are_kept_within_the_array_that_is_built(budget: dict[str, str]) -> None:
+    """All planes by repeat-3 take 745 kbit; 64 KB hold 524 kbit, so the plan stops where the array is full."""
+    found = facts({"array.capacity": "64 KB", "protection": {"policy": "tac", "menu": ["repeat-3"], "budget": budget}})
+    stored = found["stored_bits"] * (1 + found["parity_bits_fraction"])
+    assert found["stored_bits"] < stored <= 64 * 8192
