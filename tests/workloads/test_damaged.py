@@ -41,6 +41,11 @@ SMALL = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
 ODD: tuple[Any, ...] = (None, [], {}, "", "a", -1, 0, 1 << 62, 1e300, True, [[]], ["x"], {"as_int": -1}, "sys.exit")
 
 
+def short(message: str) -> bool:
+    """One line; of weights that do not fit a network, a line for every way in which they do not."""
+    return message.count("\n") <= (3 if "does not fit the network" in message else 0)
+
+
 def onnx_file(nodes: list[Any], constants: dict[str, np.ndarray], shape: tuple[Any, ...] = ("n", 4)) -> bytes:
     graph = helper.make_graph(
         nodes,
@@ -150,7 +155,7 @@ def refused_or_read(read: Callable[[Path], object], path: Path, content: bytes) 
     """Whether a file was refused, in one line that names it (or the one beside it that no longer fits)."""
     path.write_bytes(content)
     said = refusal(read, path)
-    assert not said or (str(path.parent) in said and "\n" not in said), said
+    assert not said or (str(path.parent) in said and short(said)), said
     return bool(said)
 
 
@@ -304,6 +309,6 @@ def test_small_files_do_not_ask_for_much_memory(tmp_path: Path, bomb: str) -> No
     before = most_memory()
     with pytest.raises(InputError if "encoder" not in bomb else ValueError, match=said) as error:
         KINDS[name][1](folder / name)
-    assert "\n" not in str(error.value)
+    assert short(str(error.value))
     assert len(str(error.value)) < 2000 or "encoder" in bomb
     assert most_memory() - before < 500 << 20

@@ -126,7 +126,7 @@ OWN = '{factory: "own_models:build", weights: w.safetensors, keys: {module.net.:
 def test_keys_are_renamed_by_how_they_begin(folder: Path) -> None:
     stored = load_network(study(folder, OWN))
     assert [t.name for t in stored.image.tensors] == ["1.weight", "4.weight"]
-    with pytest.raises(InputError, match=r"missing keys: 1.weight.*unexpected keys: module.net.1.bias"):
+    with pytest.raises(InputError, match=r"(?s)missing keys: 1.weight.*unexpected keys: module.net.1.bias"):
         load_network(study(folder, '{factory: "own_models:build", weights: w.safetensors}'))
     with pytest.raises(InputError, match=r"no key begins with 'net.' \(the first keys are: module.net"):
         load_network(study(folder, OWN.replace("module.net.", "net.")))
