@@ -38,6 +38,7 @@ AREA_PARTS: Final[dict[str, tuple[str, str]]] = {
     F.storage_area_m2: ("scales, decoders", style.OCHRE),
 }
 _MOST_BARS: Final = 16
+_WIDEST_BAND: Final = 5.0  # times the spread of the points: wider bands would hide how the points differ
 _MOST_BANDS: Final = 40
 _LOG_FROM: Final = 8.0
 _LATER: Final = (F.storage_energy_j, F.backing_energy_j, F.storage_area_m2)  # records of older versions have none
@@ -79,6 +80,8 @@ def area_energy(material: Material) -> Drawing | None:
     scores = [100.0 * s.worst[1].mean for _, s in found]
     span = Normalize(min(scores), max(max(scores), min(scores) + 1.0))
     names = list(dict.fromkeys(name for name, _ in found))
+    bands = [_band([s for _, s in found], keys[i : i + 3]) for i in (0, 3)]
+    banded = len(found) <= _MOST_BANDS and all(apart for _, apart in bands)
     figure, (ax,) = style.canvas(4.0)
     for name, look in style.looks(names[:MOST_LINES]).items():
         mine = [(s, score) for (n, s), score in zip(found, scores, strict=True) if n == name]
@@ -86,7 +89,7 @@ def area_energy(material: Material) -> Drawing | None:
             [[s.facts[k] / unit.factor for s, _ in mine] for k in keys[i : i + 3]]
             for i, unit in ((0, units[0]), (3, units[1]))
         )
-        if len(found) <= _MOST_BANDS:
+        if banded:
             ax.hlines(y, x_low, x_high, color=style.SLATE, lw=0.8, alpha=0.7, zorder=1)
             ax.vlines(x, y_low, y_high, color=style.SLATE, lw=0.8, alpha=0.7, zorder=1)
         colors = [score for _, score in mine]
@@ -102,7 +105,8 @@ def area_energy(material: Material) -> Drawing | None:
     figure.colorbar(ScalarMappable(span, "cividis"), ax=ax, label=f"{name} (%)", pad=0.02, aspect=28)
     style.legend(figure, ax)
     said = ["Modelled; colour: measured, at the worst time. Dark rim: keeps 95 % of clean."]
-    said += ["Thin lines: bands of the cost models." if len(found) <= _MOST_BANDS else "Bands are in the CSV."]
+    drawn = "thin lines" if banded else "too wide or too many to draw: in the CSV"
+    said += [f"Bands of the cost models ({drawn}): area {bands[0][0]}, energy {bands[1][0]} times the value."]
     more = len(names) - MOST_LINES
     said += [f"The first {MOST_LINES} of {len(names)} series are drawn; the CSV has all."] if more > 0 else []
     gone = len(material.points) - len(found)
@@ -119,6 +123,13 @@ def _spread_out(ax: Axes, values: Sequence[Sequence[float]]) -> None:
     for which, found in zip("xy", values, strict=True):
         if max(found) > _LOG_FROM * min(found):
             style.log_axis(ax, which)
+
+
+def _band(points: Sequence[PointSummary], keys: Sequence[str]) -> tuple[str, bool]:
+    """How far a figure's bands reach, in words; whether the points can still be told apart beside them."""
+    value, low, high = ([s.facts[key] for s in points] for key in keys)
+    below, above = (max(map(abs, (1.0 - end / v for v, end in zip(value, ends, strict=True)))) for ends in (low, high))
+    return f"{1.0 - below:.2g} to {1.0 + above:.2g}", max(high) - min(low) < _WIDEST_BAND * (max(value) - min(value))
 
 
 def _stacked(
