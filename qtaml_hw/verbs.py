@@ -20,15 +20,23 @@ from qtaml_hw.study.run.task import Workers, place
 
 
 def run(
-    study: Study, *, store: str | Path | None = None, progress: Progress = silent, command: str = "", label: str = ""
+    study: Study,
+    *,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+    command: str = "",
+    label: str = "",
 ) -> Result:
     """Evaluate one design point over fault maps; with ``store``, records are kept there and a report is written.
+
+    ``jobs`` processes of this machine share the maps; the records are the same, bit for bit.
 
     Raises InputError when the point cannot be evaluated.
     """
     folder = None if store is None else Path(store)
     point = Point(label or study.label, {}, study)
-    summaries = _summaries([point], run_points([point], folder, progress=progress))
+    summaries = _summaries([point], run_points([point], folder, workers=Workers(jobs), progress=progress))
     if summaries[0].error is not None:
         raise InputError(summaries[0].error)
     return Result(summaries[0], folder, publish(study, folder, summaries, command), citations(study))

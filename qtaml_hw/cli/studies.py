@@ -29,6 +29,7 @@ from qtaml_hw.cli.options import (
 from qtaml_hw.files import claim
 from qtaml_hw.progress import terminal_progress
 
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes")]
 UncertaintyOption = Annotated[
     list[str] | None,
     typer.Option("--uncertainty", metavar="PATH=VALUE", help="tornado: +-VALUE for an input, e.g. cell.t_ox=3%"),
@@ -59,6 +60,7 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
 def run(
     file: FileArgument,
     overrides: SetOption,
+    jobs: JobsOption = 1,
     out: OutOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -68,7 +70,8 @@ def run(
     if len(study.points()) > 1:
         say("note: run evaluates the base point; the file's sweep section is for `qtaml-hw sweep`")
     with terminal_progress(quiet) as progress:
-        result = q.run(study, store=out or default_folder(study.label), progress=progress, command=command_line())
+        store = out or default_folder(study.label)
+        result = q.run(study, jobs=jobs, store=store, progress=progress, command=command_line())
     answer(result.as_dict(), as_json, lambda: report.run_table(result.summary))
     warn_of([result.summary])
     _say_what_is_stored([result.summary.facts])
@@ -78,7 +81,7 @@ def run(
 def sweep(
     file: FileArgument,
     overrides: SetOption,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes")] = 1,
+    jobs: JobsOption = 1,
     cluster: Annotated[
         str | None,
         typer.Option(

@@ -60,7 +60,7 @@ def test_run_gives_every_promised_key_and_a_report(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    code = call(monkeypatch, "run", study, "--set", "protection.policy=tac", "--out", out, "--json", "--quiet")
+    code = call(monkeypatch, "run", study, "-j2", "--set", "protection.policy=tac", "--out", out, "--json", "--quiet")
     assert code == 0
     found = json.loads(capsys.readouterr().out)
     assert found.keys() >= RUN_KEYS

@@ -93,6 +93,11 @@ def _evaluated(tasks: list[Task], workers: Workers, sink: Sink, networks: Networ
         from qtaml_hw.study.run.processes import in_processes
 
         return results | in_processes(tasks, workers.jobs, sink, networks, progress)
+    if len(tasks) == 1 and workers.jobs > 1:
+        from qtaml_hw.study.run.maps import maps_in_processes
+
+        progress(0, 1, tasks[0].point.label)
+        return results | {tasks[0].number: maps_in_processes(tasks[0], workers.jobs, sink.append)}
     return results | _in_this_process(tasks, sink, networks, progress)
 
 

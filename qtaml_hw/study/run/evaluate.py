@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtaml_hw.config import Point, Study
@@ -14,6 +15,9 @@ from qtaml_hw.study.design.identity import Digests, Stamps, identity_of, stamps
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.outside import outside_files
 from qtaml_hw.study.run.task import Emit, Task, failure, place
+
+Draw = Callable[[int], Record]
+"""The record of a fault map, by its index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +41,19 @@ def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoin
 
 
 def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:
-    """All records of a point; new ones go to ``emit`` as they are made.
+    """All records of a point, made in this process; new ones go to ``emit`` as they are made (see ``recorded``)."""
+    return recorded(task, lambda: prepare_point(task.point, task.number, networks).record, emit)
+
+
+def recorded(task: Task, begin: Callable[[], Draw], emit: Emit) -> list[Record]:
+    """All records of a point whose maps are drawn, one after another, by what ``begin`` gives.
 
     Any failure of the point becomes its record, so that the other points go on; StoreError alone is raised.
     """
     try:
-        prepared, series = prepare_point(task.point, task.number, networks), task.series()
+        draw, series = begin(), task.series()
         while (index := series.next_map()) is not None:
-            series.done[index] = prepared.record(index)
+            series.done[index] = draw(index)
             emit(series.done[index])
         return series.records
     except StoreError:

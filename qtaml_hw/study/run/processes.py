@@ -28,13 +28,12 @@ from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.run.children import GUARD, MOST_DEATHS, end_all, end_in_words
 from qtaml_hw.study.run.evaluate import evaluate, prepare_point
 from qtaml_hw.study.run.task import Results, Task, failure
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
-MOST_DEATHS = 2  # workers that a point may cost before it is given up
 PATIENCE_S = 60.0  # without a word from anybody, before it is said who is waited for
-FAREWELL_S = 5.0  # in which a worker ends by itself
 STARTING = -1
 Answer = list[Record] | str | None
 """The records of a task; why the store cannot be written; None from a worker that is ready."""
@@ -135,7 +134,7 @@ class _Pool:
 
         Raises InputError when workers cannot even start.
         """
-        _end_by(worker.process, time.monotonic() + FAREWELL_S)
+        end_all([worker.process])
         worker.pipe.close()
         self.workers.remove(worker)
         code, task = worker.process.exitcode or 0, worker.task
@@ -145,13 +144,14 @@ class _Pool:
             kept = finished_maps(read_records(self.sink.folder)).get(task.identity, {})
             self.pending.appendleft(replace(task, done=kept))
         elif task is not None:
-            record = failure(task, InputError(f"{MOST_DEATHS} worker processes died at this point; one {_end(code)}"))
+            record = failure(
+                task, InputError(f"{MOST_DEATHS} worker processes died at this point; one {end_in_words(code)}")
+            )
             self.sink.append(record)
             self._finish(task, [record])
         elif code > 0 or self.deaths[number] > MOST_DEATHS * self.jobs:
             raise InputError(
-                f"a worker process {_end(code)} before it had begun; finished maps are kept. A script that sweeps with "
-                "several jobs keeps what it runs under: if __name__ == '__main__'"
+                f"a worker process {end_in_words(code)} before it had begun; finished maps are kept. {GUARD}"
             )
 
     def close(self) -> None:
@@ -160,25 +160,7 @@ class _Pool:
             worker.pipe.close()
             if worker.task is not None or not worker.ready:
                 worker.process.terminate()
-        until_s = time.monotonic() + FAREWELL_S
-        for worker in self.workers:
-            _end_by(worker.process, until_s)
-
-
-def _end_by(process: SpawnProcess, until_s: float) -> None:
-    """Wait for a process to end until a time; one that is frozen then is killed."""
-    process.join(max(until_s - time.monotonic(), 0.0))
-    if process.is_alive():
-        process.kill()
-        process.join(FAREWELL_S)
-
-
-def _end(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    memory = " (the system does so when memory runs out)" if -code == signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(-code).name}{memory}"
+        end_all([worker.process for worker in self.workers])
 
 
 def _warmed_up(tasks: list[Task], sink: ShardWriter, networks: Networks) -> Iterator[Task]:

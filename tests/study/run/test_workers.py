@@ -12,8 +12,8 @@ import pytest
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.store import read_store
+from qtaml_hw.study.run.children import end_in_words
 from qtaml_hw.study.run.engine import run_points
-from qtaml_hw.study.run.processes import _end
 from qtaml_hw.study.run.task import Workers
 from tests import studies
 
@@ -103,7 +103,7 @@ def test_a_frozen_worker_is_named_and_does_not_outlive_the_sweep(
     )
     study = parse_study(text + "sweep: {cases: [{label: a}, {label: b, cell.t_ox: 1.7 nm}]}", name="x", folder=tmp_path)
     monkeypatch.setattr("qtaml_hw.study.run.processes.PATIENCE_S", 2.0)
-    monkeypatch.setattr("qtaml_hw.study.run.processes.FAREWELL_S", 0.5)
+    monkeypatch.setattr("qtaml_hw.study.run.children.FAREWELL_S", 0.5)
     said = []
 
     def progress(done: int, total: int, what: str) -> None:
@@ -134,5 +134,5 @@ def test_workers_that_cannot_start_are_said(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_ends_in_words() -> None:
-    assert _end(3) == "ended with exit code 3"
-    assert _end(-15) == "was killed by SIGTERM"
+    assert end_in_words(3) == "ended with exit code 3"
+    assert end_in_words(-15) == "was killed by SIGTERM"
