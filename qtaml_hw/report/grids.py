@@ -136,6 +136,8 @@ def _chip_heads(first: PointSummary) -> tuple[Head, ...]:
 def _chip_cells(s: PointSummary) -> tuple[str, ...]:
     """Each yield with its interval over chips, and the interval of the accuracy over test images."""
     chips = [cell for y in s.yields for cell in (percent(y.chips), " to ".join(percent(end) for end in y.ci95))]
+    if s.facts.get(F.at_chance):  # nothing is kept of chance
+        chips = [NOTHING] * len(chips)
     images = NOTHING if s.images_ci95 is None else " to ".join(percent(end) for end in s.images_ci95)
     return *chips, str(len(s.accuracies)), images, f"{s.facts[F.images]:,}"
 

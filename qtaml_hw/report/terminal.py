@@ -56,7 +56,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
             rows.append((name, Text("failed", "bold red"), *[""] * (len(chips) + len(varied) + 2)))
             continue
         accuracy, row = s.accuracy, next(nth)
-        cells = (*map(_chips, s.yields), *(column.cells[row] for column in varied))
+        cells = (*(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
         rows.append((name, percent(accuracy.mean), _interval(accuracy), accuracy.maps, *cells))
     caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
     return table(["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads], rows, caption=caption, words=1)
@@ -82,7 +82,9 @@ _SHORT: Final[dict[str, str]] = {
 }
 
 
-def _chips(found: Yield) -> str:
+def _chips(point: PointSummary, found: Yield) -> str:
+    if point.facts.get(F.at_chance):  # nothing is kept of chance
+        return NOTHING
     low, high = found.ci95
     return f"{percent(found.chips, 0)} ({percent(low, 0)}–{percent(high, 0)})"
 
@@ -111,7 +113,7 @@ def run_table(summary: PointSummary) -> Table:
     if (ends := summary.images_ci95) is not None:
         sampled = f"{percent(ends[0])} to {percent(ends[1])}, {summary.facts[F.images]:,} images"
         rows.append(("  on other test images", "", "%", sampled, "measured"))
-    for chips in summary.yields:
+    for chips in () if summary.facts.get(F.at_chance) else summary.yields:
         low, high = chips.ci95
         spread = f"{percent(low)} to {percent(high)}, {chips.good} of {chips.maps} maps"
         rows.append((f"Chips ≥ {100 * chips.share:g} % of clean", percent(chips.chips), "%", spread, "measured"))

@@ -151,3 +151,13 @@ def test_yields_are_told_with_their_bounds_in_the_terminal_and_on_the_page() -> 
     ends = summary.images_ci95
     assert ends is not None
     assert f"±{percent(0.5 * (ends[1] - ends[0]))} %" in table
+
+
+def test_no_chip_keeps_what_is_chance() -> None:
+    records = [{**record, "at_chance": True} for record in synthetic.point(0, {}, 40)]
+    (summary,) = summarise(records, (0.95,))
+    assert "Chips" not in text(run_table(summary))
+    (line,) = [x for x in text(sweep_table([summary])).splitlines() if " 40 " in x]
+    assert " – " in line
+    row = dict(results_grids(material(records)))[CHIPS].rows[0]
+    assert row.count("–") == 2

@@ -18,7 +18,9 @@ class AcceleratorSection(Section):
     dataflow: Literal["weight_stationary", "output_stationary", "input_stationary"] = Field(
         "weight_stationary", description="what stays in the processing elements"
     )
-    clock_hz: Annotated[float, Quantity("frequency", above=0.0)] = Field(500e6, alias="clock", description="clock")
+    clock_hz: Annotated[float, Quantity("frequency", above=0.0, at_most=20e9)] = Field(
+        500e6, alias="clock", description="clock; at most 20 GHz (assumed: above any digital array)"
+    )
     v_dd_v: SupplyVoltage = Field(
         None, alias="v_dd", description="supply of the multiply-accumulates; without it the array's"
     )

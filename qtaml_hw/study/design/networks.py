@@ -53,21 +53,22 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
     Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
     """
     outside = outside_digest(study)  # before anything is read: a file that changes meanwhile is another one next time
+    judge = metric_of(study)
     data = load_dataset(study)
     loaded = load_module(study, data, progress)
     try:
-        _check_judged(study, loaded, data)
-        return rewritten_network(_stored(study, loaded, data, outside), study)
+        _check_judged(study, judge, loaded, data)
+        return rewritten_network(_stored(study, loaded, data, outside, judge), study)
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
 
 
-def _check_judged(study: Study, loaded: LoadedNetwork, data: DataSet) -> None:
+def _check_judged(study: Study, judge: Metric, loaded: LoadedNetwork, data: DataSet) -> None:
     """The metric must be able to tell one network from another, and labels that it reads must be numbers of outputs.
 
     Raises ValueError with what to do.
     """
-    judge, outputs = metric_of(study), loaded.classes
+    outputs = loaded.classes
     if outputs < judge.least_outputs:
         raise ValueError(
             f"with fewer than {judge.least_outputs} outputs the metric {judge.name} is the same whatever happens, and "
@@ -89,15 +90,19 @@ def _check_judged(study: Study, loaded: LoadedNetwork, data: DataSet) -> None:
 def metric_of(study: Study) -> Metric:
     """The study's metric, or a user's own function as one.
 
-    Raises ValueError when the function cannot be imported.
+    Raises InputError when the function cannot be imported.
     """
     name = study.evaluate.metric
     if ":" not in name:
         return metric(name)
-    return Metric(name, name.partition(":")[2], user_function(name, study.folder, study.allow_code), needs_clean=True)
+    try:
+        function = user_function(name, study.folder, study.allow_code)
+    except ValueError as error:
+        raise InputError(f"evaluate.metric: {error}") from error
+    return Metric(name, name.partition(":")[2], function, needs_clean=True)
 
 
-def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) -> StoredNetwork:
+def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, judge: Metric) -> StoredNetwork:
     """The network as loaded and its image, before any step rewrites it; outside: see ``outside_digest``."""
     module = make_effective(loaded.module)
     module = fold_batch_norm(module) if study.weights.fold_batch_norm else module
@@ -114,7 +119,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str) ->
         labels=torch.from_numpy(data.test_y[chosen]),
         classes=loaded.classes,
         digest="+".join(part for part in (loaded.digest, data.digest, outside) if part),
-        metric=metric_of(study),
+        metric=judge,
         inventory=found,
         label_kinds=len(np.unique(data.test_y)),
     )

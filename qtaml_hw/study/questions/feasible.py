@@ -164,8 +164,9 @@ def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[
     if edges is None:
         worst = trials[0]
         why = worst.get("error") or (
-            f"{worst['yield']:.0%} of {worst['maps']} chips do at {lever.path} = {worst['shown']}, "
-            f"which shows {worst['yield_ci95'][0]:.0%} of all"
+            f"{round(worst['yield'] * worst['maps'])} of {worst['maps']} chips keep {target.keep:.3g} of the clean "
+            f"accuracy at {lever.path} = {worst['shown']}: with 95 % confidence at least "
+            f"{worst['yield_ci95'][0]:.0%} of all chips do, {target.wanted:.0%} are asked for"
         )
         return {**row, "feasible": False, "reason": why}
     best, edge = edges

@@ -145,3 +145,8 @@ def test_labels_counted_from_1_that_fit_are_warned_about(folder: Path) -> None:
     found = q.run(study(folder, "digits-mlp", more="data: {npz: set.npz, calibration: 50}\n"))
     assert found.clean_accuracy < 0.02
     assert any(w.endswith("labels begin at 1, and outputs are counted from 0") for w in found.as_dict()["warnings"])
+
+
+def test_a_metric_that_may_not_be_used_is_named_as_the_field_that_it_is(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"^evaluate\.metric: 'os:system' is of Python's own library"):
+        q.run(study(folder, ONE, metric="os:system"))
