@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import pytest
@@ -86,8 +87,9 @@ def test_marked_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.syspath_prepend(tmp_path)
-    for module in ("my_nets", "my_data"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("my_nets", "my_data"):  # set first, so that what the page imports is forgotten after it
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+        del sys.modules[module]
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for block in blocks(page):
         if block.mark.startswith("file: "):
