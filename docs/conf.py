@@ -32,7 +32,8 @@ PARTS = {
     "qtaml_hw": "The scripting face",
     "qtaml_hw.device": "Device physics",
     "qtaml_hw.faults": "Bit flips",
-    "qtaml_hw.ecc": "Codes and plans",
+    "qtaml_hw.ecc": "Codes",
+    "qtaml_hw.protection": "Menu, plans, overhead table",
     "qtaml_hw.weights": "Stored weights",
     "qtaml_hw.memory": "Weight memory",
     "qtaml_hw.tac": "Sensitivity, allocation, correction",
@@ -77,21 +78,49 @@ def page_of(module_name: str, title: str, seen: set[int]) -> str:
 
 
 def schema_page(schema: dict[str, Any]) -> str:
-    """The study file's sections, each with its fields, what they may be, and their defaults."""
+    """The study file section by section as it is written, each field with what it may be and its default."""
     lines = ["# Schema of the study file", "", "Made from `qtaml-hw schema`. In prose: [study file](../study-file.md)."]
-    for name, entry in sorted(schema["$defs"].items()):
-        fields = entry.get("properties")
-        if fields:
-            lines += ["", f"## {name}", "", entry.get("description", ""), ""]
-            lines += ["| field | meaning | allowed | default |", "|---|---|---|---|"]
-            lines += [f"| `{field}` | {_row(fact)} |" for field, fact in fields.items()]
+    top = {key: fact for key, fact in schema["properties"].items() if not _parts(fact)}
+    lines += ["", "## Top level", "", *_table(top)]
+    for key, fact in schema["properties"].items():
+        for part in _parts(fact):
+            lines += _section(key, part, schema["$defs"])
     return "\n".join([*lines, ""])
+
+
+def _section(path: str, name: str, parts: dict[str, Any]) -> list[str]:
+    """A section's heading and table, and below it those of the sections inside."""
+    part = parts[name]
+    kind = part["properties"].get("kind", {}).get("const")
+    lines = ["", f"## `{path}`" + (f", kind `{kind}`" if kind else ""), "", part.get("description", ""), ""]
+    lines += _table(part["properties"])
+    for key, fact in part["properties"].items():
+        for inner in _parts(fact):
+            lines += _section(f"{path}.{key}", inner, parts)
+    return lines
+
+
+def _parts(fact: dict[str, Any]) -> list[str]:
+    """The names of the sections that a field may hold, alone, as alternatives or in a list."""
+    branches = [fact, *fact.get("anyOf", []), *fact.get("oneOf", []), *fact.get("allOf", [])]
+    branches += [branch["items"] for branch in branches if isinstance(branch.get("items"), dict)]
+    branches += [inner for branch in branches[1:] for inner in branch.get("anyOf", [])]
+    return list(dict.fromkeys(str(b["$ref"]).rpartition("/")[2] for b in branches if "$ref" in b))
+
+
+def _table(fields: dict[str, Any]) -> list[str]:
+    head = ["| field | meaning | allowed | default |", "|---|---|---|---|"]
+    return head + [f"| `{field}` | {_row(fact)} |" for field, fact in fields.items()]
 
 
 def _row(fact: dict[str, Any]) -> str:
     allowed = ", ".join(f"`{value}`" for value in fact.get("enum", []))
     default = f"`{json.dumps(fact['default'])}`" if "default" in fact else ""
-    cells = (fact.get("description", ""), allowed or fact.get("type", ""), default)
+    kinds = fact.get(
+        "type", [branch["type"] for branch in fact.get("anyOf", []) if branch.get("type", "null") != "null"]
+    )
+    written = kinds if isinstance(kinds, str) else " or ".join(dict.fromkeys(kinds))
+    cells = (fact.get("description", ""), allowed or written, default)
     return " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
 
 

@@ -11,6 +11,7 @@ import json
 import pydoc
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -116,6 +117,27 @@ def test_the_shown_studies_are_valid(tmp_path: Path) -> None:
         for block in blocks(page):
             if block.kind == "yaml" and block.mark.startswith("file: "):
                 assert parse_study(block.text, name=block.mark).points()
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="the documentation tools are not installed: pip install 'qtaml-hw[docs]'")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))
+    build = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        tmp_path / "docs",
+        tmp_path / "site",
+    ]
+    built = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    schema = (tmp_path / "site" / "reference" / "schema.html").read_text(encoding="utf-8")
+    assert "protection.budget" in schema
 
 
 def anchors(page: Path) -> set[str]:

@@ -15,7 +15,7 @@ ROM_BIT_GE = 0.25  # assumed: one bit of a table in logic
 
 @dataclass(frozen=True)
 class PowerFormat(NumberFormat):
-    """Integer levels l whose value is sign(l) L (|l| / L)^power with L = 2^(B-1) - 1: finer near zero for power > 1.
+    """Integer levels l whose value is ``sign(l) L (|l| / L)^power`` with L = 2^(B-1) - 1: finer near 0 for power > 1.
 
     After NUPES (Yvinec et al., arXiv:2308.05600), where power = 1 / a for the exponent a that is quantised.
 
