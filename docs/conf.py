@@ -116,12 +116,14 @@ def _table(fields: dict[str, Any]) -> list[str]:
 def _row(fact: dict[str, Any]) -> str:
     allowed = ", ".join(f"`{value}`" for value in fact.get("enum", []))
     default = f"`{json.dumps(fact['default'])}`" if "default" in fact else ""
-    kinds = fact.get(
-        "type", [branch["type"] for branch in fact.get("anyOf", []) if branch.get("type", "null") != "null"]
-    )
-    written = kinds if isinstance(kinds, str) else " or ".join(dict.fromkeys(kinds))
-    cells = (fact.get("description", ""), allowed or written, default)
+    branches = [fact, *fact.get("anyOf", [])]
+    kinds = [kind for branch in branches if "type" in branch for kind in _listed(branch["type"]) if kind != "null"]
+    cells = (fact.get("description", ""), allowed or " or ".join(dict.fromkeys(kinds)), default)
     return " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
+
+
+def _listed(kinds: str | list[str]) -> list[str]:
+    return [kinds] if isinstance(kinds, str) else kinds
 
 
 def generate(app: Sphinx) -> None:
