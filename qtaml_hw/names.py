@@ -94,7 +94,10 @@ CODE_PREFIXES: Final = {
 CODE_FILES: Final = (".json", ".alist")
 """How the path of a parity-check file ends, which is the name of a code too."""
 
-MENU: Final = ("ideal", *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
+BOUNDS: Final = ("ideal", "shannon")
+"""Error-free by assumption, at no price and at the least that any code can have: compared with, never built."""
+
+MENU: Final = (*BOUNDS, *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 """What can protect a bit plane, as in ``protection.entry(name)``; leaving it unprotected is always possible."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from qtaml_hw.config.reading.yaml_strict import Path
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import CELLS, PLANES
+from qtaml_hw.names import BOUNDS, CELLS, PLANES
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -115,7 +115,7 @@ def _commands_of_the_horizon(sections: Mapping[str, Any]) -> Finding | None:
     if len(intervals_s) == 1:
         intervals_s *= PLANES[sections["weights"].format] if array.classes is None else array.classes
     protection = sections["protection"]
-    scrubbed = protection.row.protects and protection.menu != ("ideal",)
+    scrubbed = protection.row.protects and not set(protection.menu) <= set(BOUNDS)
     complaint = horizon_complaint(
         last_s,
         {
@@ -152,7 +152,7 @@ def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
 
 def _structure_of_words(sections: Mapping[str, Any]) -> Finding | None:
     flips, protection = sections["flips"], sections["protection"]
-    if not flips.structured or not protection.row.protects or protection.menu == ("ideal",):
+    if not flips.structured or not protection.row.protects or set(protection.menu) <= set(BOUNDS):
         return None
     path = ("flips", "structure")
     message = "bits of ECC words and hardened cells fail one by one: write 'policy: none' or 'menu: [ideal]'"

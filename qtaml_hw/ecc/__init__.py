@@ -1,5 +1,6 @@
 """Error-correcting codes for weight memories: codes, decoders, residual channels, hardware cost."""
 
+from qtaml_hw.ecc.capacity import capacity, parity_floor
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.errors import ErrorOutcome, draw_errors
 from qtaml_hw.ecc.hardware import CodecHardware
@@ -19,10 +20,12 @@ __all__ = [
     "PackedDecoded",
     "Residual",
     "Transfer",
+    "capacity",
     "code",
     "draw_errors",
     "from_parity_check",
     "load_code",
+    "parity_floor",
     "synthesis",
     "testbench",
     "verilog",

@@ -1,4 +1,4 @@
-"""The overhead table as text: CSV, JSON, Markdown, LaTeX; `ideal` stands apart, under a title that says what it is."""
+"""The overhead table as text: CSV, JSON, Markdown, LaTeX; bounds stand apart, under a title that says what they are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
-from qtaml_hw.protection.menu import IDEAL_TITLE
+from qtaml_hw.names import BOUNDS
 from qtaml_hw.protection.table import COLUMNS, EccRow
 
 TITLE = "ECC overhead"
-IDEAL_HEADING = f"Bound, for comparison only: {IDEAL_TITLE}"
+BOUND_HEADING = "Bounds, for comparison only: error-free by assumption, not buildable"
 
 # heading, unit and format of the columns that people read
 _SHOWN: tuple[tuple[str, Callable[[EccRow], str]], ...] = (
@@ -34,8 +34,7 @@ _SHOWN: tuple[tuple[str, Callable[[EccRow], str]], ...] = (
 
 
 def to_csv(rows: Sequence[EccRow]) -> str:
-    """CSV with the column names of ``EccRow`` (SI units); the source column of an ``ideal`` row says that it is a
-    bound."""
+    """CSV with the column names of ``EccRow`` (SI units); the source column of a bound says what it is."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -49,13 +48,13 @@ def to_json(rows: Sequence[EccRow]) -> str:
 
 
 def _parts(rows: Sequence[EccRow]) -> list[tuple[str, list[EccRow]]]:
-    real = [row for row in rows if row.code != "ideal"]
-    ideal = [row for row in rows if row.code == "ideal"]
-    return [(title, part) for title, part in ((TITLE, real), (IDEAL_HEADING, ideal)) if part]
+    real = [row for row in rows if row.code not in BOUNDS]
+    bounds = [row for row in rows if row.code in BOUNDS]
+    return [(title, part) for title, part in ((TITLE, real), (BOUND_HEADING, bounds)) if part]
 
 
 def to_markdown(rows: Sequence[EccRow]) -> str:
-    """Markdown tables, ``ideal`` under its own heading."""
+    """Markdown tables, bounds under their own heading."""
     blocks: list[str] = []
     for title, part in _parts(rows):
         lines = [f"### {title}", "", "| " + " | ".join(name for name, _ in _SHOWN) + " |", "|" + " --- |" * len(_SHOWN)]
@@ -68,7 +67,7 @@ _LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 
 
 def to_latex(rows: Sequence[EccRow]) -> str:
-    """LaTeX tables (booktabs), ``ideal`` with its own caption; the sources stand under the table."""
+    """LaTeX tables (booktabs), bounds with their own caption; the sources stand under the table."""
     blocks: list[str] = []
     shown = [column for column in _SHOWN if column[0] != "source"]
     for title, part in _parts(rows):

@@ -7,6 +7,8 @@ the last word of a tensor may be shortened (its missing data bits are tied to ze
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ class WordLayout:
     starts : int64 [G+1], group g of the tensor = its weights starts[g] : starts[g+1]; starts[0] = 0.
     chosen : bool [G, B], the planes (LSB first) of each group that are under this entry.
     code : the entry's code; None where it has none: words of one bit and no check bits.
+    floor : check bits per data bit beside those of words (Shannon's bound), rounded up.
 
     Attributes
     ----------
@@ -29,7 +32,7 @@ class WordLayout:
     n_words, data_bits, parity_bits : totals; parity counts whole words.
     """
 
-    def __init__(self, starts: Int64, chosen: Bool, code: LinearCode | None) -> None:
+    def __init__(self, starts: Int64, chosen: Bool, code: LinearCode | None, floor: float = 0.0) -> None:
         self.k = 1 if code is None else code.k
         self.parity_per_word = 0 if code is None else code.parity
         self.n = self.k + self.parity_per_word
@@ -47,7 +50,7 @@ class WordLayout:
         )
         self.data_bits = int(self._prefix[-1])
         self.n_words = -(-self.data_bits // self.k)
-        self.parity_bits = self.n_words * self.parity_per_word
+        self.parity_bits = self.n_words * self.parity_per_word + ceil(floor * self.data_bits)
 
     def locate(self, weight_local: Int64, plane: Int64) -> tuple[Int64, Int64]:
         """(word, position) of data bits given by weight index within the tensor and plane (LSB = 0).

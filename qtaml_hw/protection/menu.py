@@ -1,6 +1,7 @@
 """The protection menu: what can be chosen for a bit plane of a group of weights.
 
-Kinds: ``none``; ``ideal`` (the bound that papers use, not buildable); ``code`` (correcting words); ``detect`` (parity,
+Kinds: ``none``; ``ideal`` (a bound, not buildable: error-free at no price as papers take it, or at Shannon's price);
+``code`` (correcting words); ``detect`` (parity,
 the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed
 more often).
 """
@@ -18,6 +19,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from qtaml_hw.arrays import Float64
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.ecc.capacity import capacity, parity_floor
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.registry import code
 from qtaml_hw.ecc.residual import check_probability
@@ -26,6 +29,8 @@ from qtaml_hw.names import canonical_code, is_code_file
 Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh"]
 
 IDEAL_TITLE = "ideal (error-free, not buildable)"
+SHANNON_TITLE = "Shannon's bound (error-free at 1/C - 1 check bits, which no code passes; not buildable)"
+_SHANNON = re.compile(r"shannon-(\d[\d.]*(?:e-\d+)?)(?:-(\d[\d.]*(?:e-\d+)?))?")
 SIGMA_LN_RETENTION = 0.39  # spread of ln(retention time), read off the 1.8 nm, 85 degC gain cell (docs/ecc.md)
 ROBUST_CELL_GAIN = 10.0 ** (4.82 * 0.2)  # 0.2 nm more oxide at 4.82 decades of tunnelling current per nm (SiO2, 1 V)
 ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 times the area
@@ -35,6 +40,7 @@ ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 ti
 class MenuEntry:
     """One line of the menu.
 
+    ``floor``: check bits per protected bit of an entry without a code (Shannon's bound).
     ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``refresh_factor``: refreshes per refresh of
     the rest.  ``retention_gain``: factor on every cell's retention time (cell and refresh entries), which moves a
     flip probability along a lognormal population with ``sigma_ln`` = standard deviation of ln(retention time).
@@ -44,6 +50,7 @@ class MenuEntry:
     kind: Kind
     title: str
     code: Code | None = None
+    floor: float = 0.0
     extra_area_per_bit: float = 0.0
     refresh_factor: float = 1.0
     retention_gain: float = 1.0
@@ -51,8 +58,8 @@ class MenuEntry:
 
     @property
     def parity_per_bit(self) -> float:
-        """Check bits stored per protected data bit; 0 for entries that are not codes (ideal included)."""
-        return self.code.parity_fraction if self.code is not None else 0.0
+        """Check bits stored per protected data bit; 0 for entries that store none (ideal included)."""
+        return self.code.parity_fraction if self.code is not None else self.floor
 
     @property
     def zeroes_weight(self) -> bool:
@@ -137,6 +144,12 @@ def _entry(name: str) -> MenuEntry:
         return MenuEntry(name="none", kind="none", title="unprotected")
     if name == "ideal":
         return MenuEntry(name="ideal", kind="ideal", title=IDEAL_TITLE)
+    if name == "shannon":
+        raise ValueError("shannon has a price at a flip probability only: shannon-P, or shannon-P01-P10")
+    if match := _SHANNON.fullmatch(name):
+        up = float(match[1])
+        floor = parity_floor(up, float(match[2] or up))
+        return MenuEntry(name=name, kind="ideal", title=SHANNON_TITLE, floor=floor)
     if name == "robust-cell":
         return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
     if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
@@ -151,8 +164,21 @@ def _code_entry(chosen: Code) -> MenuEntry:
 
 
 def entry(name: str) -> MenuEntry:
-    """A menu entry by name: none, ideal, any code name or code file, robust-cell, refresh-Nx.
+    """A menu entry by name: none, ideal, shannon-P01-P10, any code name or code file, robust-cell, refresh-Nx.
 
     ValueError with a hint for anything else.
     """
     return _code_entry(code(name)) if is_code_file(name) else _entry(canonical_code(name))
+
+
+def entry_at(name: str, channel: FlipChannel) -> MenuEntry:
+    """As :func:`entry`, with ``shannon`` at the price of a channel.
+
+    Planes that never flip need no code; of the others the price is that of the plane which carries most (means over
+    dies), so that it bounds the codes of all of them.  Probabilities keep six digits in the name.
+    """
+    if canonical_code(name) != "shannon":
+        return entry(name)
+    pairs = {(float(a), float(b)) for a, b in zip(channel.p01, channel.p10, strict=True)}
+    up, down = max(pairs - {(0.0, 0.0)}, key=lambda pair: capacity(*pair), default=(0.0, 0.0))
+    return entry(f"shannon-{up:.6g}" + (f"-{down:.6g}" if down != up else ""))

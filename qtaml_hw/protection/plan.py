@@ -164,8 +164,8 @@ class ProtectionPlan:
     @cached_property
     def parity_bits(self) -> int:
         """Check bits stored, whole words counted per tensor and entry."""
-        coded = [index for index, item in enumerate(self.entries) if item.code is not None]
-        return sum(self.layout(tensor, index).parity_bits for tensor in range(self.tensors) for index in coded)
+        paid = [index for index, item in enumerate(self.entries) if item.parity_per_bit > 0.0]
+        return sum(self.layout(tensor, index).parity_bits for tensor in range(self.tensors) for index in paid)
 
     @property
     def parity_bits_fraction(self) -> float:
@@ -193,7 +193,8 @@ class ProtectionPlan:
             raise ValueError(f"menu entry {entry} does not exist; the plan's menu has 0 .. {len(self.menu) - 1}")
         first, last = self.tensor_groups(tensor)
         starts = self.starts[first : last + 1] - self.tensor_starts[tensor]
-        return WordLayout(starts, self.choice[first:last] == entry, self.entries[entry].code)
+        item = self.entries[entry]
+        return WordLayout(starts, self.choice[first:last] == entry, item.code, item.floor)
 
     # ---- what is left of a channel
 

@@ -11,7 +11,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.hardware import CodecHardware
 from qtaml_hw.ecc.residual import check_probability
-from qtaml_hw.protection.menu import IDEAL_TITLE, MenuEntry, entry
+from qtaml_hw.protection.menu import entry_at
 from qtaml_hw.protection.plan import ProtectionPlan
 
 DEFAULT_P: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.05, 0.10)
@@ -75,19 +75,21 @@ def overhead_table(
 ) -> list[EccRow]:
     """One row per option and raw flip probability, options in the order given.
 
-    ``codes`` are menu entry names (codes, ``ideal``, ``robust-cell``, ``refresh-Nx``).  Raises ValueError for an
-    unknown name, a probability outside [0, 1] or a node outside 2 to 180 nm.
+    ``codes`` are menu entry names (codes, ``ideal``, ``shannon``, ``robust-cell``, ``refresh-Nx``).  Raises ValueError
+    for an unknown name, a probability outside [0, 1] or a node outside 2 to 180 nm.
     """
     probabilities = [check_probability(value, "p") for value in p]
-    return [_row(item, value, node_m) for item in map(entry, codes) for value in probabilities]
+    return [_row(name, value, node_m) for name in codes for value in probabilities]
 
 
-def _row(item: MenuEntry, p: float, node_m: float) -> EccRow:
+def _row(name: str, p: float, node_m: float) -> EccRow:
+    item = entry_at(name, FlipChannel.uniform(p, 1))
     if item.code is None:
         residual, _ = item.residual_channel(p, p)
-        source = {"none": "unprotected", "ideal": IDEAL_TITLE}.get(item.kind, f"{item.title}; lognormal retention")
+        source = {"none": "unprotected", "ideal": item.title}.get(item.kind, f"{item.title}; lognormal retention")
         return EccRow(
-            code=item.name,
+            code=name if item.floor else item.name,  # p has a column of its own
+            parity_fraction=item.floor,
             p=p,
             residual_p=residual,
             p_sdc=residual,

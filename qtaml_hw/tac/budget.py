@@ -9,7 +9,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.protection import MenuEntry, ProtectionPlan, entry
+from qtaml_hw.protection import MenuEntry, ProtectionPlan, entry, entry_at
 from qtaml_hw.weights.sizes import StoredSizes
 
 TrueCost = Callable[[ProtectionPlan], float]
@@ -22,9 +22,10 @@ class Menu:
     entries: tuple[MenuEntry, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Menu:
-        """A menu from registered names; "none" is added."""
-        return cls((entry("none"), *(entry(name) for name in names)))
+    def of(cls, names: Sequence[str], channel: FlipChannel | None = None) -> Menu:
+        """A menu from registered names; "none" is added, and ``shannon`` has its price at ``channel``."""
+        found = (entry(name) if channel is None else entry_at(name, channel) for name in names)
+        return cls((entry("none"), *found))
 
     @property
     def names(self) -> tuple[str, ...]:

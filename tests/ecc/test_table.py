@@ -36,7 +36,7 @@ def test_exports_say_the_same_and_keep_ideal_apart() -> None:
     assert float(read[0]["residual_p"]) == rows[0].residual_p
     assert json.loads(protection.to_json(rows))["rows"] == [r.as_dict() for r in rows]
     for text in (protection.to_markdown(rows), protection.to_latex(rows)):
-        head, bound = text.split("Bound, for comparison only: ideal (error-free, not buildable)")
+        head, bound = text.split("Bounds, for comparison only: error-free by assumption, not buildable")
         assert "ideal" not in head
         assert "secded" not in bound
     assert read[1]["source"] == "ideal (error-free, not buildable)"

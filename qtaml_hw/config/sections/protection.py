@@ -84,8 +84,8 @@ class ProtectionSection(Section):
     )
     menu: Annotated[tuple[MenuName, ...], Field(min_length=1), ScalarAsList, NoRepeats] = Field(
         ("ideal",),
-        description="what can protect a plane; ideal is error-free and not buildable; codes of any size, or a "
-        "parity-check file from the study's folder",
+        description="what can protect a plane; ideal is error-free for nothing, shannon at the price that no code "
+        "passes, and neither is buildable; codes of any size, or a parity-check file from the study's folder",
     )
     correction: CorrectionKind | Literal["auto"] = Field(
         "auto", description="mean correction of what stays unprotected; steps and table do not fold into the scale"

@@ -79,10 +79,8 @@ class PlacedWords:
     @cached_property
     def parity_bits(self) -> Int64:
         """Check bits of each tensor, int64 [T]."""
-        parity = np.zeros(self.plan.tensors, dtype=np.int64)
-        for index in self._coded:
-            parity += [layout.parity_bits for layout in self._layouts(index)]
-        return parity
+        used = np.unique(self.plan.choice).tolist()
+        return self._check_bits([index for index in used if self.plan.entries[index].parity_per_bit > 0.0])
 
     @cached_property
     def entries(self) -> tuple[EccWords, ...]:
@@ -114,6 +112,13 @@ class PlacedWords:
             scrub_accesses=ceil(self._scrubbed_bits / geometry.word_bits),
             scrub_codec_s=scrub_s,
         )
+
+    def _check_bits(self, entries: list[int]) -> Int64:
+        """Check bits of each tensor under some menu entries, int64 [T]."""
+        parity = np.zeros(self.plan.tensors, dtype=np.int64)
+        for index in entries:
+            parity += [layout.parity_bits for layout in self._layouts(index)]
+        return parity
 
     @cached_property
     def _coded(self) -> list[int]:
@@ -148,7 +153,7 @@ class PlacedWords:
             mine = self._classes == row_class
             weights = int(np.diff(self.plan.starts)[coded[:, mine].any(axis=1)].sum())
             touched += weights * int(mine.sum())
-        return touched + int(self.parity_bits.sum())
+        return touched + int(self._check_bits(self._coded).sum())
 
     def _weights_in(self, bits: int, row_class: int) -> float:
         """Weights whose bits of a row class, with their share of the check bits, fill a row or an access."""

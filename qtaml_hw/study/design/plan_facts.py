@@ -89,8 +89,12 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
     warnings += _without_effect(study)
     if faster and plan.group_kind in ("channel", "word"):
         warnings.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
-    if plan.bits_by_entry().get("ideal"):
-        warnings.append("protected bits are ideal: error-free by assumption, no parity, no codec; not buildable")
+    bits = plan.bits_by_entry()
+    bounds = [item for item in plan.entries if item.kind == "ideal" and bits[item.name]]
+    for item in bounds:
+        price = f"{item.floor:.3g} check bits each, the least that any code can have" if item.floor else "no parity"
+        what = "at Shannon's bound" if item.floor else "ideal"
+        warnings.append(f"protected bits are {what}: error-free by assumption, {price}, no codec; not buildable")
     return warnings
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.names import is_code_file
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
@@ -23,13 +24,13 @@ PlanSpends = Callable[[ProtectionPlan], Spent]
 _UNITS: Final = {"area": "m2", "energy": "J"}
 
 
-def menu_of(study: Study) -> tac.Menu:
-    """The study's menu, code files from its folder.
+def menu_of(study: Study, channel: FlipChannel) -> tac.Menu:
+    """The study's menu, code files from its folder, Shannon's bound at the price of its channel.
 
     Raises ValueError for codes that there are not.
     """
     names = study.protection.menu
-    return tac.Menu.of([str(study.folder / name) if is_code_file(name) else name for name in names])
+    return tac.Menu.of([str(study.folder / name) if is_code_file(name) else name for name in names], channel)
 
 
 def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing, spends: PlanSpends) -> tac.Budget:

@@ -52,7 +52,7 @@ def protect(
     saved = None
     if section.plan is not None:
         saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
-    menu = menu_of(study) if saved is None else tac.Menu.of(saved.menu[1:])
+    menu = menu_of(study, channel) if saved is None else tac.Menu.of(saved.menu[1:])
     _check_law(channel, menu)
     planning = tac.Planning(
         policy=section.policy,

@@ -170,7 +170,7 @@ def stream(
         image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
         cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
         channel = cell.channel
-        menu = menu_of(study)
+        menu = menu_of(study, channel)
         plan = _plan(study, image, cell, menu)
         chip = _Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
         folder = None if out is None else _folder(Path(out), shards)

@@ -54,7 +54,7 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
         "array.decoders": draw(st.sampled_from([None, "per_row", "per_bank", 1, 2])),
         "protection.policy": draw(st.sampled_from(["uniform", "magnitude", "random", "tac"])),
         "protection.group": draw(st.sampled_from(["layer", "channel"])),
-        "protection.menu": draw(st.sampled_from([MENU[:1], ["secded-39-32", "repeat-3"], MENU])),
+        "protection.menu": draw(st.sampled_from([MENU[:1], ["shannon", "secded-39-32", "repeat-3"], MENU])),
         "protection.correction": draw(st.sampled_from(["none", "shrink"])),
         "protection.budget": {kind: draw(st.sampled_from(BUDGETS[kind]))},
     }
