@@ -14,14 +14,13 @@ from typing import Annotated
 import typer
 
 import qtaml_hw
-from qtaml_hw.cli import machine, models, plans, questions, stores, studies
+from qtaml_hw.cli import machine, models, plans, questions, start, stores, studies
 from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_FAULT, EXIT_INTERRUPTED, say
 from qtaml_hw.errors import InputError, in_one_line
 
 _INTERRUPTED = "interrupted; finished maps are kept, run the same command again to continue"
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,6 +29,7 @@ app = typer.Typer(
 store_app = typer.Typer(no_args_is_help=True, help="Folders of records: what is in them, merged, exported.")
 app.add_typer(store_app, name="store")
 for name, command in {
+    **start.COMMANDS,
     **studies.COMMANDS,
     **questions.COMMANDS,
     **plans.COMMANDS,

@@ -25,6 +25,7 @@ Commands = Mapping[str, Callable[..., None]]
 """Commands by the name that a user types."""
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="study file (YAML)", show_default=False)]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="study files (YAML)", show_default=False)]
 SetOption = Annotated[
     list[str],
     typer.Option(

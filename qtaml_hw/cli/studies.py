@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +15,7 @@ from qtaml_hw.cli.options import (
     EXIT_SOME_FAILED,
     Commands,
     FileArgument,
+    FilesArgument,
     JsonOption,
     OutOption,
     QuietOption,
@@ -36,8 +38,18 @@ UncertaintyOption = Annotated[
 ]
 
 
-def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
-    """Check a study file: all errors at once, or the effective values with their sources."""
+def validate(files: FilesArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
+    """Check study files: all errors at once, or the effective values (of one file) with their sources."""
+    found = [_checked(file, overrides, as_json, alone=len(files) == 1) for file in files]
+    if as_json:
+        several = {"ok": all(one["ok"] for one in found), "files": found}
+        print_json(found[0] if len(found) == 1 else several)
+    if not all(one["ok"] for one in found):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _checked(file: Path, overrides: list[str], as_json: bool, alone: bool) -> dict[str, Any]:
+    """What a study file is found to be; said as it is found, unless it is for JSON."""
     from qtaml_hw.config.outside import code_of
 
     try:
@@ -46,15 +58,15 @@ def validate(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fal
         code = [{"function": name, "file": str(one.file or "")} for name, one in code_of(study).items()]
     except q.StudyError as error:
         if not as_json:
-            raise
-        print_json({"ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0})
-        raise typer.Exit(EXIT_BAD_INPUT) from error
-    found = {"ok": True, "errors": [], "points": points, "code": code}
-    answer(found, as_json, lambda: report.effective_table(study.provenance))
+            say(str(error))
+        return {"file": str(file), "ok": False, "errors": [p.as_dict() for p in error.errors], "points": 0}
     if not as_json:
+        if alone:
+            answer({}, False, lambda: report.effective_table(study.provenance))
         for one in code:
             typer.echo(f"runs the code of {one['function']} in {one['file']}")
         typer.echo(f"{file}: ok, {points} point{'s' * (points != 1)}")
+    return {"file": str(file), "ok": True, "errors": [], "points": points, "code": code}
 
 
 def run(
