@@ -30,6 +30,7 @@ from qtaml_hw.study.questions.allocation import allocate as allocate
 from qtaml_hw.study.questions.ecc_table import ecc_table as ecc_table
 from qtaml_hw.study.questions.feasible import feasible as feasible
 from qtaml_hw.study.questions.gate import gate_current as gate_current
+from qtaml_hw.study.questions.layers import layers as layers
 from qtaml_hw.study.questions.retention import retention as retention
 from qtaml_hw.study.questions.search import search as search
 from qtaml_hw.study.questions.tensors import tensors as tensors

@@ -26,6 +26,7 @@ from qtaml_hw.cli.options import (
     say,
     warn,
 )
+from qtaml_hw.files import claim
 from qtaml_hw.progress import terminal_progress
 
 _SHARE: Final[dict[str, Any]] = {"parser": fraction, "metavar": "SHARE", "show_default": False}
@@ -136,10 +137,29 @@ def search(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
+def layers(
+    file: FileArgument,
+    overrides: SetOption,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Which layer breaks first: flips in one layer at a time, beside the prediction."""
+    study = load(file, overrides)
+    folder = out or default_folder(f"{study.label}-layers")
+    claim(folder)  # before minutes are spent on it
+    with terminal_progress(quiet) as progress:
+        found = q.layers(study, progress=progress)
+    files = [str(path) for path in report.write_layers(folder, found)]
+    say(f"written: {', '.join(files)}")
+    answer({**found, "files": files}, as_json, lambda: report.layers_table(found))
+
+
 COMMANDS: Final[Commands] = {
     "current": current,
     "retention": retention,
     "ecc-table": ecc_table,
     "feasible": feasible,
+    "layers": layers,
     "search": search,
 }

@@ -1,9 +1,11 @@
 """The public names of ``qtaml_hw.report``, each with where it is defined: the one table behind ``__init__.py``."""
 
+from qtaml_hw.report.answers import write_layers as write_layers
 from qtaml_hw.report.questions import comparison_table as comparison_table
 from qtaml_hw.report.questions import effective_table as effective_table
 from qtaml_hw.report.questions import feasible_table as feasible_table
 from qtaml_hw.report.questions import front_table as front_table
+from qtaml_hw.report.questions import layers_table as layers_table
 from qtaml_hw.report.questions import tensors_in_short as tensors_in_short
 from qtaml_hw.report.questions import tensors_table as tensors_table
 from qtaml_hw.report.questions import tornado_table as tornado_table

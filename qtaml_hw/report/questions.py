@@ -99,6 +99,30 @@ def tornado_table(found: Row) -> Table:
     return table(heads, rows, caption=caption)
 
 
+def layers_table(found: Row) -> Table:
+    """Layers with flips in each alone, the one that costs most first, beside the prediction."""
+    rows = [
+        [
+            row["name"],
+            f"{row['weights']:,}",
+            f"{row['flips']:.4g}",
+            percent(row["score_mean"]),
+            _between(row["ci95_low"], row["ci95_high"]),
+            row["maps"],
+            number(row["predicted"]),
+        ]
+        for row in found["layers"]
+    ]
+    whole = found["together"]
+    caption = (
+        f"without a flip {percent(found['quantised_accuracy'])} %; flips in all layers "
+        f"{percent(whole['score_mean'])} % ({_between(whole['ci95_low'], whole['ci95_high'])}), {whole['maps']} maps; "
+        "predicted: output distortion to first order, squared logits"
+    )
+    heads = ["Layer", "Weights", "Flips", "Accuracy (%)", "95 % CI (%)", "Maps", "Predicted"]
+    return table(heads, rows, caption=caption)
+
+
 def tensors_in_short(rows: Iterable[Row]) -> list[str]:
     """Tensors of one kind in a line each, layers that are numbered alike together: ``h.*.fc.weight (12, matrix)``."""
     counted: dict[tuple[str, str], list[str]] = {}

@@ -251,6 +251,7 @@ def test_questions_over_stores_and_points(
             "--out",
             tmp_path / "t",
         ),
+        ("layers", study, *fixed, "--out", tmp_path / "l", "--json", "-q"),
         ("search", file, "--objectives", "accuracy,energy", "--out", tmp_path / "s", "--json", "-q"),
     ):
         assert call(monkeypatch, *command) == 0, command

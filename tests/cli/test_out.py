@@ -48,6 +48,7 @@ def content(folder: Path) -> dict[Path, bytes]:
         ("what-if", "study.yaml", "--set", "cell.t_ox=1.7nm"),
         ("what-if", "study.yaml", "--tornado"),
         ("search", "study.yaml"),
+        ("layers", "study.yaml"),
         ("reproduce", "paper", "--quick"),
         ("stream", "study.yaml", "model.safetensors"),
         ("store", "export", "store"),
