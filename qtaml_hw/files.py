@@ -16,6 +16,8 @@ from qtaml_hw.errors import StoreError
 SMALL_BYTES: Final = 2**20  # up to here a file is known by its content: reading it costs less than a doubt
 MARKER: Final = ".qtaml-hw"
 """The file that says whose a folder is; stores from before it are known by their records."""
+DIGESTS: Final = "digests.json"
+"""The file that remembers what networks are known by, so that a store is read without loading them."""
 _RECORDS, _RECORD = re.compile(r"records-[0-9a-f]{12}\.jsonl"), b'{"schema":'
 _NOBODYS = (".DS_Store", ".gitignore", ".gitkeep")  # a folder with no more than these is empty
 _MOST_NAMED = 5
@@ -26,8 +28,8 @@ def new_shard(folder: Path) -> Path:
     return folder / f"records-{uuid.uuid4().hex[:12]}.jsonl"
 
 
-def claim(folder: Path) -> None:
-    """Make a folder, or an empty one, ours to write results to; what is ours already stays so.
+def claim(folder: Path) -> bool:
+    """Make a folder, or an empty one, ours to write results to; what is ours already stays so. Whether it was made.
 
     Results replace files of their names, so that a folder with anything else in it is refused: nobody's study, model or
     figures are lost to a mistyped ``--out``.
@@ -35,6 +37,7 @@ def claim(folder: Path) -> None:
     Raises StoreError when it is somebody else's, or cannot be made.
     """
     try:
+        made = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted({path.name for path in folder.iterdir()} - {*_NOBODYS})
         if names and MARKER not in names and not any(map(_holds_records, folder.glob("*.jsonl"))):
@@ -45,8 +48,17 @@ def claim(folder: Path) -> None:
             )
         if MARKER not in names:
             (folder / MARKER).write_text("Results of qtaml-hw: a command with this folder as --out may replace them.\n")
+        return made
     except OSError as error:
         raise StoreError(f"cannot write results to {folder}: {error.strerror}") from error
+
+
+def release(folder: Path) -> None:
+    """Take away a folder that ``claim`` made, as long as there is no more in it than what is known of networks."""
+    if {path.name for path in folder.iterdir()} <= {MARKER, DIGESTS}:
+        for name in (MARKER, DIGESTS):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _holds_records(path: Path) -> bool:

@@ -29,6 +29,7 @@ def run(
     label: str = "",
 ) -> Result:
     """Evaluate one design point over fault maps; with ``store``, records are kept there and a report is written.
+    A point that cannot be evaluated leaves nothing there.
 
     ``jobs`` processes of this machine share the maps; the records are the same, bit for bit.
 
@@ -36,7 +37,8 @@ def run(
     """
     folder = None if store is None else Path(store)
     point = Point(label or study.label, {}, study)
-    summaries = _summaries([point], run_points([point], folder, workers=Workers(jobs), progress=progress))
+    records = run_points([point], folder, workers=Workers(jobs), progress=progress, failures=False)
+    summaries = _summaries([point], records)
     if summaries[0].error is not None:
         raise InputError(summaries[0].error)
     return Result(summaries[0], folder, publish(study, folder, summaries, command), citations(study))
@@ -84,7 +86,7 @@ def what_if(
         label, after = ", ".join(changes), overridden(study, changes)
     folder = None if store is None else Path(store)
     points = [Point("before", {}, study), Point(label, {}, after)]
-    summaries = _summaries(points, run_points(points, folder, progress=progress))
+    summaries = _summaries(points, run_points(points, folder, progress=progress, failures=False))
     for summary in summaries:
         if summary.error is not None:
             raise InputError(f"{summary.facts[F.label]}: {summary.error}")

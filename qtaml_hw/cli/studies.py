@@ -147,8 +147,8 @@ def what_if(
         raise typer.BadParameter("name at least one change, e.g. --set cell.t_ox=1.6nm")
     study = load(file, overrides if tornado else [])
     folder = out or default_folder(f"{study.label}-what-if")
-    claim(folder)  # before minutes are spent on it
     if tornado:
+        claim(folder)  # before minutes are spent on it
         with terminal_progress(quiet) as progress:
             moved = q.tornado(study, uncertainties=uncertainty or [], measure=measure, progress=progress)
         found = {**moved, "files": [str(path) for path in report.write_tornado(folder, moved)]}

@@ -14,7 +14,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.records.shown import as_html, as_text, point_rows, sweep_rows
 from qtaml_hw.records.summary import PointSummary, warnings_of
-from qtaml_hw.records.text import count, plain
+from qtaml_hw.records.text import count, spelled
 
 if TYPE_CHECKING:
     import pandas
@@ -111,7 +111,7 @@ class Result:
 
     @property
     def _title(self) -> str:
-        return f"Result of {plain(self.summary.facts.get(F.label, self.identity), 60)}"
+        return f"Result of {spelled(self.summary.facts.get(F.label, self.identity), 60)}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able: every fact, the accuracy with its intervals over chips and over images, yields, mean counts."""

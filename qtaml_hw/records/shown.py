@@ -10,7 +10,7 @@ from qtaml_hw.records.fields import FIELDS, F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import count, number, percent, percent_interval, plain, scale
+from qtaml_hw.records.text import count, number, percent, percent_interval, plain, scale, spelled
 
 Rows = list[tuple[str, ...]]
 _BANDS: Final = (
@@ -70,7 +70,7 @@ def sweep_rows(summaries: Sequence[PointSummary]) -> Rows:
     costs = [(key, scale([s.facts.get(key) for s in done], key.unit)) for key in (F.area_m2, F.energy_per_inference_j)]
     rows: Rows = [(*_SWEEP, *(f"{key.heading} ({unit.unit})" for key, unit in costs))]
     for s in summaries[:_MOST_POINTS]:
-        name = plain(s.facts.get(F.label, s.identity), 48)
+        name = spelled(s.facts.get(F.label, s.identity), 48)
         if s.error is not None:
             rows.append((name, "failed", "", "", "", ""))
             continue

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from qtaml_hw.errors import StoreError
-from qtaml_hw.files import claim, new_shard
+from qtaml_hw.files import claim, new_shard, release
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Key, Record, unfit
 
@@ -192,20 +192,24 @@ def read_records(folder: Path) -> list[Record]:
 
 @dataclass
 class ShardWriter:
-    """The one writer of a new shard in a store; use as a context manager.
+    """The one writer of a new shard in a store; use as a context manager. Nothing written leaves nothing behind.
+
+    ``failures`` : whether points that failed are kept, so that a report can name them.
 
     Raises StoreError when the folder is not ours, cannot be made or written, or the disk is full.
     """
 
     folder: Path
+    failures: bool = True
     _handle: int = field(default=-1, init=False)
     _good: int = field(default=0, init=False)
     _path: Path = field(default=Path(), init=False)
     _synced: float = field(default=-1e9, init=False)
+    _made: bool = field(default=False, init=False)
 
     def __enter__(self) -> ShardWriter:
         try:
-            claim(self.folder)
+            self._made = claim(self.folder)
             self._path = new_shard(self.folder)
             self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except OSError as error:
@@ -214,6 +218,8 @@ class ShardWriter:
 
     def append(self, record: Record) -> None:
         """Write one record whole; it is synced to disk within ``SYNC_SECONDS`` of the next one, or at the end."""
+        if F.error in record and not self.failures:
+            return
         line = json.dumps({F.schema: SCHEMA_VERSION, **record}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
             view = memoryview(line)
@@ -247,5 +253,9 @@ class ShardWriter:
                 self._sync()
         finally:
             os.close(self._handle)
+        if not self._good:
+            self._path.unlink(missing_ok=True)
+            if self._made:
+                release(self.folder)
         if self._good == 0:
             self._path.unlink(missing_ok=True)

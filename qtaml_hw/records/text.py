@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,14 @@ def plain(text: object, longest: int = _LONGEST) -> str:
     """One line of printable text: control and escape characters removed, cut at ``longest`` characters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return words if len(words) <= longest else words[: longest - 1] + "…"
+
+
+_MICRO: Final = re.compile(r"(?<![\w.])(\d[\d.]*(?:e[+-]?\d+)?) ?u(?=(?:s|m|m2|J|W|A|V|F)\b)")
+
+
+def spelled(text: object, longest: int = _LONGEST) -> str:
+    """One line of plain text with its units as tables spell them: ``5 us`` and ``5us`` are ``5 µs``."""
+    return plain(_MICRO.sub(r"\1 µ", str(text)), longest)
 
 
 def plain_lines(text: str) -> str:
@@ -86,7 +95,7 @@ def touching(warning: str, labels: Sequence[str], total: int) -> str:
     text = plain(warning, 500)
     if len(labels) == total:
         return text if total == 1 else f"{text} (all {total} points)"
-    names = [f"“{plain(label, 60)}”" for label in labels[:_FEW_NAMES]]
+    names = [f"“{spelled(label, 60)}”" for label in labels[:_FEW_NAMES]]
     more = f" and {len(labels) - _FEW_NAMES} more" if len(labels) > _FEW_NAMES else ""
     return f"{text} ({len(labels)} of {count(total, 'point')}: {', '.join(names)}{more})"
 

@@ -17,7 +17,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import STEP_NUMBERS, is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import count, listed, number, percent, percent_interval, plain, scale
+from qtaml_hw.records.text import count, listed, number, percent, percent_interval, plain, scale, spelled
 from qtaml_hw.report.columns import score_name, show
 from qtaml_hw.report.layout import CASE, POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
@@ -309,7 +309,7 @@ def _side_by_side(material: Material) -> list[str]:
 
 
 def _called(s: PointSummary) -> str:
-    return f"“{plain(s.facts.get(F.label, s.identity), 80)}”"
+    return f"“{spelled(s.facts.get(F.label, s.identity), 80)}”"
 
 
 def _judged(s: PointSummary) -> str:

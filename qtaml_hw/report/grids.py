@@ -10,7 +10,7 @@ from typing import Any, Final
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale
+from qtaml_hw.records.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale, spelled
 from qtaml_hw.report.columns import BANKS, COLUMNS, YIELD, score_name, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
@@ -101,10 +101,10 @@ def results_grids(found: Material) -> list[tuple[str, Grid]]:
         places = [tuple(shown_value(s, path) for path in axes) for s in points]
         if len(set(places)) < len(places):
             heads = (Head("Point", numeric=False), *heads)
-            places = [(plain(s.facts.get(F.label, ""), 80), *place) for s, place in zip(points, places, strict=True)]
+            places = [(spelled(s.facts.get(F.label, ""), 80), *place) for s, place in zip(points, places, strict=True)]
     else:
         heads = (Head("Point", numeric=False),)
-        places = [(plain(s.facts.get(F.label) or found.study, 80),) for s in points]
+        places = [(spelled(s.facts.get(F.label) or found.study, 80),) for s in points]
     more = len(found.points) - len(points)
     grids = []
     for name, keys, accuracy in _GRIDS:
@@ -200,7 +200,7 @@ def layer_grid(found: Material) -> tuple[str, Grid] | None:
         *(second.show(sum(table[key])) for key, _ in _LAYER_TIMES),
         joule.show(sum(table["energy_j"])),
     )
-    where = plain(point.facts.get(F.label, ""), 80) if len(found.points) > 1 else ""
+    where = spelled(point.facts.get(F.label, ""), 80) if len(found.points) > 1 else ""
     return where, Grid(heads, (*rows, total), max(layers - MOST_LAYERS, 0))
 
 
@@ -255,7 +255,7 @@ def parameter_grid(found: Material) -> Grid | None:
     heads = tuple(Head(n, numeric=n == "Value") for n in ("Parameter", "Value", "Unit", "Origin", "Source"))
     rows = []
     for p in parameters:
-        path, value, origin = str(p.get("path", "")), plain(p.get("value", ""), 200), str(p.get("origin", ""))
+        path, value, origin = str(p.get("path", "")), spelled(p.get("value", ""), 200), str(p.get("origin", ""))
         match = _WITH_UNIT.fullmatch(value)
         if path in swept:
             origin, shown = "sweep", (_tested([value if v == NOTHING else v for v in swept[path]]), "")

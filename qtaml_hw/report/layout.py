@@ -13,7 +13,7 @@ from typing import Any, Final
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import NOTHING, number, plain
+from qtaml_hw.records.text import NOTHING, number, plain, spelled
 from qtaml_hw.units import DIMENSIONS, ZERO_CELSIUS_K
 
 CASE, STUDY = "case", "study"  # beside the axes: what a sweep and a study call a point
@@ -158,12 +158,12 @@ def _follows(places: Sequence[Mapping[str, Any]], path: str, other: str) -> bool
 
 
 def shown_value(summary: PointSummary, path: str) -> str:
-    """The point's value of an axis, as it was written."""
+    """The point's value of an axis, as it was written, with the unit as tables spell it."""
     if path == CASE:
-        return plain(summary.facts.get(F.case) or summary.facts.get(F.label, ""), 60)
+        return spelled(summary.facts.get(F.case) or summary.facts.get(F.label, ""), 60)
     if path == STUDY:
         return plain(summary.facts.get(F.study, ""), 60)
-    return plain(summary.facts.get(F.axes, {}).get(path, NOTHING), 60)
+    return spelled(summary.facts.get(F.axes, {}).get(path, NOTHING), 60)
 
 
 def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
@@ -239,7 +239,7 @@ def focus(layout: Layout) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
     if axis is None:
         several = any(len(line.points) > 1 for _, line in layout.lines)
         return "", tuple(
-            (plain(s.facts.get(F.label, name), 60) if several else name, s)
+            (spelled(s.facts.get(F.label, name), 60) if several else name, s)
             for name, line in layout.lines
             for s in line.points
         )

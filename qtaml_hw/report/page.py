@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import PointSummary, warnings_of
-from qtaml_hw.records.text import count, percent, plain, plain_lines, touching
+from qtaml_hw.records.text import count, percent, plain, plain_lines, spelled, touching
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
@@ -42,7 +42,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         verdicts=verdict_grid(finding),
         tiles=tiles(found),
         warnings=warnings(found),
-        failed=[(plain(s.facts.get(F.label, s.identity), 120), plain(s.error, 400)) for s in found.failed],
+        failed=[(spelled(s.facts.get(F.label, s.identity), 120), plain(s.error, 400)) for s in found.failed],
         columns_of_figures=_two_columns([_figure(d, i, svgs[d.name]) for i, d in enumerate(drawings)]),
         results=results_grids(found),
         layers=layer_grid(found),

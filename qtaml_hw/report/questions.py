@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from qtaml_hw.records.text import number, percent, plain, scale
+from qtaml_hw.records.text import number, percent, plain, scale, spelled
 from qtaml_hw.report.console import table
 
 Row = Mapping[str, Any]
@@ -38,14 +38,14 @@ def comparison_table(found: Row) -> Table:
     for row in found["rows"]:
         for folder, cell in zip(found["stores"], row["stores"], strict=True):
             if cell is None:
-                rows.append([row["point"], folder, "-", "", "", ""])
+                rows.append([spelled(row["point"]), folder, "-", "", "", ""])
                 continue
             accuracy = _between(cell["accuracy_ci95_low"], cell["accuracy_ci95_high"])
             change = ""
             if "difference_mean" in cell:
                 ends = _between(cell["difference_ci95_low"], cell["difference_ci95_high"])
                 change = f"{percent(cell['difference_mean'])} ({ends})"
-            rows.append([row["point"], folder, percent(cell["accuracy_mean"]), accuracy, cell["maps"], change])
+            rows.append([spelled(row["point"]), folder, percent(cell["accuracy_mean"]), accuracy, cell["maps"], change])
     return table(["Point", "Store", "Accuracy (%)", "95 % CI (%)", "Maps", "To the first (%)"], rows)
 
 
@@ -57,9 +57,9 @@ def feasible_table(found: Row) -> Table:
             rows.append([row["goal"], "no" if row["feasible"] is False else "-", "", "", row["reason"]])
             continue
         chips = f"{percent(row['yield'])} ({_between(*row['yield_ci95'])})"
-        edge = "limit of the search" if row["first_refused"] is None else f"{row['first_refused']} fails"
-        rows.append([row["what"], row["shown"], chips, f"{1e6 * row['area_m2']:.4g}", edge])
-    return table(["Goal", "Value", f"Good chips of {found['maps']} (%)", "Area (mm2)", "Beyond"], rows)
+        edge = "limit of the search" if row["first_refused"] is None else f"{spelled(row['first_refused'])} fails"
+        rows.append([row["what"], spelled(row["shown"]), chips, f"{1e6 * row['area_m2']:.4g}", edge])
+    return table(["Goal", "Value", f"Good chips of {found['maps']} (%)", "Area (mm²)", "Beyond"], rows)
 
 
 def front_table(found: Row) -> Table:
@@ -69,7 +69,7 @@ def front_table(found: Row) -> Table:
     area = scale([r["area_m2"] for _, r in members], "m2")
     rows = [
         [
-            r["label"],
+            spelled(r["label"]),
             mark,
             percent(r["accuracy_mean"]),
             _between(r["accuracy_ci95_low"], r["accuracy_ci95_high"]),
@@ -92,7 +92,9 @@ def tornado_table(found: Row) -> Table:
             end = row[side]
             figures = [number(end.get(key)) for key in ("p10", "p01", "predicted_distortion")]
             change = percent(end["difference"]) if "difference" in end else plain(end.get("error", ""), 40)
-            rows.append([row["path"].removeprefix("cell.") if side == "low" else "", end["value"], *figures, change])
+            rows.append(
+                [row["path"].removeprefix("cell.") if side == "low" else "", spelled(end["value"]), *figures, change]
+            )
     base = found["base"]
     caption = f"base: p10 {number(base['p10'])}, predicted distortion {number(base['predicted_distortion'])}"
     heads = ["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", "Accuracy change (%)"]

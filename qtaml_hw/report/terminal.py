@@ -25,6 +25,7 @@ from qtaml_hw.records.text import (
     plain,
     scale,
     share_of_cells,
+    spelled,
 )
 from qtaml_hw.report.columns import BY_KEY, COLUMNS, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
@@ -51,7 +52,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
     for s in points:
-        name = text(s.facts.get(F.label, s.identity))
+        name = text(spelled(s.facts.get(F.label, s.identity)))
         if s.error is not None:
             rows.append((name, Text("failed", "bold red"), *[""] * (len(chips) + len(varied) + 2)))
             continue
@@ -106,7 +107,7 @@ def run_table(summary: PointSummary) -> Table:
     label = summary.facts.get(F.label) or summary.facts.get(F.study, "")
     heads = ["", "Value", "Unit", "Interval or band", "How"]
     if summary.error is not None:
-        return table(heads, [("failed", text(summary.error), "", "", "")], heading=str(label), words=1)
+        return table(heads, [("failed", text(summary.error), "", "", "")], heading=spelled(label), words=1)
     found = summary.accuracy
     interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
     rows = [(score_name([summary]), percent(found.mean), "%", interval, "measured")]
@@ -124,7 +125,7 @@ def run_table(summary: PointSummary) -> Table:
         shown = show([summary], key)
         if tells(shown):
             rows.append((shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark))
-    return table(heads, rows, heading=str(label), words=1)
+    return table(heads, rows, heading=spelled(label), words=1)
 
 
 def _band(summary: PointSummary, key: str) -> str:

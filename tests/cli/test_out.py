@@ -101,3 +101,22 @@ def test_a_linked_model_is_not_streamed_onto_itself(
     assert call(monkeypatch, "stream", "study.yaml", snapshot / "model.safetensors", "--out", linked) == 0
     assert (blobs / "0123").read_bytes() == before[blobs / "0123"]
     assert not (linked / "model.safetensors").is_symlink()
+
+
+@pytest.mark.parametrize("command", [("run",), ("run", "--jobs", "2"), ("what-if", "--set", "cell.t_ox=1.7nm")])
+def test_a_point_that_is_refused_leaves_nothing_behind(
+    mine: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mine / "busy.yaml").write_text(STUDY + "refresh: {interval: 1 ns}\n")
+    name, *options = command
+    assert call(monkeypatch, name, "busy.yaml", *options, "--out", "new/store", "-q") == 2
+    assert "refresh" in capsys.readouterr().err
+    assert not (mine / "new/store").exists()
+    assert call(monkeypatch, "report", "new/store") == 2
+
+
+def test_a_refused_point_leaves_a_store_as_it_was(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, "run", "study.yaml", "--out", "store", "-q") == 0
+    before = content(mine / "store")
+    assert call(monkeypatch, "run", "study.yaml", "--set", "refresh.interval=1ns", "--out", "store", "-q") == 2
+    assert content(mine / "store") == before

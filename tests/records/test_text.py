@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtaml_hw.records.text import number, percent, plain, power_of_ten, scale, share_of_cells
+from qtaml_hw.records.text import number, percent, plain, power_of_ten, scale, share_of_cells, spelled
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,16 @@ def test_importing_the_package_is_light() -> None:
     code = f"import sys, qtaml_hw.report; print(*({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("5 us", "5 µs"),
+        ("interval=5us, t_ox=1.8 nm", "interval=5 µs, t_ox=1.8 nm"),
+        ("1e-3 uJ at 2.5 um2", "1e-3 µJ at 2.5 µm2"),
+        ("v2us, 3 us-like, 4 users, gpu5us", "v2us, 3 µs-like, 4 users, gpu5us"),
+    ],
+)
+def test_a_unit_has_one_spelling(written: str, shown: str) -> None:
+    assert spelled(written) == shown

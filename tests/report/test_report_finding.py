@@ -129,11 +129,11 @@ def test_layout_of_many_axes() -> None:
     layout = lay_out(material(records).points)
     assert layout.x is not None
     assert (layout.x.path, layout.x.unit, layout.series) == ("cell.t_ox", "nm", "protection.policy")
-    assert [p.title for p in layout.panels] == ["refresh interval 1 us", "refresh interval 10 us"]
+    assert [p.title for p in layout.panels] == ["refresh interval 1 µs", "refresh interval 10 µs"]
     assert [[len(line.points) for line in p.lines] for p in layout.panels] == [[3, 3], [3, 3]]
     assert [layout.x.at(s) for s in layout.panels[0].lines[0].points] == [1.5, 1.6, 1.7]
     where, pairs = focus(layout)
-    assert [name for name, _ in pairs] == [f"refresh interval {i} us: {p}" for i in (1, 10) for p in ("none", "tac")]
+    assert [name for name, _ in pairs] == [f"refresh interval {i} µs: {p}" for i in (1, 10) for p in ("none", "tac")]
     assert where.startswith("t_ox 1.")
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from qtaml_hw.config import Study
-from qtaml_hw.files import content_digest, stamp, write_atomically
+from qtaml_hw.files import DIGESTS, content_digest, stamp, write_atomically
 from qtaml_hw.names import is_code_file
 from qtaml_hw.versions import installed
 
-DIGESTS = "digests.json"
 _CODE = ("names.py", "workloads/**/*.py", "weights/**/*.py", "hardening/**/*.py")  # what makes networks and data
 _FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")

@@ -46,10 +46,11 @@ def run_points(
     workers: Workers | None = None,
     progress: Progress = silent,
     networks: Networks | None = None,
+    failures: bool = True,
 ) -> list[list[Record]]:
     """Records of every point, in point order; resumes from the store in ``folder`` when one is given.
 
-    ``networks`` : networks that are loaded already.
+    ``networks`` : networks that are loaded already.  ``failures`` : whether the store keeps why a point failed.
 
     Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
@@ -65,7 +66,7 @@ def run_points(
         from qtaml_hw.study.design.networks import Networks
 
         networks = networks or Networks(progress)
-        with _opened(folder) as sink:
+        with _opened(folder, failures) as sink:
             tasks = _tasks({n: p for n, p in enumerate(points) if n not in results}, finished, digests, networks)
             results |= _evaluated(tasks, workers or Workers(), sink, networks, progress)
     progress(len(points), len(points), "done")
@@ -114,10 +115,10 @@ def _in_this_process(tasks: list[Task], sink: Sink, networks: Networks, progress
 
 
 @contextmanager
-def _opened(folder: Path | None) -> Iterator[Sink]:
+def _opened(folder: Path | None, failures: bool) -> Iterator[Sink]:
     """A new shard of the folder, or a list of records without one."""
     if folder is None:
         yield RecordList()
         return
-    with ShardWriter(folder) as shard:
+    with ShardWriter(folder, failures) as shard:
         yield shard
