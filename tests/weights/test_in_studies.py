@@ -39,6 +39,12 @@ RUNS = {  # weights: name, bits per weight with its scales, least accuracy witho
         0.75,
         "parity-zero",
     ),
+    "{format: int4, encoding: sign_magnitude, scale: per_channel, rounding: gptq}": (
+        "int4/sign_magnitude",
+        4.27,
+        0.90,
+        "ideal",
+    ),
     "{format: e4m3, scale: per_channel, specials: zero}": ("e4m3/zero", 8.27, 0.90, "ideal"),
     "{format: bfloat16}": ("bfloat16", 16.0, 0.95, "secded-72-64"),
     "{format: power4, power: 1.5, scale: group-128}": ("power4^1.5/twos_complement", 4.17, 0.90, "ideal"),

@@ -11,7 +11,8 @@ from torch import nn
 
 from qtaml_hw.accelerator.served import serving
 from qtaml_hw.weights import GRANULARITIES, ScaleLayout, StoredTensor, WeightFormat, number_format, quantise
-from qtaml_hw.weights.learned import input_moments, learned_rounding
+from qtaml_hw.weights.learned import learned_rounding
+from qtaml_hw.weights.moments import input_moments
 from qtaml_hw.weights.network import weight_arrays
 
 SHAPES = [(3, 5, 2, 2), (4, 70), (2, 1, 3, 3), (1, 200)]

@@ -31,10 +31,10 @@ class WeightsSection(Section):
     scale: Annotated[str, OneOf(SCALES, "scale")] = Field(
         "per_tensor", description="which weights share a scale; groups are runs of one output channel"
     )
-    rounding: Literal["nearest", "mse_clip", "learned"] = Field(
+    rounding: Literal["nearest", "mse_clip", "learned", "gptq"] = Field(
         "nearest",
-        description="nearest code; the step of least squared error first; or rounded up or down as the layer's "
-        "outputs on calibration inputs ask for",
+        description="nearest code; the step of least squared error first; that, and codes that keep the layer's "
+        "outputs on calibration inputs, found by descent (learned) or by making up for errors (gptq)",
     )
     power: Annotated[float, Field(ge=0.25, le=4.0)] = Field(
         DEFAULT_POWER, description="value = level ^ power, for power formats"
@@ -69,7 +69,7 @@ class WeightsSection(Section):
         if self.format in UNSCALED_FORMATS and self.scale != "per_tensor":
             raise ValueError(f"{scales}; leave scale at per_tensor, not {self.scale}")
         if self.format in UNSCALED_FORMATS and self.rounding == "mse_clip":
-            raise ValueError(f"{scales} to clip; rounding is nearest or learned")
+            raise ValueError(f"{scales} to clip; rounding is nearest, learned or gptq")
         return self
 
     usual: ClassVar = {"rounding": "nearest", "specials": "saturate", "transforms": ()}

@@ -28,9 +28,9 @@ def corrupted(
 
     Weights of matrix products are quantised, stored, aged, corrected and decoded, those that the model computes from
     others (parametrisations) as the product; biases and norms stay.  The model is as it was on exit, to the bit.
-    ``calibration`` are unlabelled inputs [N, ...]: the policies tac and oracle and the rounding learned need them;
-    without them the correction ``auto`` is ``none``, and kinds of layers tell what is multiplied, where otherwise a
-    forward pass does.  The study's network and hardening sections, ``weights.fold_batch_norm`` and
+    ``calibration`` are unlabelled inputs [N, ...]: the policies tac and oracle and the roundings learned and gptq need
+    them; without them the correction ``auto`` is ``none``, and kinds of layers tell what is multiplied, where
+    otherwise a forward pass does.  The study's network and hardening sections, ``weights.fold_batch_norm`` and
     ``weights.transforms`` do not apply to a model that is already built.
 
     Raises InputError when the policy or the rounding needs calibration inputs and there are none, and ValueError for a

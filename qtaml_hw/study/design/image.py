@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
+from qtaml_hw.weights.gptq import gptq_rounding
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
 from qtaml_hw.weights.network import parameter_arrays
@@ -22,6 +23,8 @@ from qtaml_hw.workloads.load import FileCodes
 
 Weights = Mapping[str, Float32]
 Channels = Mapping[str, Axes | None]
+FROM_INPUTS: Final = {"learned": learned_rounding, "gptq": gptq_rounding}
+"""Roundings that need unlabelled inputs."""
 
 
 def store_rule(study: Study) -> StoreRule:
@@ -56,11 +59,11 @@ def image_of(
     weights, rounding = parameter_arrays(module, names), study.weights.rounding
     form, layout = stored_as(study)
     image = quantise(weights, form, layout, clip=clip_of(form, rounding), channels=channels)
-    if rounding != "learned":
+    if rounding not in FROM_INPUTS:
         return weights, image
     if calibration is None:
-        raise InputError("learned rounding needs unlabelled inputs: pass calibration=...")
-    return weights, learned_rounding(image, weights, module, calibration[:CALIBRATION_INPUTS])
+        raise InputError(f"{rounding} rounding needs unlabelled inputs: pass calibration=...")
+    return weights, FROM_INPUTS[rounding](image, weights, module, calibration[:CALIBRATION_INPUTS])
 
 
 def image_facts(study: Study, image: StoredImage) -> dict[str, Any]:
