@@ -2,7 +2,8 @@
 
 Frantar et al., GPTQ (arXiv:2210.17323), after Optimal Brain Surgeon: with H the second moment of a layer's inputs and
 U the upper Cholesky factor of its inverse, rounding column j with error e moves the later ones by
--e U[j, j+1:] / U[j, j], which is where the quadratic error (W^ - W) H (W^ - W)^T of the layer's outputs is least for what is already rounded.
+-e U[j, j+1:] / U[j, j], which is where the quadratic error (W^ - W) H (W^ - W)^T of the layer's outputs is least for
+what is already rounded.
 Columns are taken from the largest input energy down.  Rows do not depend on each other; one whose nearest codes serve
 better keeps them (ours), so that no row is worse than by the nearest code.
 """
