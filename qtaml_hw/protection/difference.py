@@ -69,12 +69,12 @@ def plan_diff(before: Path, after: Path) -> dict[str, Any]:
         change = plan_difference(*plans)
     except ValueError as error:
         raise InputError(str(error)) from error
-    stored = plans[0].stored_bits
+    stored = [plan.stored_bits for plan in plans]
     return {
         "same": change.same,
         "changes": [{"before": a, "after": b, "bits": bits} for (a, b), bits in change.bits.items()],
         "changed_bits_by_tensor": list(change.by_tensor),
-        "changed_bits_fraction": sum(change.bits.values()) / stored,
-        "protected_bits_fraction": [bits / stored for bits in change.protected_bits],
-        "parity_bits_fraction": [bits / stored for bits in change.parity_bits],
+        "changed_bits_fraction": sum(change.bits.values()) / stored[0],
+        "protected_bits_fraction": [bits / n for bits, n in zip(change.protected_bits, stored, strict=True)],
+        "parity_bits_fraction": [bits / n for bits, n in zip(change.parity_bits, stored, strict=True)],
     }

@@ -3,7 +3,7 @@
 Kinds: ``none``; ``ideal`` (a bound, not buildable: error-free at no price as papers take it, or at Shannon's price);
 ``code`` (correcting words); ``detect`` (parity,
 the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed
-more often).
+more often); ``absent`` (a plane that is not stored at all: the weight has fewer bits).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from qtaml_hw.ecc.registry import code
 from qtaml_hw.ecc.residual import check_probability
 from qtaml_hw.names import canonical_code, is_code_file
 
-Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh"]
+Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh", "absent"]
 
+ABSENT = "absent"
 IDEAL_TITLE = "ideal (error-free, not buildable)"
 SHANNON_TITLE = "Shannon's bound (error-free at 1/C - 1 check bits, which no code passes; not buildable)"
 _SHANNON = re.compile(r"shannon-(\d[\d.]*(?:e-\d+)?)(?:-(\d[\d.]*(?:e-\d+)?))?")
@@ -62,6 +63,11 @@ class MenuEntry:
         return self.code.parity_fraction if self.code is not None else self.floor
 
     @property
+    def never_flips(self) -> bool:
+        """True where no cell can err: ideal bits, and planes that have no cells."""
+        return self.kind in ("ideal", "absent")
+
+    @property
     def zeroes_weight(self) -> bool:
         """True where a flagged word makes the whole weight read as zero (detection entries)."""
         return self.kind == "detect"
@@ -76,7 +82,7 @@ class MenuEntry:
         """
         check_probability(p01, "p01")
         check_probability(p10, "p10")
-        if self.kind == "ideal":
+        if self.never_flips:
             return 0.0, 0.0
         if self.code is not None:
             residual = self.code.residual(p01, p10)
@@ -150,6 +156,8 @@ def _entry(name: str) -> MenuEntry:
         up = float(match[1])
         floor = parity_floor(up, float(match[2] or up))
         return MenuEntry(name=name, kind="ideal", title=SHANNON_TITLE, floor=floor)
+    if name == ABSENT:
+        return MenuEntry(name=ABSENT, kind="absent", title="not stored")
     if name == "robust-cell":
         return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
     if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
@@ -164,7 +172,7 @@ def _code_entry(chosen: Code) -> MenuEntry:
 
 
 def entry(name: str) -> MenuEntry:
-    """A menu entry by name: none, ideal, shannon-P01-P10, any code name or code file, robust-cell, refresh-Nx.
+    """A menu entry by name: none, absent, ideal, shannon-P01-P10, any code name or code file, robust-cell, refresh-Nx.
 
     ValueError with a hint for anything else.
     """

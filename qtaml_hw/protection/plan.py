@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtaml_hw.arrays import Float64, Int64, Uint8
+from qtaml_hw.arrays import Bool, Float64, Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.names import GroupKind
@@ -50,11 +50,13 @@ class ProtectionPlan:
     group_kind : layer | channel | word | row (of the memory).
     policy : the policy that made the plan (a label).
     menu : names of menu entries; menu[0] is ``none``.
-    choice : uint8 [G, B], index into ``menu``, plane 0 = LSB.
+    choice : uint8 [G, B], index into ``menu``, plane 0 = LSB.  A plane under ``absent`` is not stored; all groups of a
+        tensor store the same planes.
 
     Raises
     ------
-    ValueError : shapes or orders that do not fit, an unknown menu entry, a choice outside the menu.
+    ValueError : shapes or orders that do not fit, an unknown menu entry, a choice outside the menu, a tensor whose
+    groups store different planes, or none.
     """
 
     starts: Int64
@@ -89,6 +91,7 @@ class ProtectionPlan:
         object.__setattr__(self, "starts", _frozen(starts))
         object.__setattr__(self, "tensor_starts", _frozen(tensors))
         object.__setattr__(self, "choice", _frozen(choice.astype(np.uint8)))
+        self._check_stored()
 
     # ---- constructors
 
@@ -108,7 +111,25 @@ class ProtectionPlan:
         choice[:, planes - k :] = 1
         return cls(edges, edges, "layer", "uniform", ("none", entry), choice)
 
+    def _check_stored(self) -> None:
+        """ValueError unless every tensor stores some planes, the same in all of its groups."""
+        stored = self._stored
+        first = self.stored_planes[np.searchsorted(self.tensor_starts, self.starts[:-1], side="right") - 1]
+        if not stored.all() and not (np.array_equal(stored, first) and stored.any(axis=1).all()):
+            raise ValueError("planes are stored, or not, by whole tensors, and every weight has one plane at least")
+
     # ---- counts
+
+    @cached_property
+    def _stored(self) -> Bool:
+        """bool [G, B]: planes of each group that have cells."""
+        absent = [index for index, item in enumerate(self.entries) if item.kind == "absent"]
+        return np.asarray(~np.isin(self.choice, absent))
+
+    @cached_property
+    def stored_planes(self) -> Bool:
+        """bool [T, B]: planes of each tensor that have cells."""
+        return np.asarray(self._stored[np.searchsorted(self.starts, self.tensor_starts[:-1])])
 
     @property
     def groups(self) -> int:
@@ -132,8 +153,8 @@ class ProtectionPlan:
 
     @property
     def stored_bits(self) -> int:
-        """Data bits stored: weights times planes."""
-        return self.weights * self.planes
+        """Data bits stored: weights times the planes that their tensors store."""
+        return int(np.diff(self.tensor_starts) @ self.stored_planes.sum(axis=1))
 
     @property
     def entries(self) -> tuple[MenuEntry, ...]:
@@ -147,13 +168,13 @@ class ProtectionPlan:
         return tuple(item.code for item in used if item.code is not None)
 
     def planes_protected(self) -> Int64:
-        """int64 [G]: how many planes of each group have an entry other than ``none``."""
-        counted: Int64 = (self.choice != 0).sum(axis=1, dtype=np.int64)
+        """int64 [G]: how many stored planes of each group have an entry other than ``none``."""
+        counted: Int64 = ((self.choice != 0) & self._stored).sum(axis=1, dtype=np.int64)
         return counted
 
     @cached_property
     def protected_bits(self) -> int:
-        """Data bits under any entry other than ``none``."""
+        """Data bits stored under any entry other than ``none``."""
         return int((self.planes_protected() * np.diff(self.starts)).sum())
 
     @property

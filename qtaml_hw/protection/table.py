@@ -172,7 +172,7 @@ def plan_table(
         sizes = np.diff(plan.starts[first : last + 1])[:, None]
         for index, item in enumerate(plan.entries):
             bits = (plan.choice[first:last] == index) * sizes
-            if item.kind == "none" or not bits.any():
+            if item.kind in ("none", "absent") or not bits.any():
                 continue
             total = int(bits.sum())
             share = bits / total

@@ -169,7 +169,13 @@ class Ageing:
         count = scan_plane(
             weak,
             codes,
-            Place(plane, start, layout.stride, layout.geometry.banks),
+            Place(
+                plane,
+                int(layout.first_bits[tensor]),
+                int(layout.weight_bits[tensor]),
+                layout.stride,
+                layout.geometry.banks,
+            ),
             self.histories.rows_of_plane(plane),
             Groups(plan.starts[first : last + 1] - start, entry, self.slots),
             thresholds,

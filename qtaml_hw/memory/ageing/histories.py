@@ -149,7 +149,7 @@ class Histories:
     def thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
         """[samples, items, banks * bins, 2] thresholds of a plane by written bit, for entries without words.
 
-        -1 for ideal entries, and where the sample is not in the epoch.
+        -1 for entries that never flip, and where the sample is not in the epoch.
         """
         same = plane if self.law == "fixed" else int(self.layout.class_of_plane[plane])
         key = (int(self.tensor_key[tensor]), same, epoch)
@@ -157,7 +157,7 @@ class Histories:
             places = self.layout.geometry.banks * self.bins.bins
             out = np.full((self.samples, len(items), places, 2), -1.0)
             for slot, item in enumerate(items):
-                if item.kind != "ideal":
+                if not item.never_flips:
                     self._fill(out[:, slot], tensor, plane, epoch, item)
             self._thresholds[key] = out
         return self._thresholds[key]

@@ -14,16 +14,20 @@ WORD = 255  # kind code of entries whose bits belong to ECC words; other entries
 
 
 class Place(NamedTuple):
-    """One plane of one tensor: its number, its first weight among all, and how weights go round the banks."""
+    """One plane of one tensor: its number, the tensor's first bit among all, and how bits go round the banks.
+
+    ``bits`` : of a weight of the tensor, which are neighbours.
+    """
 
     plane: int
     first: int
+    bits: int
     stride: int
     banks: int
 
 
 class RowsOfPlane(NamedTuple):
-    """``bin_of`` uint8 [banks, rows in use] of the plane's class; rows in use, weights of a full bank, bins."""
+    """``bin_of`` uint8 [banks, rows in use] of the plane's class; rows in use, bits of a full bank, bins."""
 
     bin_of: Uint8
     used: int
@@ -87,10 +91,11 @@ def scan_plane(
             count += 1
             continue
         bit = (codes[w] >> place.plane) & 1
-        unit = ((w + place.first) // place.stride) % place.banks
+        address = w * place.bits + place.first
+        unit = (address // place.stride) % place.banks
         if rows.bins > 1:
             around = place.stride * place.banks
-            local = ((w + place.first) // around) * place.stride + (w + place.first) % place.stride
+            local = (address // around) * place.stride + address % place.stride
             unit = unit * rows.bins + rows.bin_of[unit, local * rows.used // rows.per_bank]
         for s in range(thresholds.shape[0]):
             if weak.u[i] < thresholds[s, slot, unit, bit]:

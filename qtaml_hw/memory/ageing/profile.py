@@ -52,7 +52,7 @@ class Profiler:
         out = np.zeros((layout.classes, len(entries), len(self.aware.multiples)))
         for row_class, interval_s in enumerate(self.laid_out.schedule.refresh_intervals(layout.classes)):
             for index, item in enumerate(entries):
-                if interval_s is not None and item.kind != "ideal":
+                if interval_s is not None and not item.never_flips:
                     waits = np.array(self.aware.multiples) * interval_s * self.aware.margin / item.retention_gain
                     out[row_class, index] = cell.flip_probability(waits)
         return out

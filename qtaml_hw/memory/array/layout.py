@@ -61,7 +61,9 @@ class ArrayLayout:
     ``tensor_starts`` int64 [T+1]; ``parity_bits`` int64 [T], parity of the ECC words of each tensor.  A refresh
     group is (bank, plane class), numbered ``bank * classes + class``.  An ECC word is stored as a unit, parity
     included, in the bank of its first data bit and the rows of that bit's plane class.  ``corrections``: what
-    correcting those words takes.
+    correcting those words takes.  ``stored`` bool [T, planes]: planes of every tensor that have cells (None: all).
+
+    Data bits lie one after the other, weight by weight; a weight is in the bank of its first bit.
     """
 
     geometry: ArrayGeometry
@@ -69,6 +71,30 @@ class ArrayLayout:
     planes: int
     parity_bits: Int64 = field(repr=False)
     corrections: Corrections = field(default_factory=Corrections)
+    stored: Bool | None = field(default=None, repr=False)
+
+    @cached_property
+    def plane_bits(self) -> Int64:
+        """Data bits of every plane of each tensor: int64 [T, planes]."""
+        sizes = np.diff(self.tensor_starts)[:, None]
+        return np.asarray(sizes * (np.ones(self.planes, dtype=bool) if self.stored is None else self.stored))
+
+    @cached_property
+    def data_bits(self) -> Int64:
+        """Data bits of each tensor: int64 [T]."""
+        return np.asarray(self.plane_bits.sum(axis=1))
+
+    @cached_property
+    def weight_bits(self) -> Int64:
+        """Bits of a weight of each tensor: int64 [T]."""
+        if self.stored is None:
+            return np.full(self.tensor_starts.size - 1, self.planes, dtype=np.int64)
+        return np.asarray(self.stored.sum(axis=1, dtype=np.int64))
+
+    @cached_property
+    def first_bits(self) -> Int64:
+        """Address of every tensor's first data bit, and their number: int64 [T+1]."""
+        return np.concatenate([[0], np.cumsum(self.data_bits)]).astype(np.int64)
 
     @cached_property
     def class_of_plane(self) -> Int64:
@@ -93,18 +119,30 @@ class ArrayLayout:
     @property
     def stored_bits(self) -> int:
         """Data and parity bits."""
-        return self.weights * self.planes + int(self.parity_bits.sum())
+        return int(self.data_bits.sum() + self.parity_bits.sum())
 
     @cached_property
     def stride(self) -> int:
-        """Weights that stay in one bank before the next: a whole bank's share, or one access word's."""
+        """Bits that stay in one bank before the next: a whole bank's share, or one access word's, of whole weights.
+
+        Where weights differ in bits, so many whole ones of the widest.
+        """
+        widest = int(self.weight_bits.max())
         if self.geometry.interleave == "block":
-            return max(1, -(-self.weights // self.geometry.banks))
-        return max(1, self.geometry.word_bits // self.planes)
+            return max(1, -(-int(self.first_bits[-1]) // (self.geometry.banks * widest))) * widest
+        return max(1, self.geometry.word_bits // widest) * widest
+
+    def address_of(self, weight: Int64) -> Int64:
+        """Address of the first data bit of global weight indices, int64."""
+        if self.stored is None:
+            return weight * self.planes
+        tensor = np.searchsorted(self.tensor_starts, weight, side="right") - 1
+        within = (weight - self.tensor_starts[tensor]) * self.weight_bits[tensor]
+        return np.asarray(self.first_bits[tensor] + within)
 
     def bank_of(self, weight: Int64) -> Int64:
         """Bank of global weight indices, int64."""
-        return (weight // self.stride) % self.geometry.banks
+        return (self.address_of(weight) // self.stride) % self.geometry.banks
 
     def group_of(self, weight: Int64, plane: Int64) -> Int64:
         """Refresh group of data bits, int64."""
@@ -113,35 +151,41 @@ class ArrayLayout:
     @cached_property
     def bank_weights(self) -> Int64:
         """Weights of each tensor in each bank: int64 [T, banks]."""
-        banks = self.geometry.banks
-        before = np.stack([self._before(start, banks) for start in self.tensor_starts.tolist()])
-        return before[1:] - before[:-1]
-
-    def _before(self, weight: int, banks: int) -> Int64:
-        """How many of the weights 0 .. weight-1 lie in each bank."""
-        rounds, rest = divmod(int(weight), self.stride * banks)
-        extra = np.clip(rest - self.stride * np.arange(banks), 0, self.stride)
-        return np.asarray(rounds * self.stride + extra, dtype=np.int64)
+        banks, stride, sizes = self.geometry.banks, self.stride, np.diff(self.tensor_starts).tolist()
+        # a first bit is in bank b where its address modulo a round of all banks is in [b, b + 1) strides
+        found = [
+            [_floor_sum(n, stride * banks, bits, first - b * stride) for b in range(banks + 1)]
+            for n, bits, first in zip(sizes, self.weight_bits.tolist(), self.first_bits[:-1].tolist(), strict=True)
+        ]
+        floors = np.array(found, dtype=np.int64)
+        return np.asarray(floors[:, :-1] - floors[:, 1:])
 
     @cached_property
     def bank_words(self) -> Int64:
         """Accesses that read each tensor, parity included, in each bank: int64 [T, banks]."""
         weights = np.maximum(np.diff(self.tensor_starts), 1)[:, None]
-        bits = self.bank_weights * (self.planes + self.parity_bits[:, None] / weights)
+        bits = self.bank_weights * (self.weight_bits[:, None] + self.parity_bits[:, None] / weights)
         return np.ceil(bits / self.geometry.word_bits - 1e-9).astype(np.int64)
 
     @cached_property
     def residency(self) -> Residency:
         """Which tensors stay in the array; ValueError when the image does not fit and there is no backing store."""
         geometry = self.geometry
-        bits = np.diff(self.tensor_starts) * self.planes + self.parity_bits
+        bits = self.data_bits + self.parity_bits
         return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s)
+
+    @property
+    def class_bits(self) -> Float64:
+        """Bits of each row class over all banks, check bits with those of the top plane: float64 [classes]."""
+        bits = np.zeros(self.classes)
+        np.add.at(bits, self.class_of_plane, self.plane_bits.sum(axis=0))
+        bits[self.class_of_plane[-1]] += self.parity_bits.sum()
+        return bits
 
     @cached_property
     def rows_per_group(self) -> Int64:
         """Rows of each class in one bank (all banks alike; parity lies with the top plane): int64 [classes]."""
-        bits = np.bincount(self.class_of_plane, minlength=self.classes).astype(np.float64) * self.weights
-        bits[self.class_of_plane[-1]] += self.parity_bits.sum()
+        bits = self.class_bits
         if self.geometry.capacity_bits is not None:
             bits *= self.geometry.capacity_bits / bits.sum()
         return np.ceil(np.ceil(bits / self.geometry.banks) / self.geometry.row_bits - 1e-9).astype(np.int64)
@@ -188,3 +232,14 @@ class ArrayLayout:
                 "are needed"
             )
         return share
+
+
+def _floor_sum(n: int, m: int, a: int, b: int) -> int:
+    """Sum of floor((a i + b) / m) over i = 0 .. n-1, in O(log m) steps (as in the algorithm of Euclid)."""
+    total = 0
+    while n > 0 and m > 0:
+        total += n * (n - 1) // 2 * (a // m) + n * (b // m)
+        a, b = a % m, b % m
+        n, b = divmod(a * n + b, m)
+        m, a = a, m
+    return total

@@ -151,26 +151,32 @@ class PlacedWords:
         touched = 0
         for row_class in range(int(self._classes.max()) + 1):
             mine = self._classes == row_class
-            weights = int(np.diff(self.plan.starts)[coded[:, mine].any(axis=1)].sum())
-            touched += weights * int(mine.sum())
+            touched += int(self._class_bits(row_class)[coded[:, mine].any(axis=1)].sum())
         return touched + int(self._check_bits(self._coded).sum())
 
-    def _weights_in(self, bits: int, row_class: int) -> float:
-        """Weights whose bits of a row class, with their share of the check bits, fill a row or an access."""
-        per_weight = float((self._classes == row_class).sum())
-        if row_class == self._classes[-1]:
-            per_weight += float(self.parity_bits.sum()) / self.plan.weights
-        return bits / per_weight
+    def _class_bits(self, row_class: int) -> Int64:
+        """Data bits of every group in the rows of a class, int64 [G]."""
+        plan = self.plan
+        of_tensor = plan.stored_planes[:, self._classes == row_class].sum(axis=1, dtype=np.int64)
+        tensor = np.searchsorted(plan.tensor_starts, plan.starts[:-1], side="right") - 1
+        return np.asarray(np.diff(plan.starts) * of_tensor[tensor])
+
+    def _data_in(self, bits: int, row_class: int) -> float:
+        """Data bits of a row class that fill a row or an access with their share of the check bits."""
+        data = float(self._class_bits(row_class).sum())
+        check = float(self.parity_bits.sum()) if row_class == self._classes[-1] else 0.0
+        return bits * data / (data + check) if data else 0.0
 
     def _words(self, index: int) -> EccWords:
         item, layouts = self.plan.entries[index], self._layouts(index)
         assert item.code is not None
         per_tensor = np.array([layout.n_words for layout in layouts], dtype=np.int64)
         per_class = self._by_class(layouts)
-        held = (self.plan.choice == index).sum(axis=1)  # data bits of every weight of a group
+        held = (self.plan.choice == index).sum(axis=1) * np.diff(self.plan.starts)  # data bits of every group
         share = per_class / max(int(per_tensor.sum()), 1)
-        rows = [self._fullest(held, self._weights_in(self.geometry.row_bits, c)) for c in range(share.size)]
-        access = [held.max() * self._weights_in(self.geometry.word_bits, c) for c in range(share.size)]
+        classes = range(share.size)
+        rows = [self._fullest(held, c) for c in classes]
+        access = [self._densest(held, c) * self._data_in(self.geometry.word_bits, c) for c in classes]
         return EccWords(
             name=item.name,
             code=item.code,
@@ -192,19 +198,28 @@ class PlacedWords:
                 counts += np.bincount(self._classes[plane], minlength=counts.size)
         return counts
 
-    def _fullest(self, held: Int64, weights: float) -> float:
-        """Most data bits of an entry in any run of so many neighbouring weights that begins where a row does.
+    def _densest(self, held: Int64, row_class: int) -> float:
+        """Most data bits of an entry per data bit of a class in any group."""
+        here = self._class_bits(row_class)
+        return float(np.divide(held, here, out=np.zeros(len(held)), where=here > 0).max())
+
+    def _fullest(self, held: Int64, row_class: int) -> float:
+        """Most data bits of an entry in any row of a class; ``held`` int64 [G], those of every group.
 
         Rows of a bank hold a block of neighbouring weights, or with words interleaved an equal share of a longer run.
         """
-        starts, geometry, total = self.plan.starts, self.geometry, self.plan.weights
-        before = np.concatenate([[0], np.cumsum(held * np.diff(starts))]).astype(np.float64)
+        geometry, here = self.geometry, self._class_bits(row_class)
+        starts, run = np.concatenate([[0], np.cumsum(here)]), self._data_in(geometry.row_bits, row_class)
+        before, total = np.concatenate([[0], np.cumsum(held)]).astype(np.float64), int(starts[-1])
+        if not total:
+            return 0.0
         if geometry.interleave == "block":
-            share = -(-total // geometry.banks)
-            banks = [np.append(np.arange(b, min(b + share, total), weights), min(b + share, total))
+            widest = int((here // np.diff(self.plan.starts)).max())
+            share = -(-total // (geometry.banks * widest)) * widest
+            banks = [np.append(np.arange(b, min(b + share, total), run), min(b + share, total))
                      for b in range(0, total, share)]  # fmt: skip
         else:
-            weights *= geometry.banks
-            banks = [np.append(np.arange(0, total, weights), total)]
+            run *= geometry.banks
+            banks = [np.append(np.arange(0, total, run), total)]
         fullest = max(float(np.diff(np.interp(edges, starts, before)).max()) for edges in banks)
         return fullest / (1 if geometry.interleave == "block" else geometry.banks)

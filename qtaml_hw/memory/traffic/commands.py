@@ -313,7 +313,7 @@ def rewrite_s(layout: ArrayLayout) -> Float64:
     own: Float64 = layout.bank_words[resident].sum(axis=0) * layout.cycle_s
     if geometry.backing_bits_per_s is None:
         return own
-    bits = float(np.diff(layout.tensor_starts)[resident].sum()) * layout.planes
+    bits = float(layout.data_bits[resident].sum())
     return np.maximum(own, geometry.backing_latency_s + bits / geometry.backing_bits_per_s)
 
 

@@ -138,8 +138,7 @@ class EnergyMeter:
         energy["read"] = float(per_inference @ (reads * layout.bank_words).sum(axis=1)) * costs.read_j
         energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
         energy["refresh"] = refreshed * costs.refresh_row_j
-        data_bits = np.diff(layout.tensor_starts) * layout.planes
-        energy["backing"] = float((image_writes * data_bits).sum()) * costs.backing_j_per_bit
+        energy["backing"] = float((image_writes * layout.data_bits).sum()) * costs.backing_j_per_bit
         energy |= self._leaked(until_s)
         scrubs = log.scrubs / layout.geometry.banks
         rows = layout.geometry.banks * int(layout.rows_per_group.sum())

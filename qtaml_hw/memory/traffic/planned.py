@@ -45,8 +45,9 @@ class PlannedArray:
     def layout(self) -> ArrayLayout:
         """Where the image lies."""
         words = self.words
+        stored = None if self.plan.stored_planes.all() else self.plan.stored_planes
         return ArrayLayout(
-            self.geometry, self.plan.tensor_starts, self.plan.planes, words.parity_bits, words.corrections
+            self.geometry, self.plan.tensor_starts, self.plan.planes, words.parity_bits, words.corrections, stored
         )
 
     @cached_property

@@ -36,20 +36,23 @@ class RowMap:
                 f"{int(layout.residency.streamed.sum())} of {len(layout.residency.streamed)} tensors are streamed "
                 "through theirs: give a capacity that holds the network"
             )
-        bits = np.bincount(layout.class_of_plane, minlength=layout.classes).astype(np.float64) * layout.weights
-        bits[layout.class_of_plane[-1]] += layout.parity_bits.sum()
-        return np.ceil(np.ceil(bits / layout.geometry.banks) / layout.geometry.row_bits - 1e-9).astype(np.int64)
+        return np.ceil(np.ceil(layout.class_bits / layout.geometry.banks) / layout.geometry.row_bits - 1e-9).astype(
+            np.int64
+        )
 
     @property
     def per_bank(self) -> int:
-        """Weights of the fullest bank, which are spread over the rows in use."""
-        return max(1, int(self.layout.bank_weights.sum(axis=0).max()))
+        """Data bits of the fullest bank, which are spread over the rows in use."""
+        stride = self.layout.stride
+        rounds, rest = divmod(int(self.layout.first_bits[-1]), stride * self.layout.geometry.banks)
+        return max(1, rounds * stride + min(rest, stride))
 
     def of(self, weight: Int64, row_class: Int64 | int) -> Int64:
         """Row of global weight indices in their bank and class, int64."""
         layout = self.layout
         around = layout.stride * layout.geometry.banks
-        local = (weight // around) * layout.stride + weight % layout.stride
+        address = layout.address_of(weight)
+        local = (address // around) * layout.stride + address % layout.stride
         row: Int64 = local * self.used[row_class] // self.per_bank
         return row
 
@@ -112,7 +115,7 @@ def _cells_by_gain(layout: ArrayLayout, plan: ProtectionPlan, row_class: int) ->
     sizes = np.diff(plan.starts)
     cells: dict[float, float] = {}
     for index, item in enumerate(plan.entries):
-        if item.kind == "ideal":
+        if item.never_flips:
             continue
         chosen = (plan.choice == index)[:, layout.class_of_plane == row_class]
         cells[item.retention_gain] = cells.get(item.retention_gain, 0.0) + float((chosen.sum(axis=1) * sizes).sum())

@@ -127,7 +127,7 @@ class PlanCost:
         geometry, extra, side = self.array.geometry, self.extra, self.side
         banks, data, whole = geometry.banks, self.data.area_m2, self.whole.area_m2
         built = geometry.capacity_bits or self.array.layout.stored_bits
-        decoders = banks * max(1.0, geometry.word_bits / self.array.plan.planes)
+        decoders = banks * max(1.0, geometry.word_bits / int(self.array.layout.weight_bits.min()))
         side_m2 = banks * whole * side.side_bits / built + decoders * side.decode_ge * node_scaling(geometry.node_m)[0]
         beside = self.codec.area_m2 + side_m2
         total = banks * (whole + data * extra.area) + beside
@@ -186,7 +186,7 @@ class PlanCost:
     def _backing_j(self) -> float:
         """Energy of bringing the streamed tensors in for one inference: the way, the writes, the check bits."""
         layout, costs, streamed = self.array.layout, self.array.costs, self.array.layout.residency.streamed
-        bits = float((np.diff(layout.tensor_starts) * layout.planes)[streamed].sum())
+        bits = float(layout.data_bits[streamed].sum())
         words = self.array.words.entries
         encode_j = sum(float(one.per_tensor[streamed].sum()) * costs.encode_j[one.name] for one in words)
         return bits * costs.backing_j_per_bit + float(layout.bank_words[streamed].sum()) * costs.write_j + encode_j
@@ -253,7 +253,7 @@ class Pricing:
         data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(layout.stored_bits)
         codec, extra = codecs_of(array, self.names), cell_extras(plan)
         rows_per_s = geometry.banks * float(layout.rows_per_group @ array.row_refresh_hz)
-        per_weight = plan.planes + layout.parity_bits / np.diff(plan.tensor_starts)
+        per_weight = layout.weight_bits + layout.parity_bits / np.diff(plan.tensor_starts)
         memory = WeightMemory(
             word_bits=geometry.word_bits,
             read_energy_j=whole.read_energy_j,
