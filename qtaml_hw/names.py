@@ -232,3 +232,7 @@ POLICIES: Final[dict[str, Policy]] = {
     "plan": Policy(needs="plan", unused=_UNSPENT),
 }
 """How protected planes are chosen; the plan itself is made by the row of ``tac.POLICIES``."""
+
+EXPORTS: Final = ("faults", "memory", "weights")
+"""What of a chip can be written to files."""
+EXPORT_FORMATS: Final = ("npz", "memh")

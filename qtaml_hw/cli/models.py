@@ -17,9 +17,11 @@ from qtaml_hw.cli.options import (
     SetOption,
     answer,
     answer_lines,
+    listed,
     load,
     say,
 )
+from qtaml_hw.names import EXPORT_FORMATS, EXPORTS
 from qtaml_hw.progress import terminal_progress
 
 
@@ -55,4 +57,30 @@ def stream(
         say(f"written: {name}")
 
 
-COMMANDS: Final[Commands] = {"tensors": tensors, "stream": stream}
+def export(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the files")],
+    overrides: SetOption,
+    what: Annotated[str, typer.Option("--what", help="faults, memory, weights: separated by commas")] = ",".join(
+        EXPORTS
+    ),
+    formats: Annotated[str, typer.Option("--format", help="npz, memh: separated by commas")] = ",".join(EXPORT_FORMATS),
+    map_index: Annotated[int, typer.Option("--map", min=0, help="fault map (chip)")] = 0,
+    check: Annotated[bool, typer.Option("--check", help="simulate the decoders on the words (iverilog)")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """What one chip's memory holds, before and after decay: for RTL benches ($readmemh) and other tools."""
+    study, parts, forms = load(file, overrides), listed(what), listed(formats)
+    with terminal_progress(quiet) as progress:
+        done = q.export(study, out, what=parts, formats=forms, map_index=map_index, check=check, progress=progress)
+    found = done.as_dict()
+    line = (
+        f"{len(found['files'])} files in {out}: {found['flips_data']:,} data and {found['flips_parity']:,} check bits "
+        f"in error, {found['words']:,} words with {found['check_bits']:,} check bits"
+    )
+    agreed = "; the decoders agree with the record in every word" if check else ""
+    answer_lines(found, as_json, [line + agreed])
+
+
+COMMANDS: Final[Commands] = {"tensors": tensors, "stream": stream, "export": export}

@@ -128,6 +128,7 @@ class Memory:
             read_out=aged.read_out,
             counts=aged.counts,
             reload=aged.reload,
+            stored=aged.stored,
             log=histories.log,
             meter=self.meter if costs is None else replace(self.meter, costs=costs),
             law=histories.law,

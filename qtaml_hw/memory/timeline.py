@@ -11,6 +11,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Codes, Float64, Int64
 from qtaml_hw.memory.ageing.counts import Counts, Reload
+from qtaml_hw.memory.ageing.stored import Stored
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.energy import EnergyMeter
 
@@ -20,13 +21,14 @@ class Timeline:
     """One fault map over simulated time.
 
     ``read_out`` [samples][tensors], codes as read after decoding; ``counts``, bits and words by sample and over the
-    horizon; ``reload``, what was fetched anew; ``log``, what the banks did; ``meter``, what that spends; ``law``
-    retention, poisson or fixed.
+    horizon; ``reload``, what was fetched anew; ``stored``, what the cells hold at the last sample; ``log``, what the
+    banks did; ``meter``, what that spends; ``law`` retention, poisson or fixed.
     """
 
     read_out: tuple[tuple[Codes, ...], ...] = field(repr=False)
     counts: Counts
     reload: Reload
+    stored: Stored = field(repr=False)
     log: CommandLog = field(repr=False)
     meter: EnergyMeter = field(repr=False)
     law: str

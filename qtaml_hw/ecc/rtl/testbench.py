@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,43 @@ endmodule
 """
 
 
+def image_bench(code: Code, count: int) -> str:
+    """A bench that decodes the words of a memory image and holds data and flags against what is expected.
+
+    Reads ``words_<name>.held.memh`` (a word a line) and ``words_<name>.expected.memh`` ({uncorrectable, corrected,
+    data}); prints ``<words> words, <corrected> corrected, <uncorrectable> uncorrectable, <failures> failures``.
+    """
+    tag, k, n = verilog.identifier(code), code.k, code.n
+    return f"""`timescale 1ns/1ps
+module {tag}_image_bench;
+  reg [{n - 1}:0] held [0:{count - 1}];
+  reg [{k + 1}:0] expected [0:{count - 1}];
+  reg [{n - 1}:0] word;
+  wire [{k - 1}:0] data;
+  wire corrected, uncorrectable;
+  integer i, failures, fixed, lost;
+  {tag}_decoder dec (.word(word), .data(data), .corrected(corrected), .uncorrectable(uncorrectable));
+  initial begin
+    $readmemh("words_{tag}.held.memh", held);
+    $readmemh("words_{tag}.expected.memh", expected);
+    failures = 0; fixed = 0; lost = 0;
+    for (i = 0; i < {count}; i = i + 1) begin
+      word = held[i];
+      #1;
+      fixed = fixed + (corrected === 1'b1);
+      lost = lost + (uncorrectable === 1'b1);
+      if ({{uncorrectable, corrected, data}} !== expected[i]) begin
+        failures = failures + 1;
+        if (failures < 5) $display("FAIL word %0d", i);
+      end
+    end
+    $display("%0d words, %0d corrected, %0d uncorrectable, %0d failures", i, fixed, lost, failures);
+    $finish;
+  end
+endmodule
+"""
+
+
 def emit(code: Code, folder: str | Path, seed: int = 0) -> dict[str, Path]:
     """Write ``<name>.v``, ``<name>_bench.v`` and ``vectors.hex`` into a folder (made if absent); the paths by file
     name."""
@@ -113,17 +151,31 @@ def emit(code: Code, folder: str | Path, seed: int = 0) -> dict[str, Path]:
 def run_iverilog(code: Code, folder: str | Path) -> BenchResult:
     """Compile and run the emitted bench; ValueError when iverilog is not installed, RuntimeError when it rejects the
     files."""
+    return BenchResult(*_simulated(code, Path(folder), "bench", r"(\d+) vectors, (\d+) failures"))
+
+
+def run_image_bench(code: Code, folder: str | Path) -> dict[str, int]:
+    """Words, corrected, uncorrectable and failures of :func:`image_bench` in a folder; errors as ``run_iverilog``."""
+    names = ("words", "corrected", "uncorrectable", "failures")
+    verdict = ", ".join(rf"(\d+) {name}" for name in names)
+    return dict(zip(names, _simulated(code, Path(folder), "image_bench", verdict), strict=True))
+
+
+def _simulated(code: Code, place: Path, bench: str, verdict: str) -> list[int]:
+    """The numbers of the verdict that a bench prints."""
     if shutil.which("iverilog") is None or shutil.which("vvp") is None:
         raise ValueError("iverilog is not installed (Debian: apt-get install iverilog)")
-    tag, place = verilog.identifier(code), Path(folder)
-    for command in (
-        ["iverilog", "-g2005", "-o", "bench.vvp", f"{tag}.v", f"{tag}_bench.v"],
-        ["vvp", "-n", "bench.vvp"],
-    ):
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
-        if done.returncode != 0:
-            raise RuntimeError(f"{command[0]} failed on {tag}: {(done.stderr or done.stdout).strip()[:500]}")
-    match = re.search(r"(\d+) vectors, (\d+) failures", done.stdout)
+    tag = verilog.identifier(code)
+    with tempfile.TemporaryDirectory() as compiled:
+        program = str(Path(compiled) / "bench.vvp")
+        for command in (
+            ["iverilog", "-g2005", "-o", program, f"{tag}.v", f"{tag}_{bench}.v"],
+            ["vvp", "-n", program],
+        ):
+            done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
+            if done.returncode != 0:
+                raise RuntimeError(f"{command[0]} failed on {tag}: {(done.stderr or done.stdout).strip()[:500]}")
+    match = re.search(verdict, done.stdout)
     if match is None:
         raise RuntimeError(f"the bench of {tag} printed no verdict: {done.stdout[:500]!r}")
-    return BenchResult(int(match.group(1)), int(match.group(2)))
+    return [int(number) for number in match.groups()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qtaml_hw.arrays import Codes, Float64, Int64
+from qtaml_hw.memory.ageing.stored import Stored
 from qtaml_hw.memory.ageing.words import WordCounts
 
 
@@ -51,8 +52,13 @@ class Reload:
 
 @dataclass(frozen=True, eq=False)
 class Aged:
-    """One fault map after its time: ``read_out`` [samples][tensors], codes as read after decoding, and the counts."""
+    """One fault map after its time.
+
+    ``read_out`` [samples][tensors], codes as read after decoding; what was counted and fetched; and what the cells hold
+    at the last sample.
+    """
 
     read_out: tuple[tuple[Codes, ...], ...]
     counts: Counts
     reload: Reload
+    stored: Stored

@@ -71,14 +71,15 @@ class LaidOut:
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
         """ECC words of every entry with a code, with the check bits of the first image."""
-        return self._regions(self.codes)
+        return self.regions_of(self.codes)
 
     @cached_property
     def regions_of_images(self) -> tuple[tuple[CodeRegion, ...], ...]:
         """The same words with the check bits of every image."""
-        return (self.regions, *(self._regions(codes) for codes in self.images[1:]))
+        return (self.regions, *(self.regions_of(codes) for codes in self.images[1:]))
 
-    def _regions(self, codes: tuple[Codes, ...]) -> tuple[CodeRegion, ...]:
+    def regions_of(self, codes: tuple[Codes, ...]) -> tuple[CodeRegion, ...]:
+        """The words with the check bits of some codes."""
         return code_regions(codes, self.plan, self.layout, self.schedule.on_uncorrectable)
 
     def newest(self, time_s: float) -> int:

@@ -11,6 +11,7 @@ from qtaml_hw.memory.ageing.counts import Aged, Counts, Reload
 from qtaml_hw.memory.ageing.kernels import count_differences
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
+from qtaml_hw.memory.ageing.stored import Stored
 from qtaml_hw.memory.ageing.words import WordCounts, WordOutcome, WordSample
 
 
@@ -22,7 +23,7 @@ class Tally:
 
     def __init__(self, laid_out: LaidOut, right: Sequence[Sequence[Codes]], zero_code: int) -> None:
         samples = laid_out.samples
-        self.right, self.zero_code = right, zero_code
+        self.laid_out, self.right, self.zero_code = laid_out, right, zero_code
         self.reads = [np.empty((samples, codes.size), dtype=codes.dtype) for codes in laid_out.codes]
         for s, sample in enumerate(right):
             for reads, codes in zip(self.reads, sample, strict=True):
@@ -33,6 +34,7 @@ class Tally:
         self.reloaded_bits, self.reload_s = 0, 0.0
         self.reload_wait_s = np.zeros(samples)
         self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
+        self.errors: dict[int, list[Int64]] = {}  # of words at the last sample, by number of the menu entry
 
     def flipped(self, tensor: int, sample: int, stored: Codes) -> None:
         """Count the flips of a whole tensor that is read without correction."""
@@ -52,6 +54,8 @@ class Tally:
         """Put what decoding left into the read-out."""
         s = sample.sample
         self.corrections[s] += sample.before
+        if s == len(self.right) - 1:
+            self.errors.setdefault(region.index, []).append(sample.errors)
         self.flips_data[s] += sample.raw_data
         self.flips_parity[s] += sample.raw_parity
         self.corrected[s] += sample.corrected
@@ -77,6 +81,7 @@ class Tally:
 
     def result(self) -> Aged:
         """Everything, once every bit and word has been added."""
+        seen = tuple(reads[-1].copy() if self.zeroed else reads[-1] for reads in self.reads)
         for sample, region, words in sorted(self.zeroed, key=lambda z: z[1].entry.zeroes_weight):  # whole weights last
             self._zero(sample, region, words)
         read_out = tuple(tuple(reads[s] for reads in self.reads) for s in range(len(self.right)))
@@ -91,4 +96,5 @@ class Tally:
             over_horizon=self.over_horizon,
         )
         reload = Reload(self.over_horizon.reloaded, self.reloaded_bits, self.reload_s, self.reload_wait_s)
-        return Aged(read_out, counts, reload)
+        errors = {index: np.sort(np.concatenate(parts)) for index, parts in self.errors.items()}
+        return Aged(read_out, counts, reload, Stored(self.laid_out, tuple(self.right[-1]), seen, errors))

@@ -64,14 +64,15 @@ class WordCounts(NamedTuple):
 class WordSample:
     """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
 
-    ``left`` int64 keys of data bits still wrong in words that were not flagged or pass raw; ``flagged`` int64 word ids;
-    ``before`` what corrections counted up to here.
+    ``errors`` int64 keys of the bits in error before decoding; ``left`` of the data bits still wrong after it in words
+    that were not flagged or pass raw; ``flagged`` int64 word ids; ``before`` what corrections counted up to here.
     """
 
     sample: int
     raw_data: int
     raw_parity: int
     corrected: int
+    errors: Int64
     left: Int64
     flagged: Int64
     before: WordCounts
@@ -215,6 +216,7 @@ class WordState:
             raw_data=raw_data,
             raw_parity=len(keys) - raw_data,
             corrected=len(outcome.corrected_words),
+            errors=keys,
             left=words * n + positions,
             flagged=flagged,
             before=self.counts,
