@@ -11,9 +11,10 @@ from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
 
 
-def layout(sizes: list[int], planes: int, **geometry: object) -> ArrayLayout:
+def layout(sizes: list[int], planes: int, stored: np.ndarray | None = None, **geometry: object) -> ArrayLayout:
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return ArrayLayout(ArrayGeometry(**geometry), starts, planes, np.zeros(len(sizes), dtype=np.int64))  # type: ignore[arg-type]
+    parity = np.zeros(len(sizes), dtype=np.int64)
+    return ArrayLayout(ArrayGeometry(**geometry), starts, planes, parity, stored=stored)  # type: ignore[arg-type]
 
 
 @given(
@@ -22,21 +23,33 @@ def layout(sizes: list[int], planes: int, **geometry: object) -> ArrayLayout:
     interleave=st.sampled_from(["block", "word"]),
     classes=st.sampled_from([(), (0, 0, 1, 1), (1, 0, 1, 2)]),
     words=st.lists(st.integers(0, 9), max_size=2),
+    narrow=st.booleans(),
 )
 def test_every_bit_has_a_cell_of_its_own(
-    sizes: list[int], banks: int, interleave: str, classes: tuple[int, ...], words: list[int]
+    sizes: list[int], banks: int, interleave: str, classes: tuple[int, ...], words: list[int], narrow: bool
 ) -> None:
     placement = "plane_separated" if classes else "row_major"
-    array = layout(
-        sizes, 4, banks=banks, row_bits=32, word_bits=8, interleave=interleave, placement=placement, plane_class=classes
-    )
     rng = np.random.default_rng(sum(sizes))
+    bits = rng.integers(1, 5, len(sizes))  # of a weight of each tensor
+    stored = np.arange(4) < bits[:, None] if narrow else None
+    array = layout(
+        sizes,
+        4,
+        stored,
+        banks=banks,
+        row_bits=32,
+        word_bits=8,
+        interleave=interleave,
+        placement=placement,
+        plane_class=classes,
+    )
     groups = tuple(rng.integers(0, array.groups, size) for size in words)
     places = Addresses(array, groups, tuple(5 + entry for entry in range(len(words))))
-    codes = [rng.integers(0, 16, size).astype(np.uint8) for size in sizes]
+    widths = bits.tolist() if narrow else [4] * len(sizes)
+    codes = [rng.integers(0, 2**b, size).astype(np.uint8) for b, size in zip(widths, sizes, strict=True)]
     checks = [rng.integers(0, 2, (len(g), 5 + e)).astype(np.uint8) for e, g in enumerate(groups)]
     image = places.image(codes, checks)
-    weight, plane = (index.ravel() for index in np.indices((sum(sizes), 4)))
+    weight, plane = np.nonzero(np.repeat(np.arange(4) < np.array(widths)[:, None], sizes, axis=0))
     taken = list(zip(*(part.tolist() for part in places.data(weight, plane)), strict=True))
     for entry, bits in enumerate(checks):
         word, index = (axis.ravel() for axis in np.indices(bits.shape))

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Int64, Uint8
+from qtaml_hw.arrays import Bool, Codes, Int64, Uint8
 from qtaml_hw.memory.array.layout import ArrayLayout
 
 
@@ -30,22 +30,42 @@ class Addresses:
     check_bits: tuple[int, ...] = ()
 
     @cached_property
-    def _planes_of(self) -> list[Int64]:
-        """Planes of each class, ascending."""
-        return [np.nonzero(self.layout.class_of_plane == c)[0] for c in range(self.layout.classes)]
+    def _stored(self) -> Bool:
+        """Planes of every tensor that have cells, bool [T, planes]."""
+        stored = self.layout.stored
+        return np.ones((len(self.layout.parity_bits), self.layout.planes), dtype=bool) if stored is None else stored
 
     @cached_property
-    def _data_bits(self) -> Int64:
-        """Data bits of each group, int64 [groups]."""
-        weights = self.layout.bank_weights.sum(axis=0)
-        planes = np.array([len(planes) for planes in self._planes_of], dtype=np.int64)
-        bits: Int64 = (weights[:, None] * planes).ravel()
-        return bits
+    def _of_class(self) -> Bool:
+        """bool [classes, planes]."""
+        return np.asarray(np.arange(self.layout.classes)[:, None] == self.layout.class_of_plane)
+
+    @cached_property
+    def _tensor(self) -> Int64:
+        """Tensor of every weight, int64 [weights]."""
+        starts = self.layout.tensor_starts
+        return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+
+    @cached_property
+    def _offsets(self) -> tuple[Int64, Int64]:
+        """First bit of every weight within its group, int64 [classes, weights]; and data bits of groups, int64."""
+        layout = self.layout
+        bank = layout.bank_of(np.arange(layout.weights, dtype=np.int64))
+        order = np.argsort(bank, kind="stable")
+        first = np.searchsorted(bank[order], np.arange(layout.geometry.banks + 1))
+        offsets = np.empty((layout.classes, layout.weights), dtype=np.int64)
+        used = np.empty((layout.geometry.banks, layout.classes), dtype=np.int64)
+        for row_class, planes in enumerate(self._of_class):
+            bits = (self._stored & planes).sum(axis=1)[self._tensor[order]]
+            upto = np.concatenate([[0], np.cumsum(bits)])
+            offsets[row_class, order] = upto[:-1] - upto[first[bank[order]]]
+            used[:, row_class] = np.diff(upto[first])
+        return offsets, used.ravel()
 
     @cached_property
     def _check_starts(self) -> list[Int64]:
         """First check bit within its group of every word, by menu entry."""
-        used, starts = self._data_bits.copy(), []
+        used, starts = self._offsets[1].copy(), []
         for groups, bits in zip(self.check_groups, self.check_bits, strict=True):
             order = np.argsort(groups, kind="stable")
             counts = np.bincount(groups, minlength=len(used))
@@ -58,7 +78,7 @@ class Addresses:
     @cached_property
     def rows(self) -> Int64:
         """Rows of every class in a bank, those of the fullest bank: int64 [classes]."""
-        bits = self._data_bits.copy()
+        bits = self._offsets[1].copy()
         for groups, each in zip(self.check_groups, self.check_bits, strict=True):
             bits += np.bincount(groups, minlength=len(bits)) * each
         rows = -(-bits.reshape(-1, self.layout.classes) // self.layout.geometry.row_bits)
@@ -71,15 +91,10 @@ class Addresses:
 
     def data(self, weight: Int64, plane: Int64) -> tuple[Int64, Int64, Int64]:
         """(bank, row, column) of data bits, given by global weight and plane (LSB = 0)."""
-        layout = self.layout
-        bank, row_class = layout.bank_of(weight), layout.class_of_plane[plane]
-        around = layout.stride * layout.geometry.banks
-        local = weight // around * layout.stride + weight % layout.stride
-        per_weight = np.array([len(planes) for planes in self._planes_of])[row_class]
-        rank = np.zeros(layout.planes, dtype=np.int64)
-        for planes in self._planes_of:
-            rank[planes] = np.arange(len(planes))
-        return self._placed(bank, row_class, local * per_weight + rank[plane])
+        row_class = self.layout.class_of_plane[plane]
+        below = np.cumsum(self._stored[:, None, :] & self._of_class, axis=2) - 1  # rank of a plane in its class
+        rank = below[self._tensor[weight], row_class, plane]
+        return self._placed(self.layout.bank_of(weight), row_class, self._offsets[0][row_class, weight] + rank)
 
     def check(self, entry: int, word: Int64, index: Int64) -> tuple[Int64, Int64, Int64]:
         """(bank, row, column) of check bits ``index`` of words of the entry-th menu entry with a code."""
@@ -98,10 +113,10 @@ class Addresses:
         geometry = self.layout.geometry
         cells = np.zeros((geometry.banks, int(self.rows.sum()), geometry.row_bits), dtype=np.uint8)
         flat = np.concatenate(codes)
-        weights = np.arange(len(flat), dtype=np.int64)
         for plane in range(self.layout.planes):
-            place = self.data(weights, np.full(len(flat), plane))
-            cells[place] = (flat >> flat.dtype.type(plane)) & 1
+            weights = np.nonzero(self._stored[self._tensor, plane])[0]
+            place = self.data(weights, np.full(len(weights), plane))
+            cells[place] = (flat[weights] >> flat.dtype.type(plane)) & 1
         for entry, bits in enumerate(checks):
             word, index = np.indices(bits.shape)
             cells[self.check(entry, word.ravel(), index.ravel())] = bits.ravel()

@@ -110,7 +110,9 @@ def test_words_decode_to_what_the_network_reads(exported: Path) -> None:
 @WANTS_IVERILOG
 @pytest.mark.parametrize("policy", ["raw", "reload"])
 def test_emitted_decoders_agree_with_the_record(study: Study, policy: str, tmp_path: Path) -> None:
-    asked = study.with_({"array.on_uncorrectable": policy})
+    asked = study.with_(
+        {"array.on_uncorrectable": policy, "array.backing": {"bandwidth": "10 GB/s", "latency": "100 ns"}}
+    )
     done = q.export(asked, tmp_path, what=["memory"], formats=["memh"], check=True).as_dict()
     assert done["checked"]["corrected"] == done["words_corrected"] > 0
     assert done["checked"]["words"] == done["words"]
