@@ -6,6 +6,7 @@ from qtaml_hw.device.cells import ChargeCell, Edram1T1C, GainCell
 from qtaml_hw.device.channel import flip_channel
 from qtaml_hw.device.current import CurrentModel, calibration_warnings, current_density, stack_current_density
 from qtaml_hw.device.die import Die, dies_of_lot, draw_die
+from qtaml_hw.device.identity import STRATA_EDGES, STRATA_SHARES, KeptRanks
 from qtaml_hw.device.leakage import arrhenius
 from qtaml_hw.device.materials import Layer, Material, Stack, material, named_stack
 from qtaml_hw.device.population import RetentionPopulation, charge_population, lot_population, population
@@ -24,11 +25,14 @@ from qtaml_hw.limits import STACKS
 
 __all__ = [
     "STACKS",
+    "STRATA_EDGES",
+    "STRATA_SHARES",
     "ChargeCell",
     "CurrentModel",
     "Die",
     "Edram1T1C",
     "GainCell",
+    "KeptRanks",
     "Layer",
     "Material",
     "Mismatch",

@@ -103,6 +103,13 @@ class SteadyCurrent:
         grid = np.linspace(math.log(self.knots_a[0]), math.log(self.knots_a[-1]), 600)
         return grid, np.maximum(ndtri(np.clip(self._defect_tail(np.exp(grid)), 1e-300, 1.0 - 1e-16)), -37.0)
 
+    def quantile(self, deviation: Float64) -> Float64:
+        """Current of the cells at a rank, given as the normal quantile of the share of cells with less."""
+        if self.defect_fraction == 0.0:
+            return np.asarray(self.junction_a + self.median_a * np.exp(self.spread * deviation))
+        grid = np.linspace(math.log(self.knots_a[0]), math.log(self.knots_a[-1]), 600)
+        return np.asarray(np.exp(np.interp(deviation, -ndtri(np.maximum(self.tail(np.exp(grid)), 1e-300)), grid)))
+
     def tail(self, current_a: Float64) -> Float64:
         """P(current > current_a) over the cells."""
         plain = self._plain_tail(current_a)

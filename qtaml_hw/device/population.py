@@ -17,18 +17,15 @@ from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
 from qtaml_hw.device.die import Die
-from qtaml_hw.device.leakage import SteadyCurrent, steady_current
-from qtaml_hw.device.node import FailedShare, NodeModel, thickness_grid
-from qtaml_hw.device.quadrature import gauss
+from qtaml_hw.device.identity import CellsOfDie, KeptRanks, kept_ranks
+from qtaml_hw.device.node import FailedShare
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
-_LEAST_SIGMA: Final = 1e-6  # a spread of exactly zero would make the distribution a step without a density
 _TIME_KNOTS: Final = 64  # at first; then refined
 _PROBIT_STEP: Final = 0.25  # largest step of the normal quantile between two knots
 _REFINEMENTS: Final = 24
 _SUBDIVISION: Final = 12  # of each interval of the monotone cubic, for the linear table
 _STEP_WIDTH: Final = 1e-3  # cells whose times differ by less are one step of this relative width
-_MOST_PLACES: Final = 24  # along a gradient that is wide against the cells' own spread
 _LEAST_SHARE: Final = 1e-17  # the integral ends at 8.8 standard deviations
 _LARGEST_SHARE: Final = 1.0 - 1e-8  # closer to 1 the integral's rounding shows
 _THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
@@ -43,6 +40,7 @@ class RetentionPopulation:
     warnings : what a reader of any number from here must know.
     log_time, probit : increasing knots of ln(seconds) and of the normal quantile of P(t_ret < t); linear in between,
         so that probability and quantile are exact inverses of each other.
+    origin : the cells on their die, by which they are found again under another condition.
     """
 
     leaky_state: int
@@ -50,6 +48,7 @@ class RetentionPopulation:
     warnings: tuple[str, ...]
     log_time: Float64
     probit: Float64
+    origin: CellsOfDie
 
     @property
     def symmetric(self) -> bool:
@@ -89,6 +88,17 @@ class RetentionPopulation:
             raise ValueError(f"a quantile needs a share within [0, 1]; got {np.min(share):g} .. {np.max(share):g}")
         return np.asarray(np.exp(np.interp(ndtri(share), self.probit, self.log_time)))
 
+    def kept_from(self, reference: RetentionPopulation) -> KeptRanks | None:
+        """Which ranks the cells of ``reference`` have here: the same cells at another temperature or voltage.
+
+        None where ranks stay as they are: the same condition, or cells that are not the same ones.
+        """
+        mine, there = self.origin, reference.origin
+        held = replace(there.cell, temperature_k=mine.cell.temperature_k, v_dd_v=mine.cell.v_dd_v)
+        if mine.cell == there.cell or mine.cell != held or mine.die != there.die:
+            return None
+        return kept_ranks(there, mine, reference.retention_quantile, self.retention_quantile)
+
     @property
     def median_s(self) -> float:
         """Median retention time."""
@@ -114,19 +124,17 @@ def _resolved(probit_at: Callable[[Float64], Float64], log_time: Float64) -> tup
     return log_time, np.maximum.accumulate(probit)
 
 
-def _table(
-    node: NodeModel, steady: SteadyCurrent, places: tuple[Float64, Float64], sigma: float
-) -> tuple[Float64, Float64]:
-    """Knots (ln t, probit) between the worst and the best cell; ``places`` are centres and their weights."""
-    centres, weights = places
+def _table(origin: CellsOfDie) -> tuple[Float64, Float64]:
+    """Knots (ln t, probit) between the worst and the best cell."""
+    node, steady = origin.node, origin.steady
+    centres, weights = origin.centres
     total = node.effective_total(steady.knots_a[[0, -1]])
-    charge_c = node.cell.storage_capacitance_f * (node.cell.v_dd_v - node.cell.v_ref_v)
-    soonest, latest = np.log(charge_c / total[0, 1]), np.log(charge_c / total[-1, 0])
+    soonest, latest = np.log(origin.charge_c / total[0, 1]), np.log(origin.charge_c / total[-1, 0])
     if latest - soonest < _STEP_WIDTH:
         centre = 0.5 * (soonest + latest)
         return centre + 0.5 * _STEP_WIDTH * np.linspace(-1.0, 1.0, 3), 8.0 * np.linspace(-1.0, 1.0, 3)
 
-    failed = FailedShare(node, steady, sigma)
+    failed = FailedShare(node, steady, origin.sigma)
 
     def probit_at(log_time: Float64) -> Float64:
         return _probit(weights @ np.stack([failed(np.exp(log_time), float(centre)) for centre in centres]))
@@ -147,18 +155,11 @@ def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopu
 
     With ``t_ox_gradient`` the population is that of all positions of the die together.
     """
-    offset = die or Die()
-    steady = steady_current(cell, offset.v_th_v)
-    sigma = max(cell.sigma_t_ox, _LEAST_SIGMA)
-    places = (np.zeros(1), np.full(1, 2.0))
-    if cell.t_ox_gradient:
-        places = gauss(min(5 + int(3.0 * abs(cell.t_ox_gradient) / sigma), _MOST_PLACES))
-    centres = offset.t_ox_fraction + 0.5 * cell.t_ox_gradient * places[0]
-    node = NodeModel(cell, thickness_grid(centres, sigma))
-    knots, probit = _table(node, steady, (centres, places[1] / 2.0), sigma)
-    tunnel_a = float(np.exp(node.log_gate(offset.t_ox_fraction)))
-    share = tunnel_a / (tunnel_a + steady.nominal_a)
-    return RetentionPopulation(cell.leaky_state, share, _warnings(cell, share), knots, probit)
+    origin = CellsOfDie(cell, die or Die())
+    knots, probit = _table(origin)
+    tunnel_a = float(np.exp(origin.node.log_gate(origin.die.t_ox_fraction)))
+    share = tunnel_a / (tunnel_a + origin.steady.nominal_a)
+    return RetentionPopulation(cell.leaky_state, share, _warnings(cell, share), knots, probit, origin)
 
 
 def _warnings(cell: ChargeCell, gate_share: float) -> tuple[str, ...]:

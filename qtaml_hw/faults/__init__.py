@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from qtaml_hw.faults._flip import error_masks, flip, flip_bits
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
-from qtaml_hw.faults._weak import WeakCells, weak_cells
+from qtaml_hw.faults._weak import WeakCells, second_uniforms, weak_cells
 from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "flip",
     "flip_bits",
     "flip_structured",
+    "second_uniforms",
     "weak_cells",
 ]

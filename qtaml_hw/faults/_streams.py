@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw._jit import njit
+from qtaml_hw.arrays import Float64, Int64
 
 GOLDEN: Final = 0x9E3779B97F4A7C15
 MIX_1: Final = 0xBF58476D1CE4E5B9
@@ -25,7 +26,7 @@ LEVEL_STREAM: Final = 2  # level j uses LEVEL_STREAM + j
 _GOLDEN = np.uint64(GOLDEN)
 _MIX_1 = np.uint64(MIX_1)
 _MIX_2 = np.uint64(MIX_2)
-_ONE, _S27, _S30, _S31 = np.uint64(1), np.uint64(27), np.uint64(30), np.uint64(31)
+_ONE, _S11, _S27, _S30, _S31 = np.uint64(1), np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
 
 
 def mix(x: int) -> int:
@@ -56,3 +57,12 @@ def draw(key: np.uint64, counter: np.uint64) -> np.uint64:
     x = (x ^ (x >> _S30)) * _MIX_1
     x = (x ^ (x >> _S27)) * _MIX_2
     return x ^ (x >> _S31)
+
+
+@njit(nogil=True)
+def uniform_draws(key: np.uint64, counters: Int64) -> Float64:
+    """Numbers of the stream ``key`` as uniforms in [0, 1) of 53 bits: float64 like ``counters`` [m]."""
+    out = np.empty(counters.size, dtype=np.float64)
+    for i in range(counters.size):
+        out[i] = float(draw(key, np.uint64(counters[i])) >> _S11) * 2.0**-53
+    return out

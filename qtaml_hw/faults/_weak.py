@@ -1,4 +1,8 @@
-"""The weak cells of a plane: where they are and their uniforms, for retention times and simulated time."""
+"""The weak cells of a plane: where they are and their uniforms, for retention times and simulated time.
+
+A weak cell has a second uniform V, independent of U, which says what makes it weak; it costs a draw of a weak cell and
+nothing of the others.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ import numpy as np
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.faults._chunks import Below, weak_chunks
 from qtaml_hw.faults._notice import compile_notice
-from qtaml_hw.faults._streams import CHUNK_BYTES
+from qtaml_hw.faults._streams import CHUNK_BYTES, uniform_draws
 from qtaml_hw.faults._uniform import levels_needed, poisson_tables, word_threshold
-from qtaml_hw.faults.keys import MapKey
+from qtaml_hw.faults.keys import TENSORS, MapKey
 
 MOST_PLANES = 32
 
@@ -49,3 +53,10 @@ def weak_cells(n_weights: int, plane: int, p_max: float, key: MapKey) -> WeakCel
     if not parts:
         return WeakCells(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
     return WeakCells(np.concatenate([part.position for part in parts]), np.concatenate([part.u for part in parts]))
+
+
+def second_uniforms(position: Int64, plane: int, key: MapKey) -> Float64:
+    """V in [0, 1) of cells of a plane, float64 [m]: a function of key, plane and ``position`` int64 [m]."""
+    own = key.of(TENSORS["second"].number(key.tensor))
+    with compile_notice(uniform_draws):
+        return uniform_draws(own.group(plane), position)

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qtaml_hw.arrays import Float64
+from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation
 from qtaml_hw.ecc import Code, Decoded
-from qtaml_hw.faults import TENSORS, MapKey, weak_cells
+from qtaml_hw.faults import TENSORS, MapKey, second_uniforms, weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
 from qtaml_hw.memory.ageing.ageing import EPOCH_SEED
 from qtaml_hw.memory.ageing.memoryless import fresh_uniform, lifetime_key
@@ -38,7 +39,7 @@ class UniformLife:
         return np.asarray(u, dtype=np.float64) * self.longest_s
 
 
-Cell = UniformLife | PoissonCells | FixedCells
+Cell = UniformLife | PoissonCells | FixedCells | RetentionPopulation
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Bit:
 
     written: int
     uniforms: list[float]  # of every epoch
+    second: float  # what makes the cell weak
     place: tuple[int, int, int, int]  # tensor, bank, class, row
     p: tuple[float, float] = (0.0, 0.0)
     gain: float = 1.0
@@ -94,6 +96,7 @@ class BruteForce:
         self.loose: dict[tuple[int, int, int], Bit] = {}
         self.words: list[Word] = []
         self.ideal: set[tuple[int, int, int]] = set()
+        self.kept: dict[int, KeptRanks | None] = {}
         self.counts = {"scrub": 0, "refresh": 0, "uncorrectable": 0, "reloaded": 0}
         self._place()
         self.bins = self._bins()
@@ -127,7 +130,7 @@ class BruteForce:
         for bank, c in itertools.product(range(self.memory.geometry.banks), range(classes)):
             for row in range(self._rows_in_use(c)):
                 lives = [
-                    float(self.cell.retention_quantile(b.uniforms[0])) * b.gain
+                    self._life(b, self.cell) * b.gain
                     for b in self._all() if b.place[1:] == (bank, c, row)
                 ]  # fmt: skip
                 waits = [
@@ -163,6 +166,21 @@ class BruteForce:
             out.append(u)
         return out
 
+    def _second(self, n: int, plane: int, tensor: int) -> Float64:
+        return second_uniforms(np.arange(n), plane, MapKey(self.seed, self.map_index, tensor))
+
+    def _life(self, bit: Bit, cell: RetentionPopulation | UniformLife) -> float:
+        """Seconds that a bit lasts under a condition: at the rank that the same cell has there."""
+        rank = bit.uniforms[0]
+        if isinstance(cell, RetentionPopulation) and isinstance(self.cell, RetentionPopulation):
+            if id(cell) not in self.kept:
+                self.kept[id(cell)] = cell.kept_from(self.cell)
+            kept = self.kept[id(cell)]
+            if kept is not None:
+                stratum = sum(bit.second >= edge for edge in STRATA_EDGES[1:])
+                rank = float(kept.ranks(np.full(len(STRATA_EDGES) - 1, rank))[stratum])
+        return float(cell.retention_quantile(rank))
+
     def _bank(self, weight: int) -> int:
         g = self.memory.geometry
         total = int(self.memory.plan.tensor_starts[-1])
@@ -189,6 +207,7 @@ class BruteForce:
             codes = self.memory.codes[t]
             start = int(plan.tensor_starts[t])
             u = [self._uniforms(len(codes), b, t) for b in range(planes)]
+            v = [self._second(len(codes), b, t) for b in range(planes)]
             streams: dict[int, list[tuple[int, int]]] = {}
             for w in range(len(codes)):
                 g = max(i for i in range(plan.groups) if plan.starts[i] <= start + w)
@@ -207,20 +226,25 @@ class BruteForce:
                             if isinstance(self.cell, PoissonCells) and item.kind == "refresh"
                             else item.retention_gain
                         )
-                        bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], place, p, gain)
+                        bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], v[b][w], place, p, gain)
                         self.loose[t, w, b] = bit
-            self._place_words(t, u, streams, next_word)
+            self._place_words(t, u, v, streams, next_word)
         for bit in self._all():
             self._write(bit, 0.0, 0)
 
     def _place_words(
-        self, t: int, u: list[list[Float64]], streams: dict[int, list[tuple[int, int]]], next_word: list[int]
+        self,
+        t: int,
+        u: list[list[Float64]],
+        v: list[Float64],
+        streams: dict[int, list[tuple[int, int]]],
+        next_word: list[int],
     ) -> None:
         plan, codes = self.memory.plan, self.memory.codes[t]
         start = int(plan.tensor_starts[t])
         counts = {e: math.ceil(len(s) / menu_entry(plan.menu[e]).code.k) for e, s in streams.items()}
         total = sum(counts[e] * menu_entry(plan.menu[e]).code.parity for e in counts)
-        parity_u = self._uniforms(total, 0, TENSORS["parity"].number(t))
+        parity_u, parity_v = (draw(total, 0, TENSORS["parity"].number(t)) for draw in (self._uniforms, self._second))
         parity_next = 0
         for e in sorted(streams):
             code, stream = menu_entry(plan.menu[e]).code, streams[e]
@@ -233,12 +257,13 @@ class BruteForce:
                 for j, (w, b) in enumerate(part):
                     data[j] = (int(codes[w]) >> b) & 1
                     key = next_word[e] * code.n + j
-                    bits[j] = Bit(int(data[j]), [x[w] for x in u[b]], home, self._p(b), later_lives=(e, key))
+                    bits[j] = Bit(int(data[j]), [x[w] for x in u[b]], v[b][w], home, self._p(b), later_lives=(e, key))
                 checks = []
                 for j, value in enumerate(code.encode(data)[code.k :]):
                     key = next_word[e] * code.n + code.k + j
                     p = self._p(self.memory.planes - 1)
-                    checks.append(Bit(int(value), [x[parity_next] for x in parity_u], home, p, later_lives=(e, key)))
+                    uniforms, second = [x[parity_next] for x in parity_u], parity_v[parity_next]
+                    checks.append(Bit(int(value), uniforms, second, home, p, later_lives=(e, key)))
                     parity_next += 1
                 weights = [(t, *part[j]) if j < len(part) else None for j in range(code.k)]
                 self.words.append(Word(e, bits, checks, home, weights))
@@ -316,9 +341,7 @@ class BruteForce:
                 bit.life += 1
             return
         for seconds, cell, powered in self._spells(since_s, time_s):
-            bit.damage += (
-                seconds / (bit.gain * float(cell.retention_quantile(bit.uniforms[0]))) if powered else math.inf
-            )
+            bit.damage += seconds / (bit.gain * self._life(bit, cell)) if powered else math.inf
         if bit.damage > 1.0 and bit.value == self.cell.leaky_state:
             bit.value = 1 - bit.value
 

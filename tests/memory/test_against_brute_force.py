@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.arrays import Codes
-from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Phase, PoissonCells, RetentionAware, Schedule
+from qtaml_hw.device import RetentionPopulation, charge_population
+from qtaml_hw.memory import (
+    ArrayGeometry,
+    FixedCells,
+    Memory,
+    Phase,
+    PoissonCells,
+    RetentionAware,
+    RetentionLaw,
+    Schedule,
+)
 from qtaml_hw.memory.ageing.laid_out import Update
+from qtaml_hw.names import WriteDevice
 from qtaml_hw.protection import ProtectionPlan
+from tests.device.cells import gain_cell
 from tests.memory.brute_force import BruteForce, Cell, UniformLife
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
@@ -48,8 +61,17 @@ def random_phases(rng: np.random.Generator, cell: Cell, horizon_s: float) -> tup
             other = UniformLife(cell.longest_s * factor, cell.leaky_state)
         elif isinstance(cell, PoissonCells):
             other = PoissonCells(cell.rate_per_s * factor, cell.leaky_state)
+        elif isinstance(cell, RetentionPopulation):
+            other = held_at(cell.origin.cell.t_ox_m, cell.leaky_state, float(rng.choice([338.15, 378.15, 398.15])))
         phases.append(Phase(start, end, "other", other, bool(rng.integers(2)), powered=bool(rng.random() < 0.7)))
     return tuple(phases)
+
+
+@cache
+def held_at(t_ox_m: float, leaky: int, temperature_k: float) -> RetentionPopulation:
+    """Gain cells whose order of retention times changes with temperature."""
+    device: WriteDevice = "nmos" if leaky else "pmos"
+    return charge_population(gain_cell(t_ox_m=t_ox_m, write_device=device, temperature_k=temperature_k))
 
 
 def random_schedule(rng: np.random.Generator, classes: int, cell: Cell) -> Schedule:
@@ -74,7 +96,7 @@ def random_schedule(rng: np.random.Generator, classes: int, cell: Cell) -> Sched
         on_uncorrectable=(None, "raw", "zero", "reload")[rng.integers(4)],
         inferences_per_s=rate,
         reload_times_s=tuple(sorted(reloads)),
-        retention_aware=random_bins(rng) if isinstance(cell, UniformLife) and refresh is not None else None,
+        retention_aware=random_bins(rng) if isinstance(cell, RetentionLaw) and refresh is not None else None,
     )  # fmt: skip
 
 
@@ -93,11 +115,13 @@ def random_updates(
 
 def random_cell(rng: np.random.Generator, planes: int) -> Cell:
     leaky = int(rng.integers(2))
-    kind = rng.integers(4)
+    kind = rng.integers(5)
     if kind == 0:
         return FixedCells(rng.uniform(0, 0.4, planes), float(rng.uniform(0, 0.4)))
     if kind == 1:
         return PoissonCells(float(10 ** rng.uniform(3, 5.5)), leaky)
+    if kind == 2:
+        return held_at(float(rng.choice([1.7e-9, 1.8e-9, 1.9e-9])), leaky, 358.15)
     return UniformLife(float(10 ** rng.uniform(-5.5, -3.5)), leaky)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Uint8
-from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, weak_cells
+from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, second_uniforms, weak_cells
 from qtaml_hw.memory.ageing.counts import Aged
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.history import History
-from qtaml_hw.memory.ageing.kernels import WORD, CellsOfWords, Groups, Place, scan_plane
+from qtaml_hw.memory.ageing.kernels import WORD, AgeingCells, CellsOfWords, Groups, Place, scan_plane
 from qtaml_hw.memory.ageing.memoryless import MemorylessWords, lifetime_key
 from qtaml_hw.memory.ageing.profile import unit_of_words
 from qtaml_hw.memory.ageing.regions import CodeRegion
@@ -26,17 +26,17 @@ EPOCH_SEED = 0x9E3779B97F4A7C15  # odd constant (golden ratio) that separates th
 
 @dataclass(frozen=True, eq=False)
 class _Epoch:
-    """A stretch between rewrites: its number, its fault map, the worst word's p, and weak cells of words by region."""
+    """A stretch between rewrites: its number, fault map, the worst word's p [strata], weak cells of words by region."""
 
     number: int
     key: MapKey
-    worst_word: float
+    worst_word: Float64
     cells: dict[int, list[WordCells]]
 
 
 @dataclass(frozen=True, eq=False)
 class _Planes:
-    """The planes of one tensor: entries in use of each, and thresholds [samples, slots, banks * bins, 2] of each."""
+    """The planes of one tensor: entries in use of each, and thresholds [samples, slots, banks * bins, 2, strata]."""
 
     used: list[Uint8]
     thresholds: list[Float64]
@@ -85,10 +85,10 @@ class Ageing:
             dense = self._flip_structured(t, key, planes.thresholds) or self._flip_dense(t, key, planes)
             for plane, (used, thresholds) in enumerate(zip(planes.used, planes.thresholds, strict=True)):
                 loose = self.slots[used][self.slots[used] != WORD]
-                p_max = 0.0 if plane in dense else float(thresholds[:, loose].max(initial=0.0))
+                p_max = thresholds[:, loose].max(axis=(0, 1, 2, 3), initial=0.0) * (plane not in dense)
                 if len(loose) < len(used):
-                    p_max = max(p_max, self._word_p(epoch, plane))
-                if p_max > 0.0:
+                    p_max = np.maximum(p_max, self._word_p(epoch, plane))
+                if p_max.any():
                     self._scan(epoch, t, plane, p_max, thresholds)
             self._parity(epoch, t)
         for region in laid_out.regions:
@@ -97,10 +97,22 @@ class Ageing:
                 self.sampled[region.index, *unit] = seen + int(np.count_nonzero(history.sample >= 0))
             self._age_words(region, epoch, word_history[region.index])
 
-    def _worst(self, histories: Sequence[History]) -> float:
-        """Largest probability that any of these histories reaches."""
-        level = max((float(h.level.max()) for h in histories if len(h.level)), default=0.0)
-        return -float(np.expm1(-level)) if self.law == "poisson" else level
+    def _worst(self, histories: Sequence[History]) -> Float64:
+        """[strata]: largest probability that any of these histories reaches."""
+        level = np.zeros(len(self.exposure.shares))
+        for history in histories:
+            level = np.maximum(level, history.level.max(axis=0, initial=0.0))
+        return np.asarray(-np.expm1(-level)) if self.law == "poisson" else level
+
+    def _weak(self, cells: int, plane: int, p_max: Float64, key: MapKey) -> AgeingCells:
+        """The cells of a plane that are lost at ``p_max`` [strata]."""
+        weak = weak_cells(cells, plane, float(p_max.max()), key)
+        if len(p_max) == 1:
+            return AgeingCells(weak.position, weak.u, np.zeros(len(weak.u), dtype=np.uint8))
+        v = second_uniforms(weak.position, plane, key)
+        stratum = (np.searchsorted(self.exposure.strata, v, side="right") - 1).astype(np.uint8)
+        lost = weak.u < p_max[stratum]
+        return AgeingCells(weak.position[lost], weak.u[lost], stratum[lost])
 
     def _flip_dense(self, tensor: int, key: MapKey, planes: _Planes) -> list[int]:
         """Flip at once, and return, the planes whose bits all have one entry without words and one threshold.
@@ -115,8 +127,8 @@ class Ageing:
             if self.histories.epochs > 1 or len(used) > 1 or self.slots[used[0]] == WORD:
                 continue
             levels = thresholds[:, self.slots[used[0]]]
-            if levels.max(initial=0.0) >= DENSE_FROM and np.all(levels == levels[:, :1]):
-                p[:, plane] = np.maximum(levels[:, 0], 0.0)
+            if levels.max(initial=0.0) >= DENSE_FROM and np.all(levels == levels[:, :1, :, :1]):
+                p[:, plane] = np.maximum(levels[:, 0, :, 0], 0.0)
                 dense.append(plane)
         for s in range(samples if dense else 0):
             flip(codes, p[s, :, 0], p[s, :, 1], key.of(tensor), out=self.tally.reads[tensor][s])
@@ -140,10 +152,10 @@ class Ageing:
         leaky = np.zeros((samples, codes.size), dtype=codes.dtype)
         for plane, thresholds in enumerate(tables):
             slot = self.slots[plan.choice[first:last, plane]]
-            level = np.where(thresholds < 0.0, p[:, plane], thresholds)[:, slot[slot != WORD]]
-            if self.histories.epochs > 1 or np.any(slot == WORD) or np.any(level != p[:, plane]):
+            level = np.where(thresholds < 0.0, p[:, plane, None], thresholds)[:, slot[slot != WORD]]
+            if self.histories.epochs > 1 or np.any(slot == WORD) or np.any(level != p[:, plane, None]):
                 raise ValueError("flips that depend on each other need bits of one probability and without ECC words")
-            flips = (thresholds[:, slot].max(axis=(2, 3)) > 0.0).astype(codes.dtype)
+            flips = (thresholds[:, slot].max(axis=(2, 3, 4)) > 0.0).astype(codes.dtype)
             leaky |= np.repeat(flips, sizes, axis=1) << codes.dtype.type(plane)
         flips = flip_structured(codes, p[0], p[1], cell.structure, key.of(tensor)) ^ codes
         for s in range(samples):
@@ -151,17 +163,17 @@ class Ageing:
             self.tally.flipped(tensor, s, codes)
         return list(range(planes))
 
-    def _word_p(self, epoch: _Epoch, plane: int) -> float:
-        """Largest flip probability of a cell of an ECC word."""
+    def _word_p(self, epoch: _Epoch, plane: int) -> Float64:
+        """[strata]: largest flip probability of a cell of an ECC word."""
         if isinstance(self.exposure.cell, FixedCells):
-            return float(self.exposure.cell.per_plane(self.laid_out.planes)[:, plane].max())
+            return np.asarray(self.exposure.cell.per_plane(self.laid_out.planes)[:, plane].max(keepdims=True))
         return epoch.worst_word
 
-    def _scan(self, epoch: _Epoch, tensor: int, plane: int, p_max: float, thresholds: Float64) -> None:
+    def _scan(self, epoch: _Epoch, tensor: int, plane: int, p_max: Float64, thresholds: Float64) -> None:
         """List the weak cells of a plane, flip those that nothing corrects and keep those of words."""
         plan, layout = self.laid_out.plan, self.laid_out.layout
         codes = self.laid_out.images[self.histories.image(tensor, epoch.number)][tensor]
-        weak = weak_cells(codes.size, plane, p_max, epoch.key.of(tensor))
+        weak = self._weak(codes.size, plane, p_max, epoch.key.of(tensor))
         first, last = plan.tensor_groups(tensor)
         start = int(plan.tensor_starts[tensor])
         entry = np.ascontiguousarray(plan.choice[first:last, plane])
@@ -188,7 +200,8 @@ class Ageing:
                 weight = kept.position[:count][mine]
                 written = ((codes[weight] >> plane) & 1).astype(np.uint8)
                 keys = region.keys(tensor, weight, np.full(len(weight), plane, dtype=np.int64))
-                epoch.cells[region.index].append(WordCells(keys, kept.u[:count][mine], written))
+                u, stratum = kept.u[:count][mine], kept.stratum[:count][mine]
+                epoch.cells[region.index].append(WordCells(keys, u, stratum, written))
 
     # ---- ECC words
 
@@ -207,12 +220,12 @@ class Ageing:
         """Weak check cells of a tensor."""
         total = int(self.laid_out.layout.parity_bits[tensor])
         p_max = self._word_p(epoch, self.laid_out.planes - 1)
-        if not total or not p_max > 0.0:
+        if not total or not p_max.any():
             return
-        weak = weak_cells(total, 0, p_max, epoch.key.of(TENSORS["parity"].number(tensor)))
+        weak = self._weak(total, 0, p_max, epoch.key.of(TENSORS["parity"].number(tensor)))
         for region in self.laid_out.regions_of_images[self.histories.image(tensor, epoch.number)]:
             mine, keys, written = region.parity_cells(tensor, weak.position)
-            epoch.cells[region.index].append(WordCells(keys, weak.u[mine], written))
+            epoch.cells[region.index].append(WordCells(keys, weak.u[mine], weak.stratum[mine], written))
 
     def _age_words(self, region: CodeRegion, epoch: _Epoch, histories: dict[tuple[int, int], History]) -> None:
         if not epoch.cells[region.index]:

@@ -1,19 +1,23 @@
 """From stretches of time to thresholds on a cell's uniform U: the cell has flipped exactly when U < threshold.
 
 Retention: the threshold of a stretch without restore is P(t_ret < stretch).  Over phases with other temperatures or
-voltages a cell keeps its rank U and loses charge at the rate of each condition, so it fails when sum(d_c / t_ret_c(U))
-reaches 1 (constant-current discharge, docs/theory.md section 9); the threshold is the U that solves this.
+voltages a cell keeps what makes it weak and loses charge at the rate of each condition, so it fails when
+sum(d_c / t_ret_c) reaches 1 (docs/theory.md section 9); the threshold is the U that solves this.  It is another one in
+every stratum of cells that are weak by their oxide or by their threshold (``device.identity``); where one condition
+holds, or ranks are kept, all cells are of one stratum.
 Poisson: hazard adds up.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from qtaml_hw.arrays import Bool, Float64
+from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Phase, Schedule
 
@@ -39,6 +43,7 @@ class Exposure:
     cell: CellModel
     schedule: Schedule
     phase_cells: tuple[CellModel | None, ...] = ()
+    _known: dict[tuple[bytes, tuple[int, ...]], Float64] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.phase_cells and len(self.phase_cells) != len(self.schedule.phases):
@@ -66,6 +71,27 @@ class Exposure:
         """The value that is lost; None for fixed and static cells."""
         return None if isinstance(self.cell, FixedCells) else self.cell.leaky_state
 
+    @cached_property
+    def _kept(self) -> dict[int, KeptRanks]:
+        """Ranks of the cells in the phases where they are others than usual, by the identity of the phase's model."""
+        found = {}
+        for _, cell in self._in_phases():
+            if isinstance(cell, RetentionPopulation) and isinstance(self.cell, RetentionPopulation):
+                ranks = cell.kept_from(self.cell)
+                if ranks is not None:
+                    found[id(cell)] = ranks
+        return found
+
+    @cached_property
+    def strata(self) -> Float64:
+        """Edges [K + 1] of the strata on a cell's second uniform."""
+        return STRATA_EDGES if self._kept else np.array([0.0, 1.0])
+
+    @property
+    def shares(self) -> Float64:
+        """[K]: share of the cells in each stratum."""
+        return np.diff(self.strata)
+
     def _spells(self) -> tuple[Float64, list[CellModel], Bool]:
         """(edges [n+1], cell of each spell [n], powered [n]) that tile the horizon."""
         edges, cells, powered = [0.0], [], []
@@ -83,16 +109,19 @@ class Exposure:
         return np.array(edges), cells, np.array(powered)
 
     def thresholds(self, start_s: Float64, end_s: Float64, gain: float = 1.0) -> Float64:
-        """Retention: P(lost) over each stretch [start, end) without restore; ``gain`` multiplies retention times."""
+        """[stretches, K] P(lost) of a stratum's cells over each stretch [start, end) without restore (retention).
+
+        ``gain`` multiplies retention times.
+        """
         assert isinstance(self.cell, RetentionLaw)
         if self.cell.leaky_state is None:
-            return np.zeros(len(start_s))
+            return np.zeros((len(start_s), len(self.shares)))
         edges, cells, powered = self._spells()
         if len(cells) == 1:
             return self._pure(self.cell, end_s - start_s, gain)
         first = np.searchsorted(edges, start_s, side="right") - 1
         last = np.maximum(np.searchsorted(edges, end_s, side="left") - 1, first)
-        out = np.empty(len(start_s))
+        out = np.empty((len(start_s), len(self.shares)))
         for spell in np.unique(first[first == last]).tolist():
             inside = (first == last) & (first == spell)
             out[inside] = self._pure(_retention(cells[spell]), (end_s - start_s)[inside], gain)
@@ -102,13 +131,40 @@ class Exposure:
             cuts = np.clip(edges[first[i] : last[i] + 2], start_s[i], end_s[i])
             spells = range(int(first[i]), int(last[i]) + 1)
             dead = not powered[first[i] : last[i] + 1].all()
-            out[i] = 1.0 if dead else _mixed(np.diff(cuts) / gain, [_retention(cells[s]) for s in spells])
+            out[i] = 1.0 if dead else self._mixed(np.diff(cuts) / gain, [_retention(cells[s]) for s in spells])
         return out
 
-    @staticmethod
-    def _pure(cell: RetentionLaw, seconds: Float64, gain: float) -> Float64:
+    def _pure(self, cell: RetentionLaw, seconds: Float64, gain: float) -> Float64:
         unique, inverse = np.unique(_rounded(seconds), return_inverse=True)
-        return np.asarray(cell.flip_probability(unique / gain), dtype=np.float64)[inverse]
+        p = np.asarray(cell.flip_probability(unique / gain), dtype=np.float64)
+        kept = self._kept.get(id(cell))
+        of_strata = np.repeat(p[:, None], len(self.shares), axis=1) if kept is None else kept.thresholds(p)
+        return np.asarray(of_strata[inverse])
+
+    def _mixed(self, seconds: Float64, cells: list[RetentionLaw]) -> Float64:
+        """[K]: U at which sum(d_c / t_ret_c(U)) = 1; many rows live through the same stretches."""
+        key = seconds.tobytes(), tuple(id(cell) for cell in cells)
+        if key not in self._known:
+            self._known[key] = self._solved(seconds, cells)
+        return self._known[key]
+
+    def _solved(self, seconds: Float64, cells: list[RetentionLaw]) -> Float64:
+        """By bisection in ln U; 0 where no cell is that weak."""
+        ranks = [self._kept.get(id(cell)) for cell in cells]
+
+        def damage(ln_u: Float64) -> Float64:
+            u, total = np.exp(ln_u), np.zeros(len(ln_u))
+            for d, cell, kept in zip(seconds.tolist(), cells, ranks, strict=True):
+                total += d / np.asarray(cell.retention_quantile(u if kept is None else kept.ranks(u)))
+            return total
+
+        low, high = np.full(len(self.shares), LN_U_MIN), np.full(len(self.shares), math.log1p(-1e-15))
+        none, all_lost = damage(low) < 1.0, damage(high) >= 1.0
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            short = damage(middle) >= 1.0
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        return np.where(none, 0.0, np.where(all_lost, 1.0, np.exp(0.5 * (low + high))))
 
     def hazard(self, time_s: Float64, gain: float = 1.0) -> Float64:
         """Poisson: expected losses of a cell kept leaky from 0 to each time; lost power adds ``POWER_LOSS_HAZARD``."""
@@ -128,22 +184,3 @@ def _law(cell: CellModel) -> str:
 def _retention(cell: CellModel) -> RetentionLaw:
     assert isinstance(cell, RetentionLaw)
     return cell
-
-
-def _mixed(seconds: Float64, cells: list[RetentionLaw]) -> float:
-    """U at which sum(d_c / t_ret_c(U)) = 1, by bisection in ln U; 0 when no cell is that weak."""
-
-    def damage(ln_u: float) -> float:
-        u = np.array([math.exp(ln_u)])
-        life = [float(np.asarray(c.retention_quantile(u))[0]) for c in cells]
-        return math.fsum(d / t for d, t in zip(seconds.tolist(), life, strict=True))
-
-    low, high = LN_U_MIN, math.log1p(-1e-15)
-    if damage(low) < 1.0:
-        return 0.0
-    if damage(high) >= 1.0:
-        return 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if damage(middle) >= 1.0 else (low, middle)
-    return math.exp(0.5 * (low + high))

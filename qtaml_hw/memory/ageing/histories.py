@@ -147,7 +147,7 @@ class Histories:
                         codes[mine] = (codes[mine] & ~mask) | (new[mine] & mask)
 
     def thresholds(self, tensor: int, plane: int, epoch: int, items: Sequence[MenuEntry]) -> Float64:
-        """[samples, items, banks * bins, 2] thresholds of a plane by written bit, for entries without words.
+        """[samples, items, banks * bins, 2, strata] thresholds of a plane by written bit, for entries without words.
 
         -1 for entries that never flip, and where the sample is not in the epoch.
         """
@@ -155,7 +155,7 @@ class Histories:
         key = (int(self.tensor_key[tensor]), same, epoch)
         if key not in self._thresholds:
             places = self.layout.geometry.banks * self.bins.bins
-            out = np.full((self.samples, len(items), places, 2), -1.0)
+            out = np.full((self.samples, len(items), places, 2, len(self.exposure.shares)), -1.0)
             for slot, item in enumerate(items):
                 if not item.never_flips:
                     self._fill(out[:, slot], tensor, plane, epoch, item)
@@ -163,10 +163,10 @@ class Histories:
         return self._thresholds[key]
 
     def _fill(self, out: Float64, tensor: int, plane: int, epoch: int, item: MenuEntry) -> None:
-        """[samples, banks * bins, 2] thresholds under one entry."""
+        """[samples, banks * bins, 2, strata] thresholds under one entry."""
         if isinstance(self.exposure.cell, FixedCells):
             p01, p10 = self.exposure.cell.per_plane(self.layout.planes)[:, plane].tolist()
-            fixed = (p01, p10) if item.kind == "none" else item.residual_channel(p01, p10)
+            fixed = np.array((p01, p10) if item.kind == "none" else item.residual_channel(p01, p10))[:, None]
             for place, unit in self._units_of(plane):
                 history = self.history(tensor, unit, epoch, words=False)
                 out[history.sample[history.sample >= 0], place] = fixed
@@ -206,7 +206,7 @@ def planned_flip_probability(cell: CellModel, schedule: Schedule) -> Float64:
         history = build_history(visits, exposure)
         if exposure.law == "poisson":
             history = history.epochs(cumulative=True)[-1]
-        out[row_class] = sample_thresholds(history, exposure, 1)[0]
+        out[row_class] = sample_thresholds(history, exposure, 1)[0] @ exposure.shares
     return out
 
 

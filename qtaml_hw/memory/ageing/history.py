@@ -30,8 +30,8 @@ class Mark(IntEnum):
 class History:
     """Marks in order of time.
 
-    ``kind`` Mark values [m]; ``level`` float64 [m]: retention, the largest threshold of any stretch that ended or was
-    under way since the mark before; poisson, the hazard accumulated since the last rewrite.
+    ``kind`` Mark values [m]; ``level`` float64 [m, strata]: retention, the largest threshold of any stretch that ended
+    or was under way since the mark before; poisson, the hazard accumulated since the last rewrite.
     ``repeat`` int64 [m]: how many identical corrections in a row; ``scrub`` bool [m]: the correction was a scrub, not a
     refresh; ``sample`` int64 [m]: index of the sample, -1 for other marks.
     """
@@ -47,7 +47,7 @@ class History:
         """Histories with equal keys treat equal cells alike."""
         return b"".join(a.tobytes() for a in (self.kind, self.level, self.repeat, self.scrub, self.sample))
 
-    def select(self, chosen: slice, base: float = 0.0) -> History:
+    def select(self, chosen: slice, base: Float64 | float = 0.0) -> History:
         """Some of the marks, their level less ``base``."""
         return History(
             self.kind[chosen], self.level[chosen] - base, self.repeat[chosen], self.scrub[chosen], self.sample[chosen]
@@ -57,7 +57,7 @@ class History:
         """The marks between rewrites; levels that are ``cumulative`` (poisson) are counted from the rewrite."""
         writes = np.nonzero(self.kind == Mark.WRITE)[0]
         starts = [0, *(writes + 1).tolist()]
-        bases = [0.0, *(self.level[writes] * cumulative).tolist()]
+        bases: list[Float64 | float] = [0.0, *(self.level[writes] * cumulative)]
         ends = [*writes.tolist(), len(self.kind)]
         return [self.select(slice(a, b), base) for a, b, base in zip(starts, ends, bases, strict=True)]
 
@@ -99,13 +99,13 @@ def build_history(visits: Visits, exposure: Exposure, gain: float = 1.0) -> Hist
     times, kinds, scrub = visits.ordered()
     marked = np.nonzero(kinds != Mark.RESTORE)[0]
     if isinstance(exposure.cell, PoissonCells):
-        level = exposure.hazard(times[marked], gain)
+        level = exposure.hazard(times[marked], gain)[:, None]
     elif isinstance(exposure.cell, RetentionLaw) and len(marked):
         last = _last_restore(times, kinds)[: marked[-1] + 1]
         thresholds = exposure.thresholds(last, np.maximum(times[: marked[-1] + 1], last), gain)
-        level = np.maximum.reduceat(thresholds, np.concatenate([[0], marked[:-1] + 1]))
+        level = np.maximum.reduceat(thresholds, np.concatenate([[0], marked[:-1] + 1]), axis=0)
     else:
-        level = np.zeros(len(marked))
+        level = np.zeros((len(marked), len(exposure.shares)))
     kind = kinds[marked]
     sample = np.where(kind == Mark.SAMPLE, np.cumsum(kind == Mark.SAMPLE) - 1, -1)
     history = History(kind, level, np.ones(len(kind), dtype=np.int64), scrub[marked], sample)
@@ -118,20 +118,20 @@ def _merge_runs(history: History) -> History:
     if len(kind) == 0:
         return history
     correct = kind == Mark.CORRECT
-    same = correct[1:] & correct[:-1] & (level[1:] == level[:-1]) & (scrub[1:] == scrub[:-1])
+    same = correct[1:] & correct[:-1] & np.all(level[1:] == level[:-1], axis=1) & (scrub[1:] == scrub[:-1])
     starts = np.concatenate([[0], 1 + np.nonzero(~same)[0]])
     repeat = np.diff(np.concatenate([starts, [len(kind)]])).astype(np.int64)
     return History(kind[starts], level[starts], repeat, scrub[starts], history.sample[starts])
 
 
 def sample_thresholds(history: History, exposure: Exposure, samples: int) -> Float64:
-    """For bits that nothing corrects: the threshold at every sample; -1 where the sample is not in this history."""
-    out = np.full(samples, -1.0)
-    poisson, reached = isinstance(exposure.cell, PoissonCells), 0.0
-    for kind, level, sample in zip(history.kind.tolist(), history.level.tolist(), history.sample.tolist(), strict=True):
-        reached = max(reached, level)
+    """For bits that nothing corrects: [samples, strata] thresholds; -1 where the sample is not in this history."""
+    out = np.full((samples, len(exposure.shares)), -1.0)
+    poisson, reached = isinstance(exposure.cell, PoissonCells), np.zeros(len(exposure.shares))
+    for kind, level, sample in zip(history.kind.tolist(), history.level, history.sample.tolist(), strict=True):
+        reached = np.maximum(reached, level)
         if kind == Mark.SAMPLE:
             out[sample] = -np.expm1(-reached) if poisson else reached
         elif kind == Mark.WRITE:
-            reached = 0.0
+            reached = np.zeros(len(exposure.shares))
     return out

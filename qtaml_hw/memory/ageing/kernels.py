@@ -8,7 +8,6 @@ import numpy as np
 
 from qtaml_hw._jit import njit
 from qtaml_hw.arrays import Bool, Codes, Float64, Int64, Uint8, Uint64
-from qtaml_hw.faults import WeakCells
 
 WORD = 255  # kind code of entries whose bits belong to ECC words; other entries index their thresholds
 
@@ -46,22 +45,32 @@ class Groups(NamedTuple):
     slots: Int64
 
 
-class CellsOfWords(NamedTuple):
-    """Weak cells in ECC words: position, u and entry of each; arrays [m] that hold what was found first."""
+class AgeingCells(NamedTuple):
+    """Weak cells of one plane: weight index int64 [m], ascending, ``u`` float64 [m] and stratum uint8 [m]."""
 
     position: Int64
     u: Float64
+    stratum: Uint8
+
+
+class CellsOfWords(NamedTuple):
+    """Weak cells in ECC words: position, u, stratum and entry; arrays [m] that hold what was found first."""
+
+    position: Int64
+    u: Float64
+    stratum: Uint8
     entry: Uint8
 
     @classmethod
     def room(cls, cells: int) -> CellsOfWords:
         """Room for so many."""
-        return cls(np.empty(cells, dtype=np.int64), np.empty(cells), np.empty(cells, dtype=np.uint8))
+        stratum, entry = np.empty((2, cells), dtype=np.uint8)
+        return cls(np.empty(cells, dtype=np.int64), np.empty(cells), stratum, entry)
 
 
 @njit(nogil=True)
 def scan_plane(
-    weak: WeakCells,
+    weak: AgeingCells,
     codes: Codes,
     place: Place,
     rows: RowsOfPlane,
@@ -72,9 +81,9 @@ def scan_plane(
 ) -> int:
     """Age the weak cells of one plane of one tensor that nothing corrects; list those in ECC words.
 
-    codes [n]; thresholds [samples, slots, banks * bins, 2]: a cell flips when u < thresholds[s, slot,
-    bank * bins + bin, written].  Flips ``read[0]`` [samples, n] and counts them in ``read[1]`` [samples].  Cells of
-    words go to ``kept``; returns how many.
+    codes [n]; thresholds [samples, slots, banks * bins, 2, strata]: a cell flips when u < thresholds[s, slot,
+    bank * bins + bin, written, stratum].  Flips ``read[0]`` [samples, n] and counts them in ``read[1]`` [samples].
+    Cells of words go to ``kept``; returns how many.
     """
     reads, flips = read
     mask = codes.dtype.type(1 << place.plane)
@@ -87,6 +96,7 @@ def scan_plane(
         if slot == WORD:
             kept.position[count] = w
             kept.u[count] = weak.u[i]
+            kept.stratum[count] = weak.stratum[i]
             kept.entry[count] = groups.entry[g]
             count += 1
             continue
@@ -98,7 +108,7 @@ def scan_plane(
             local = (address // around) * place.stride + address % place.stride
             unit = unit * rows.bins + rows.bin_of[unit, local * rows.used // rows.per_bank]
         for s in range(thresholds.shape[0]):
-            if weak.u[i] < thresholds[s, slot, unit, bit]:
+            if weak.u[i] < thresholds[s, slot, unit, bit, weak.stratum[i]]:
                 reads[s, w] ^= mask
                 flips[s] += 1
     return count

@@ -48,8 +48,11 @@ class MemorylessWords(WordState):
         self.flagged = np.zeros(len(word_bits), dtype=bool)
         self.flagged_count = 0
 
-    def _age(self, level: float) -> None:
+    def _age(self, level: Float64) -> None:
         """Lose the cells whose lifetime ends by this level."""
+        self._age_until(float(level[0]))
+
+    def _age_until(self, level: float) -> None:
         end = int(np.searchsorted(self.order_ends, level, side="right"))
         due = self.order[self.passed : end]
         self.passed = max(self.passed, end)
@@ -64,17 +67,18 @@ class MemorylessWords(WordState):
             self.life[lost] += 1
             self.hit.append(self.word[lost])
 
-    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
+    def _repeat(self, level: Float64, repeat: int, scrub: bool) -> None:
         """Correct the words that were hit; words flagged before and not hit since are found flagged again."""
+        reached = float(level[0])
         for _ in range(repeat):
-            self._age(level)
+            self._age_until(reached)
             words = np.unique(np.concatenate(self.hit)) if self.hit else np.empty(0, dtype=np.int64)
             self.hit.clear()
             self.flagged_count -= int(np.count_nonzero(self.flagged[words]))
             self.flagged[words] = False
             self.counts = self.counts.plus(WordCounts(uncorrectable=self.flagged_count))
             if len(words):
-                self._correct_hit(words, level, scrub)
+                self._correct_hit(words, reached, scrub)
 
     def _correct_hit(self, words: Int64, level: float, scrub: bool) -> None:
         first, last = np.searchsorted(self.word, words), np.searchsorted(self.word, words, side="right")

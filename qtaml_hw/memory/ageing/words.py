@@ -22,12 +22,13 @@ from qtaml_hw.memory.ageing.history import History, Mark
 class WordCells:
     """Weak cells of words of one code, sorted by key.
 
-    ``key`` int64 [m] = word * n + position (data bits first, then check bits); ``u`` float64 [m]; ``written`` uint8
-    [m], the bit that was written.
+    ``key`` int64 [m] = word * n + position (data bits first, then check bits); ``u`` float64 [m]; ``stratum`` uint8
+    [m]; ``written`` uint8 [m], the bit that was written.
     """
 
     key: Int64
     u: Float64
+    stratum: Uint8
     written: Uint8
 
     @classmethod
@@ -35,12 +36,12 @@ class WordCells:
         """Cells that were found in several places."""
         key = np.concatenate([p.key for p in parts])
         order = np.argsort(key, kind="stable")
-        u, written = np.concatenate([p.u for p in parts]), np.concatenate([p.written for p in parts])
-        return cls(key[order], u[order], written[order])
+        rest = (np.concatenate([getattr(p, f) for p in parts])[order] for f in ("u", "stratum", "written"))
+        return cls(key[order], *rest)
 
     def select(self, chosen: Bool) -> WordCells:
         """Some of the cells."""
-        return WordCells(self.key[chosen], self.u[chosen], self.written[chosen])
+        return WordCells(self.key[chosen], self.u[chosen], self.stratum[chosen], self.written[chosen])
 
 
 class WordCounts(NamedTuple):
@@ -107,7 +108,7 @@ class WordState:
         samples: list[WordSample] = []
         marks = zip(
             history.kind.tolist(),
-            history.level.tolist(),
+            history.level,
             history.repeat.tolist(),
             history.scrub.tolist(),
             history.sample.tolist(),
@@ -126,9 +127,9 @@ class WordState:
 
     # ---- ageing
 
-    def _age(self, level: float) -> None:
-        """Lose the cells that this level reaches."""
-        self.error ^= (self.written_leaky ^ self.error) & (self.cells.u < level)
+    def _age(self, level: Float64) -> None:
+        """Lose the cells that this level [strata] reaches."""
+        self.error ^= (self.written_leaky ^ self.error) & (self.cells.u < level[self.cells.stratum])
 
     def _rewrite(self) -> None:
         """Write every word as it should be."""
@@ -142,7 +143,7 @@ class WordState:
         keys = self.cells.key[self.error]
         return np.sort(np.concatenate([keys, self.extra])) if len(self.extra) else keys
 
-    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
+    def _repeat(self, level: Float64, repeat: int, scrub: bool) -> None:
         """The same correction ``repeat`` times; once a state returns (Brent's search) whole cycles are skipped."""
         done, power = 0, 1
         saved: tuple[Bool, Int64, int, WordCounts] | None = None
@@ -233,10 +234,10 @@ class FixedWords(WordState):
         super().__init__(code, cells, None, word_bits)
         self.error = cells.u < p
 
-    def _age(self, level: float) -> None:
+    def _age(self, level: Float64) -> None:
         """Nothing changes with time."""
 
-    def _repeat(self, level: float, repeat: int, scrub: bool) -> None:
+    def _repeat(self, level: Float64, repeat: int, scrub: bool) -> None:
         """Corrections count, and what is read afterwards is the same."""
         before = self.counts
         self._decode(self._errors(), scrub)
