@@ -16,7 +16,7 @@ from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
 from qtaml_hw.report.material import Material
 
-MOST_POINT_ROWS: Final = 2000
+MOST_POINT_ROWS: Final = 500
 _FEW_VALUES: Final = 4
 ORIGINS: Final = {"default": "default", "preset": "preset", "file": "study file", "set": "--set", "sweep": "swept"}
 _WITH_UNIT: Final = re.compile(r"([+-]?[0-9][0-9.eE+-]*)\s+(\S+)")

@@ -166,8 +166,8 @@ def shown_value(summary: PointSummary, path: str) -> str:
     return spelled(summary.facts.get(F.axes, {}).get(path, NOTHING), 60)
 
 
-def _axis(path: str, points: Sequence[PointSummary]) -> Axis:
-    """The unit is the one the study file wrote; the median point's where several were used."""
+def axis_of(path: str, points: Sequence[PointSummary]) -> Axis:
+    """A numeric axis of points, in the unit that the study file wrote; the median point's where several were used."""
     middle = sorted(points, key=lambda s: float(s.facts[F.axes_si][path]))[len(points) // 2]
     words = shown_value(middle, path).split(maxsplit=1)
     unit = words[1] if len(words) > 1 else ""
@@ -203,7 +203,7 @@ def lay_out(points: Sequence[PointSummary]) -> Layout:
         key = tuple(shown_value(point, p) for p in others)
         name = shown_value(point, series) if series else plain(point.facts.get(F.policy, ""), 60)
         grouped.setdefault(key, {}).setdefault(name, []).append(point)
-    axis = _axis(x, points) if x else None
+    axis = axis_of(x, points) if x else None
     panels = tuple(
         Panel(
             tuple(zip(others, key, strict=True)),

@@ -15,10 +15,12 @@ from qtaml_hw.records.text import count, percent, plain, plain_lines, spelled, t
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
+from qtaml_hw.report.explorer import explorer_data
 from qtaml_hw.report.finding import find
 from qtaml_hw.report.grids import ecc_grids, layer_grid, parameter_grid, results_grids, verdict_grid
 from qtaml_hw.report.layout import lay_out
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.scripts import embedded, page_scripts
 
 MOST_FIGURE_ROWS: Final = 60
 _CARD_IN: Final = 0.9  # heading and caption around a figure, in the figure's inches
@@ -33,13 +35,15 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    finding = find(found)
+    finding, explorer = find(found), explorer_data(found)
     return environment.get_template("report.html.j2").render(
         title=plain(heading or found.study, 120),
         study=found.study,
         question=found.question,
         sentences=finding.sentences,
         verdicts=verdict_grid(finding),
+        explorer=None if explorer is None else embedded(explorer),
+        scripts=page_scripts(explorer is not None),
         tiles=tiles(found),
         warnings=warnings(found),
         failed=[(spelled(s.facts.get(F.label, s.identity), 120), plain(s.error, 400)) for s in found.failed],
