@@ -36,12 +36,20 @@ CELLS: Final[dict[str, CellKind]] = {
 """Kinds of cells; the first is that of a study without cell. Refresh: 10 us for a gain cell of 1.8 nm at 85 degC
 (p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM)."""
 
-Law = Literal["retention", "poisson", "fixed"]
+Law = Literal["retention", "poisson", "fixed", "curve", "voltage"]
+SAME_CELLS: Final[tuple[Law, ...]] = ("retention", "curve", "voltage")
+"""Laws under which the same weak cells fail at every interval: by the cell's model, as measured, by the supply."""
+Tail = Literal["straight", "lognormal"]
+"""How a measured curve goes on beyond its points: log p straight over log t, or the normal quantile of p."""
 Direction = Literal["symmetric", "1to0", "0to1"]
+LeakyState = Literal[0, 1, "both"]
+"""The stored value that a cell can lose; both: whichever it holds."""
 OnUncorrectable = Literal["raw", "zero", "reload"]
 """What is made of an ECC word that is flagged: read as it is, as zero, or fetched anew from the backing store."""
 
 WriteDevice = Literal["nmos", "pmos"]
+LEAKS: Final[dict[str, Direction]] = {"nmos": "1to0", "pmos": "0to1"}
+"""Write device -> the loss through it: a stored 1 to ground, a stored 0 to the supply."""
 Interleave = Literal["block", "word"]
 Placement = Literal["row_major", "plane_separated"]
 Port = Literal["bank", "shared"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from qtaml_hw.config.reading.curves import axis_complaint
 from qtaml_hw.config.reading.yaml_strict import Path
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
 from qtaml_hw.names import BOUNDS, CELLS, PLANES
@@ -76,7 +77,7 @@ def _planes_of_the_format(sections: Mapping[str, Any]) -> Finding | None:
 
 def _binned_without_weak_cells(sections: Mapping[str, Any]) -> Finding | None:
     law = sections["flips"].law
-    if sections["refresh"].retention_aware is None or law == "retention":
+    if sections["refresh"].retention_aware is None or sections["flips"].same_cells:
         return None
     path = ("refresh", "retention_aware")
     return path, path, f"rows are binned by their weakest cell, and under the law {law} no cell is weaker than another"
@@ -150,6 +151,24 @@ def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
     return None
 
 
+def _law_of_the_cell(sections: Mapping[str, Any]) -> Finding | None:
+    cell, flips = sections["cell"], sections["flips"]
+    static, points = CELLS[cell.kind].static, flips.points
+    if flips.law == "voltage" and not static:
+        message = f"the law voltage is that of cells that hold their state, such as sram6t; a {cell.kind} loses charge"
+        return ("flips", "law"), ("flips", "law"), message
+    complaint = None if flips.law != "curve" or points is None else axis_complaint(points.axis, cell.kind)
+    return None if complaint is None else (("flips", "points"), ("flips", "points"), complaint)
+
+
+def _thicker_oxide_than_measured(sections: Mapping[str, Any]) -> Finding | None:
+    law, protection = sections["flips"].law, sections["protection"]
+    if law not in ("curve", "voltage") or "menu" in protection.row.unused or "robust-cell" not in protection.menu:
+        return None
+    path = ("protection", "menu")
+    return path, path, f"robust-cell has a thicker oxide, and the law {law} says nothing of how such cells fail"
+
+
 def _structure_of_words(sections: Mapping[str, Any]) -> Finding | None:
     flips, protection = sections["flips"], sections["protection"]
     if not flips.structured or not protection.row.protects or set(protection.menu) <= set(BOUNDS):
@@ -173,5 +192,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
     (("flips", "protection"), _structure_of_words),
+    (("cell", "flips"), _law_of_the_cell),
+    (("flips", "protection"), _thicker_oxide_than_measured),
 )
 """(sections that must be valid, check)."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from qtaml_hw.config.reading.curves import Points, axis_complaint
 from qtaml_hw.config.reading.document import locate
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.config.reading.problems import Problem
@@ -28,6 +29,7 @@ FILES: Final = (
     "data.texts",
     "protection.plan",
     "protection.menu",
+    "flips.file",
 )
 FUNCTIONS: Final = ("network.factory", "data.factory", "evaluate.metric")
 _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
@@ -48,6 +50,8 @@ def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
     for path, value in files(study):
         if not os.path.exists(study.folder / value):  # False, too, where a name is too long
             yield path, value, f"there is no {study.folder / value}"
+        elif path == "flips.file" and (complaint := _curve_complaint(study)):
+            yield path, value, complaint
     for path, name in functions(study):
         complaint = _function_missing(name, study)
         if complaint:
@@ -76,6 +80,15 @@ def functions(study: Study) -> Iterator[tuple[str, str]]:
         value = value_at(study, path)
         if isinstance(value, str) and ":" in value:
             yield path, value
+
+
+def _curve_complaint(study: Study) -> str | None:
+    """What is wrong with the content of a measured curve's file."""
+    try:
+        points = Points.of_file(study.folder / str(study.flips.file))
+    except ValueError as error:
+        return str(error)
+    return axis_complaint(points.axis, study.cell.kind)
 
 
 def _function_missing(name: str, study: Study) -> str:

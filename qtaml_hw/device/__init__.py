@@ -5,11 +5,13 @@ from __future__ import annotations
 from qtaml_hw.device.cells import ChargeCell, Edram1T1C, GainCell
 from qtaml_hw.device.channel import flip_channel
 from qtaml_hw.device.current import CurrentModel, calibration_warnings, current_density, stack_current_density
+from qtaml_hw.device.curve import CurvePopulation
 from qtaml_hw.device.die import Die, dies_of_lot, draw_die
 from qtaml_hw.device.identity import STRATA_EDGES, STRATA_SHARES, KeptRanks
 from qtaml_hw.device.leakage import arrhenius
 from qtaml_hw.device.materials import Layer, Material, Stack, material, named_stack
-from qtaml_hw.device.population import RetentionPopulation, charge_population, lot_population, population
+from qtaml_hw.device.measured import MeasuredCell
+from qtaml_hw.device.population import Population, RetentionPopulation, charge_population, lot_population, population
 from qtaml_hw.device.questions import RetentionTable, gate_share, longest_interval, retention_table, thinnest_t_ox
 from qtaml_hw.device.sram import (
     Mismatch,
@@ -29,13 +31,16 @@ __all__ = [
     "STRATA_SHARES",
     "ChargeCell",
     "CurrentModel",
+    "CurvePopulation",
     "Die",
     "Edram1T1C",
     "GainCell",
     "KeptRanks",
     "Layer",
     "Material",
+    "MeasuredCell",
     "Mismatch",
+    "Population",
     "RetentionPopulation",
     "RetentionTable",
     "Sram6T",

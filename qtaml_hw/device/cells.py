@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from qtaml_hw.device.materials import named_stack
 from qtaml_hw.device.ranges import checked
@@ -66,7 +67,7 @@ class ChargeCell:
         return 0.0
 
     @property
-    def leaky_state(self) -> int:
+    def leaky_state(self) -> Literal[0, 1]:
         """The stored value that decays: 1 through an n-type device, 0 through a p-type one."""
         return 1 if self.write_device == "nmos" else 0
 

@@ -9,19 +9,20 @@ import numpy as np
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.population import RetentionPopulation, population
-from qtaml_hw.device.sram import Sram6T, StaticPopulation
+from qtaml_hw.device.measured import MeasuredCell
+from qtaml_hw.device.population import Population, population
+from qtaml_hw.device.sram import Sram6T
 from qtaml_hw.units import show
 
 RetentionLaw = Literal["retention", "poisson"]
 
 
 def flip_channel(
-    cell: ChargeCell | Sram6T,
+    cell: ChargeCell | Sram6T | MeasuredCell,
     interval_s: float,
     planes: int,
     law: RetentionLaw = "retention",
-    known: RetentionPopulation | StaticPopulation | None = None,
+    known: Population | None = None,
 ) -> FlipChannel:
     """Flip probabilities of ``planes`` bit planes over one interval between restores.
 
@@ -44,8 +45,11 @@ def flip_channel(
         rate_hz, note = people.memoryless
         p = -math.expm1(-rate_hz * interval_s)
     p01, p10 = (np.full(planes, p if people.loses(state) else 0.0) for state in (0, 1))
+    what = (
+        cell.source if isinstance(cell, MeasuredCell) else f"{type(cell).__name__}, t_ox {show(cell.t_ox_m, 'length')}"
+    )
     source = (
-        f"{type(cell).__name__}, t_ox {show(cell.t_ox_m, 'length')}, {show(cell.v_dd_v, 'voltage')}, "
+        f"{what}, {show(cell.v_dd_v, 'voltage')}, "
         f"{show(cell.temperature_k, 'temperature')}, interval {show(interval_s, 'time')}, law {law}{note}"
     )
     return FlipChannel(p01, p10, law, source)

@@ -30,12 +30,15 @@ def draw_die(cell: ChargeCell, *, seed: int, map_index: int = 0) -> Die:
     return Die(cell.sigma_t_ox_die * float(thickness), cell.sigma_v_th_die_v * float(threshold))
 
 
-def dies_of_lot(cell: ChargeCell) -> tuple[tuple[float, Die], ...]:
-    """(share, die): the dies of a Gauss rule over the die-to-die spreads; the process centre alone where there is none.
+def dies_of_lot(cell: object) -> tuple[tuple[float, Die], ...]:
+    """(share, die): the dies of a Gauss rule over the die-to-die spreads; the process centre alone where there is none,
+    and of cells that are no charge cells: their dies are alike.
 
     What depends on the die is averaged over them: the expected flip probability of a cell, and what a code leaves of
     it, which is more than it leaves of the mean.
     """
+    if not isinstance(cell, ChargeCell):
+        return ((1.0, Die()),)
     spreads = (cell.sigma_t_ox_die, cell.sigma_v_th_die_v)
     count = _NODES[sum(spread > 0.0 for spread in spreads)]
     rules = [zip(*gauss_normal(count if spread > 0.0 else 1), strict=True) for spread in spreads]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +16,10 @@ from scipy.special import ndtr, ndtri
 from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import calibration_warnings
+from qtaml_hw.device.curve import CurvePopulation
 from qtaml_hw.device.die import Die
 from qtaml_hw.device.identity import CellsOfDie, KeptRanks, kept_ranks
+from qtaml_hw.device.measured import MeasuredCell, measured_population
 from qtaml_hw.device.node import FailedShare
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
@@ -43,7 +45,7 @@ class RetentionPopulation:
     origin : the cells on their die, by which they are found again under another condition.
     """
 
-    leaky_state: int
+    leaky_state: Literal[0, 1]
     gate_share: float
     warnings: tuple[str, ...]
     log_time: Float64
@@ -51,9 +53,9 @@ class RetentionPopulation:
     origin: CellsOfDie
 
     @property
-    def symmetric(self) -> bool:
-        """Whether both stored values decay; charge has one rail to go to."""
-        return False
+    def span_p(self) -> tuple[float, float]:
+        """The shares of cells whose retention time is known: all."""
+        return 0.0, 1.0
 
     def loses(self, state: int) -> bool:
         """Whether cells that store ``state``, 0 or 1, can lose it."""
@@ -185,13 +187,16 @@ def lot_population(cell: ChargeCell) -> RetentionPopulation:
     return of_all
 
 
+Population = RetentionPopulation | CurvePopulation | StaticPopulation
+
+
 @singledispatch
-def population(cell: Any, die: Die | None = None) -> RetentionPopulation | StaticPopulation:
+def population(cell: Any, die: Die | None = None) -> Population:
     """The population of cells of any kind on one die (the process centre unless a ``die`` is given).
 
-    Retention times of charge cells, static weak cells of SRAM, whose dies are alike.  Another kind registers its own,
-    ``population.register(MyCell, my_population)``, a function of a cell and a die.  Raises TypeError for a cell of no
-    registered kind.
+    Retention times of charge cells; static weak cells of SRAM and measured curves, whose dies are alike.  Another
+    kind registers its own, ``population.register(MyCell, my_population)``, a function of a cell and a die.  Raises
+    TypeError for a cell of no registered kind.
     """
     raise TypeError(f"{type(cell).__name__} is no kind of cell: it has no registered population")
 
@@ -204,3 +209,8 @@ def _(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
 @population.register
 def _(cell: Sram6T, die: Die | None = None) -> StaticPopulation:
     return static_population(cell)
+
+
+@population.register
+def _(cell: MeasuredCell, die: Die | None = None) -> CurvePopulation | StaticPopulation:
+    return measured_population(cell)

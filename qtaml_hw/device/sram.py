@@ -28,6 +28,7 @@ from qtaml_hw.device.current import (
 from qtaml_hw.device.materials import SIO2_PERMITTIVITY, Carrier, named_stack
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.limits import LIMITS
+from qtaml_hw.names import LeakyState
 from qtaml_hw.units import ELEMENTARY_CHARGE_C, VACUUM_PERMITTIVITY_F_PER_M, show
 
 MOBILITY_M2_PER_VS: Final = 0.03  # effective, near 1 MV/cm: Takagi et al., IEEE Trans. Electron Devices 41 (1994) 2357
@@ -200,22 +201,22 @@ def margin_spread(cell: Sram6T) -> float:
 class StaticPopulation:
     """Cells that either hold a state for ever or lose it at once: ``weak_share`` is the share that cannot hold it.
 
-    Either stored value can be the one that is lost (``symmetric``); ``leaky_state`` is 1 by convention. ``gate_share``
-    is the share of the hold margin that gate leakage takes. Times are zero for weak cells and infinite for the others.
+    ``leaky_state`` is the stored value that they lose, or ``both``. Of a modelled hold margin: the margin and its
+    spread in volts, and as ``gate_share`` the share of it that gate leakage takes; None where the weak share was
+    measured. Times are zero for weak cells and infinite for the others.
     """
 
     weak_share: float
-    margin_v: float
-    spread_v: float
-    gate_share: float
-    warnings: tuple[str, ...]
+    margin_v: float | None = None
+    spread_v: float | None = None
+    gate_share: float | None = None
+    warnings: tuple[str, ...] = ()
     accelerated_rate_hz: float | None = None
-    leaky_state: int = 1
-    symmetric: bool = True
+    leaky_state: LeakyState = "both"
 
     def loses(self, state: int) -> bool:
-        """Whether cells that store ``state``, 0 or 1, can lose it: either."""
-        return state in (0, 1)
+        """Whether cells that store ``state``, 0 or 1, can lose it."""
+        return self.leaky_state in (state, "both")
 
     @property
     def memoryless(self) -> tuple[float, str]:

@@ -8,13 +8,14 @@ leaky time since the cell was written (poisson), or nothing (fixed).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Bool, Float64, Uint8
 from qtaml_hw.faults import Bursts, Clusters
+from qtaml_hw.names import LeakyState
 
 
 @runtime_checkable
@@ -22,8 +23,8 @@ class RetentionLaw(Protocol):
     """Fixed weak cells: :func:`qtaml_hw.device.population` gives one."""
 
     @property
-    def leaky_state(self) -> int | None:
-        """The value that leaks away, 1 or 0; None when none does (a static cell)."""
+    def leaky_state(self) -> LeakyState | None:
+        """The value that leaks away, 1 or 0, or both; None when none does (a static cell)."""
         ...
 
     def flip_probability(self, interval_s: ArrayLike) -> Float64:
@@ -40,7 +41,7 @@ class PoissonCells:
     """Memoryless loss of the leaky state at ``rate_per_s`` (1/s): P(lost within t) = 1 - exp(-rate t)."""
 
     rate_per_s: float
-    leaky_state: int = 1
+    leaky_state: Literal[0, 1] = 1
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.rate_per_s) and self.rate_per_s >= 0.0):
@@ -71,6 +72,12 @@ class FixedCells:
     def per_plane(self, planes: int) -> Float64:
         """[2, planes]: row v holds P(flip | stored v)."""
         return np.stack([np.broadcast_to(np.asarray(p, dtype=np.float64), planes) for p in (self.p01, self.p10)])
+
+
+def leaks(leaky_state: LeakyState | None, written: Uint8) -> Bool:
+    """Of bits as written, which ones their cells can lose."""
+    lost: Bool = np.isin(written, [state for state in (0, 1) if leaky_state in (state, "both")])
+    return lost
 
 
 CellModel = RetentionLaw | PoissonCells | FixedCells

@@ -35,7 +35,11 @@ MISTAKES = {
     "section as a list": ("cell: [1]", "1:7 cell: expected a mapping", "t_ox"),
     "unknown law": ("flips: {law: fixd}", "1:14 flips.law: unknown value 'fixd'", "did you mean 'fixed'"),
     "p with another law": ("flips: {p: 0.1}", "1:12 flips.p: p is stated for the law fixed only", "law: fixed"),
-    "direction with another law": ("flips: {law: poisson, direction: 1to0}", "1:34 flips.direction", "fixed only"),
+    "direction with another law": (
+        "flips: {law: poisson, direction: 1to0}",
+        "1:34 flips.direction",
+        "laws fixed, curve and voltage only",
+    ),
     "fixed without p": ("flips: fixed", "1:8 flips.law: law fixed needs p", "p: 0.10"),
     "p above 1": ("flips: {law: fixed, p: 110 %}", "1:24 flips.p: 110 % is out of range", "at most 100 %"),
     "node without figures": ("array: {node: 28 nm}", "1:15 array.node: 28 nm has no fitted figures", "32 nm"),

@@ -151,7 +151,7 @@ def test_only_thickness_and_only_threshold_variation() -> None:
 def test_leaky_state_follows_the_write_device() -> None:
     assert population(gain_cell()).leaky_state == 1
     assert population(gain_cell(write_device="pmos")).leaky_state == 0
-    assert not population(gain_cell()).symmetric
+    assert not population(gain_cell()).loses(0)
 
 
 def test_junction_current_shortens_retention_by_its_share() -> None:

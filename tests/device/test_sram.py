@@ -46,7 +46,7 @@ def test_cell_that_holds_nothing_is_all_weak() -> None:
 def test_population_is_static_and_says_when_nothing_flips() -> None:
     cells = population(sram_cell(v_dd_v=1.0))
     assert cells.median_s == np.inf
-    assert cells.symmetric
+    assert cells.leaky_state == "both"
     assert any("no bit of this memory flips" in text for text in cells.warnings)
     assert any("thickness of the oxide does not matter" in text for text in cells.warnings)
     weak = population(sram_cell(v_dd_v=0.3, t_ox_m=1.2e-9))

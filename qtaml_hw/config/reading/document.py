@@ -65,6 +65,8 @@ DISPLACES: Final[dict[Path, tuple[Path, ...]]] = {
     _PLANES: (("protection", "budget"), _PLAN),
     _PLAN: (("protection", "budget"), _PLANES, ("protection", "policy")),
     ("protection", "policy"): (_PLAN,),
+    ("flips", "points"): (("flips", "file"),),
+    ("flips", "file"): (("flips", "points"),),
     **{path: tuple(other for other in _DATA if other != path) for path in _DATA},
     **{
         path: (*(other for other in _NETWORK if other != path), *(_OF_FACTORY if path[1] != "factory" else ()))

@@ -24,13 +24,15 @@ from qtaml_hw.config.reading.presets import cell_preset, cell_presets
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK
+from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK, LEAKS, SAME_CELLS
 
 _OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
 """Mappings whose keys are the user's own."""
 _KIND: Final = ("cell", "kind")
 _PRESET: Final = ("cell", "preset")
 _LAW: Final = ("flips", "law")
+_DIRECTION: Final = ("flips", "direction")
+_WRITE_DEVICE: Final = ("cell", "write_device")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
         defaults.append((("refresh", "interval"), CELLS[kind].refresh))
     if ("refresh",) not in layer:
         defaults.append((("refresh", "ecc_aware"), _correcting_pays(layer)))
+    device = layer[_WRITE_DEVICE].value if _WRITE_DEVICE in layer else None
+    if _law(layer) == "curve" and _DIRECTION not in layer and isinstance(device, str) and device in LEAKS:
+        defaults.append((_DIRECTION, LEAKS[device]))
     stated = {known[:2] for known in layer}
     for path, alternatives, value in _UNLESS:
         given = path[:1] in layer or any(other in stated for other in alternatives)
@@ -124,15 +129,19 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
     return defaults
 
 
+def _law(layer: Layer) -> Any:
+    return layer[_LAW].value if _LAW in layer else "retention"
+
+
 def _correcting_pays(layer: Layer) -> bool:
     """Whether correcting words at refresh can leave fewer errors than decoding them when they are read.
 
-    It can where errors pile up between reads: under the law poisson, and under the law retention where a phase (heat,
-    no refresh) leaves errors that a later one would not make.  Else the same weak cells fail again after every refresh.
+    It can where errors pile up between reads: under the law poisson, and where weak cells stay the same and a phase
+    (heat, no refresh) leaves errors that a later one would not make.  Else the same cells fail after every refresh.
     """
-    law = layer[_LAW].value if _LAW in layer else "retention"
+    law = _law(layer)
     phases = any(path[:2] == ("timeline", "phases") and leaf.value not in ([], None) for path, leaf in layer.items())
-    return law == "poisson" or (law == "retention" and phases)
+    return law == "poisson" or (law in SAME_CELLS and phases)
 
 
 _UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (

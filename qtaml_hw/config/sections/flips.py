@@ -6,9 +6,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from qtaml_hw.config.reading.curves import AsPoints, Points
 from qtaml_hw.config.reading.quantities import Quantity, Section
-from qtaml_hw.config.sections.kinds import Whole
-from qtaml_hw.names import Direction, Law
+from qtaml_hw.config.sections.kinds import FilePath, Whole
+from qtaml_hw.names import SAME_CELLS, Direction, Law, Tail
 
 _OF_KIND: Final[dict[str, frozenset[str]]] = {
     "iid": frozenset(),
@@ -54,16 +55,46 @@ class StructureSection(Section):
                 )
 
 
+_STATED_BY: Final[dict[Law, frozenset[str]]] = {
+    "retention": frozenset(),
+    "poisson": frozenset(),
+    "fixed": frozenset({"p", "direction", "structure"}),
+    "curve": frozenset({"points", "file", "temperature_k", "tail", "direction"}),
+    "voltage": frozenset({"v_zero_v", "decade_v", "direction"}),
+}
+"""Law -> the fields that state it, beside the cell."""
+
+
 class FlipsSection(Section):
-    """The law behind bit flips. ``p`` and ``direction`` are stated for the law ``fixed`` only."""
+    """The law behind bit flips: the cell's own, or one that the study states."""
 
     law: Law = Field(
-        "retention", description="retention: the same weak cells fail; poisson: memoryless; fixed: p as stated"
+        "retention",
+        description="retention: the same weak cells fail; poisson: memoryless; fixed: p as stated; curve: retention as "
+        "measured; voltage: failures of SRAM by supply",
     )
     p: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
         None, description="flip probability of a bit when it is read (law fixed)"
     )
-    direction: Direction = Field("symmetric", description="which bits flip (law fixed)")
+    points: Annotated[Points | None, AsPoints()] = Field(
+        None, description="measured [time, share of cells that lost their bit], or [v_dd, share] of SRAM (law curve)"
+    )
+    file: FilePath | None = Field(None, description="a CSV file of such points: time,p[,temperature] (law curve)")
+    temperature_k: Annotated[float | None, Quantity("temperature")] = Field(
+        None, alias="temperature", description="at which the points were measured; without it the cell's (law curve)"
+    )
+    tail: Tail | None = Field(
+        None, description="how the curve goes on beyond its points; without it nothing is read off there (law curve)"
+    )
+    v_zero_v: Annotated[float | None, Quantity("voltage", at_least=0.0)] = Field(
+        None, alias="v_zero", description="supply at which the straight line log p against v_dd reaches 1 (law voltage)"
+    )
+    decade_v: Annotated[float | None, Quantity("voltage", above=0.0, at_most=1.0)] = Field(
+        None, alias="decade", description="rise of the supply that fails ten times fewer cells (law voltage)"
+    )
+    direction: Direction = Field(
+        "symmetric", description="which bits flip (laws fixed, curve and voltage); of a curve of time the cell's"
+    )
     structure: StructureSection | None = Field(
         None, description="spatial dependence of the flips (law fixed; bits without ECC words)"
     )
@@ -73,21 +104,43 @@ class FlipsSection(Section):
         """Whether neighbouring cells depend on each other."""
         return self.structure is not None and self.structure.kind != "iid"
 
+    @property
+    def same_cells(self) -> bool:
+        """Whether the same weak cells fail at every interval or supply: the model's, or measured ones."""
+        return self.law in SAME_CELLS
+
     def unused(self) -> set[str]:
-        """What no result depends on: all but the law where cells decide, independence where it is spelt out."""
-        if self.law != "fixed":
-            return {"p", "direction", "structure"}
-        return set() if self.structured else {"structure"}
+        """What no result depends on: what states other laws, independence where it is spelt out."""
+        kept = {"law"} | _STATED_BY[self.law] - (set() if self.structured else {"structure"})
+        return set(type(self).model_fields) - kept
 
     @model_validator(mode="after")
-    def _fixed_has_p(self) -> Self:
+    def _stated_as_its_law_is(self) -> Self:
+        of_law = _STATED_BY[self.law]
+        given = [name for name in type(self).model_fields if name in self.model_fields_set - {"law"} - of_law]
+        if given:
+            laws = [law for law, names in _STATED_BY.items() if given[0] in names]
+            keys = " and ".join(type(self).model_fields[name].alias or name for name in given)
+            listed = f"law {laws[0]}" if len(laws) == 1 else f"laws {', '.join(laws[:-1])} and {laws[-1]}"
+            raise ValueError(
+                f"{keys.split(' and ')[0]} is stated for the {listed} only; with the law {self.law} "
+                f"{'the cell decides' if not of_law else 'it decides nothing'} (remove {keys}, or write law: {laws[0]})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
         if self.law == "fixed" and self.p is None:
             raise ValueError("law fixed needs p, the flip probability, such as 'p: 0.10'")
-        given = [name for name in ("p", "direction", "structure") if name in self.model_fields_set]
-        if self.law != "fixed" and given:
+        if self.law == "curve" and (self.points is None) == (self.file is None):
             raise ValueError(
-                f"{given[0]} is stated for the law fixed only; with the law {self.law} the cell decides "
-                f"(remove {' and '.join(given)}, or write law: fixed)"
+                "law curve takes its points from one of points, such as 'points: [[10 us, 1e-7], [320 us, 6e-2]]', and "
+                f"file, a CSV of time,p[,temperature]; got {'none' if self.points is None else 'both'}"
+            )
+        if self.law == "voltage" and (self.v_zero_v is None or self.decade_v is None):
+            raise ValueError(
+                "law voltage is p = 10^((v_zero - v_dd) / decade): give v_zero and decade, such as 'v_zero: 0.453 V, "
+                "decade: 20 mV', or a preset"
             )
         if self.structure is not None:
             self.structure.check(float(self.p or 0.0))

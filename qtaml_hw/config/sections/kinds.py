@@ -71,6 +71,15 @@ def factory_name(text: str) -> str:
     return text
 
 
+def _non_empty(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError("needs the path of a file or folder")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_non_empty)]
+
+
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 

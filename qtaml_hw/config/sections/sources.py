@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Section
-from qtaml_hw.config.sections.kinds import Flag, OneOf, Positive, ScalarAsList, factory_name
+from qtaml_hw.config.sections.kinds import FilePath, Flag, OneOf, Positive, ScalarAsList, factory_name
 from qtaml_hw.names import DATA_SETS, DEFAULT_DATA, DEFAULT_NETWORK, NETWORKS
 
 
@@ -32,14 +32,7 @@ def _texts(text: str) -> str:
 BUILT_IN_TEXTS: Final = "sentences"
 
 
-def _non_empty(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise ValueError("needs the path of a file or folder")
-    return text
-
-
 Factory = Annotated[str, AfterValidator(factory_name)]
-FilePath = Annotated[str, AfterValidator(_non_empty)]
 
 
 def _exactly_one(section: Section, names: tuple[str, ...], what: str) -> None:

@@ -20,6 +20,7 @@ from qtaml_hw.arrays import Bool, Float64
 from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Phase, Schedule
+from qtaml_hw.names import LeakyState
 
 SIGNIFICANT_DIGITS = 9  # of a stretch of time: k T - (k - 1) T is T again for k up to about 10^6
 POWER_LOSS_HAZARD = 64.0  # exp(-64) is below the resolution of a uniform: every leaky cell is lost
@@ -67,8 +68,8 @@ class Exposure:
         return _law(self.cell)
 
     @property
-    def leaky_state(self) -> int | None:
-        """The value that is lost; None for fixed and static cells."""
+    def leaky_state(self) -> LeakyState | None:
+        """The value that is lost, or both; None for fixed and static cells."""
         return None if isinstance(self.cell, FixedCells) else self.cell.leaky_state
 
     @cached_property

@@ -178,7 +178,9 @@ class Histories:
         gain = 1.0 if self.law == "poisson" and item.kind == "refresh" else item.retention_gain
         for place, unit in self._units_of(plane):
             history = self.history(tensor, unit, epoch, words=False, gain=gain)
-            out[:, place, leaky] = sample_thresholds(history, self.exposure, len(out))
+            out[:, place, slice(None) if leaky == "both" else [leaky]] = sample_thresholds(
+                history, self.exposure, len(out)
+            )[:, None]
 
     def _units_of(self, plane: int) -> list[tuple[int, int]]:
         """(bank * bins + bin, unit) of a plane's bits."""

@@ -14,6 +14,7 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.ecc import Code
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.words import WordCells, WordCounts, WordState
+from qtaml_hw.names import LeakyState
 
 
 def fresh_uniform(draw_key: int, key: Int64, life: Int64) -> Float64:
@@ -35,7 +36,9 @@ def lifetime_key(key: MapKey, region: int) -> int:
 class MemorylessWords(WordState):
     """Words of cells that lose the leaky state at a rate; ``draw_key`` seeds the lifetimes after the first."""
 
-    def __init__(self, code: Code, cells: WordCells, leaky_state: int | None, word_bits: Int64, draw_key: int) -> None:
+    def __init__(
+        self, code: Code, cells: WordCells, leaky_state: LeakyState | None, word_bits: Int64, draw_key: int
+    ) -> None:
         super().__init__(code, cells, leaky_state, word_bits)
         self.draw_key = draw_key
         self.life = np.zeros(len(cells.key), dtype=np.int64)

@@ -16,6 +16,8 @@ import numpy as np
 from qtaml_hw.arrays import Bool, Float64, Int64, Uint8
 from qtaml_hw.ecc import Code, ErrorOutcome
 from qtaml_hw.memory.ageing.history import History, Mark
+from qtaml_hw.memory.cells import leaks
+from qtaml_hw.names import LeakyState
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +96,13 @@ class WordState:
     that each word really has (the last of a tensor may be short).
     """
 
-    def __init__(self, code: Code, cells: WordCells, leaky_state: int | None, word_bits: Int64) -> None:
+    def __init__(self, code: Code, cells: WordCells, leaky_state: LeakyState | None, word_bits: Int64) -> None:
         self.code, self.cells = code, cells
         self.word_bits = word_bits
         self.word = cells.key // code.n
         self.error = np.zeros(len(cells.key), dtype=bool)
         self.extra: Int64 = np.empty(0, dtype=np.int64)
-        self.written_leaky = cells.written == (-1 if leaky_state is None else leaky_state)
+        self.written_leaky = leaks(leaky_state, cells.written)
         self.counts = WordCounts()
 
     def run(self, history: History) -> WordOutcome:

@@ -33,8 +33,11 @@ def retention(material: Material) -> Drawing | None:
     if len({s.facts[F.t_ox_m] for s in points}) < 2:
         return None
     said, devices = _devices(points)
+    known = set.intersection(*(set(s.facts[F.retention_quantiles_s]) for s in devices))
+    shares = sorted(known, key=float, reverse=True)
+    if not shares:
+        return None
     figure, (ax,) = style.canvas(3.4)
-    shares = sorted(devices[0].facts[F.retention_quantiles_s], key=float, reverse=True)
     unit = scale([s.facts[F.retention_quantiles_s][u] for s in devices for u in shares], "s")
     x = [s.facts[F.t_ox_m] / _NM for s in devices]
     for share, color, marker in zip(shares, style.ORDERED * 3, style.MARKERS * 2, strict=False):

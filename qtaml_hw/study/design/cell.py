@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
-from qtaml_hw.names import CELLS
+from qtaml_hw.names import CELLS, Direction, LeakyState
 from qtaml_hw.study.design.array import geometry_of, schedule_of
+from qtaml_hw.study.design.measured import measured_cell
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
-Population = device.RetentionPopulation | device.StaticPopulation
+Population = device.Population
+Ageing = device.RetentionPopulation | device.CurvePopulation
+"""Populations whose cells lose their bit with time."""
 Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
 """A cell model, and the one in every phase (None: the same)."""
 
@@ -50,10 +53,15 @@ class CellView:
 
     @property
     def retention_quantiles_s(self) -> dict[str, float] | None:
-        """Retention times in seconds by the share of cells that fail sooner; None of cells that do not decay."""
-        if self.population is None or self.population.symmetric:
+        """Retention times in seconds by the share of cells that fail sooner; None of cells that do not decay.
+
+        Shares that a measured curve does not reach are left out.
+        """
+        people = self.population
+        if people is None or isinstance(people, device.StaticPopulation):
             return None
-        return {q: float(self.population.retention_quantile(float(q))) for q in QUANTILES}
+        low, high = people.span_p
+        return {q: float(people.retention_quantile(float(q))) for q in QUANTILES if low <= float(q) <= high}
 
     def of_chip(self, seed: int, map_index: int) -> CellModel:
         """The cell model of one chip: the process centre, or its die where dies differ."""
@@ -82,14 +90,20 @@ class CellView:
 
 
 def build_cell(study: Study) -> Any:
-    """The device's cell of a study: a frozen value in SI."""
+    """The device's cell of a study: a frozen value in SI.
+
+    Raises ValueError for measured flips that are none of this kind of cell.
+    """
+    measured = measured_cell(study)
+    if measured is not None:
+        return measured
     return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
-def _charge_population(cell: Any, die: device.Die | None) -> device.RetentionPopulation:
+def _charge_population(cell: Any, die: device.Die | None) -> Ageing:
     """The population of a charge cell on one die, as its kind has registered it."""
     population = device.population(cell, die)
-    assert isinstance(population, device.RetentionPopulation)
+    assert not isinstance(population, device.StaticPopulation)
     return population
 
 
@@ -125,13 +139,13 @@ def exposure_s(study: Study) -> float:
     refresh.  Poisson: always the time since the write, since a refresh restores what it reads and so keeps flips.
     """
     last = study.evaluate.at_s[-1]
-    if study.flips.law != "retention":
+    if not study.flips.same_cells:
         return last
     return max(last if interval is None else min(interval, last) for interval in study.refresh.intervals_s)
 
 
 def _charge_channel(
-    study: Study, cell: Any, population: device.RetentionPopulation, phases: tuple[CellModel | None, ...], planes: int
+    study: Study, cell: Any, population: Ageing, phases: tuple[CellModel | None, ...], planes: int
 ) -> FlipChannel:
     """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
     law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
@@ -143,8 +157,13 @@ def _charge_channel(
         of_plane = np.array([p.max()])
     else:
         of_plane = p[geometry_of(study).classes_of(planes)] if len(p) > 1 else np.full(planes, p[0])
+    if p.max() > population.span_p[1]:
+        raise ValueError(
+            f"over the phases a share of more than {population.span_p[1]:.3g} of the cells fails, which is where the "
+            "measured curve ends: add points there, or say how it goes on (tail: straight or tail: lognormal)"
+        )
     never, source = np.zeros(planes), f"{channel.source}; refresh by row class, phases and updates as planned"
-    p01, p10 = (of_plane if population.leaky_state == state else never for state in (0, 1))
+    p01, p10 = (of_plane if population.loses(state) else never for state in (0, 1))
     return FlipChannel(p01, p10, law, source)
 
 
@@ -170,6 +189,9 @@ def _structure_facts(study: Study) -> dict[str, Any]:
     }
 
 
+_DIRECTIONS: Final[dict[LeakyState, Direction]] = {1: "1to0", 0: "0to1", "both": "symmetric"}
+
+
 def view_cell(study: Study, planes: int) -> CellView:
     """Build the cell model, the channel and the retention figures.
 
@@ -185,7 +207,7 @@ def view_cell(study: Study, planes: int) -> CellView:
     view = CellView(
         model=_law_model(study, population),
         channel=_charge_channel(study, cell, population, phases, planes),
-        direction={1: "1to0", 0: "0to1"}[population.leaky_state],
+        direction=_DIRECTIONS[population.leaky_state],
         population=population,
         lot=((1.0, population),),
         phases=phases,
@@ -197,13 +219,13 @@ def view_cell(study: Study, planes: int) -> CellView:
 def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:
     """The view of a cell whose dies differ, from that of its process centre."""
 
-    def conditions(die: device.Die) -> tuple[device.RetentionPopulation, tuple[CellModel | None, ...]]:
+    def conditions(die: device.Die) -> tuple[Ageing, tuple[CellModel | None, ...]]:
         return _charge_population(cell, die), _phase_models(study, cell, die)
 
-    def channel(population: device.RetentionPopulation, phases: tuple[CellModel | None, ...]) -> FlipChannel:
+    def channel(population: Ageing, phases: tuple[CellModel | None, ...]) -> FlipChannel:
         return _charge_channel(study, cell, population, phases, centre.channel.planes)
 
-    def of_chip(seed: int, map_index: int) -> tuple[device.RetentionPopulation, tuple[CellModel | None, ...]]:
+    def of_chip(seed: int, map_index: int) -> tuple[Ageing, tuple[CellModel | None, ...]]:
         return conditions(device.draw_die(cell, seed=seed, map_index=map_index))
 
     def dies(seed: int, map_index: int) -> Conditions:
@@ -251,7 +273,7 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
     return CellView(
         model=FixedCells(channel.p01, channel.p10),
         channel=channel,
-        direction="symmetric",
+        direction=_DIRECTIONS[population.leaky_state],
         population=population,
         lot=((1.0, population),),
         phases=(None,) * len(study.timeline.phases),
@@ -259,8 +281,10 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
     )
 
 
-def _law_model(study: Study, population: device.RetentionPopulation) -> CellModel:
+def _law_model(study: Study, population: Ageing) -> CellModel:
     """The population itself, or the memoryless cells of the same median."""
+    if isinstance(population, device.CurvePopulation):
+        return population.simulated()
     if study.flips.law == "poisson":
         return PoissonCells(population.memoryless[0], population.leaky_state)
     return population

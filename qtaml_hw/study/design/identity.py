@@ -29,18 +29,20 @@ Stamps = dict[str, list[int | str] | None]
 
 
 def identity_of(study: Study, digest: str) -> str:
-    """The result's identity: resolved values, results version, plan and code files, and the ``Network.digest``."""
-    return hashlib.sha256(f"{study.identity()}+{digest}{_protection_digest(study)}".encode()).hexdigest()[:32]
+    """The result's identity: resolved values, results version, files of the design, and the ``Network.digest``."""
+    return hashlib.sha256(f"{study.identity()}+{digest}{_files_digest(study)}".encode()).hexdigest()[:32]
 
 
-def _protection_digest(study: Study) -> str:
-    """What the content of a plan's file and of code files adds; one that is absent is said when it is read."""
+def _files_digest(study: Study) -> str:
+    """What the content of files of plan, codes and measured curve adds; one that is absent is said when it is read."""
     section = study.protection
     menu = () if "menu" in section.row.unused else section.menu
     files = [study.folder / name for name in menu if is_code_file(name)]
     if section.plan is not None:
         plan = study.folder / section.plan
         files += [plan, *_codes_of(plan)]
+    if study.flips.file is not None:
+        files.append(study.folder / study.flips.file)
     return "".join(f"+{content_digest(path)}" if os.path.isfile(path) else "+absent" for path in files)
 
 

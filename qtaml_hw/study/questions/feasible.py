@@ -118,6 +118,8 @@ def _no_lever(study: Study, goal: Goal) -> str | None:
     """Why a goal cannot be asked of this study."""
     if goal in ("t_ox", "refresh") and study.flips.law == "fixed":
         return "flips.law is fixed: neither oxide nor refresh decides the flips"
+    if goal == "t_ox" and study.flips.law in ("curve", "voltage"):
+        return f"flips.law is {study.flips.law}: the flips are as measured, whatever the oxide"
     if goal == "refresh" and isinstance(study.refresh.interval_s, tuple):
         return "every row class has an interval of its own: give one refresh.interval to push it"
     if goal == "refresh" and study.refresh.interval_s is None:

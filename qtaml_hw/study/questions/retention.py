@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,7 +48,10 @@ def retention(study: Study) -> Retention:
     if study.flips.law == "fixed":
         raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
     view, interval_s = view_cell(study, 1), exposure_s(study)
-    cell, law, times_s = build_cell(study), study.flips.law, interval_s * np.geomspace(*SPAN, 13)
+    cell, times_s = build_cell(study), interval_s * np.geomspace(*SPAN, 13)
+    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
+    if isinstance(view.population, device.CurvePopulation):
+        times_s = np.unique(np.clip(times_s, *view.population.span_s))
 
     def after(t: float) -> tuple[float, float]:
         channel = FlipChannel.over_dies(
@@ -62,7 +65,7 @@ def retention(study: Study) -> Retention:
         float(view.channel.p01[0]),
         float(view.channel.p10[0]),
         view.gate_share,
-        law,
+        study.flips.law,
         tuple((float(t), *after(float(t))) for t in times_s),
         view.warnings,
     )

@@ -72,7 +72,7 @@ def stated(study: Study, texts: Sequence[str]) -> dict[str, float]:
         spec = fields.get(path)
         value = None if spec is None else _value(study, path, spec)
         if spec is not None and _ignored(study, path):
-            raise InputError(f"{path} changes nothing here: the law fixed states the flips; see flips.p")
+            raise InputError(f"{path} changes nothing here: the law {study.flips.law} states the flips; see flips")
         if spec is None or value is None:
             raise InputError(f"{text[:80]!r} states no uncertainty; write PATH=VALUE, such as cell.t_ox=0.05nm")
         try:
@@ -96,7 +96,7 @@ def _value(study: Study, path: str, spec: FieldSpec) -> float | None:
 
 def _ignored(study: Study, path: str) -> bool:
     """Whether the study states the flips itself, so that what makes cells leak decides nothing."""
-    return study.flips.law == "fixed" and path.startswith("cell.") and path not in PRICED
+    return study.flips.law in ("fixed", "curve", "voltage") and path.startswith("cell.") and path not in PRICED
 
 
 def _step(spec: FieldSpec, text: str, value: float) -> float:
