@@ -16,7 +16,7 @@ from torch import nn
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
-from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
+from qtaml_hw.tac.sensitivity import PROBES, Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.effective import evaluating
 
@@ -28,7 +28,7 @@ class Calibration:
     image: StoredImage
     module: nn.Module
     inputs: torch.Tensor
-    probes: int = 16
+    probes: int = PROBES
     until: Stopping | None = None
 
     def energy(self, output: str) -> Sensitivity:

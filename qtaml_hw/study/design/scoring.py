@@ -11,9 +11,9 @@ from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.calibration import PROBES, Calibration
+from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.tac.response import MeasureName
-from qtaml_hw.tac.sensitivity import OutputName
+from qtaml_hw.tac.sensitivity import PROBES, OutputName
 from qtaml_hw.weights import StoredImage
 
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]

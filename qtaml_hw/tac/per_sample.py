@@ -1,0 +1,227 @@
+"""Squared gradients of single inputs: what every weight's own gradient is for one input, squared, summed over inputs.
+
+A layer's gradient for one input is a product of what it read and what is pulled back to its output: delta x^T for a
+linear layer, delta unfold(x)^T for a convolution (Goodfellow, arXiv:1510.01799).  So a batch costs about one and a half
+ordinary backward passes, and signs of different inputs never interfere.  Which weights the layers explain is tested,
+not assumed: on the first inputs their gradients are held against autograd's, input by input.  All others (weights that
+are also used elsewhere, recurrent layers, layers whose rows are no inputs) are taken one input at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn import functional
+
+Seed = Callable[[torch.Tensor], torch.Tensor]
+_CHECKED = 3  # inputs on which a layer's gradients are held against autograd's
+_TOLERANCE = 1e-3  # of a tensor's largest gradient: float32 sums in another order
+_AT_ONCE = 1 << 24  # gradients of single inputs that are held at once, 64 MB
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One call of a layer: for how many inputs, what it read [N, ...], and where gradients arrive at its output."""
+
+    layer: Any
+    inputs: int
+    read: torch.Tensor
+    edge: GradientEdge
+
+
+class _Uses:
+    """Calls of the layers that own given weights, recorded while it is open; by the weight's identity."""
+
+    def __init__(self, module: nn.Module, weights: Sequence[nn.Parameter]) -> None:
+        self._wanted, self._inputs = {id(w) for w in weights}, 0
+        self.calls: dict[int, list[_Use]] = {}
+        self._layers = [layer for layer in module.modules() if self._explains(layer)]
+
+    def _explains(self, layer: nn.Module) -> bool:
+        return type(layer) in _RULES and id(layer.weight) in self._wanted
+
+    def _record(self, layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if inputs and output.requires_grad:
+            use = _Use(layer, self._inputs, inputs[0].detach(), get_gradient_edge(output))
+            self.calls.setdefault(id(layer.weight), []).append(use)
+
+    @contextmanager
+    def recording(self, inputs: int) -> Iterator[None]:
+        """Forget the last calls and record those of the block, in which so many inputs are passed through."""
+        self.calls, self._inputs = {}, inputs
+        hooks = [layer.register_forward_hook(self._record) for layer in self._layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How a layer's gradient for one input is a product of two matrices.
+
+    ``read`` : what a call read [N, ...] as [N, groups, in, steps]; ``back`` : what is pulled back to its output as
+    [N, groups, out, steps].  The gradient is back read^T, summed over groups' own steps.
+    """
+
+    read: Callable[[_Use], torch.Tensor]
+    back: Callable[[_Use, torch.Tensor], torch.Tensor]
+
+
+def _rows(x: torch.Tensor, count: int) -> torch.Tensor:
+    return x.reshape(count, 1, -1, x.shape[-1]).transpose(2, 3)
+
+
+def _patches(use: _Use) -> torch.Tensor:
+    layer, x = use.layer, use.read
+    sides, steps, apart = layer.kernel_size, layer.stride, layer.dilation
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    x = functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+    if len(sides) == 1:  # of one dimension: of two, one of them one high
+        x, sides, steps, apart = x[:, :, None], (1, *sides), (1, *steps), (1, *apart)
+    patches = functional.unfold(x, sides, dilation=apart, stride=steps)
+    return patches.reshape(patches.shape[0], layer.groups, -1, patches.shape[2])
+
+
+_LINEAR = _Rule(lambda use: _rows(use.read, use.inputs), lambda use, delta: _rows(delta, use.inputs))
+_CONVOLUTION = _Rule(_patches, lambda use, delta: delta.reshape(use.inputs, use.layer.groups, -1, delta[0, 0].numel()))
+_RULES: dict[type[nn.Module], _Rule] = {nn.Linear: _LINEAR, nn.Conv1d: _CONVOLUTION, nn.Conv2d: _CONVOLUTION}
+
+
+def _joined(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def _read(uses: Sequence[_Use]) -> torch.Tensor:
+    """What all calls of a weight read, [N, groups, in, steps]; calls add steps."""
+    return _joined([_RULES[type(u.layer)].read(u) for u in uses], 3)
+
+
+def _back(uses: Sequence[_Use], deltas: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What is pulled back to all calls of a weight, [N, groups, out, steps]."""
+    return _joined([_RULES[type(u.layer)].back(u, d) for u, d in zip(uses, deltas, strict=True)], 3)
+
+
+def _gradients(uses: Sequence[_Use], deltas: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Gradients of a weight for every input, [N, weights]."""
+    return (_back(uses, deltas) @ _read(uses).transpose(2, 3)).flatten(1)
+
+
+def _squares(uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Gradients of a weight for every input, squared and summed over inputs, [passes, weights]."""
+    read = _read(uses)
+    back = _joined([_back(uses, deltas) for deltas in passes], 2)  # [N, groups, passes x out, steps]
+    count, groups, rows, steps = back.shape
+    if steps == 1:
+        one, two = back[..., 0].square(), read[..., 0].square()
+        total = one.permute(1, 2, 0) @ two.transpose(0, 1)
+    else:
+        total = read.new_zeros(groups, rows, read.shape[2])
+        some = max(1, _AT_ONCE // total.numel())
+        for start in range(0, count, some):
+            total += (back[start : start + some] @ read[start : start + some].transpose(2, 3)).square_().sum(0)
+    number = len(passes)
+    return total.reshape(groups, number, -1).transpose(0, 1).reshape(number, -1)
+
+
+class SquaredGradients:
+    """Squared gradients of single inputs for a module's named weights; ``transform`` makes what is pulled back from.
+
+    ``alone``: positions of the weights that are taken one input at a time.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        weights: Sequence[nn.Parameter],
+        inputs: torch.Tensor,
+        transform: Callable[[torch.Tensor], torch.Tensor],
+    ) -> None:
+        self.module, self.weights, self.transform = module, list(weights), transform
+        self._uses = _Uses(module, self.weights)
+        self.alone = self._unexplained(inputs[:_CHECKED])
+
+    def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        with self._uses.recording(inputs.shape[0]):
+            return self.transform(self.module(inputs))
+
+    def _pulled(self, y: torch.Tensor, seed: torch.Tensor, places: Sequence[int]) -> dict[int, list[torch.Tensor]]:
+        """What arrives at every call of the weights at ``places``; those that the output does not see lack."""
+        calls = [(place, use) for place in places for use in self._uses.calls[id(self.weights[place])]]
+        found = torch.autograd.grad(y, [use.edge for _, use in calls], seed, retain_graph=True, allow_unused=True)
+        pulled: dict[int, list[torch.Tensor]] = {}
+        for (place, use), delta in zip(calls, found, strict=True):
+            pulled.setdefault(place, []).append(_nothing(use) if delta is None else delta)
+        return pulled
+
+    def _called(self) -> list[int]:
+        return [i for i, w in enumerate(self.weights) if self._uses.calls.get(id(w))]
+
+    def _unexplained(self, few: torch.Tensor) -> tuple[int, ...]:
+        y, uses = self._forward(few), self._uses.calls
+        called = self._called()
+        seed = torch.where(y.isneginf(), 0.0, torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y))
+        own = self._one_by_one(y, seed)
+        pulled = self._pulled(y, seed, called) if called else {}
+        explained = [p for p, deltas in pulled.items() if _same(uses[id(self.weights[p])], deltas, own[p])]
+        return tuple(p for p in own if p not in explained)
+
+    def _one_by_one(self, y: torch.Tensor, seed: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Autograd's gradients of every input [N, weights], by position; weights that the output does not see lack."""
+        rows: dict[int, list[torch.Tensor]] = {}
+        for i in range(y.shape[0]):
+            one = torch.zeros_like(seed)
+            one[i] = seed[i]
+            for p, g in enumerate(torch.autograd.grad(y, self.weights, one, retain_graph=True, allow_unused=True)):
+                if g is not None:
+                    rows.setdefault(p, []).append(g.reshape(-1))
+        return {p: torch.stack(gradients) for p, gradients in rows.items()}
+
+    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int) -> list[torch.Tensor]:
+        """By weight, the sums over inputs of squared gradients in every pass, [passes, weights].
+
+        ``seeds`` draws what is pulled back from the outputs [N, ...].
+        """
+        y = self._forward(inputs)
+        drawn = [torch.where(y.isneginf(), 0.0, seeds(y)) for _ in range(passes)]  # a class ruled out moves nowhere
+        sums = [torch.zeros(passes, w.numel()).to(w) for w in self.weights]
+        places = [i for i in self._called() if i not in self.alone]
+        if places:
+            pulled, calls = [self._pulled(y, seed, places) for seed in drawn], self._uses.calls
+            for place in places:
+                sums[place] = _squares(calls[id(self.weights[place])], [one[place] for one in pulled])
+        if self.alone:
+            self._add_alone(inputs, drawn, sums)
+        return sums
+
+    def _add_alone(self, inputs: torch.Tensor, drawn: Sequence[torch.Tensor], sums: list[torch.Tensor]) -> None:
+        """The weights that no layer explains, one input at a time."""
+        wanted = [self.weights[place] for place in self.alone]
+        for i in range(inputs.shape[0]):
+            y = self.transform(self.module(inputs[i : i + 1]))
+            for number, seed in enumerate(drawn):
+                found = torch.autograd.grad(y, wanted, seed[i : i + 1], retain_graph=True, allow_unused=True)
+                for place, gradient in zip(self.alone, found, strict=True):
+                    if gradient is not None:
+                        sums[place][number] += gradient.reshape(-1).square()
+
+
+def _nothing(use: _Use) -> torch.Tensor:
+    shape = use.edge.node._input_metadata[use.edge.output_nr].shape
+    return torch.zeros(tuple(int(n) for n in shape)).to(use.read)
+
+
+def _same(uses: Sequence[_Use], deltas: Sequence[torch.Tensor], own: torch.Tensor) -> bool:
+    """Whether a layer's gradients of single inputs are autograd's [N, weights]."""
+    try:
+        found = _gradients(uses, deltas)
+    except (RuntimeError, IndexError):  # shapes that the layer's rule does not know
+        return False
+    return found.shape == own.shape and bool((found - own).abs().max() <= _TOLERANCE * own.abs().max())
