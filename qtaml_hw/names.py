@@ -152,7 +152,9 @@ PLANES: Final = {
 }
 """Bit planes of a stored weight by number format."""
 
-Scale = Literal["per_tensor", "per_channel", "per_input_channel", "group-32", "group-64", "group-128"]
+Scale = Literal[
+    "per_tensor", "per_channel", "per_channel_log8", "per_input_channel", "group-32", "group-64", "group-128"
+]
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 """Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
 
@@ -200,7 +202,7 @@ DEFAULT_DATA: Final = "digits"
 GroupKind = Literal["layer", "channel", "word", "row"]
 """The smallest unit that protection decides alone; a row is one of the memory's."""
 Solver = Literal["greedy", "exact"]
-CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table"]
+CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table", "planes"]
 """Mean correction of what stays unprotected, as in ``tac.correction``."""
 
 

@@ -29,6 +29,7 @@ from qtaml_hw.names import canonical_code, is_code_file
 Kind = Literal["none", "ideal", "code", "detect", "cell", "refresh", "absent"]
 
 ABSENT = "absent"
+_PRICED = re.compile(r"ideal-(\d+(?:\.\d+)?)")  # ideal-1: the bit that papers count for every bit they protect
 IDEAL_TITLE = "ideal (error-free, not buildable)"
 SHANNON_TITLE = "Shannon's bound (error-free at 1/C - 1 check bits, which no code passes; not buildable)"
 _SHANNON = re.compile(r"shannon-(\d[\d.]*(?:e-\d+)?)(?:-(\d[\d.]*(?:e-\d+)?))?")
@@ -148,6 +149,9 @@ def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name:
 def _entry(name: str) -> MenuEntry:
     if name == "none":
         return MenuEntry(name="none", kind="none", title="unprotected")
+    if match := _PRICED.fullmatch(name):
+        title = f"error-free by assumption at {match[1]} check bits per bit (not buildable)"
+        return MenuEntry(name=name, kind="ideal", title=title, floor=float(match[1]))
     if name == "ideal":
         return MenuEntry(name="ideal", kind="ideal", title=IDEAL_TITLE)
     if name == "shannon":
@@ -172,7 +176,7 @@ def _code_entry(chosen: Code) -> MenuEntry:
 
 
 def entry(name: str) -> MenuEntry:
-    """A menu entry by name: none, absent, ideal, shannon-P01-P10, any code name or code file, robust-cell, refresh-Nx.
+    """A menu entry by name: none, absent, ideal, ideal-PRICE, shannon-P01-P10, a code (file), robust-cell, refresh-Nx.
 
     ValueError with a hint for anything else.
     """

@@ -22,7 +22,7 @@ def protected_mask(plan: ProtectionPlan) -> Uint8:
 
     Raises ValueError when the plan holds anything but "none" and "ideal": their words need the simulated memory.
     """
-    other = [e.name for e in plan.entries if e.kind not in ("none", "ideal")]
+    other = [e.name for e in plan.entries if e.kind != "none" and not e.never_flips]
     if other:
         raise ValueError(f"only ideal protection is a mask; the plan's menu also has {', '.join(other)}")
     rows = ((plan.choice != 0) << np.arange(plan.planes)).sum(axis=1).astype(np.uint8)

@@ -112,7 +112,7 @@ class Trial:
 
     def _read(self, plan: ProtectionPlan, map_index: int) -> list[Codes]:
         """Codes as read: by mask under ideal protection, through the simulated memory where there are words."""
-        if all(e.kind in ("none", "ideal") for e in plan.entries):
+        if all(e.kind == "none" or e.never_flips for e in plan.entries):
             return self._flips.read(plan, map_index)
         image = self.stored.image
         zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])

@@ -9,6 +9,7 @@ from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_ma
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
+from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded
 from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
@@ -18,8 +19,10 @@ from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.spending import Optimum, Planned, knapsack, plan_by_damage, predicted_distortion
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
+from qtaml_hw.tac.widths import Width, WidthTable
 
 __all__ = [
+    "CAPS",
     "FOLDING_KINDS",
     "KINDS",
     "MEASURES",
@@ -35,6 +38,7 @@ __all__ = [
     "DamageModel",
     "Draws",
     "ImageDecoder",
+    "JointProblem",
     "Knapsack",
     "Menu",
     "OneLayer",
@@ -50,10 +54,14 @@ __all__ = [
     "SideInformation",
     "Stopping",
     "TrueCost",
+    "Uncoded",
+    "Width",
+    "WidthTable",
     "Worth",
     "affine_drift",
     "bit_prices",
     "channel_matrix",
+    "coded",
     "corrected_damage",
     "corrected_noise",
     "correction",

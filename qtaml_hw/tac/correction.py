@@ -2,6 +2,8 @@
 
 ``unbias`` is the paper's closed form, plane by plane: b^ = (b~ - p01) / (1 - p01 - p10): zero drift, more variance;
 where planes have no constant significance the channel is inverted on the decode table, with the same effect (ours).
+``planes`` takes the conditional mean of every plane alone, its bits held to be balanced: a low plane that nothing
+guards counts (1 - 2 p) times (ours).
 ``offset`` subtracts the layer's mean drift only, ``shrink`` is the linear MMSE gain, ``table`` the conditional mean of
 the stored value given the code read, under the layer's own histogram, and ``steps`` that mean to the resolution of the
 four top bits: sixteen offsets (all ours, docs/tac.md).
@@ -49,6 +51,10 @@ def correction(kind: CorrectionKind, form: NumberFormat, p01: Float64, p10: Floa
         return Correction(kind, plain, True)
     if kind == "unbias":
         return _unbias(form, p01, p10, histogram)
+    if kind == "planes":
+        posterior = balanced_posterior(p01, p10)
+        alike = bool(np.all(p01 == p01[0]) and np.all(p10 == p10[0]))
+        return Correction(kind, read_moments(plain, *posterior).mean, form.linear and alike)
     share = histogram / histogram.sum()
     if kind in ("table", "steps"):
         segments = 1 << form.bits if kind == "table" else min(STEPS, 1 << form.bits)
@@ -62,6 +68,22 @@ def correction(kind: CorrectionKind, form: NumberFormat, p01: Float64, p10: Floa
     spread = float(share @ (statistics.variance + (statistics.mean - centre - drift) ** 2))
     gain = covariance / spread if spread > 0.0 else 1.0
     return Correction(kind, centre + gain * (plain - centre - drift), True)
+
+
+def balanced_posterior(p01: Float64, p10: Float64) -> tuple[Float64, Float64]:
+    """P(stored 1 | read 0) and P(stored 0 | read 1) of every plane, where ones and zeros are stored as often."""
+    read_0, read_1 = p10 + (1.0 - p01), p01 + (1.0 - p10)
+    half = np.full_like(p01, 0.5)  # what is never read
+    one_of_0 = np.divide(p10, read_0, out=half.copy(), where=read_0 > 0.0)
+    zero_of_1 = np.divide(p01, read_1, out=half.copy(), where=read_1 > 0.0)
+    return one_of_0, zero_of_1
+
+
+def balanced_variance(p01: Float64, p10: Float64) -> Float64:
+    """Variance of a stored bit once it is read, by plane, ones and zeros stored as often; p (1 - p) for p01 = p10."""
+    one_of_0, zero_of_1 = balanced_posterior(p01, p10)
+    read_1 = 0.5 * (p01 + 1.0 - p10)
+    return (1.0 - read_1) * one_of_0 * (1.0 - one_of_0) + read_1 * zero_of_1 * (1.0 - zero_of_1)
 
 
 def _unbias(form: NumberFormat, p01: Float64, p10: Float64, histogram: Float64) -> Correction:

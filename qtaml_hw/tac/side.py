@@ -33,6 +33,8 @@ class SideInformation:
 
 def side_information(plan: ProtectionPlan, kind: CorrectionKind) -> SideInformation:
     """Of a plan under one correction: a pattern index per group, and numbers per (tensor, pattern) that occurs."""
+    if kind == "planes":
+        return SideInformation(_index_bits(plan), 2 * NUMBER_BITS * _open_entries(plan), plan.stored_bits)
     per_pattern = {
         "none": 0,
         "unbias": 2 * NUMBER_BITS,
@@ -41,9 +43,18 @@ def side_information(plan: ProtectionPlan, kind: CorrectionKind) -> SideInformat
         "steps": STEPS * LEVEL_BITS,
         "table": (1 << plan.planes) * LEVEL_BITS,
     }[kind]
-    patterns = len(np.unique(plan.choice, axis=0))
     per_tensor = [
         len(np.unique(plan.choice[first:last], axis=0)) for first, last in map(plan.tensor_groups, range(plan.tensors))
     ]
-    index_bits = int(np.ceil(np.log2(patterns))) if patterns > 1 else 0
-    return SideInformation(plan.groups * index_bits, per_pattern * sum(per_tensor), plan.stored_bits)
+    return SideInformation(_index_bits(plan), per_pattern * sum(per_tensor), plan.stored_bits)
+
+
+def _index_bits(plan: ProtectionPlan) -> int:
+    """Bits that say which pattern every group has."""
+    patterns = len(np.unique(plan.choice, axis=0))
+    return plan.groups * int(np.ceil(np.log2(patterns))) if patterns > 1 else 0
+
+
+def _open_entries(plan: ProtectionPlan) -> int:
+    """Entries in use whose bits may err: what a bit under one of them counts is the same all over the image."""
+    return sum(not plan.entries[index].never_flips for index in np.unique(plan.choice).tolist())

@@ -18,7 +18,7 @@ from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, 
 from qtaml_hw.tac.budget import Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
-from qtaml_hw.weights import GroupKind
+from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.sizes import StoredSizes
 
 NARROWINGS: Final = 16  # of a linear budget
@@ -53,10 +53,14 @@ class Optimum:
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """What a policy decided: its plan, and what was optimised (None for policies that optimise nothing)."""
+    """What a policy decided: its plan, and what was optimised (None for policies that optimise nothing).
+
+    ``image`` : what is stored, of policies that choose the codes too; None where it is the image that was there.
+    """
 
     plan: ProtectionPlan
     optimum: Optimum | None = None
+    image: StoredImage | None = None
 
 
 def knapsack(

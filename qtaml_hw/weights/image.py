@@ -125,7 +125,7 @@ class StoredImage:
         """Bits of all scales, which are kept beside the memory; none where the format has its own range."""
         if self.format.scaling == "none":
             return 0
-        return sum(t.scale.size * t.layout.scale_bits for t in self.tensors)
+        return sum(t.layout.bits(t.shape) for t in self.tensors)
 
     @property
     def storage_bits_per_weight(self) -> float:

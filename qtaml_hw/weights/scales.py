@@ -19,7 +19,8 @@ Kind = Literal["per_tensor", "per_channel", "per_input_channel", "per_group"]
 KINDS: tuple[Kind, ...] = ("per_tensor", "per_channel", "per_input_channel", "per_group")
 Granularity = Scale
 GRANULARITIES = SCALES
-FLOAT32_BITS, BFLOAT16_BITS = 32, 16
+FLOAT32_BITS, BFLOAT16_BITS, LOG_BITS = 32, 16, 8
+LOG_STEPS = 16  # of an octave: 256 steps of 4.4 % are 16 octaves below the largest power of two of a tensor
 
 Shape = tuple[int, ...]
 Axes = tuple[Shape, Shape]
@@ -32,7 +33,8 @@ class ScaleLayout:
 
     ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
     where it must be.  Vectors (biases, norms) have one scale.  ``axes``: the channels of a tensor that lies otherwise,
-    such as [in, out], or [expert, out, in] with the channels of every expert.
+    such as [in, out], or [expert, out, in] with the channels of every expert.  ``log``: scales on a grid of powers of
+    2^(1/16) in 8 bits each, below a power of two that the tensor names in 8 bits.
 
     Raises ValueError for an unknown kind, or a group without the kind or the other way round.
     """
@@ -40,6 +42,7 @@ class ScaleLayout:
     kind: Kind = "per_tensor"
     group: int = 0
     axes: tuple[int, ...] = ()
+    log: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -52,13 +55,21 @@ class ScaleLayout:
         """The layout of a name: ``per_channel``, ``group-64``.  Raises ValueError for one that is not there."""
         if name not in GRANULARITIES:
             raise ValueError(unknown("scale", name, GRANULARITIES))
+        if name == "per_channel_log8":
+            return cls("per_channel", log=True)
         size = name.removeprefix("group-")
         return cls("per_group", int(size)) if size != name else cls(cast(Kind, name))
 
     @property
     def scale_bits(self) -> int:
-        """Bits of one scale: float32, or bfloat16 in groups, where their number counts."""
+        """Bits of one scale: float32, or where their number counts a place on a grid, or bfloat16 in groups."""
+        if self.log:
+            return LOG_BITS
         return BFLOAT16_BITS if self.kind == "per_group" else FLOAT32_BITS
+
+    def bits(self, shape: Shape) -> int:
+        """Bits of all scales of a tensor."""
+        return self.count(shape) * self.scale_bits + (LOG_BITS if self.log else 0)
 
     def turned(self, axes: Axes | None) -> ScaleLayout:
         """The same for a tensor whose output and input channels lie along other axes than the first and second."""
@@ -97,7 +108,12 @@ class ScaleLayout:
         return scale.reshape([size if axis in kept else 1 for axis, size in enumerate(shape)])
 
     def rounded(self, scale: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scales as they are stored: bfloat16 rounded up, so that no weight leaves the range, or float32 as it is."""
+        """Scales [scales] of one tensor as they are stored, rounded up so that no weight leaves the range.
+
+        On the grid of a tensor, in bfloat16, or float32 as they are.
+        """
+        if self.log:
+            return on_grid(scale)
         if self.scale_bits == FLOAT32_BITS:
             return scale
         raised = scale.view(np.uint32).astype(np.uint64) + 0xFFFF
@@ -111,6 +127,18 @@ class ScaleLayout:
     def _starts(self, shape: Shape) -> NDArray[np.int64]:
         lengths = self._lengths(shape)
         return np.cumsum(lengths) - lengths
+
+
+def on_grid(scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scales [scales] rounded up to powers of 2^(1/16), none more than 255 of them below the largest's octave."""
+    place = np.ceil(LOG_STEPS * np.log2(scale.astype(np.float64)) - 1e-4)  # what is on the grid stays there
+    top = LOG_STEPS * np.ceil(place.max() / LOG_STEPS)
+    return grid_step(np.maximum(place, top - 255.0))
+
+
+def grid_step(place: NDArray[np.float64]) -> NDArray[np.float32]:
+    """2^(place / 16) for whole places."""
+    return np.exp2(place / LOG_STEPS).astype(np.float32)
 
 
 PER_TENSOR = ScaleLayout()

@@ -26,9 +26,12 @@ def owners(name: str, shape: tuple[int, ...]) -> np.ndarray:
         column = place[1] * inner + int(np.ravel_multi_index(place[2:], shape[2:])) if len(shape) > 2 else place[1]
         size = int(name.removeprefix("group-")) if name.startswith("group") else 0
         per_row = -(-shape[1] * inner // size) if size else 0
-        found[place] = {"per_tensor": 0, "per_channel": place[0], "per_input_channel": place[1]}.get(
-            name, place[0] * per_row + (column // size if size else 0)
-        )
+        found[place] = {
+            "per_tensor": 0,
+            "per_channel": place[0],
+            "per_channel_log8": place[0],
+            "per_input_channel": place[1],
+        }.get(name, place[0] * per_row + (column // size if size else 0))
     return found
 
 

@@ -17,6 +17,7 @@ from qtaml_hw.names import CODE_FILES, canonical_code, is_code_file
 
 _MOST_DATA_BITS: Final = 502  # of Hsiao's and Hamming's codes
 _SIZED: Final = re.compile(r"([a-z-]+?)-(\d{1,4})(?:-(\d{1,4}))?")
+_PRICED: Final = r"ideal-\d{1,2}(\.\d{1,4})?"
 _FASTER: Final = r"refresh-\d{1,4}(\.\d{1,4})?x"
 _LONGEST_PATH: Final = 4096
 
@@ -57,7 +58,9 @@ _SIZES: Final[dict[str, Callable[[int, int], bool]]] = {
 
 
 def is_protection(name: str) -> bool:
-    """Whether a name in its one spelling is that of a code of some size, or of a faster refresh."""
+    """Whether a name in its one spelling is that of a code of some size, of a faster refresh, or ideal at a price."""
+    if re.fullmatch(_PRICED, name):
+        return True
     match = _SIZED.fullmatch(name)
     if match is None or match[1] not in _SIZES:
         return re.fullmatch(_FASTER, name) is not None and float(name[8:-1]) >= 1.0
