@@ -67,6 +67,7 @@ def test_finer_scales_leave_less_error_and_cost_more_bits() -> None:
     assert {name: i.metadata_bits for name, i in images.items()} == {
         "per_tensor": 32,
         "per_channel": 64 * 32,
+        "per_channel_log8": 64 * 8 + 8,
         "per_input_channel": 256 * 32,
         "group-32": 64 * 8 * 16,
         "group-64": 64 * 4 * 16,
