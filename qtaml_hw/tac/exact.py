@@ -1,4 +1,4 @@
-"""The exact optimum of an allocation, either way round, on request: multiple-choice knapsack by HiGHS."""
+"""The exact optimum of an allocation, either way round: dynamic programming where that stays small, else HiGHS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix, eye_array, kron
 
 from qtaml_hw.arrays import Float64, Uint8
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
+from qtaml_hw.tac.pareto import optimum
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,17 @@ def _least(objective: Float64, limited: Float64, limit: float, effort: Effort) -
 
 
 def solve_exactly(problem: Knapsack, *, relative_gap: float = 1e-6, time_limit_s: float = 60.0) -> Allocation:
-    """The optimum within ``relative_gap``, or the best found in ``time_limit_s``; never worse than the greedy choice.
+    """The optimum; where HiGHS is asked within ``relative_gap``, or the best found in ``time_limit_s``.
+
+    Never worse than the greedy choice.
 
     ``lower_bound`` is the larger of the solver's dual bound and the linear relaxation's.
 
     Raises ValueError for a negative budget or shapes that differ.
     """
+    found = optimum(problem)
+    if found is not None:
+        return found
     greedy = solve(problem)
     choice, dual = _least(problem.damage, problem.cost, problem.budget, Effort(relative_gap, time_limit_s))
     rows = np.arange(problem.damage.shape[0]), greedy.choice if choice is None else choice

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from qtaml_hw.tac import Knapsack, solve
+from qtaml_hw.tac import Knapsack, exact, solve
+from qtaml_hw.tac.pareto import dual, optimum
 
 
 def random_problem(seed: int, items: int, options: int, share: float) -> Knapsack:
@@ -89,3 +90,19 @@ def test_close_to_the_milp_optimum_on_network_sized_problems(seed: int) -> None:
 def test_a_negative_budget_is_refused() -> None:
     with pytest.raises(ValueError, match="budget >= 0"):
         solve(Knapsack(np.ones((1, 2)), np.ones((1, 2)), -1.0))
+
+
+def test_sixty_layers_of_forty_options_are_solved_exactly_and_as_by_branch_and_bound() -> None:
+    rng = np.random.default_rng(4)
+    weights = rng.integers(400, 40_000, 60)[:, None]
+    cost = np.sort(rng.integers(2, 17, (60, 42)), axis=1) * weights * 1.0
+    cost -= cost[:, :1]
+    damage = rng.gamma(1.0, size=(60, 42)) * 4.0 ** -rng.uniform(0, 6, (60, 42)) * 10 ** rng.uniform(-2, 2, (60, 1))
+    damage = np.sort(damage, axis=1)[:, ::-1]
+    problem = Knapsack(damage, cost, 0.3 * float(cost.max(axis=1).sum()))
+    found, peer = optimum(problem), exact._least(damage, cost, problem.budget, exact.Effort())
+    assert found is not None
+    assert peer[0] is not None
+    assert found.predicted_distortion == pytest.approx(float(damage[np.arange(60), peer[0]].sum()), rel=1e-6)
+    assert dual(problem).bound <= found.predicted_distortion <= solve(problem).predicted_distortion
+    assert found.spent <= problem.budget
