@@ -56,8 +56,8 @@ def load_idx(
 ) -> DataSet:
     """A DataSet from IDX files (plain or gzip), as MNIST and Fashion-MNIST are published.
 
-    images, labels: the test set. With a training pair the calibration images come from it; without one,
-    ``calibration`` evenly spaced images are set aside from the test set (and are the whole training set).
+    images, labels: the test set. ``calibration`` evenly spaced images of it are set aside: they are never judged, and
+    a training pair does not hold them. Without such a pair they are the whole training set too.
     Raises ValueError for a file that is missing, not IDX, truncated, or does not fit the others.
     """
     test = (read_idx(images), read_idx(labels))
@@ -106,20 +106,20 @@ def from_arrays(
     how = preprocessing or Preprocessing()
     x, y = _images(name, test[0], how), _labels(name, test[1])
     _same_count(name, x, y)
+    given = None
     if train is not None:
-        train_x, train_y = _images(name, train[0], how), _labels(name, train[1])
-        _same_count(name, train_x, train_y)
-        if train_x.shape[1:] != x.shape[1:]:
-            raise ValueError(f"{name}: training images are {train_x.shape[1:]}, test images {x.shape[1:]}")
-        return data_set(name, (train_x, train_y), (x, y), train_x[spread(len(train_x), calibration)])
+        given = _images(name, train[0], how), _labels(name, train[1])
+        _same_count(name, *given)
+        if given[0].shape[1:] != x.shape[1:]:
+            raise ValueError(f"{name}: training images are {given[0].shape[1:]}, test images {x.shape[1:]}")
     if len(x) <= calibration:
         raise ValueError(
             f"{name}: {len(x)} images are too few to set {calibration} aside for calibration; "
-            "give a training set or a smaller calibration"
+            "give a smaller calibration (data.calibration)"
         )
     aside = spread(len(x), calibration)
     rest = np.setdiff1d(np.arange(len(x)), aside)
-    return data_set(name, (x[aside], y[aside]), (x[rest], y[rest]), x[aside])
+    return data_set(name, given or (x[aside], y[aside]), (x[rest], y[rest]), x[aside])
 
 
 def read_idx(path: str | Path) -> Raw:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from qtaml_hw.workloads import Preprocessing, from_arrays, load_idx, load_npz, read_idx
+from qtaml_hw.workloads.data import spread
 
 CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 RNG = np.random.default_rng(7)
@@ -51,8 +52,11 @@ def test_idx_round_trip(code: str, shape: tuple[int, ...], seed: int, tmp_path_f
 def test_idx_files_become_a_data_set(tmp_path: Path, compress: bool) -> None:
     images, labels = write_pair(tmp_path, compress=compress)
     data = load_idx(images, labels, train_images=images, train_labels=labels, calibration=10)
-    assert np.array_equal(data.test_x, IMAGES[:, None].astype(np.float32) / np.float32(255))
-    assert np.array_equal(data.test_y, LABELS)
+    assert np.array_equal(data.train_x, IMAGES[:, None].astype(np.float32) / np.float32(255))
+    assert np.array_equal(data.train_y, LABELS)
+    rest = np.setdiff1d(np.arange(40), spread(40, 10))
+    assert np.array_equal(data.test_x, data.train_x[rest])
+    assert np.array_equal(data.calibration_x, data.train_x[spread(40, 10)])
     assert (data.name, data.input_shape, data.classes, len(data.calibration_x)) == ("images", (1, 6, 5), 4, 10)
 
 
@@ -78,9 +82,9 @@ def test_preprocessing_by_channel_and_layout() -> None:
 def test_npz_with_names_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     np.savez_compressed(path, images=IMAGES, target=LABELS)
-    data = load_npz(path, "images", "target", train_x="images", train_y="target", name="mine")
+    data = load_npz(path, "images", "target", train_x="images", train_y="target", calibration=8, name="mine")
     assert data.name == "mine"
-    assert len(data.test_x) == len(data.train_x) == len(data.calibration_x) == 40
+    assert (len(data.test_x), len(data.train_x), len(data.calibration_x)) == (32, 40, 8)
 
 
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:

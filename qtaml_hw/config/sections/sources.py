@@ -103,7 +103,7 @@ class NetworkSection(Section):
 
 
 class IdxFiles(Section):
-    """Images and labels as MNIST is published (plain or gzip); the training pair serves calibration."""
+    """Images and labels as MNIST is published (plain or gzip); the training pair serves hardening."""
 
     images: FilePath = Field(description="test images")
     labels: FilePath = Field(description="test labels")
@@ -165,7 +165,9 @@ class DataSection(Section):
     factory: Factory | None = Field(None, description="'package.module:function' that returns images and labels")
     preprocessing: PreprocessingSection | None = Field(None, description="of the images in idx and npz files")
     calibration: Positive = Field(
-        256, le=1_000_000, description="images set aside for sensitivities when there is no training set"
+        256,
+        le=1_000_000,
+        description="images of the test set that are set aside for plans, corrections and predictions, never judged",
     )
     take: Literal["first", "spread"] = Field(
         "first", description="fewer images than there are: the first ones, or evenly spaced ones (sorted files)"
