@@ -99,11 +99,16 @@ def stored(name: str, folder: Path) -> StoredNetwork:
 
 
 @lru_cache(maxsize=2)
-def moments(name: str, folder: Path) -> dict[str, Float64]:
-    """Second moments of the inputs of every layer."""
+def uncoded(name: str, folder: Path) -> tuple[tac.Uncoded, Float64]:
+    """What is rounded, and what compensated rounding saves of every layer."""
     found = stored(name, folder)
-    assert found.calibration.inputs is not None
-    return input_moments(found.network.served.module, set(found.image.names), found.calibration.inputs)
+    network, calibration = found.network, found.calibration
+    assert calibration.inputs is not None
+    image = quantise(network.weights, WeightFormat(8), "per_channel_log8")
+    moments = input_moments(network.served.module, set(image.names), calibration.inputs)
+    source, plain = tac.Uncoded(image, network.weights, moments), FlipChannel.uniform(0.0, 8)
+    table = tac.WidthTable(image, network.weights, calibration.importance, plain, tac.Menu.of(["ideal"]))
+    return source, tac.compensation(table, source)
 
 
 @dataclass(eq=False)
@@ -128,9 +133,8 @@ class Bench:
 
     @cached_property
     def table(self) -> tac.WidthTable:
-        network, calibration = self.stored.network, self.stored.calibration
-        image = quantise(network.weights, WeightFormat(8), "per_channel_log8")
-        return tac.WidthTable(image, network.weights, calibration.importance, self.channel, self.menu)
+        source, _ = uncoded(self.cell.network, self.folder)
+        return tac.WidthTable(source.image, source.weights, self.stored.calibration.importance, self.channel, self.menu)
 
     @property
     def most_bits(self) -> float:
@@ -173,13 +177,10 @@ class Bench:
         return tac.POLICIES["uniform"](planning)
 
     def _widths(self, budget: float) -> tac.Planned:
-        problem = tac.JointProblem(self.table, budget, moments(self.cell.network, self.folder), self.cell.method)
-        choose: Callable[[int], tac.Planned] = problem.planned if self.cell.method == "joint" else problem.uniform
-        found: dict[bytes, tac.Planned] = {}
-        for cap in tac.CAPS:
-            planned = choose(cap)
-            found.setdefault(planned.plan.choice.tobytes(), planned)
-        return max(found.values(), key=self._agreement) if len(found) > 1 else next(iter(found.values()))
+        source, credit = uncoded(self.cell.network, self.folder)
+        problem = tac.JointProblem(self.table, budget, source, credit, self.cell.method)
+        choose = problem.best if self.cell.method == "joint" else problem.uniform
+        return choose(self._agreement)
 
     def _agreement(self, planned: tac.Planned) -> float:
         """Soft agreement on the calibration inputs, mean over drawn flips."""

@@ -9,7 +9,7 @@ from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_ma
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
-from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded
+from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded, compensation
 from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
@@ -62,6 +62,7 @@ __all__ = [
     "bit_prices",
     "channel_matrix",
     "coded",
+    "compensation",
     "corrected_damage",
     "corrected_noise",
     "correction",

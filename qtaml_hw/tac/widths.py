@@ -7,7 +7,8 @@ outputs answer to weight j and D_c the step of scale c, the distortion is (ours,
 
 with v_i what is left of the variance of plane i once it is read (``balanced_variance``): p (1 - p) in a plane of
 symmetric flips, so that the B - k open planes leave p (1 - p) (4^(B - k) - 1) / 3.  Steps lie on the grid of
-``ScaleLayout``; flips make them smaller, because what they cost grows with the step.
+``ScaleLayout``; flips make them smaller, because what they cost grows with the step.  Rounding that makes up for errors
+leaves less than the nearest codes do: ``credit`` says how much, by tensor and B.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class WidthTable:
     """All choices for all tensors of an image.
 
     ``image`` : as many planes as a weight may have, and the scales that the steps are chosen for; ``weights`` as
-    trained, by name; ``importance`` [weights] in the image's order.
+    trained, by name; ``importance`` [weights] in the image's order.  ``credit`` [T, planes + 1]: factor on what
+    rounding to so many planes leaves (None: 1).
 
     Raises ValueError for a number format whose planes have no constant significance.
     """
@@ -79,6 +81,7 @@ class WidthTable:
     importance: Float64
     channel: FlipChannel
     menu: Menu
+    credit: Float64 | None = None
 
     def __post_init__(self) -> None:
         form = self.image.format
@@ -129,11 +132,10 @@ class WidthTable:
                 found[t, mine] = total.min(axis=0).sum(axis=1)
         return found
 
-    def steps(self, tensor: int, choice: int) -> Float32:
-        """The best step of every scale of a tensor under a choice, float32 [scales]."""
-        one = self.choices[choice]
-        total = self._left(tensor, one.stored) + self._per_noise(tensor, one.stored) * self.noise[choice]
-        candidates = self._candidates(tensor, one.stored)
+    def steps(self, tensor: int, planes: int, noise: float) -> Float32:
+        """The best step of every scale of a tensor of so many planes, float32 [scales]; ``noise`` in squares of it."""
+        total = self._left(tensor, planes) + self._per_noise(tensor, planes) * noise
+        candidates = self._candidates(tensor, planes)
         best: Float32 = np.take_along_axis(candidates, np.argmin(total, axis=0)[None, :], axis=0)[0]
         layout = self.image.tensors[tensor].layout
         return layout.rounded(best)
@@ -159,7 +161,7 @@ class WidthTable:
             out = np.zeros(steps.shape)
             flat = self._weights(t).reshape(-1).astype(np.float64)
             _rounding_errors(flat, self._worth(tensor), scale_of_weight(t), steps, (-half, half - 1), out)
-            self._known[key] = out
+            self._known[key] = out * (1.0 if self.credit is None else self.credit[tensor, planes])
         return self._known[key]
 
     def _per_noise(self, tensor: int, planes: int) -> Float64:

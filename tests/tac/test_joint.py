@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,7 +16,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.tac.correction import correction
 from qtaml_hw.tac.exact import solve_exactly
-from qtaml_hw.tac.joint import JointProblem
+from qtaml_hw.tac.joint import JointProblem, Uncoded, compensation
 from qtaml_hw.tac.widths import WidthTable, check_bits, widths
 from qtaml_hw.weights import WeightFormat, number_format, quantise
 from qtaml_hw.weights.moments import input_moments
@@ -38,7 +39,8 @@ def problem(
     image = quantise(weights, WeightFormat(8), scale)
     importance = np.random.default_rng(0).gamma(0.5, 4.0, image.weights)
     table = WidthTable(image, weights, importance, channel, tac.Menu.of([menu], channel))
-    return JointProblem(table, bits * image.weights, input_moments(net, set(weights), x))
+    source = Uncoded(image, weights, input_moments(net, set(weights), x))
+    return JointProblem(table, bits * image.weights, source, compensation(table, source))
 
 
 @pytest.mark.parametrize("name", CHANNELS)
@@ -87,8 +89,9 @@ def test_the_damage_of_a_width_is_the_least_over_steps_weight_by_weight(scale: s
             levels = np.clip(np.rint(w / steps[:, None]), -(1 << (one.stored - 1)), (1 << (one.stored - 1)) - 1)
             left = ((levels * steps[:, None] - w) ** 2 + steps[:, None] ** 2 * table.noise[column]) @ s
             total += left.min()
+        steps = table.steps(1, one.stored, float(table.noise[column]))
         assert table.damage[1, column] == pytest.approx(total, rel=1e-5)
-        assert np.array_equal(t.layout.rounded(table.steps(1, column)), table.steps(1, column))
+        assert np.array_equal(t.layout.rounded(steps), steps)
 
 
 @settings(max_examples=40)
@@ -125,13 +128,18 @@ def test_no_other_widths_of_the_same_bits_leave_less(menu: str) -> None:
 @given(st.floats(3.6, 14.0), st.sampled_from(["ideal-1", "secded-8-4", "shannon", "repeat-3"]), st.sampled_from([1, 8]))
 def test_a_budget_is_never_exceeded_and_bits_are_counted(bits: float, menu: str, cap: int) -> None:
     asked = problem(CHANNELS["by plane"], menu, bits)
-    for found in (asked.planned(cap), asked.uniform(cap)):
+
+    def worst(one: tac.Planned) -> float:
+        return -float(one.plan.stored_bits)
+
+    by_width, alike, best = asked.planned(cap), asked.uniform(worst), asked.best(worst)
+    for found in (by_width, alike, best):
         plan = found.plan
         assert asked.total_bits(plan) <= asked.budget_bits
         assert found.optimum is not None
         assert found.optimum.spent == plan.stored_bits + plan.parity_bits
-        assert (plan.stored_planes.sum(axis=1) - plan.planes_protected()).max() <= cap
-    assert np.unique(asked.uniform(cap).plan.choice, axis=0).shape[0] == 1
+    assert (by_width.plan.stored_planes.sum(axis=1) - by_width.plan.planes_protected()).max() <= cap
+    assert np.unique(alike.plan.choice, axis=0).shape[0] == 1
 
 
 def test_check_bits_are_those_of_the_layout() -> None:
@@ -151,7 +159,7 @@ def test_without_flips_the_network_has_exactly_the_weights_of_its_widths(encodin
     image = quantise(weights, number_format("int8", encoding=encoding), "per_channel_log8")  # type: ignore[arg-type]
     channel = CHANNELS["none"]
     table = WidthTable(image, weights, np.ones(image.weights), channel, tac.Menu.of(["ideal-1"]))
-    found = JointProblem(table, 5.7 * image.weights, {}).planned(8)
+    found = JointProblem(table, 5.7 * image.weights, Uncoded(image, weights, {})).planned(8)
     assert found.image is not None
     assert found.plan.protected_bits == 0
     for t, weight in zip(found.image.tensors, weights.values(), strict=True):
@@ -180,3 +188,27 @@ def test_what_cannot_be_had_is_said() -> None:
     gray = quantise(asked.weights, number_format("int8", encoding="gray"))
     with pytest.raises(ValueError, match="two's complement or offset binary; the weights are int8/gray"):
         WidthTable(gray, asked.weights, asked.importance, asked.channel, asked.menu)
+
+
+def test_what_compensation_saves_is_measured_and_makes_plans_no_worse_in_its_own_terms() -> None:
+    asked = problem(CHANNELS["symmetric"])
+    assert asked.credit is not None
+    assert asked.credit.shape == (3, 9)
+    assert (asked.credit[:, 2:] <= 1.0 + 1e-9).all()
+    assert (asked.credit[:, 2:] < 0.9).any()
+    with_credit = JointProblem(replace(asked.table, credit=asked.credit), asked.budget_bits, asked.source).planned(8)
+    without = asked.planned(8)
+    assert with_credit.optimum is not None
+    assert without.optimum is not None
+    assert with_credit.optimum.predicted_distortion <= without.optimum.predicted_distortion
+
+
+def test_the_plan_whose_outputs_agree_best_is_taken() -> None:
+    asked, seen = problem(CHANNELS["symmetric"]), []
+
+    def narrowest(one: tac.Planned) -> float:
+        seen.append(one.plan.stored_bits)
+        return -float(one.plan.stored_bits)
+
+    assert asked.best(narrowest).plan.stored_bits == min(seen)
+    assert len(seen) > 1
