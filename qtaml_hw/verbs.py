@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point, Study, takes_study
 from qtaml_hw.config.load import overridden
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
@@ -19,6 +19,7 @@ from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers, place
 
 
+@takes_study
 def run(
     study: Study,
     *,
@@ -44,6 +45,7 @@ def run(
     return Result(summaries[0], folder, publish(study, folder, summaries, command), citations(study))
 
 
+@takes_study
 def sweep(
     study: Study,
     *,
@@ -67,6 +69,7 @@ def sweep(
     return SweepResult(tuple(summaries), folder, publish(study, folder, summaries, command))
 
 
+@takes_study
 def what_if(
     study: Study,
     changes: Mapping[str, object] | Sequence[str],

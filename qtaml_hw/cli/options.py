@@ -14,7 +14,7 @@ import typer
 from qtaml_hw import units
 
 if TYPE_CHECKING:  # loaded by the command that needs it: --help checks no study
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from qtaml_hw.config import Study
     from qtaml_hw.records.summary import PointSummary
@@ -65,7 +65,7 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def answer(values: Mapping[str, Any], as_json: bool, table: Callable[[], Table]) -> None:
+def answer(values: Mapping[str, Any], as_json: bool, table: Callable[[], RenderableType]) -> None:
     """An answer on stdout: as JSON, or as the table that is made of it."""
     if as_json:
         print_json(dict(values))

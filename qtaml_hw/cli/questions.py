@@ -72,23 +72,40 @@ def ecc_table(
         list[float],
         typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list, show_default=False),
     ],
+    nodes: Annotated[
+        list[str],
+        typer.Option(
+            "--node", help="technology node, e.g. 22nm; repeat for more", default_factory=list, show_default=False
+        ),
+    ],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="study file: its raw p is added")] = None,
-    codes: Annotated[str, typer.Option("--codes", help="comma-separated code names")] = "",
+    codes: Annotated[str, typer.Option("--codes", help="comma-separated menu entries, files of codes included")] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="draw the study's fault maps for every code, and keep them in --out")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="store that scores are read from [default: none]")
+    ] = None,
     as_json: JsonOption = False,
     form: Annotated[
-        Literal["table", "csv", "markdown", "latex"], typer.Option("--format", help="how the rows are printed")
+        Literal["table", "csv", "markdown", "latex", "html"], typer.Option("--format", help="how the rows are printed")
     ] = "table",
+    quiet: QuietOption = False,
 ) -> None:
-    """The ECC overhead table: residual errors, parity, gates, area, energy and latency of every code."""
+    """The ECC overhead table: residual errors, parity, cells, gates, energy, latency, and the accuracy that is kept."""
     if file is None and overrides:
         raise typer.BadParameter("--set changes a study: give its FILE, before or after it", param_hint="--set")
     study = load(file, overrides) if file is not None else None
     if study is not None:
         say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")
-    rows = q.ecc_table(study, p=p or None, codes=listed(codes) or None)
+    with terminal_progress(quiet or not measure) as progress:
+        asked: dict[str, Any] = {"p": p or None, "codes": listed(codes) or None, "nodes": nodes or None}
+        rows = q.ecc_table(study, **asked, measure=measure, store=out, progress=progress)
     plain = [row.as_dict() for row in rows]
     if form == "table" or as_json:
         answer({"rows": plain}, as_json, lambda: report.ecc_table(plain))
+    elif form == "html":
+        typer.echo(report.ecc_page(plain, "ECC overhead" if study is None else f"ECC overhead of {study.label}"))
     else:
         typer.echo(getattr(q.protection, f"to_{form}")(rows))
 

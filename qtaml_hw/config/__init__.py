@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtaml_hw.config.given import takes_study
 from qtaml_hw.config.load import load_study, parse_study
 from qtaml_hw.config.reading.document import Origin
 from qtaml_hw.config.reading.problems import Problem, StudyError
@@ -18,4 +19,5 @@ __all__ = [
     "json_schema",
     "load_study",
     "parse_study",
+    "takes_study",
 ]

@@ -40,9 +40,13 @@ class EccRow:
 
     ``n``, ``k`` bits; ``parity_fraction`` check bits per data bit; ``p`` raw and ``residual_p`` decoded data bit
     error; ``p_due``, ``p_sdc`` per word; ``break_even_p`` the raw p above which the option makes data worse; gates
-    in GE; ``area_m2`` encoder plus decoder; energy and latency of one decode; ``source`` of the hardware figures and
-    method of the residual; ``hurts``: residual_p > p.  A detecting entry is judged by the same bit error, zeroed ones
-    counted as errors, although zeroing a weight can be milder than the flip it replaces (docs/ecc.md).
+    in GE; ``area_m2`` encoder plus decoder; energy and latency of one decode, energy of one encode; ``source`` of the
+    hardware figures and method of the residual; ``hurts``: residual_p > p.  A detecting entry is judged by the same
+    bit error, zeroed ones counted as errors, although zeroing a weight can be milder than the flip it replaces
+    (docs/ecc.md).
+
+    Of a memory and a network, None where they are not known: ``check_cells_m2`` cells that the option adds to a memory
+    of ``memory_bits`` data bits, all of them protected; the score, its 95 % interval and its fault maps.
     """
 
     code: str
@@ -61,8 +65,16 @@ class EccRow:
     decode_latency_s: float = 0.0
     source: str
     hurts: bool
+    node_m: float = 45e-9
+    encode_energy_j: float = 0.0
+    check_cells_m2: float | None = None
+    memory_bits: float | None = None
+    score_mean: float | None = None
+    score_ci95_low: float | None = None
+    score_ci95_high: float | None = None
+    maps: int | None = None
 
-    def as_dict(self) -> dict[str, str | int | float | bool]:
+    def as_dict(self) -> dict[str, str | int | float | bool | None]:
         """The row as plain values, keys in column order."""
         return asdict(self)
 
@@ -95,6 +107,7 @@ def _row(name: str, p: float, node_m: float) -> EccRow:
             p_sdc=residual,
             source=source,
             hurts=residual > p,
+            node_m=node_m,
         )
     code = item.code
     left, hardware = code.residual(p), code.hardware(node_m)
@@ -115,6 +128,8 @@ def _row(name: str, p: float, node_m: float) -> EccRow:
         decode_latency_s=hardware.decode_latency_s,
         source=f"{hardware.source}; residual: {left.method}",
         hurts=left.bit_error > p,
+        node_m=node_m,
+        encode_energy_j=hardware.encode_energy_j,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -22,11 +23,11 @@ from qtaml_hw.records.text import (
     number,
     percent,
     percent_interval,
-    plain,
     scale,
     share_of_cells,
     spelled,
 )
+from qtaml_hw.report.codes import LEFT, notes, slide_grids
 from qtaml_hw.report.columns import BY_KEY, COLUMNS, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
 
@@ -136,42 +137,16 @@ def _band(summary: PointSummary, key: str) -> str:
     return f"{unit.show(low)} to {unit.show(high)}"
 
 
-def ecc_table(rows: Iterable[Row]) -> Table:
-    """The ECC overhead table: what a code costs and what it leaves; a star marks where it hurts."""
+def ecc_table(rows: Iterable[Row]) -> Group:
+    """The ECC overhead table in two: what a code costs, and what it leaves; a star marks where it hurts."""
     found = list(rows)
-    energy = scale([r.get("decode_energy_j") for r in found], "J")
-    latency = scale([r.get("decode_latency_s") for r in found], "s")
-    heads = (
-        "Code",
-        "Parity\n(%)",
-        "p\nraw",
-        "p\nleft",
-        "lost\n(/word)",
-        "silent\n(/word)",
-        "p break-\neven",
-        "Decoder\n(GE)",
-        _header("Decode", energy.unit),
-        _header("Decode", latency.unit),
-    )
-    lines = [
-        (
-            text(r["code"], 20),
-            percent(r.get("parity_fraction")),
-            number(r.get("p"), 2),
-            Text(number(r.get("residual_p")) + ("*" if r.get("hurts") else " "), "red" if r.get("hurts") else ""),
-            *(number(r.get(key), 2) for key in ("p_due", "p_sdc", "break_even_p")),
-            number(r.get("decoder_ge")),
-            energy.show(r.get("decode_energy_j"), 2),
-            latency.show(r.get("decode_latency_s"), 2),
-        )
-        for r in found
-    ]
-    sources = sorted({plain(r["source"]) for r in found if r.get("source")})
-    parts = ["GE: gate equivalents", "lost: flagged as uncorrectable"]
-    parts += ["*: hurts, leaves more bit errors than it found"] if any(r.get("hurts") for r in found) else []
-    made = table(heads, lines, heading="ECC overhead (modelled)", caption="; ".join([*parts, *sources]), words=1)
-    made.columns[0].no_wrap, made.columns[0].min_width = True, 14
-    return made
+    made = []
+    for title, grid in slide_grids(found):
+        heads = [_header(head.name.replace(" ", "\n"), head.unit) for head in grid.heads]
+        under = "; ".join(notes(found)) if title == LEFT else ""
+        made.append(table(heads, grid.rows, heading=title, caption=under, words=1))
+        made[-1].columns[0].min_width = 14
+    return Group(*made)
 
 
 _TOTALS: Final = {

@@ -16,6 +16,8 @@ from qtaml_hw.ecc.hardware import SYNTHESISED, closed_form
 KEYS = [
     *("code", "n", "k", "parity_fraction", "p", "residual_p", "p_due", "p_sdc", "break_even_p", "encoder_ge"),
     *("decoder_ge", "area_m2", "decode_energy_j", "decode_latency_s", "source", "hurts"),
+    *("node_m", "encode_energy_j", "check_cells_m2", "memory_bits"),
+    *("score_mean", "score_ci95_low", "score_ci95_high", "maps"),
 ]
 
 

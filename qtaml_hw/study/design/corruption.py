@@ -10,7 +10,7 @@ from torch import nn
 
 from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.served import ServedNetwork, serving
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.contents import Contents
@@ -20,6 +20,7 @@ from qtaml_hw.weights.network import stored_names
 from qtaml_hw.workloads.plain import built_network
 
 
+@takes_study
 @contextmanager
 def corrupted(
     model: nn.Module, study: Study, map_index: int = 0, *, calibration: torch.Tensor | None = None

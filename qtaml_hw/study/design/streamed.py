@@ -19,7 +19,7 @@ import numpy as np
 from qtaml_hw import tac
 from qtaml_hw.arrays import Codes, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import claim, replacing
@@ -138,6 +138,7 @@ class StreamResult:
         }
 
 
+@takes_study
 def stream(
     study: Study,
     weights: str | Path,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
@@ -88,6 +88,7 @@ def group_names(plan: ProtectionPlan, tensors: Sequence[str]) -> list[str]:
     return names
 
 
+@takes_study
 def allocate(study: Study, *, progress: Progress | None = None) -> AllocationResult:
     """The protection plan of a study on its network, without evaluating any fault map.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config import Point, Study, StudyError, takes_study
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
@@ -74,6 +74,7 @@ class Feasibility(Answer):
         return {"keep": target.keep, "yield": target.wanted, "maps": target.maps, "rows": list(self.rows)}
 
 
+@takes_study
 def feasible(
     study: Study,
     goals: Sequence[str] = GOALS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
 
@@ -40,6 +40,7 @@ class Retention:
         return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
 
 
+@takes_study
 def retention(study: Study) -> Retention:
     """Closed form, instant.
 

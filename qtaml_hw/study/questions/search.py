@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from qtaml_hw.arrays import Bool, Float64
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point, Study, takes_study
 from qtaml_hw.config.axes import axes_shown
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
@@ -53,6 +53,7 @@ class ParetoSet(Answer):
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
+@takes_study
 def search(
     study: Study,
     objectives: Sequence[str] = ("accuracy", "energy", "area"),

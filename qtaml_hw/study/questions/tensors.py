@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.weights.inventory import TensorEntry
@@ -23,6 +23,7 @@ class TensorRows(tuple[dict[str, Any], ...]):
         return {"tensors": list(self), "stored_values": stored, "exact_values": exact}
 
 
+@takes_study
 def tensors(study: Study, *, progress: Progress | None = None) -> TensorRows:
     """Every parameter in network order: its name, kind, shape, count, whether it is stored, in how many bits, and why.
 

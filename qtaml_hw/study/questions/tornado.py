@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config import Point, Study, StudyError, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.fields import F
@@ -47,6 +47,7 @@ class Tornado(Answer):
         return {"base": self.base, "rows": list(self.rows), "measured": self.measured}
 
 
+@takes_study
 def tornado(
     study: Study,
     *,

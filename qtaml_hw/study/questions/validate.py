@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config import Point, Study, StudyError, takes_study
 from qtaml_hw.config.outside import missing
 
 
+@takes_study
 def validate(study: Study) -> tuple[Point, ...]:
     """The points of a study that nothing is wrong with: files and functions are there, arrays can be refreshed.
 
