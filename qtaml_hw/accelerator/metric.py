@@ -68,9 +68,14 @@ def _largest(outputs: Outputs) -> NDArray[np.int64]:
     return np.asarray(np.argmax(np.nan_to_num(outputs, nan=-np.inf), axis=-1), dtype=np.int64)
 
 
+def right_answers(outputs: Outputs, labels: Labels) -> NDArray[np.bool_]:
+    """Whether an input's label has the largest output, [N, ...]; NaN or plus infinity among the outputs are wrong."""
+    return np.asarray((_largest(outputs) == labels) & _decided(outputs))
+
+
 def top1(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
-    """Share of inputs whose label has the largest output; NaN or plus infinity among the outputs count as wrong."""
-    return float(np.mean((_largest(outputs) == labels) & _decided(outputs)))
+    """Share of inputs whose label has the largest output: the mean of :func:`right_answers`."""
+    return float(np.mean(right_answers(outputs, labels)))
 
 
 def top5(outputs: Outputs, clean: Outputs, labels: Labels) -> float:

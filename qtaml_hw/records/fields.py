@@ -152,6 +152,8 @@ class F:
         "share of test images answered right (or another metric's score), mean over fault maps, with a 95 % interval "
         "over the maps", "Accuracy", needed=True)
     score_series = Field("score_series", "%", "time", "measured", kinds.SERIES, "(time in s, score)", needed=True)
+    right_answers = Field("right_answers", "", "map", "measured", TEXT,
+        "of a reproduction: which images were answered rightly, a bit each, as hexadecimal digits")
     correct = Field("correct", "images", "map", "measured", NUMBER,
         "score times images, rounded: images answered right at the last time", needed=True)
     clean_score = Field("clean_score", "%", "point", "measured", kinds.SHARE,

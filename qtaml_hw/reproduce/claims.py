@@ -50,12 +50,13 @@ def notes(effort: Effort) -> tuple[str, ...]:
     """What holds for every row."""
     return (
         "overhead: protected bits over stored bits, protected bits error-free (the paper's accounting; not buildable)",
-        f"{effort.maps} fault maps shared by all policies, {effort.images} test images at most; the smallest "
-        f"budget on a ladder of {effort.per_octave} per octave whose mean accuracy keeps 95 % of clean; "
-        "intervals from resampling the maps, paired for ratios",
+        f"{effort.maps} fault maps shared by all policies, {effort.images} test images at most; the budget "
+        f"at which an isotonic fit over a ladder of {effort.per_octave} per octave keeps 95 % of clean; "
+        "intervals from resampling maps and images, paired for ratios; a plateau decides where they span a factor of 2",
         "Uniform-MSP between two integers protects one more plane of layers in network order and stops at the first "
         "that it cannot pay whole; the integer-only variant is shown beside it",
-        "no label and no gradient step enters a plan: sensitivities come from 128 unlabelled training inputs",
+        "no label and no gradient step enters a plan: sensitivities come from 128 unlabelled inputs, "
+        "neither trained on nor judged",
     )
 
 

@@ -15,7 +15,18 @@ from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
 from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
 from qtaml_hw.reproduce.networks import Benchmark, published
-from qtaml_hw.reproduce.paper import FULL, QUICK, SEED, Effort, Measured, measure, overhead_rows, rho_rows, search_on
+from qtaml_hw.reproduce.paper import (
+    FULL,
+    QUICK,
+    SEED,
+    Effort,
+    Measured,
+    beside,
+    measure,
+    overhead_rows,
+    rho_rows,
+    search_on,
+)
 from qtaml_hw.reproduce.paths import POLICIES, TAC_CHANNEL, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
@@ -80,7 +91,7 @@ COMBINATIONS = (
     Combination(SHIFTS, AWARE_LAYER),
     Combination(SHIFTS, SECOND),
 )
-DEEP: dict[str, tuple[int, int]] = {"resnet20": (100, 8), "resnet56": (64, 3)}
+DEEP: dict[str, tuple[int, int]] = {"resnet20": (100, 8), "resnet56": (64, 8)}
 """Networks of many layers: test images and fault maps at most."""
 
 
@@ -179,7 +190,7 @@ def _past_row(title: str, overheads: Overheads | None, base: Overheads, where: s
         return Row(what, None, "never", None, "no budget keeps 95 % of clean accuracy")
     ratio = overheads.ratio_to(base)
     verdict = f"{ratio.mean:.2f}x less ({ratio.low:.2f} to {ratio.high:.2f}); side information {overheads.side:.2%}"
-    return Row(what, None, overheads.value, overheads.interval.ci95, verdict)
+    return Row(what, None, overheads.value, overheads.interval.ci95, f"{verdict}; {beside(overheads)}")
 
 
 def code_rows(stored: StoredNetwork, effort: Effort, kept: AccuracyStore) -> list[Row]:

@@ -58,7 +58,7 @@ class Effort:
     other_p: tuple[float, ...]
 
 
-QUICK = Effort(images=200, maps=3, per_octave=6, other_p=())
+QUICK = Effort(images=200, maps=8, per_octave=6, other_p=())
 FULL = Effort(images=200, maps=8, per_octave=6, other_p=(0.02, 0.05, 0.10))
 
 
@@ -110,14 +110,19 @@ def overhead_rows(measured: Measured) -> list[Row]:
     rows = []
     for title, overheads in measured.overheads.items():
         x = overheads.interval
-        rows.append(
-            Row(f"protected bits / stored bits, {title}: {where}", None, x.mean, x.ci95, f"measured, {x.maps} maps")
-        )
+        what = f"protected bits / stored bits, {title}: {where}"
+        rows.append(Row(what, None, x.mean, x.ci95, f"measured, {x.maps} maps; {beside(overheads)}"))
     for policy in (MAGNITUDE, TAC_LAYER, TAC_CHANNEL, TAC_WORD):
         for base in (UNIFORM, INTEGER):
             if policy.title in measured.overheads and base.title in measured.overheads:
                 rows.append(_ratio_row(measured, policy, base, where))
     return rows
+
+
+def beside(overheads: Overheads) -> str:
+    """What other shares of clean accuracy need, and whether a plateau decides."""
+    shown = ", ".join(f"{100 * keep:g} %: {need:.3g}" for keep, need in overheads.beside.items() if keep != 0.95)
+    return f"{shown}; a plateau decides" if overheads.plateau else shown
 
 
 def _ratio_row(measured: Measured, policy: Policy, base: Policy, where: str) -> Row:

@@ -1,10 +1,10 @@
-"""Measured accuracies of one network under one channel, each kept once: by the plan's own content and the fault map."""
+"""Right answers of one network under one channel, each kept once: by the plan's own content and the fault map."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from qtaml_hw.accelerator.metric import right_answers
+from qtaml_hw.arrays import Bool, Float32
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
 from qtaml_hw.protection import ProtectionPlan
@@ -29,24 +31,35 @@ AT_ONCE = Schedule(horizon_s=1e-3, refresh_interval_s=None, sample_times_s=(1e-3
 
 @dataclass(eq=False)
 class AccuracyStore:
-    """Finished accuracies by (identity, map), new ones appended to a store when there is one."""
+    """Finished answers, right or wrong [images], by (identity, map); new ones appended to a store when there is one."""
 
-    known: dict[tuple[str, int], float] = field(default_factory=dict)
+    known: dict[tuple[str, int], Bool] = field(default_factory=dict)
     writer: ShardWriter | None = None
     measured: int = 0
 
-    def keep(self, key: tuple[str, int], accuracy: float, facts: dict[str, Any]) -> float:
-        """Remember and store one measured accuracy."""
-        self.known[key] = accuracy
+    def keep(self, key: tuple[str, int], right: Bool, facts: dict[str, Any]) -> Bool:
+        """Remember and store the answers of one fault map."""
+        self.known[key] = right
         self.measured += 1
         if self.writer is not None:
-            self.writer.append(Record({F.identity: key[0], F.map_index: key[1], F.score: accuracy}, facts))
-        return accuracy
+            scored = {F.identity: key[0], F.map_index: key[1], F.score: float(right.mean())}
+            self.writer.append(Record(scored, {**facts, F.right_answers: packed(right), F.images: right.size}))
+        return right
+
+
+def packed(right: Bool) -> str:
+    """Right answers as hexadecimal digits, one bit each."""
+    return np.packbits(right).tobytes().hex()
+
+
+def unpacked(text: str, images: int) -> Bool:
+    """The other way round, [images]."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8), count=images).astype(bool)
 
 
 @contextmanager
 def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
-    """Accuracies resumed from the folder ``store`` and appended to it; in memory without one.
+    """Answers resumed from the folder ``store`` and appended to it; in memory without one.
 
     Raises StoreError when the folder cannot be used.
     """
@@ -54,7 +67,7 @@ def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
         yield AccuracyStore()
         return
     old = read_records(store) if os.path.isdir(store) else []
-    known = {r.key: float(r[F.score]) for r in old if not r.failed}
+    known = {r.key: unpacked(r[F.right_answers], r[F.images]) for r in old if not r.failed and F.right_answers in r}
     with ShardWriter(store) as writer:
         yield AccuracyStore(known, writer)
 
@@ -88,7 +101,12 @@ class Trial:
     @cached_property
     def clean_accuracy(self) -> float:
         """Share of right answers with the weights as trained."""
-        return self.stored.network.clean_score
+        return float(self.clean_right.mean())
+
+    @cached_property
+    def clean_right(self) -> Bool:
+        """Right answers with the weights as trained, [images]."""
+        return self._answered(self.stored.network.weights)
 
     @cached_property
     def quantised_accuracy(self) -> float:
@@ -103,12 +121,20 @@ class Trial:
 
     def accuracy(self, plan: ProtectionPlan, map_index: int, facts: dict[str, Any] | None = None) -> float:
         """Share of right answers on one fault map."""
+        return float(self.right(plan, map_index, facts).mean())
+
+    def right(self, plan: ProtectionPlan, map_index: int, facts: dict[str, Any] | None = None) -> Bool:
+        """Right answers on one fault map, [images]."""
         key = (self.identity(plan), map_index)
         if key in self.kept.known:
             return self.kept.known[key]
-        accuracy = self._accuracy(plan, self._read(plan, map_index))
+        weights = self._weights(plan, self._read(plan, map_index))
         described = {**self.facts, "protected_bits_fraction": plan.protected_bits_fraction, **(facts or {})}
-        return self.kept.keep(key, accuracy, described)
+        return self.kept.keep(key, self._answered(weights), described)
+
+    def _answered(self, weights: Mapping[str, Float32]) -> Bool:
+        network = self.stored.network
+        return right_answers(network.served.outputs(weights, network.inputs), network.labels.numpy())
 
     def _read(self, plan: ProtectionPlan, map_index: int) -> list[Codes]:
         """Codes as read: by mask under ideal protection, through the simulated memory where there are words."""
@@ -120,11 +146,7 @@ class Trial:
         cells = FixedCells(self.channel.p01, self.channel.p10)
         return list(chip.run(cells, seed=self.seed, map_index=map_index).read_out[-1])
 
-    def _accuracy(self, plan: ProtectionPlan, codes: list[Codes]) -> float:
-        stored = self.stored
+    def _weights(self, plan: ProtectionPlan, codes: list[Codes]) -> Mapping[str, Float32]:
         if self.correction == "none":
-            weights = stored.image.decode(codes)
-        else:
-            protected = ProtectedImage(stored.image, plan, self.channel)
-            weights = protected.decoder(self.correction).decode(codes)
-        return stored.network.score(weights)
+            return self.stored.image.decode(codes)
+        return ProtectedImage(self.stored.image, plan, self.channel).decoder(self.correction).decode(codes)
