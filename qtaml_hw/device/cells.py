@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from qtaml_hw.device.materials import named_stack
+from qtaml_hw.device.materials import Stack, named_stack
 from qtaml_hw.device.ranges import checked
 from qtaml_hw.limits import LIMITS
 from qtaml_hw.names import WriteDevice
@@ -21,6 +21,7 @@ class ChargeCell:
     die to the other; ``sigma_t_ox_die`` and ``sigma_v_th_die_v`` vary from die to die. A share ``defect_fraction`` of
     the cells leaks an extra trap-assisted current, lognormal with median ``defect_current_a`` and ``defect_spread``
     = sigma of its logarithm; it follows the temperature law of the subthreshold current.
+    ``t_interface_m``: SiO2 under the high-k film of a stack of two layers (None: half of the EOT ``t_ox_m``).
     ``write_device`` gives the weak state: an n-type device leaks a stored 1 to ground, a p-type one a stored 0 to V_DD.
 
     Raises ValueError for values outside the physical ranges and for ``v_ref_v >= v_dd_v``.
@@ -46,20 +47,26 @@ class ChargeCell:
     defect_current_a: float = 0.0
     defect_spread: float = 1.0
     stack: str = "sio2"
+    t_interface_m: float | None = None
     write_device: WriteDevice = "nmos"
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.name in LIMITS:
+            if field.name in LIMITS and getattr(self, field.name) is not None:
                 checked(field.name, getattr(self, field.name))
         if not self.v_ref_v < self.v_dd_v:
             raise ValueError(
                 f"v_ref_v = {self.v_ref_v:g} V must lie below v_dd_v = {self.v_dd_v:g} V: "
                 "the node starts at v_dd and is read as lost below v_ref"
             )
-        named_stack(self.stack, self.t_ox_m)
+        self.dielectric  # noqa: B018 - refused here, with the reason, where there is no such stack
         if self.write_device not in ("nmos", "pmos"):
             raise ValueError(f"write_device {self.write_device!r} must be 'nmos' or 'pmos'")
+
+    @property
+    def dielectric(self) -> Stack:
+        """The layers of the gate."""
+        return named_stack(self.stack, self.t_ox_m, self.t_interface_m)
 
     @property
     def channel_area_m2(self) -> float:

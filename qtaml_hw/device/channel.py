@@ -12,6 +12,7 @@ from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.measured import MeasuredCell
 from qtaml_hw.device.population import Population, population
 from qtaml_hw.device.sram import Sram6T
+from qtaml_hw.limits import STACKS
 from qtaml_hw.units import show
 
 RetentionLaw = Literal["retention", "poisson"]
@@ -45,11 +46,17 @@ def flip_channel(
         rate_hz, note = people.memoryless
         p = -math.expm1(-rate_hz * interval_s)
     p01, p10 = (np.full(planes, p if people.loses(state) else 0.0) for state in (0, 1))
-    what = (
-        cell.source if isinstance(cell, MeasuredCell) else f"{type(cell).__name__}, t_ox {show(cell.t_ox_m, 'length')}"
-    )
+    what = cell.source if isinstance(cell, MeasuredCell) else f"{type(cell).__name__}, {_gate(cell)}"
     source = (
         f"{what}, {show(cell.v_dd_v, 'voltage')}, "
         f"{show(cell.temperature_k, 'temperature')}, interval {show(interval_s, 'time')}, law {law}{note}"
     )
     return FlipChannel(p01, p10, law, source)
+
+
+def _gate(cell: ChargeCell | Sram6T) -> str:
+    """The thickness of the gate dielectric in words; of two layers both thicknesses."""
+    text = f"t_ox {show(cell.t_ox_m, 'length')}"
+    if isinstance(cell, Sram6T) or not STACKS[cell.stack][1]:
+        return text
+    return f"{text} EOT ({show(float(cell.dielectric.thickness_m), 'length')} of {cell.stack})"

@@ -82,9 +82,20 @@ def _oxide(stack: Stack, voltage: Float64, temperature: Float64) -> tuple[Float6
     return charge, (DEPLETION_CHARGE_C_PER_M2 + charge) / _capacitance(stack.eot_m)
 
 
+def passed(stack: Stack, voltage: Float64, carrier: Carrier, energy: Float64 | float = 0.0,
+           method: TransmissionMethod = "wkb") -> Float64:  # fmt: skip
+    """Transmission through a stack, and by way of traps in the middle of its film: T + share * sqrt(T).
+
+    A carrier that rests in a trap half of the way passes two barriers of half the exponent, one after the other, so its
+    chance is sqrt(T) times a share of traps.  The form is assumed, and the share of a material calibrated (its file).
+    """
+    through = stack_transmission(barrier_of(stack, voltage, carrier), energy, method)
+    return through if stack.trap_share == 0.0 else through + stack.trap_share * np.sqrt(through)
+
+
 def _channel_closed_form(stack: Stack, voltage: Float64, temperature: Float64, carrier: Carrier) -> Float64:
     charge, oxide_v = _oxide(stack, voltage, temperature)
-    through = stack_transmission(barrier_of(stack, oxide_v, carrier), 0.0)
+    through = passed(stack, oxide_v, carrier)
     return np.asarray(charge * IMPACT_FREQUENCY_HZ * through * -np.expm1(-voltage / thermal_voltage(temperature)))
 
 
@@ -100,7 +111,7 @@ def _channel_tsu_esaki(
     top_ev = np.maximum(fermi_ev, 0.0) + 30.0 * kt_ev
     nodes, weights = gauss(_ENERGY_NODES)
     energy = 0.5 * top_ev * (nodes + 1.0)
-    through = stack_transmission(barrier_of(stack.with_axis(), oxide_v[..., None], carrier), energy, method)
+    through = passed(stack.with_axis(), oxide_v[..., None], carrier, energy, method)
     level = (fermi_ev - energy) / kt_ev
     supply = np.logaddexp(0.0, level) - np.logaddexp(0.0, level - voltage[..., None] / kt_ev)
     integral_ev2 = kt_ev[..., 0] * np.sum(0.5 * top_ev * weights * through * supply, axis=-1)
@@ -147,7 +158,7 @@ class CurrentModel:
 def _density(stack: Stack, voltage: Float64, temperature: Float64, model: CurrentModel) -> Float64:
     """``stack_current_density`` for arguments known to be in range, already of one shape."""
     if model.component == "overlap":
-        through = stack_transmission(barrier_of(stack, voltage, model.carrier), 0.0)
+        through = passed(stack, voltage, model.carrier)
         return np.asarray(_capacitance(stack.eot_m) * voltage * IMPACT_FREQUENCY_HZ * through)
     if model.method == "tsu_esaki":
         return _channel_tsu_esaki(stack, voltage, temperature, model.carrier, model.transmission)

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.current import REFERENCE_K, Component, CurrentModel, extrapolated_density
-from qtaml_hw.device.materials import Carrier, named_stack
+from qtaml_hw.device.materials import Carrier
 from qtaml_hw.device.quadrature import gauss
 from qtaml_hw.units import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
 
@@ -37,7 +37,7 @@ def node_voltages(cell: ChargeCell) -> tuple[Float64, Float64]:
 
 def tunnel_current(cell: ChargeCell, thickness_factor: Float64, voltage_v: Float64) -> Float64:
     """Gate plus overlap tunnelling current of the node in amperes, the stack scaled by a factor; shapes broadcast."""
-    stack = named_stack(cell.stack, cell.t_ox_m).scaled(thickness_factor)
+    stack = cell.dielectric.scaled(thickness_factor)
     carrier: Carrier = "electron" if cell.write_device == "nmos" else "hole"
     parts: tuple[tuple[float, Component], ...] = (
         (cell.channel_area_m2, "channel"),

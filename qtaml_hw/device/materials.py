@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.errors import unknown
-from qtaml_hw.limits import INTERFACE_THICKNESS_M, STACKS, stack_complaint
+from qtaml_hw.limits import INTERFACE_SHARE, STACKS, stack_complaint
 from qtaml_hw.units import parse
 
 Carrier = Literal["electron", "hole"]
@@ -26,6 +26,7 @@ _THICKEST_LAYER_M: Final = 200e-9  # the thick tail of the thickest high-k film;
 class Material:
     """One dielectric: relative permittivity (1), barrier heights in eV, tunnelling masses in units of m0, sources.
 
+    ``trap_share`` (1) weighs the current by way of traps in the middle of the film (``current.passed``).
     ``illustrative`` marks data that differ widely between films: good for trends, not for absolute currents.
     """
 
@@ -35,6 +36,7 @@ class Material:
     electron_mass_ratio: float
     hole_barrier_ev: float
     hole_mass_ratio: float
+    trap_share: float
     illustrative: bool
     sources: tuple[tuple[str, str], ...]
 
@@ -79,6 +81,11 @@ class Stack:
             raise ValueError("a gate stack needs at least one layer")
 
     @property
+    def trap_share(self) -> float:
+        """Of the layer with most traps."""
+        return max(layer.material.trap_share for layer in self.layers)
+
+    @property
     def thickness_m(self) -> Float64:
         """Physical thickness."""
         return sum((np.asarray(layer.thickness_m) for layer in self.layers), np.zeros(()))
@@ -115,25 +122,29 @@ def material(name: str) -> Material:
         electron_mass_ratio=float(entries["electron_mass_ratio"]["value"]),
         hole_barrier_ev=parse(entries["hole_barrier"]["value"], "electronvolt"),
         hole_mass_ratio=float(entries["hole_mass_ratio"]["value"]),
+        trap_share=float(entries["trap_share"]["value"]) if "trap_share" in entries else 0.0,
         illustrative=bool(data["illustrative"]),
         sources=tuple((key, str(entry["source"])) for key, entry in entries.items()),
     )
 
 
-def named_stack(name: str, t_ox_m: ArrayLike) -> Stack:
+def named_stack(name: str, t_ox_m: ArrayLike, t_interface_m: float | None = None) -> Stack:
     """The stack of that name: ``t_ox_m`` is the physical thickness of a single layer, the EOT of a bilayer.
 
-    A bilayer is 0.5 nm of SiO2 (see INTERFACE_THICKNESS_M) and as much high-k as fills the EOT.
-    Raises ValueError for an unknown name or a bilayer thinner than its interface layer.
+    A bilayer is an interface layer of SiO2, ``t_interface_m`` or half of the EOT (``limits.INTERFACE_SHARE``), and as
+    much high-k as fills the EOT; ``Stack.thickness_m`` says how thick all of it is.
+    Raises ValueError for an unknown name, a bilayer thinner than its interface layer, or one of a single layer.
     """
     if name not in STACKS:
         raise ValueError(unknown("gate stack", name, tuple(STACKS)))
     dielectric, bilayer = STACKS[name]
     main = material(dielectric)
-    if not bilayer:
-        return Stack((Layer(main, t_ox_m),))
-    complaint = stack_complaint(name, float(np.min(t_ox_m)))
+    complaint = stack_complaint(name, float(np.min(t_ox_m)), t_interface_m)
     if complaint is not None:
         raise ValueError(complaint)
-    rest_m = (np.asarray(t_ox_m) - INTERFACE_THICKNESS_M) * main.relative_permittivity / SIO2_PERMITTIVITY
-    return Stack((Layer(material("sio2"), INTERFACE_THICKNESS_M), Layer(main, rest_m)))
+    if not bilayer:
+        return Stack((Layer(main, t_ox_m),))
+    eot_m = np.asarray(t_ox_m, dtype=np.float64)
+    interface_m = INTERFACE_SHARE * eot_m if t_interface_m is None else np.asarray(t_interface_m)
+    rest_m = (eot_m - interface_m) * main.relative_permittivity / SIO2_PERMITTIVITY
+    return Stack((Layer(material("sio2"), interface_m), Layer(main, rest_m)))

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
 from qtaml_hw.device.population import RetentionPopulation, charge_population
-from qtaml_hw.limits import INTERFACE_THICKNESS_M, LIMITS, STACKS
+from qtaml_hw.limits import INTERFACE_SHARE, LIMITS, STACKS, THINNEST_INTERFACE_M
 from qtaml_hw.units import show
 
 _PROBIT_FLOOR: Final = -12.0  # stands for a probability of zero where a root is searched
@@ -45,7 +45,8 @@ def thinnest_t_ox(cell: ChargeCell, p: float, interval_s: float) -> float:
 
     low, high = LIMITS["t_ox_m"].low * 1.01, LIMITS["t_ox_m"].high
     if STACKS[cell.stack][1]:
-        low = max(low, INTERFACE_THICKNESS_M * 1.01)
+        least_m = THINNEST_INTERFACE_M / INTERFACE_SHARE if cell.t_interface_m is None else cell.t_interface_m
+        low = max(low, least_m * 1.01)
     if excess(high) > 0.0:
         floor = float(charge_population(replace(cell, t_ox_m=high)).flip_probability(interval_s))
         raise ValueError(

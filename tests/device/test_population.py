@@ -283,7 +283,7 @@ def test_corners_of_the_accepted_ranges_give_finite_invertible_tables() -> None:
         ({"sigma_t_ox": -0.01}, "10 %"),
         ({"sigma_v_th_v": float("nan")}, "threshold spread"),
         ({"stack": "glass"}, "unknown gate stack"),
-        ({"stack": "sio2-hfo2", "t_ox_m": 0.5e-9}, "interface layer"),
+        ({"stack": "sio2-hfo2", "t_ox_m": 0.45e-9}, "interface layer"),
         ({"write_device": "npn"}, "'nmos' or 'pmos'"),
     ],
 )

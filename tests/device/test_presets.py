@@ -65,7 +65,7 @@ def test_section_and_cell_have_the_same_fields(kind: str) -> None:
         ({"sigma_t_ox": "11 %"}, "10 %"),
         ({"sigma_t_ox": "-1 %"}, "10 %"),
         ({"stack": "glass"}, "gate stack"),
-        ({"stack": "sio2-hfo2", "t_ox": "0.5 nm"}, "interface layer"),
+        ({"stack": "sio2-hfo2", "t_ox": "0.45 nm"}, "interface layer"),
         ({"oxide": "1 nm"}, "Extra inputs"),
     ],
 )

@@ -94,7 +94,12 @@ class _ChargeCell(_Cell):
     defect_fraction: Fraction = Field(0.0, description="share of cells with an extra trap-assisted leakage")
     defect_current_a: Current = Field(0.0, alias="defect_current", description="median of that leakage at 25 degC")
     defect_spread: float = Field(1.0, description="sigma of the logarithm of that leakage")
-    stack: Annotated[str, OneOf(tuple(STACKS), "gate stack")] = Field("sio2", description="gate dielectric")
+    t_interface_m: Annotated[float | None, Quantity("length", above=0.0)] = Field(
+        None, alias="t_interface", description="SiO2 under the high-k film of a stack of two layers; half of the EOT"
+    )
+    stack: Annotated[str, OneOf(tuple(STACKS), "gate stack")] = Field(
+        "sio2", validate_default=True, description="gate dielectric"
+    )
     write_device: WriteDevice = Field(
         "nmos", description="an n-type write device leaks a stored 1, a p-type one a stored 0"
     )
@@ -113,9 +118,10 @@ class _ChargeCell(_Cell):
     @field_validator("stack")
     @classmethod
     def _room_for_high_k(cls, value: str, info: ValidationInfo) -> str:
-        complaint = stack_complaint(value, info.data["t_ox_m"]) if "t_ox_m" in info.data else None
-        if complaint is not None:
-            raise ValueError(complaint)
+        if {"t_ox_m", "t_interface_m"} <= info.data.keys():
+            complaint = stack_complaint(value, info.data["t_ox_m"], info.data["t_interface_m"])
+            if complaint is not None:
+                raise ValueError(complaint)
         return value
 
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from qtaml_hw import device, units
-from qtaml_hw.device.current import CurrentMethod
-from qtaml_hw.device.transmission import barrier_of, stack_transmission
+from qtaml_hw.device.current import CurrentMethod, passed
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.results import Answer
 
 
 @dataclass(frozen=True, eq=False)
 class GateCurrent(Answer):
-    """Gate current density and the transmission at the band edge, with warnings outside the calibration."""
+    """Gate current density and the transmission at the band edge, with warnings outside the calibration.
+
+    ``eot_m``: the SiO2 of the same capacitance; ``thickness_m``: what the layers really measure together.
+    """
 
     t_ox_m: float
     voltage_v: float
     temperature_k: float
     stack: str
+    eot_m: float
+    thickness_m: float
     method: CurrentMethod
     j_a_per_m2: float
     transmission: float
@@ -50,10 +56,13 @@ def gate_current(
         warnings = device.calibration_warnings(t_ox_m, voltage_v, stack)
     except ValueError as error:
         raise InputError(str(error)) from error
-    return GateCurrent(t_ox_m, voltage_v, temperature_k, stack, method, float(density), through, tuple(warnings))
+    layers = device.named_stack(stack, t_ox_m)
+    return GateCurrent(
+        t_ox_m, voltage_v, temperature_k, stack, float(layers.eot_m), float(layers.thickness_m), method, float(density),
+        through, tuple(warnings),
+    )  # fmt: skip
 
 
 def _band_edge_transmission(t_ox_m: float, voltage_v: float, stack: str) -> float:
     """WKB transmission of an electron at the band edge with the whole voltage over the dielectric."""
-    layers = barrier_of(device.named_stack(stack, t_ox_m), voltage_v, "electron")
-    return float(stack_transmission(layers, 0.0))
+    return float(passed(device.named_stack(stack, t_ox_m), np.asarray(voltage_v), "electron"))
