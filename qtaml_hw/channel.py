@@ -15,6 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from qtaml_hw.names import Direction, Law
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """How a bit plane is kept otherwise than the rest: oxide added to its cells, refreshes per refresh of the rest."""
+
+    more_oxide_m: float = 0.0
+    refresh_factor: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class FlipChannel:
     """Flip probabilities of every bit plane of a stored weight, and the law behind them.
@@ -26,6 +34,8 @@ class FlipChannel:
         interval) or ``fixed`` (probabilities stated by the user).
     source : where the numbers come from, in words; printed beside every result.
     dies : (share, channel) of the dies that p01 and p10 are the means over; empty where dies are alike.
+    kept : the channel of the same memory in which every plane is kept otherwise; None where no cell is known that the
+        probabilities are those of.
 
     Raises
     ------
@@ -37,6 +47,7 @@ class FlipChannel:
     law: Law
     source: str
     dies: tuple[tuple[float, FlipChannel], ...] = ()
+    kept: Callable[[Keeping], FlipChannel] | None = None
 
     def __post_init__(self) -> None:
         p01 = np.atleast_1d(np.asarray(self.p01, dtype=np.float64)).copy()
@@ -85,7 +96,11 @@ class FlipChannel:
     def over_dies(cls, dies: Sequence[tuple[float, FlipChannel]]) -> FlipChannel:
         """The channel of a cell of any die: probabilities are means over (share, channel); one die is its channel."""
         first = dies[0][1]
-        lot = cls(first.p01, first.p10, first.law, f"{first.source}; mean over dies", tuple(dies))
+
+        def kept(keeping: Keeping) -> FlipChannel:
+            return cls.over_dies([(share, die.under(keeping)) for share, die in dies])
+
+        lot = cls(first.p01, first.p10, first.law, f"{first.source}; mean over dies", tuple(dies), kept)
         p01, p10 = lot.mean_of_dies(lambda die: (die.p01, die.p10))
         return first if len(dies) == 1 else replace(lot, p01=p01, p10=p10)
 
@@ -106,6 +121,15 @@ class FlipChannel:
             total10 = total10 + share * np.asarray(p10, dtype=np.float64)
         return np.minimum(total01, 1.0), np.minimum(total10, 1.0)
 
+    def under(self, keeping: Keeping) -> FlipChannel:
+        """The channel of planes that are kept otherwise, of the same cells.
+
+        ValueError where no cell is behind the probabilities.
+        """
+        if self.kept is None:
+            raise ValueError(f"how much fewer bits flip is a matter of the cell, and there is none here: {self.source}")
+        return self.kept(keeping)
+
     def with_planes(self, planes: Sequence[int] | NDArray[np.intp], p01: ArrayLike, p10: ArrayLike) -> FlipChannel:
         """A new channel in which the given planes have other probabilities (e.g. the residual of an ECC)."""
         new01, new10 = self.p01.copy(), self.p10.copy()
@@ -117,4 +141,5 @@ class FlipChannel:
         """The same channel on codes of at least as many planes; those added on top are not stored and never flip."""
         above = np.zeros(planes - self.planes)
         dies = tuple((share, die.padded(planes)) for share, die in self.dies)
-        return FlipChannel(np.append(self.p01, above), np.append(self.p10, above), self.law, self.source, dies)
+        kept = None if self.kept is None else lambda keeping: self.under(keeping).padded(planes)
+        return FlipChannel(np.append(self.p01, above), np.append(self.p10, above), self.law, self.source, dies, kept)

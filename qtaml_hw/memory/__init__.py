@@ -5,7 +5,7 @@ from qtaml_hw.memory.array.cost import ArrayCost, array_cost
 from qtaml_hw.memory.array.geometry import ArrayGeometry, RefreshPass, refresh_pass
 from qtaml_hw.memory.array.laws import leakage_factor
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
+from qtaml_hw.memory.cells import CellModel, Cells, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
@@ -20,6 +20,7 @@ __all__ = [
     "ArrayLayout",
     "BankUse",
     "CellModel",
+    "Cells",
     "CommandLog",
     "EnergyCosts",
     "EnergyMeter",

@@ -7,6 +7,7 @@ leaky time since the cell was written (poisson), or nothing (fixed).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qtaml_hw.arrays import Bool, Float64, Uint8
+from qtaml_hw.channel import Keeping
 from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.names import LeakyState
 
@@ -81,6 +83,44 @@ def leaks(leaky_state: LeakyState | None, written: Uint8) -> Bool:
 
 
 CellModel = RetentionLaw | PoissonCells | FixedCells
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one chip: their model, the one in every phase of the schedule, and those of planes kept otherwise.
+
+    ``phases``: None in it where a phase leaves the model as it is; () takes the cells that the schedule's phases name.
+    ``kept``: the same chip's cells under another way of keeping them; None where no such way is known.
+    """
+
+    model: CellModel
+    phases: tuple[CellModel | None, ...] = ()
+    kept: Callable[[Keeping], Cells] | None = None
+
+    def same(self, other: Cells) -> bool:
+        """Whether all of the other's parts are the very objects of this one's."""
+        mine, theirs = ((one.model, *one.phases) for one in (self, other))
+        return (
+            self.kept is other.kept
+            and len(mine) == len(theirs)
+            and all(a is b for a, b in zip(mine, theirs, strict=True))
+        )
+
+    def under(self, keeping: Keeping | None) -> Cells:
+        """The cells of a plane that is kept so (None: as the rest).
+
+        Faster refresh leaves cells what they are.  ValueError where nobody said what stronger cells would be.
+        """
+        if keeping is None or not keeping.more_oxide_m:
+            return self
+        if self.kept is None:
+            raise ValueError("stronger cells are on the plan, and nothing says what they are: give memory.Cells kept")
+        return self.kept(keeping)
+
+
+def as_cells(cell: CellModel | Cells) -> Cells:
+    """A chip of these cells.  ValueError that says what a model must offer."""
+    return cell if isinstance(cell, Cells) else Cells(check_cell(cell))
 
 
 def check_cell(cell: object) -> CellModel:

@@ -11,14 +11,13 @@ import numpy as np
 from qtaml_hw.arrays import Codes
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.ageing import Ageing
-from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
 from qtaml_hw.memory.ageing.profile import Profiler
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import CellModel, check_cell, check_profile
+from qtaml_hw.memory.cells import CellModel, Cells, check_cell
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
@@ -108,7 +107,7 @@ class Memory:
 
     def run(
         self,
-        cell: CellModel,
+        cell: CellModel | Cells,
         *,
         seed: int,
         map_index: int = 0,
@@ -117,10 +116,12 @@ class Memory:
     ) -> Timeline:
         """Age the fault map (seed, map_index) of these cells over the horizon.
 
-        ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`; ``phase_cells`` are the models
-        in the schedule's phases where every chip has its own (None: as ``cell``), () takes the phases' cells.
+        ``cell`` is a retention population, :class:`PoissonCells` or :class:`FixedCells`, or :class:`Cells`, which say
+        more; ``phase_cells`` are the models in the schedule's phases where every chip has its own (None: as ``cell``),
+        () takes the phases' cells.
         """
-        key, histories = MapKey(seed, map_index), self.histories(cell, phase_cells)
+        cells = cell if isinstance(cell, Cells) else Cells(check_cell(cell), phase_cells)
+        key, histories = MapKey(seed, map_index), self.histories(cells)
         if self.schedule.retention_aware is not None:
             histories = self._profiled(histories, key)
         aged = Ageing(histories, key, self.zero_code).age()
@@ -146,24 +147,21 @@ class Memory:
             f"for {max(idle_s, 0.0):.3g} s within {store_s:.3g} s: words are lost faster than they can be fetched"
         ]
 
-    def histories(self, cell: CellModel, phase_cells: tuple[CellModel | None, ...] = ()) -> Histories:
-        """What rows live through under a cell model; kept until another model is asked for (many maps share one)."""
-        asked = (cell, *phase_cells)
+    def histories(self, cells: Cells) -> Histories:
+        """What rows live through with these cells; kept until others are asked for (many maps share one)."""
         for kept in self._latest:
-            known = (kept.exposure.cell, *kept.exposure.phase_cells)
-            if len(known) == len(asked) and all(a is b for a, b in zip(known, asked, strict=True)):
+            if kept.cells.same(cells):
                 return kept
-        exposure = Exposure(check_cell(cell), self.schedule, phase_cells)
-        self._latest[:] = [Histories(self.laid_out, self.log, exposure, self.array.bins)]
+        self._latest[:] = [Histories(self.laid_out, self.log, cells, self.array.bins)]
         return self._latest[0]
 
     def _profiled(self, histories: Histories, key: MapKey) -> Histories:
         """Histories of one fault map whose rows are refreshed by their weakest cell."""
         aware = self.schedule.retention_aware
         assert aware is not None
-        bins = Profiler(self.laid_out, aware).bins(check_profile(histories.exposure.cell), key)
+        bins = Profiler(self.laid_out, aware).bins(histories.cells, key)
         log = simulate_commands(self.layout, self.schedule, bins)
-        return Histories(self.laid_out, log, histories.exposure, bins)
+        return Histories(self.laid_out, log, histories.cells, bins)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -182,7 +180,7 @@ def simulate(
     codes: Sequence[Codes],
     planes: int,
     plan: ProtectionPlan,
-    cell: CellModel,
+    cell: CellModel | Cells,
     geometry: ArrayGeometry,
     schedule: Schedule,
     *,

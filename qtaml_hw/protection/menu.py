@@ -1,14 +1,14 @@
 """The protection menu: what can be chosen for a bit plane of a group of weights.
 
 Kinds: ``none``; ``ideal`` (a bound, not buildable: error-free at no price as papers take it, or at Shannon's price);
-``code`` (correcting words); ``detect`` (parity,
-the weight is zeroed on a mismatch); ``cell`` (a plane kept in thicker-oxide cells); ``refresh`` (a plane refreshed
-more often); ``absent`` (a plane that is not stored at all: the weight has fewer bits).
+``code`` (correcting words); ``detect`` (parity, the weight is zeroed on a mismatch); ``cell`` (a plane kept in
+thicker-oxide cells); ``refresh`` (a plane refreshed more often); ``absent`` (a plane that is not stored at all: the
+weight has fewer bits).  What stronger cells and faster refresh leave is a matter of the study's own cell, which its
+channel knows.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +16,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.channel import FlipChannel
+from qtaml_hw.channel import FlipChannel, Keeping
 from qtaml_hw.ecc.capacity import capacity, parity_floor
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.registry import code
@@ -33,8 +32,7 @@ _PRICED = re.compile(r"ideal-(\d+(?:\.\d+)?)")  # ideal-1: the bit that papers c
 IDEAL_TITLE = "ideal (error-free, not buildable)"
 SHANNON_TITLE = "Shannon's bound (error-free at 1/C - 1 check bits, which no code passes; not buildable)"
 _SHANNON = re.compile(r"shannon-(\d[\d.]*(?:e-\d+)?)(?:-(\d[\d.]*(?:e-\d+)?))?")
-SIGMA_LN_RETENTION = 0.39  # spread of ln(retention time), read off the 1.8 nm, 85 degC gain cell (docs/ecc.md)
-ROBUST_CELL_GAIN = 10.0 ** (4.82 * 0.2)  # 0.2 nm more oxide at 4.82 decades of tunnelling current per nm (SiO2, 1 V)
+ROBUST_CELL_OXIDE_M = 0.2e-9  # assumed: a second gate oxide of the process, this much thicker
 ROBUST_CELL_AREA = 0.5  # assumed: a cell with a thick-oxide device takes 1.5 times the area
 
 
@@ -43,9 +41,8 @@ class MenuEntry:
     """One line of the menu.
 
     ``floor``: check bits per protected bit of an entry without a code (Shannon's bound).
-    ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``refresh_factor``: refreshes per refresh of
-    the rest.  ``retention_gain``: factor on every cell's retention time (cell and refresh entries), which moves a
-    flip probability along a lognormal population with ``sigma_ln`` = standard deviation of ln(retention time).
+    ``extra_area_per_bit``: cell area added per protected bit, in cells.  ``keeping``: of cell and refresh entries, how
+    a plane is kept otherwise; None of the others.
     """
 
     name: str
@@ -54,9 +51,12 @@ class MenuEntry:
     code: Code | None = None
     floor: float = 0.0
     extra_area_per_bit: float = 0.0
-    refresh_factor: float = 1.0
-    retention_gain: float = 1.0
-    sigma_ln: float = SIGMA_LN_RETENTION
+    keeping: Keeping | None = None
+
+    @property
+    def refresh_factor(self) -> float:
+        """Refreshes per refresh of the rest."""
+        return 1.0 if self.keeping is None else self.keeping.refresh_factor
 
     @property
     def parity_per_bit(self) -> float:
@@ -73,13 +73,28 @@ class MenuEntry:
         """True where a flagged word makes the whole weight read as zero (detection entries)."""
         return self.kind == "detect"
 
+    def residuals(self, channel: FlipChannel) -> tuple[Float64, Float64]:
+        """p01 and p10 of every plane of one die under this entry, [B] each, for words of bits that are alike.
+
+        ValueError for cell and refresh entries where no cell is behind the channel.
+        """
+        if self.keeping is not None:
+            kept = channel.under(self.keeping)
+            return kept.p01, kept.p10
+        raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
+        # planes mostly share one channel, and a code's residual is an enumeration: each once
+        known = {pair: self.residual_channel(*pair) for pair in set(raw)}
+        table = np.array([known[pair] for pair in raw], dtype=np.float64)
+        return table[:, 0], table[:, 1]
+
     def residual_channel(self, p01: float, p10: float) -> tuple[float, float]:
         """The channel of a protected data bit after this entry, from the raw channel of its cells.
 
         Direction: the data bit under study keeps its own p01 or p10, every other bit of its word (data and check bits)
         errs with the mean (p01 + p10)/2, which is exact for data of balanced ones.  A corrected bit inherits the
         direction of its error; a miscorrection hits ones and zeros alike; under the ``zero`` policy a flagged word
-        turns ones into zeros.
+        turns ones into zeros.  ValueError for cell and refresh entries, which two numbers do not decide
+        (:meth:`residuals`).
         """
         check_probability(p01, "p01")
         check_probability(p10, "p10")
@@ -88,7 +103,9 @@ class MenuEntry:
         if self.code is not None:
             residual = self.code.residual(p01, p10)
             return residual.p01, residual.p10
-        return self._slower(p01), self._slower(p10)
+        if self.keeping is not None:
+            raise ValueError(f"what {self.name} leaves is a matter of the cell: ask residuals(channel)")
+        return p01, p10
 
     def word_channel(self, p01: ArrayLike, p10: ArrayLike, word_p: float) -> tuple[Float64, Float64]:
         """As :meth:`residual_channel`, for data bits with their own p01, p10 (any shape) in words whose bits err with
@@ -104,44 +121,43 @@ class MenuEntry:
         left = self.code.word_transfer(word_p).directional(up, down, self.code.policy)
         return left[0].mean(axis=-1), left[1].mean(axis=-1)
 
-    def _slower(self, p: float) -> float:
-        """Flip probability when every retention time is multiplied by ``retention_gain`` (lognormal population)."""
-        if self.retention_gain == 1.0 or p in (0.0, 1.0):
-            return p
-        return float(ndtr(ndtri(p) - math.log(self.retention_gain) / self.sigma_ln))
-
 
 def robust_cell(
-    retention_gain: float, extra_area_per_bit: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name: str = "robust-cell"
+    more_oxide_m: float = ROBUST_CELL_OXIDE_M,
+    extra_area_per_bit: float = ROBUST_CELL_AREA,
+    *,
+    name: str = "robust-cell",
 ) -> MenuEntry:
-    """A plane kept in cells whose retention is ``retention_gain`` times longer and whose area is larger."""
-    if retention_gain < 1.0 or extra_area_per_bit < 0.0 or sigma_ln <= 0.0:
+    """A plane kept in the study's own cells with a thicker oxide and a larger area.
+
+    ValueError for an oxide that is not thicker or an area that is smaller.
+    """
+    if not more_oxide_m > 0.0 or extra_area_per_bit < 0.0:
         raise ValueError(
-            f"a robust cell has retention_gain >= 1, extra area >= 0 and sigma_ln > 0; got "
-            f"{retention_gain}, {extra_area_per_bit}, {sigma_ln}"
+            f"a robust cell has more oxide (above 0 m) and no less area (0 or more); got {more_oxide_m:g} m, "
+            f"{extra_area_per_bit:g}"
         )
-    title = f"cell with {retention_gain:.3g}x retention, {1.0 + extra_area_per_bit:.3g}x area"
     return MenuEntry(
         name=name,
         kind="cell",
-        title=title,
+        title=f"the cell with {more_oxide_m * 1e9:.3g} nm more oxide, {1.0 + extra_area_per_bit:.3g}x area",
         extra_area_per_bit=extra_area_per_bit,
-        retention_gain=retention_gain,
-        sigma_ln=sigma_ln,
+        keeping=Keeping(more_oxide_m=more_oxide_m),
     )
 
 
-def faster_refresh(factor: float, *, sigma_ln: float = SIGMA_LN_RETENTION, name: str | None = None) -> MenuEntry:
-    """A plane refreshed ``factor`` times as often: the interval shrinks, so retention gains the same factor."""
-    if factor < 1.0 or sigma_ln <= 0.0:
-        raise ValueError(f"faster refresh needs a factor >= 1 and sigma_ln > 0, got {factor}, {sigma_ln}")
+def faster_refresh(factor: float, *, name: str | None = None) -> MenuEntry:
+    """A plane whose rows are refreshed ``factor`` times as often, where and while anything is refreshed.
+
+    ValueError for a factor below 1.
+    """
+    if not factor >= 1.0:
+        raise ValueError(f"faster refresh needs a factor >= 1, got {factor}")
     return MenuEntry(
         name=name or f"refresh-{factor:g}x",
         kind="refresh",
         title=f"refreshed {factor:g}x as often",
-        refresh_factor=factor,
-        retention_gain=factor,
-        sigma_ln=sigma_ln,
+        keeping=Keeping(refresh_factor=factor),
     )
 
 
@@ -163,7 +179,7 @@ def _entry(name: str) -> MenuEntry:
     if name == ABSENT:
         return MenuEntry(name=ABSENT, kind="absent", title="not stored")
     if name == "robust-cell":
-        return robust_cell(ROBUST_CELL_GAIN, ROBUST_CELL_AREA)
+        return robust_cell()
     if match := re.fullmatch(r"refresh-(\d+(?:\.\d+)?)x", name):
         return faster_refresh(float(match.group(1)), name=name)
     return _code_entry(code(name))

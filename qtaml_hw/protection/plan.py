@@ -241,20 +241,19 @@ class ProtectionPlan:
             if item.kind == "none":
                 continue
             if item.code is None:
-                pairs = [item.residual_channel(a, b) for a, b in zip(channel.p01, channel.p10, strict=True)]
-                table = np.array(pairs)
                 chosen = self.choice == index
-                p01 = np.where(chosen, table[:, 0], p01)
-                p10 = np.where(chosen, table[:, 1], p10)
+                if chosen.any():
+                    up, down = item.residuals(channel)
+                    p01, p10 = np.where(chosen, up, p01), np.where(chosen, down, p10)
                 continue
             for tensor in range(self.tensors):
                 first, last = self.tensor_groups(tensor)
                 chosen = self.choice[first:last] == index
                 held = np.diff(self.starts[first : last + 1]) @ chosen
                 for plane, others in _others(item.code, held, mean).items():
-                    up, down = item.word_channel(channel.p01[plane], channel.p10[plane], others)
-                    p01[first:last, plane][chosen[:, plane]] = up
-                    p10[first:last, plane][chosen[:, plane]] = down
+                    left = item.word_channel(channel.p01[plane], channel.p10[plane], others)
+                    p01[first:last, plane][chosen[:, plane]] = left[0]
+                    p10[first:last, plane][chosen[:, plane]] = left[1]
         return p01, p10
 
     # ---- as text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -83,22 +83,33 @@ COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(EccRow))
 
 
 def overhead_table(
-    p: Sequence[float] = DEFAULT_P, codes: Sequence[str] = DEFAULT_CODES, node_m: float = 45e-9
+    p: Sequence[float] = DEFAULT_P,
+    codes: Sequence[str] = DEFAULT_CODES,
+    node_m: float = 45e-9,
+    of_cell: Callable[[float], FlipChannel] | None = None,
 ) -> list[EccRow]:
     """One row per option and raw flip probability, options in the order given.
 
-    ``codes`` are menu entry names (codes, ``ideal``, ``shannon``, ``robust-cell``, ``refresh-Nx``).  Raises ValueError
-    for an unknown name, a probability outside [0, 1] or a node outside 2 to 180 nm.
+    ``codes`` are menu entry names (codes, ``ideal``, ``shannon``, and with a cell ``robust-cell``, ``refresh-Nx``);
+    ``of_cell``: the channel [1 plane] of a cell that loses a balanced bit with a probability.  Raises ValueError
+    for an unknown name, a probability outside [0, 1], a node outside 2 to 180 nm, or a name that needs a cell.
     """
     probabilities = [check_probability(value, "p") for value in p]
-    return [_row(name, value, node_m) for name in codes for value in probabilities]
+    channel_at = of_cell or (lambda value: FlipChannel.uniform(value, 1))
+    return [_row(name, value, node_m, channel_at) for name in codes for value in probabilities]
 
 
-def _row(name: str, p: float, node_m: float) -> EccRow:
-    item = entry_at(name, FlipChannel.uniform(p, 1))
+def _row(name: str, p: float, node_m: float, channel_at: Callable[[float], FlipChannel]) -> EccRow:
+    alike = FlipChannel.uniform(p, 1)
+    item = entry_at(name, alike)
     if item.code is None:
-        residual, _ = item.residual_channel(p, p)
-        source = {"none": "unprotected", "ideal": item.title}.get(item.kind, f"{item.title}; lognormal retention")
+        left, source = alike, "unprotected" if item.kind == "none" else item.title
+        if item.keeping is not None:
+            left = channel_at(p).under(item.keeping)
+            source = f"{item.title}; {left.source}"
+        elif item.kind == "ideal":
+            left = FlipChannel.uniform(0.0, 1)
+        residual = 0.5 * float(left.p01[0] + left.p10[0])
         return EccRow(
             code=name if item.floor else item.name,  # p has a column of its own
             parity_fraction=item.floor,
@@ -110,24 +121,24 @@ def _row(name: str, p: float, node_m: float) -> EccRow:
             node_m=node_m,
         )
     code = item.code
-    left, hardware = code.residual(p), code.hardware(node_m)
+    decoded, hardware = code.residual(p), code.hardware(node_m)
     return EccRow(
         code=item.name,
         n=code.n,
         k=code.k,
         parity_fraction=code.parity_fraction,
         p=p,
-        residual_p=left.bit_error,
-        p_due=left.p_due,
-        p_sdc=left.p_sdc,
+        residual_p=decoded.bit_error,
+        p_due=decoded.p_due,
+        p_sdc=decoded.p_sdc,
         break_even_p=code.break_even_p(),
         encoder_ge=hardware.encoder_ge,
         decoder_ge=hardware.decoder_ge,
         area_m2=hardware.encoder_area_m2 + hardware.decoder_area_m2,
         decode_energy_j=hardware.decode_energy_j,
         decode_latency_s=hardware.decode_latency_s,
-        source=f"{hardware.source}; residual: {left.method}",
-        hurts=left.bit_error > p,
+        source=f"{hardware.source}; residual: {decoded.method}",
+        hurts=decoded.bit_error > p,
         node_m=node_m,
         encode_energy_j=hardware.encode_energy_j,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
@@ -31,6 +32,7 @@ from qtaml_hw.reproduce.paths import POLICIES, TAC_CHANNEL, TAC_LAYER, TAC_WORD,
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
+from qtaml_hw.study.design.cell import losing
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 
@@ -199,7 +201,8 @@ def code_rows(stored: StoredNetwork, effort: Effort, kept: AccuracyStore) -> lis
     for flip_p, codes in ENTRIES.items():
         search = search_on(stored, flip_p, effort, kept)
         rows += _built_rows(search, flip_p, codes, "parity bits / stored bits")
-        rows += _built_rows(search, flip_p, STRONGER, "added cell area / cell area")
+        of_cell = replace(search.trial, channel=losing(parse_study("study: default cell"), flip_p, stored.image.planes))
+        rows += _built_rows(replace(search, trial=of_cell), flip_p, STRONGER, "added cell area / cell area")
     return rows
 
 

@@ -16,7 +16,7 @@ from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.network import StoredNetwork
-from qtaml_hw.study.design.price import cell_extras
+from qtaml_hw.study.design.price import stronger_cells_area
 from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
 from qtaml_hw.weights import GroupKind
 
@@ -68,7 +68,7 @@ class PlanPath:
         """What a plan costs, over the stored data bits."""
         if self.menu is IDEAL:
             return plan.protected_bits_fraction
-        return plan.parity_bits_fraction + cell_extras(plan).area
+        return plan.parity_bits_fraction + stronger_cells_area(plan)
 
     @property
     def most(self) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from qtaml_hw.accelerator.metric import right_answers
 from qtaml_hw.arrays import Bool, Float32
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory, Schedule
+from qtaml_hw.memory import ArrayGeometry, Cells, FixedCells, Memory, Schedule
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
@@ -72,6 +72,11 @@ def accuracy_store(store: Path | None) -> Iterator[AccuracyStore]:
         yield AccuracyStore(known, writer)
 
 
+def _stated(channel: FlipChannel) -> Cells:
+    """Cells of a channel's probabilities, and of those that it has under another way of keeping planes."""
+    return Cells(FixedCells(channel.p01, channel.p10), kept=lambda keeping: _stated(channel.under(keeping)))
+
+
 @dataclass(eq=False)
 class Trial:
     """A stored network under a channel: accuracy of any plan on any fault map.
@@ -117,6 +122,10 @@ class Trial:
         """What an accuracy depends on, the fault map aside."""
         h = hashlib.sha256(self._setting)
         h.update("+".join(plan.menu).encode() + plan.starts.tobytes() + plan.choice.tobytes())
+        for item in plan.entries:
+            if item.keeping is not None:
+                left = self.channel.under(item.keeping)
+                h.update(left.p01.tobytes() + left.p10.tobytes())
         return h.hexdigest()[:32]
 
     def accuracy(self, plan: ProtectionPlan, map_index: int, facts: dict[str, Any] | None = None) -> float:
@@ -143,8 +152,7 @@ class Trial:
         image = self.stored.image
         zero = int(image.format.encode(np.zeros(1, dtype=np.int64))[0])
         chip = Memory(tuple(image.codes()), image.planes, plan, ArrayGeometry(), AT_ONCE, zero)
-        cells = FixedCells(self.channel.p01, self.channel.p10)
-        return list(chip.run(cells, seed=self.seed, map_index=map_index).read_out[-1])
+        return list(chip.run(_stated(self.channel), seed=self.seed, map_index=map_index).read_out[-1])
 
     def _weights(self, plan: ProtectionPlan, codes: list[Codes]) -> Mapping[str, Float32]:
         if self.correction == "none":

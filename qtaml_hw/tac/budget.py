@@ -40,11 +40,8 @@ class Menu:
         return channel.mean_of_dies(self._residuals_of_die)
 
     def _residuals_of_die(self, channel: FlipChannel) -> tuple[Float64, Float64]:
-        raw = list(zip(channel.p01.tolist(), channel.p10.tolist(), strict=True))
-        # planes mostly share one channel, and a code's residual is an enumeration: each once
-        known = {pair: [e.residual_channel(*pair) for e in self.entries] for pair in set(raw)}
-        table = np.array([known[pair] for pair in raw], dtype=np.float64)
-        return table[..., 0], table[..., 1]
+        left = [entry.residuals(channel) for entry in self.entries]
+        return np.stack([up for up, _ in left], axis=1), np.stack([down for _, down in left], axis=1)
 
 
 @dataclass(frozen=True)

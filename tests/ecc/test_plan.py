@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw import ecc, protection
-from qtaml_hw.channel import FlipChannel
+from qtaml_hw.channel import FlipChannel, Keeping
 
 MENU = ("none", "secded-39-32", "parity-zero", "ideal")
 
@@ -196,24 +194,26 @@ def test_menu_entries() -> None:
         ideal.residual_channel(2.0, 0.0)
 
 
-def test_faster_refresh_moves_along_the_lognormal_population() -> None:
-    sigma = 0.4
-    median = 15e-6
+def test_stronger_cells_and_faster_refresh_ask_the_cell_behind_the_channel() -> None:
+    def kept(keeping: Keeping) -> FlipChannel:
+        left = 0.1 * 10.0 ** (-1e10 * keeping.more_oxide_m) / keeping.refresh_factor
+        return FlipChannel(np.zeros(2), np.array([left, left / 2]), "retention", "a made-up cell")
 
-    def flip(interval: float) -> float:
-        return 0.5 * math.erfc(-math.log(interval / median) / sigma / math.sqrt(2.0))
-
-    entry = protection.faster_refresh(2.0, sigma_ln=sigma)
-    assert entry.residual_channel(flip(10e-6), 0.0) == pytest.approx((flip(5e-6), 0.0), rel=1e-9)
-    assert entry.refresh_factor == 2.0
-    robust = protection.robust_cell(4.0, 0.5, sigma_ln=sigma)
-    assert robust.residual_channel(0.0, flip(20e-6))[1] == pytest.approx(flip(5e-6), rel=1e-9)
+    channel = FlipChannel(np.zeros(2), np.array([0.1, 0.05]), "retention", "a made-up cell", kept=kept)
+    robust, faster = protection.entry("robust-cell"), protection.entry("refresh-4x")
+    assert robust.keeping == Keeping(more_oxide_m=0.2e-9)
+    assert faster.refresh_factor == 4.0
+    np.testing.assert_allclose(robust.residuals(channel)[1], [1e-3, 5e-4])
+    np.testing.assert_allclose(faster.residuals(channel)[1], [0.025, 0.0125])
+    plan = protection.ProtectionPlan.uniform_msb([0, 10], 2, 1, "refresh-4x")
+    assert plan.residual(channel)[1].tolist() == [[0.1, 0.0125]]
+    assert plan.residual(channel.padded(2))[1].tolist() == [[0.1, 0.0125]]
+    dies = FlipChannel.over_dies([(0.25, channel), (0.75, kept(Keeping(refresh_factor=2.0)))])
+    with pytest.raises(ValueError, match="there is none here: a made-up cell"):  # of the second die
+        robust.residuals(dies)
+    with pytest.raises(ValueError, match="a matter of the cell: ask residuals"):
+        robust.residual_channel(0.1, 0.1)
     with pytest.raises(ValueError, match="factor >= 1"):
         protection.faster_refresh(0.5)
-
-
-def test_gain_cell_calibration_of_the_retention_spread() -> None:
-    """1.8 nm, 85 degC gain cell: p = 1e-3 / 0.05 / 0.10 / median at 4.5 / 8.0 / 9.2 / 15 us."""
-    for interval, p in ((4.5e-6, 1e-3), (8.0e-6, 0.05), (9.2e-6, 0.10)):
-        z = math.log(interval / 15e-6) / protection.entry("refresh-2x").sigma_ln
-        assert math.log10(0.5 * math.erfc(-z / math.sqrt(2.0)) / p) == pytest.approx(0.0, abs=0.1)
+    with pytest.raises(ValueError, match="more oxide"):
+        protection.robust_cell(0.0)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation
+from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation, charge_population
 from qtaml_hw.ecc import Code, Decoded
 from qtaml_hw.faults import TENSORS, MapKey, second_uniforms, weak_cells
 from qtaml_hw.memory import CommandLog, FixedCells, Memory, PoissonCells
@@ -40,6 +41,20 @@ class UniformLife:
 
 
 Cell = UniformLife | PoissonCells | FixedCells | RetentionPopulation
+STRONGER = 5.0  # stronger cells, where no oxide is behind them, are so many times as long-lived
+
+
+@cache
+def strong(cell: Cell) -> Cell:
+    """The stronger cells beside these."""
+    if isinstance(cell, RetentionPopulation):
+        origin = cell.origin
+        return charge_population(replace(origin.cell, t_ox_m=origin.cell.t_ox_m + 0.05e-9), origin.die)
+    if isinstance(cell, UniformLife):
+        return UniformLife(cell.longest_s * STRONGER, cell.leaky_state)
+    if isinstance(cell, PoissonCells):
+        return PoissonCells(cell.rate_per_s / STRONGER, cell.leaky_state)
+    return FixedCells(np.asarray(cell.p01) / STRONGER, np.asarray(cell.p10) / STRONGER)
 
 
 @dataclass
@@ -51,7 +66,8 @@ class Bit:
     second: float  # what makes the cell weak
     place: tuple[int, int, int, int]  # tensor, bank, class, row
     p: tuple[float, float] = (0.0, 0.0)
-    gain: float = 1.0
+    strong: bool = False
+    lane: int = 0  # of the rows: their class, or one behind the classes where they are refreshed faster
     value: int = 0
     damage: float = 0.0  # share of the retention time that passed since the last restore
     leaky_since: float = 0.0  # in expected losses
@@ -116,7 +132,23 @@ class BruteForce:
         planes, g = self.memory.planes, self.memory.geometry
         bits = sum(self._class(b) == row_class for b in range(planes)) * int(self.memory.plan.tensor_starts[-1])
         bits += self.memory.plan.parity_bits * (self._class(planes - 1) == row_class)
+        bits -= sum(n for (c, _), n in self._fast().items() if c == row_class)
         return math.ceil(math.ceil(bits / g.banks) / g.row_bits)
+
+    def _fast(self) -> dict[tuple[int, float], int]:
+        """(class, factor) -> bits in rows that are refreshed so many times as often, in the order of their lanes."""
+        plan = self.memory.plan
+        found: dict[tuple[int, float], int] = {}
+        for g, b in itertools.product(range(plan.groups), range(self.memory.planes)):
+            factor = menu_entry(plan.menu[int(plan.choice[g, b])]).refresh_factor
+            if factor > 1.0:
+                at = self._class(b), factor
+                found[at] = found.get(at, 0) + int(plan.starts[g + 1] - plan.starts[g])
+        return dict(sorted(found.items()))
+
+    def _lane(self, row_class: int, factor: float) -> int:
+        classes = 1 + max(self._class(b) for b in range(self.memory.planes))
+        return row_class if factor == 1.0 else classes + list(self._fast()).index((row_class, factor))
 
     def _bins(self) -> dict[tuple[int, int, int], int]:
         """(bank, class, row) -> every how many ticks it is refreshed: what its weakest cell can wait."""
@@ -130,8 +162,8 @@ class BruteForce:
         for bank, c in itertools.product(range(self.memory.geometry.banks), range(classes)):
             for row in range(self._rows_in_use(c)):
                 lives = [
-                    self._life(b, self.cell) * b.gain
-                    for b in self._all() if b.place[1:] == (bank, c, row)
+                    self._life(b, self.cell)
+                    for b in self._all() if b.place[1:] == (bank, c, row) and b.lane == c
                 ]  # fmt: skip
                 waits = [
                     m for m in aware.multiples
@@ -142,12 +174,19 @@ class BruteForce:
 
     def check_passes(self) -> None:
         """Every pass of the log refreshed the rows that were due, and no tick with rows due is missing."""
-        schedule, classes = self.memory.schedule, self.memory.layout.classes
+        schedule, classes, lanes = self.memory.schedule, self.memory.layout.classes, self.memory.layout.lanes
+        for n, refreshed in enumerate(self.log.refresh_rows):
+            if n % lanes >= classes:  # all rows of a faster lane, at every tick of its own
+                bits = list(self._fast().values())[n % lanes - classes]
+                g = self.memory.geometry
+                assert set(refreshed.tolist()) <= {math.ceil(math.ceil(bits / g.banks) / g.row_bits)}
         if schedule.retention_aware is None:
             return
         longest = schedule.retention_aware.multiples[-1]
         for g, (ticks, rows) in enumerate(zip(self.log.refresh_tick, self.log.refresh_rows, strict=True)):
-            bank, c = divmod(g, classes)
+            bank, c = divmod(g, lanes)
+            if c >= classes:
+                continue
             mine = [self.bins[bank, c, r] for r in range(self._rows_in_use(c))]
             mine += [longest] * (int(self.memory.layout.rows_per_group[c]) - len(mine))
             for n, refreshed in zip(ticks.tolist(), rows.tolist(), strict=True):
@@ -171,10 +210,11 @@ class BruteForce:
 
     def _life(self, bit: Bit, cell: RetentionPopulation | UniformLife) -> float:
         """Seconds that a bit lasts under a condition: at the rank that the same cell has there."""
-        rank = bit.uniforms[0]
-        if isinstance(cell, RetentionPopulation) and isinstance(self.cell, RetentionPopulation):
+        rank, usual = bit.uniforms[0], strong(self.cell) if bit.strong else self.cell
+        cell = strong(cell) if bit.strong else cell
+        if isinstance(cell, RetentionPopulation) and isinstance(usual, RetentionPopulation):
             if id(cell) not in self.kept:
-                self.kept[id(cell)] = cell.kept_from(self.cell)
+                self.kept[id(cell)] = cell.kept_from(usual)
             kept = self.kept[id(cell)]
             if kept is not None:
                 stratum = sum(bit.second >= edge for edge in STRATA_EDGES[1:])
@@ -194,10 +234,11 @@ class BruteForce:
             return 0
         return g.plane_class[plane] if g.plane_class else plane
 
-    def _p(self, plane: int) -> tuple[float, float]:
-        if not isinstance(self.cell, FixedCells):
+    def _p(self, plane: int, cell: Cell | None = None) -> tuple[float, float]:
+        own = self.cell if cell is None else cell
+        if not isinstance(own, FixedCells):
             return (0.0, 0.0)
-        table = self.cell.per_plane(self.memory.planes)
+        table = own.per_plane(self.memory.planes)
         return float(table[0, plane]), float(table[1, plane])
 
     def _place(self) -> None:
@@ -220,13 +261,10 @@ class BruteForce:
                         self.ideal.add((t, w, b))
                     else:
                         place = (t, self._bank(start + w), self._class(b), self._row(start + w, self._class(b)))
-                        p = self._p(b) if item.kind == "none" else item.residual_channel(*self._p(b))
-                        gain = (
-                            1.0
-                            if isinstance(self.cell, PoissonCells) and item.kind == "refresh"
-                            else item.retention_gain
-                        )
-                        bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], v[b][w], place, p, gain)
+                        better = item.kind == "cell"
+                        p = self._p(b, strong(self.cell) if better else self.cell)
+                        lane = self._lane(self._class(b), item.refresh_factor)
+                        bit = Bit(int(codes[w] >> b) & 1, [x[w] for x in u[b]], v[b][w], place, p, better, lane)
                         self.loose[t, w, b] = bit
             self._place_words(t, u, v, streams, next_word)
         for bit in self._all():
@@ -257,13 +295,14 @@ class BruteForce:
                 for j, (w, b) in enumerate(part):
                     data[j] = (int(codes[w]) >> b) & 1
                     key = next_word[e] * code.n + j
-                    bits[j] = Bit(int(data[j]), [x[w] for x in u[b]], v[b][w], home, self._p(b), later_lives=(e, key))
+                    mine, lives = [x[w] for x in u[b]], (e, key)
+                    bits[j] = Bit(int(data[j]), mine, v[b][w], home, self._p(b), lane=home[2], later_lives=lives)
                 checks = []
                 for j, value in enumerate(code.encode(data)[code.k :]):
                     key = next_word[e] * code.n + code.k + j
                     p = self._p(self.memory.planes - 1)
                     uniforms, second = [x[parity_next] for x in parity_u], parity_v[parity_next]
-                    checks.append(Bit(int(value), uniforms, second, home, p, later_lives=(e, key)))
+                    checks.append(Bit(int(value), uniforms, second, home, p, lane=home[2], later_lives=(e, key)))
                     parity_next += 1
                 weights = [(t, *part[j]) if j < len(part) else None for j in range(code.k)]
                 self.words.append(Word(e, bits, checks, home, weights))
@@ -318,12 +357,13 @@ class BruteForce:
             out.append((high - low, cell, phase is None or phase.powered))
         return out
 
-    def _losses(self, time_s: float, gain: float) -> float:
+    def _losses(self, time_s: float, bit: Bit) -> float:
         """Expected losses of a memoryless cell from 0 to a time."""
-        return sum(s * c.rate_per_s / gain if powered else 64.0 for s, c, powered in self._spells(0.0, time_s))
+        spells = ((s, strong(c) if bit.strong else c, powered) for s, c, powered in self._spells(0.0, time_s))
+        return sum(s * c.rate_per_s if powered else 64.0 for s, c, powered in spells)
 
     def _start_life(self, bit: Bit, time_s: float) -> None:
-        bit.leaky_since = self._losses(time_s, bit.gain)
+        bit.leaky_since = self._losses(time_s, bit)
         u = bit.uniforms[bit.epoch]
         if bit.life:
             region, key = bit.later_lives
@@ -336,12 +376,12 @@ class BruteForce:
             bit.value = bit.written ^ (bit.uniforms[0] < bit.p[bit.written])
             return
         if isinstance(self.cell, PoissonCells):
-            if bit.value == self.cell.leaky_state and self._losses(time_s, bit.gain) - bit.leaky_since >= bit.lifetime:
+            if bit.value == self.cell.leaky_state and self._losses(time_s, bit) - bit.leaky_since >= bit.lifetime:
                 bit.value = 1 - bit.value
                 bit.life += 1
             return
         for seconds, cell, powered in self._spells(since_s, time_s):
-            bit.damage += seconds / (bit.gain * self._life(bit, cell)) if powered else math.inf
+            bit.damage += seconds / self._life(bit, cell) if powered else math.inf
         if bit.damage > 1.0 and bit.value == self.cell.leaky_state:
             bit.value = 1 - bit.value
 
@@ -388,13 +428,13 @@ class BruteForce:
     # ---- events
 
     def events(self) -> list[tuple[float, int, str, tuple[int, ...]]]:
-        log, schedule, classes = self.log, self.memory.schedule, self.memory.layout.classes
+        log, schedule, lanes = self.log, self.memory.schedule, self.memory.layout.lanes
         out: list[tuple[float, int, str, tuple[int, ...]]]
         out = [(t * (1 - 1e-9), 0, "sample", (i,)) for i, t in enumerate(schedule.sample_times_s)]
         kind = (2, "correct") if schedule.ecc_aware_refresh else (1, "refresh")
         for g, times in enumerate(log.refresh_s):
             ticks = log.refresh_tick[g].tolist()
-            out += [(t, *kind, (g // classes, g % classes, n)) for t, n in zip(times.tolist(), ticks, strict=True)]
+            out += [(t, *kind, (g // lanes, g % lanes, n)) for t, n in zip(times.tolist(), ticks, strict=True)]
         if self.memory.geometry.destructive_read:
             reads = zip(log.read_s.tolist(), log.read_tensor.tolist(), log.read_bank.tolist(), strict=True)
             out += [(s, 1, "read", (t, b)) for s, t, b in reads]
@@ -437,17 +477,18 @@ class BruteForce:
         return samples
 
     def _refresh(self, kind: str, where: tuple[int, ...], time_s: float) -> None:
-        def here(place: tuple[int, int, int, int]) -> bool:
+        def here(place: tuple[int, int, int, int], lane: int) -> bool:
             if kind == "read":
                 return place[:2] == where and not self.streamed[place[0]]
-            return place[1:3] == where[:2] and where[2] % self.bins.get(place[1:], 1) == 0
+            every = self.bins.get(place[1:], 1) if lane == place[2] else 1
+            return (place[1], lane) == where[:2] and where[2] % every == 0
 
         for bit in self._all():
-            if here(bit.place):
+            if here(bit.place, bit.lane):
                 bit.damage = 0.0
         if kind == "correct":
             for word in self.words:
-                if here(word.home):
+                if here(word.home, word.home[2]):
                     self._correct(word, "refresh", time_s)
 
     def _sample(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from qtaml_hw.arrays import Codes
 from qtaml_hw.device import RetentionPopulation, charge_population
 from qtaml_hw.memory import (
     ArrayGeometry,
+    Cells,
     FixedCells,
     Memory,
     Phase,
@@ -26,7 +27,7 @@ from qtaml_hw.memory.ageing.laid_out import Update
 from qtaml_hw.names import WriteDevice
 from qtaml_hw.protection import ProtectionPlan
 from tests.device.cells import gain_cell
-from tests.memory.brute_force import BruteForce, Cell, UniformLife
+from tests.memory.brute_force import BruteForce, Cell, UniformLife, strong
 
 MENU = ("none", "ideal", "secded-8-4", "repeat-3", "parity-zero", "secded-13-8", "robust-cell", "refresh-2x")
 EXAMPLES = int(os.environ.get("QTAML_BRUTE_EXAMPLES", "60"))
@@ -144,7 +145,9 @@ def test_agrees_event_by_event_with_a_model_that_ages_every_bit(seed: int) -> No
     zero, updates = int(rng.choice([0, 2 ** (planes - 1)])), random_updates(rng, schedule, codes, planes)
     memory = Memory(codes, planes, plan, geometry, schedule, zero_code=zero, updates=updates)
     map_index = int(rng.integers(4))
-    timeline = memory.run(cell, seed=seed, map_index=map_index)
+    in_phases = tuple(None if p.cell is None else strong(p.cell) for p in schedule.phases)
+    cells = Cells(cell, kept=lambda _: Cells(strong(cell), in_phases))
+    timeline = memory.run(cells, seed=seed, map_index=map_index)
     brute = BruteForce(memory, cell, seed, map_index, timeline.log)
     brute.check_passes()
     for s, expected in enumerate(brute.run()):

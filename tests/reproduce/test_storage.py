@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import parse_study
 from qtaml_hw.reproduce.crossing import Ladder, Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
+from qtaml_hw.study.design.cell import losing
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
 from qtaml_hw.weights import WeightFormat
@@ -69,7 +71,7 @@ def test_second_order_plans_keep_the_budget_and_differ(stored: StoredNetwork) ->
 
 
 def test_stronger_cells_cost_their_area(stored: StoredNetwork) -> None:
-    channel = FlipChannel.uniform(0.1, stored.image.planes)
+    channel = losing(parse_study("study: default cell"), 0.1, stored.image.planes)
     path = PlanPath(stored, channel, TAC_LAYER, Menu.of(["robust-cell"]))
     plan = path.plan(0.1)
     assert plan.protected_bits_fraction > 0.1

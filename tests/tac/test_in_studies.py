@@ -113,7 +113,7 @@ def test_stronger_cells_and_faster_refresh_have_their_price_and_work(networks: N
     )
     spent = energy.facts["energy_per_inference_j"] - bare.facts["energy_per_inference_j"]
     assert energy.facts["spent"]["energy_j"] == pytest.approx(spent, rel=1e-6)
-    assert energy.facts["priced_spent"] == pytest.approx(spent, rel=1e-4)  # side bits are read, and not planned for
+    assert energy.facts["priced_spent"] == pytest.approx(spent, rel=0.1)  # rows are whole; side bits are read
     assert any("rows of its own" in w for w in energy.facts["warnings"])
     lost = bare.record(0)["flips_residual"]
     for design in (area, energy):

@@ -109,35 +109,32 @@ class Exposure:
         powered.append(True)
         return np.array(edges), cells, np.array(powered)
 
-    def thresholds(self, start_s: Float64, end_s: Float64, gain: float = 1.0) -> Float64:
-        """[stretches, K] P(lost) of a stratum's cells over each stretch [start, end) without restore (retention).
-
-        ``gain`` multiplies retention times.
-        """
+    def thresholds(self, start_s: Float64, end_s: Float64) -> Float64:
+        """[stretches, K] P(lost) of a stratum's cells over each stretch [start, end) without restore (retention)."""
         assert isinstance(self.cell, RetentionLaw)
         if self.cell.leaky_state is None:
             return np.zeros((len(start_s), len(self.shares)))
         edges, cells, powered = self._spells()
         if len(cells) == 1:
-            return self._pure(self.cell, end_s - start_s, gain)
+            return self._pure(self.cell, end_s - start_s)
         first = np.searchsorted(edges, start_s, side="right") - 1
         last = np.maximum(np.searchsorted(edges, end_s, side="left") - 1, first)
         out = np.empty((len(start_s), len(self.shares)))
         for spell in np.unique(first[first == last]).tolist():
             inside = (first == last) & (first == spell)
-            out[inside] = self._pure(_retention(cells[spell]), (end_s - start_s)[inside], gain)
+            out[inside] = self._pure(_retention(cells[spell]), (end_s - start_s)[inside])
             if not powered[spell]:
                 out[inside] = 1.0
         for i in np.nonzero(first != last)[0].tolist():
             cuts = np.clip(edges[first[i] : last[i] + 2], start_s[i], end_s[i])
             spells = range(int(first[i]), int(last[i]) + 1)
             dead = not powered[first[i] : last[i] + 1].all()
-            out[i] = 1.0 if dead else self._mixed(np.diff(cuts) / gain, [_retention(cells[s]) for s in spells])
+            out[i] = 1.0 if dead else self._mixed(np.diff(cuts), [_retention(cells[s]) for s in spells])
         return out
 
-    def _pure(self, cell: RetentionLaw, seconds: Float64, gain: float) -> Float64:
+    def _pure(self, cell: RetentionLaw, seconds: Float64) -> Float64:
         unique, inverse = np.unique(_rounded(seconds), return_inverse=True)
-        p = np.asarray(cell.flip_probability(unique / gain), dtype=np.float64)
+        p = np.asarray(cell.flip_probability(unique), dtype=np.float64)
         kept = self._kept.get(id(cell))
         of_strata = np.repeat(p[:, None], len(self.shares), axis=1) if kept is None else kept.thresholds(p)
         return np.asarray(of_strata[inverse])
@@ -167,14 +164,14 @@ class Exposure:
             low, high = np.where(short, middle, low), np.where(short, high, middle)
         return np.where(none, 0.0, np.where(all_lost, 1.0, np.exp(0.5 * (low + high))))
 
-    def hazard(self, time_s: Float64, gain: float = 1.0) -> Float64:
+    def hazard(self, time_s: Float64) -> Float64:
         """Poisson: expected losses of a cell kept leaky from 0 to each time; lost power adds ``POWER_LOSS_HAZARD``."""
         edges, cells, powered = self._spells()
         total = np.zeros(len(time_s))
         for low, high, cell, alive in zip(edges[:-1], edges[1:], cells, powered, strict=True):
             inside = np.clip(time_s - low, 0.0, high - low)
             assert isinstance(cell, PoissonCells)
-            total += inside * cell.rate_per_s / gain if alive else np.where(inside > 0.0, POWER_LOSS_HAZARD, 0.0)
+            total += inside * cell.rate_per_s if alive else np.where(inside > 0.0, POWER_LOSS_HAZARD, 0.0)
         return total
 
 

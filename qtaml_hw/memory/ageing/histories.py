@@ -11,11 +11,12 @@ from itertools import pairwise
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Float64
+from qtaml_hw.channel import Keeping
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
 from qtaml_hw.memory.ageing.kernels import RowsOfPlane
 from qtaml_hw.memory.ageing.laid_out import LaidOut
-from qtaml_hw.memory.cells import CellModel, FixedCells
+from qtaml_hw.memory.cells import CellModel, Cells, FixedCells
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
 from qtaml_hw.memory.traffic.schedule import Schedule
@@ -29,21 +30,29 @@ class Histories:
 
     A unit is a refresh group and a bin of its rows, numbered ``group * bins + bin``.
 
-    Parameters: the image in its array, the command log of its schedule, a cell model over that schedule, and the bins
-    of the rows.
+    Parameters: the image in its array, the command log of its schedule, the cells of a chip, and the bins of the rows.
     """
 
-    def __init__(self, laid_out: LaidOut, log: CommandLog, exposure: Exposure, bins: RowBins) -> None:
-        self.laid_out, self.log, self.exposure, self.bins = laid_out, log, exposure, bins
+    def __init__(self, laid_out: LaidOut, log: CommandLog, cells: Cells, bins: RowBins) -> None:
+        self.laid_out, self.log, self.cells, self.bins = laid_out, log, cells, bins
         self.layout, self.schedule, self.samples = laid_out.layout, laid_out.schedule, laid_out.samples
-        self.law = exposure.law
+        self._exposures: dict[Keeping | None, Exposure] = {}
+        self.exposure = self.exposure_under(None)
+        self.law = self.exposure.law
         # whether cells, or what they hold, are others after a write
         self.split = self.law == "poisson" or laid_out.changes
         self.streamed = self.layout.residency.streamed
         own = self.streamed | self.layout.geometry.destructive_read
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
-        self._histories: dict[tuple[int, int, bool, float], list[History]] = {}
+        self._histories: dict[tuple[int, int, bool, Keeping | None], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
+
+    def exposure_under(self, keeping: Keeping | None) -> Exposure:
+        """The cells of planes that are kept so (None: as the rest) over the schedule."""
+        if keeping not in self._exposures:
+            cells = self.cells.under(keeping)
+            self._exposures[keeping] = Exposure(cells.model, self.schedule, cells.phases)
+        return self._exposures[keeping]
 
     @property
     def epochs(self) -> int:
@@ -80,15 +89,21 @@ class Histories:
         written: Float64 = np.maximum(samples - self.layout.residency.age_s[tensor], before)
         return written
 
-    def visits(self, tensor: int, unit: int, *, words: bool) -> Visits:
+    def visits(self, tensor: int, unit: int, *, words: bool, factor: float = 1.0) -> Visits:
         """The commands that touched a tensor's bits in a unit; ``words``: its ECC words, also scrubbed.
+
+        ``factor``: those of its rows that are refreshed so many times as often as the rest of their class.
 
         A streamed tensor is read from tiles that were written just before: every sample has such a write of its own.
         """
         (group, row_bin), log = divmod(unit, self.bins.bins), self.log
-        bank, refresh = group // self.layout.classes, log.refresh_s[group]
-        if row_bin:
-            refresh = refresh[log.refresh_tick[group] % self.bins.multiples[row_bin] == 0]
+        bank, row_class = divmod(group, self.layout.classes)
+        lane = self.layout.lane(row_class, factor)
+        assert lane is not None
+        place = bank * self.layout.lanes + lane
+        refresh = log.refresh_s[place]
+        if row_bin and lane < self.layout.classes:
+            refresh = refresh[log.refresh_tick[place] % self.bins.multiples[row_bin] == 0]
         correcting = words and self.schedule.ecc_aware_refresh
         restore = NONE if correcting else refresh
         samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
@@ -105,11 +120,12 @@ class Histories:
             sample_s=samples,
         )
 
-    def history(self, tensor: int, unit: int, epoch: int, *, words: bool, gain: float = 1.0) -> History:
-        """History of a tensor's bits in a unit; reads of a tensor only matter where they restore."""
-        key = (int(self.tensor_key[tensor]), unit, words, gain)
+    def history(self, tensor: int, unit: int, epoch: int, *, words: bool, keeping: Keeping | None = None) -> History:
+        """History of a tensor's bits in a unit, kept so; reads of a tensor only matter where they restore."""
+        key = (int(self.tensor_key[tensor]), unit, words, keeping)
         if key not in self._histories:
-            whole = build_history(self.visits(tensor, unit, words=words), self.exposure, gain)
+            visits = self.visits(tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor)
+            whole = build_history(visits, self.exposure_under(keeping))
             self._histories[key] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
         epochs = self._histories[key]
         return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
@@ -163,24 +179,24 @@ class Histories:
         return self._thresholds[key]
 
     def _fill(self, out: Float64, tensor: int, plane: int, epoch: int, item: MenuEntry) -> None:
-        """[samples, banks * bins, 2, strata] thresholds under one entry."""
-        if isinstance(self.exposure.cell, FixedCells):
-            p01, p10 = self.exposure.cell.per_plane(self.layout.planes)[:, plane].tolist()
-            fixed = np.array((p01, p10) if item.kind == "none" else item.residual_channel(p01, p10))[:, None]
+        """[samples, banks * bins, 2, strata] thresholds under one entry; nothing where no row is kept so."""
+        if self.layout.lane(int(self.layout.class_of_plane[plane]), item.refresh_factor) is None:
+            return
+        exposure = self.exposure_under(item.keeping)
+        if isinstance(exposure.cell, FixedCells):
+            fixed = exposure.cell.per_plane(self.layout.planes)[:, plane, None]
             for place, unit in self._units_of(plane):
                 history = self.history(tensor, unit, epoch, words=False)
                 out[history.sample[history.sample >= 0], place] = fixed
             return
-        leaky = self.exposure.leaky_state
+        leaky = exposure.leaky_state
         if leaky is None:
             return
-        # refreshing more often does nothing against memoryless losses
-        gain = 1.0 if self.law == "poisson" and item.kind == "refresh" else item.retention_gain
         for place, unit in self._units_of(plane):
-            history = self.history(tensor, unit, epoch, words=False, gain=gain)
-            out[:, place, slice(None) if leaky == "both" else [leaky]] = sample_thresholds(
-                history, self.exposure, len(out)
-            )[:, None]
+            history = self.history(tensor, unit, epoch, words=False, keeping=item.keeping)
+            out[:, place, slice(None) if leaky == "both" else [leaky]] = sample_thresholds(history, exposure, len(out))[
+                :, None
+            ]
 
     def _units_of(self, plane: int) -> list[tuple[int, int]]:
         """(bank * bins + bin, unit) of a plane's bits."""

@@ -94,15 +94,15 @@ def _last_restore(times: Float64, kinds: Int64) -> Float64:
     return np.concatenate([[0.0], restored[:-1]])
 
 
-def build_history(visits: Visits, exposure: Exposure, gain: float = 1.0) -> History:
-    """Reduce the visits to marks; ``gain`` multiplies retention times (robust cells, faster refresh)."""
+def build_history(visits: Visits, exposure: Exposure) -> History:
+    """Reduce the visits to marks."""
     times, kinds, scrub = visits.ordered()
     marked = np.nonzero(kinds != Mark.RESTORE)[0]
     if isinstance(exposure.cell, PoissonCells):
-        level = exposure.hazard(times[marked], gain)[:, None]
+        level = exposure.hazard(times[marked])[:, None]
     elif isinstance(exposure.cell, RetentionLaw) and len(marked):
         last = _last_restore(times, kinds)[: marked[-1] + 1]
-        thresholds = exposure.thresholds(last, np.maximum(times[: marked[-1] + 1], last), gain)
+        thresholds = exposure.thresholds(last, np.maximum(times[: marked[-1] + 1], last))
         level = np.maximum.reduceat(thresholds, np.concatenate([[0], marked[:-1] + 1]), axis=0)
     else:
         level = np.zeros((len(marked), len(exposure.shares)))

@@ -15,7 +15,7 @@ from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import RetentionLaw
+from qtaml_hw.memory.cells import Cells, check_profile
 from qtaml_hw.memory.traffic.rows import RowBins, RowMap
 from qtaml_hw.memory.traffic.schedule import RetentionAware
 
@@ -27,12 +27,13 @@ class Profiler:
     laid_out: LaidOut
     aware: RetentionAware
 
-    def bins(self, cell: RetentionLaw, key: MapKey) -> RowBins:
-        """The bins of one fault map of these cells."""
+    def bins(self, cells: Cells, key: MapKey) -> RowBins:
+        """The bins of one fault map of these cells; rows that are refreshed faster are in none."""
+        cell = check_profile(cells.model)
         layout, plan, rows = self.laid_out.layout, self.laid_out.plan, RowMap(self.laid_out.layout)
         used, size = rows.used, 1 + len(self.aware.multiples)
         bin_of = np.full((layout.groups, int(used.max())), size - 1, dtype=np.uint8)
-        lower = _Lowering(self.laid_out, rows, self._limits(cell), bin_of)
+        lower = _Lowering(self.laid_out, rows, self._limits(cells), bin_of)
         worst = float(lower.limits.max(initial=0.0))
         if worst > 0.0 and cell.leaky_state is not None:
             for tensor, weights in enumerate(np.diff(plan.tensor_starts).tolist()):
@@ -41,20 +42,20 @@ class Profiler:
                 parity = int(layout.parity_bits[tensor])
                 if parity:
                     lower.parity(tensor, weak_cells(parity, 0, worst, key.of(TENSORS["parity"].number(tensor))))
-        in_use = [row[: used[g % layout.classes]] for g, row in enumerate(bin_of)]
+        in_use = [row[: layout.rows_in_use[g % layout.classes]] for g, row in enumerate(bin_of)]
         counts = np.stack([np.bincount(row, minlength=size) for row in in_use])
-        counts[:, -1] += np.tile(layout.rows_per_group - used, layout.geometry.banks)
+        counts[:, -1] += np.tile(layout.rows_per_group - layout.rows_in_use, layout.geometry.banks)
         return RowBins((1, *self.aware.multiples), counts.astype(np.int64), bin_of)
 
-    def _limits(self, cell: RetentionLaw) -> Float64:
+    def _limits(self, cells: Cells) -> Float64:
         """[classes, entries, multiples]: a cell whose U is below cannot wait that many intervals."""
         layout, entries = self.laid_out.layout, self.laid_out.plan.entries
         out = np.zeros((layout.classes, len(entries), len(self.aware.multiples)))
         for row_class, interval_s in enumerate(self.laid_out.schedule.refresh_intervals(layout.classes)):
             for index, item in enumerate(entries):
-                if interval_s is not None and not item.never_flips:
-                    waits = np.array(self.aware.multiples) * interval_s * self.aware.margin / item.retention_gain
-                    out[row_class, index] = cell.flip_probability(waits)
+                if interval_s is not None and item.refresh_factor == 1.0 and not item.never_flips:
+                    waits = np.array(self.aware.multiples) * interval_s * self.aware.margin
+                    out[row_class, index] = check_profile(cells.under(item.keeping).model).flip_probability(waits)
         return out
 
 

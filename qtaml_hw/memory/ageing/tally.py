@@ -81,7 +81,7 @@ class Tally:
 
     def result(self) -> Aged:
         """Everything, once every bit and word has been added."""
-        seen = tuple(reads[-1].copy() if self.zeroed else reads[-1] for reads in self.reads)
+        seen = tuple(reads[-1].copy() if self.zeroed else reads[-1] for reads in self.reads if len(reads))
         for sample, region, words in sorted(self.zeroed, key=lambda z: z[1].entry.zeroes_weight):  # whole weights last
             self._zero(sample, region, words)
         read_out = tuple(tuple(reads[s] for reads in self.reads) for s in range(len(self.right)))
@@ -97,4 +97,6 @@ class Tally:
         )
         reload = Reload(self.over_horizon.reloaded, self.reloaded_bits, self.reload_s, self.reload_wait_s)
         errors = {index: np.sort(np.concatenate(parts)) for index, parts in self.errors.items()}
-        return Aged(read_out, counts, reload, Stored(self.laid_out, tuple(self.right[-1]), seen, errors))
+        return Aged(
+            read_out, counts, reload, Stored(self.laid_out, tuple(self.right[-1]) if self.right else (), seen, errors)
+        )

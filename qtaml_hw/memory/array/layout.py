@@ -54,6 +54,15 @@ def resident_tensors(
     return Residency(streamed, load_s, streamed * tile / backing_bits_per_s)
 
 
+@dataclass(frozen=True)
+class FastRows:
+    """``bits`` of a plane class in rows of their own, refreshed ``factor`` times as often as the rest of the class."""
+
+    row_class: int
+    factor: float
+    bits: int
+
+
 @dataclass(frozen=True, eq=False)
 class ArrayLayout:
     """Where an image lies in the array.
@@ -72,6 +81,7 @@ class ArrayLayout:
     parity_bits: Int64 = field(repr=False)
     corrections: Corrections = field(default_factory=Corrections)
     stored: Bool | None = field(default=None, repr=False)
+    fast: tuple[FastRows, ...] = ()
 
     @cached_property
     def plane_bits(self) -> Int64:
@@ -110,6 +120,26 @@ class ArrayLayout:
     def groups(self) -> int:
         """Refresh groups, banks x classes."""
         return self.geometry.banks * self.classes
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of a bank: row classes, and faster rows."""
+        return self.classes + len(self.fast)
+
+    def lane(self, row_class: int, factor: float = 1.0) -> int | None:
+        """The lane of a class's rows that are refreshed ``factor`` times as often as its rest; None where none are."""
+        if factor == 1.0:
+            return row_class
+        places = [(rows.row_class, rows.factor) for rows in self.fast]
+        return self.classes + places.index((row_class, factor)) if (row_class, factor) in places else None
+
+    def lane_intervals_s(self, intervals_s: Sequence[float | None]) -> tuple[float | None, ...]:
+        """The refresh interval of every lane, from that of every class; None where nothing is refreshed."""
+        fast = (intervals_s[rows.row_class] for rows in self.fast)
+        return (
+            *intervals_s,
+            *(None if s is None else s / rows.factor for s, rows in zip(fast, self.fast, strict=True)),
+        )
 
     @property
     def weights(self) -> int:
@@ -183,11 +213,32 @@ class ArrayLayout:
         return bits
 
     @cached_property
+    def rows_in_use(self) -> Int64:
+        """Rows of each class that hold something in one bank, faster ones aside: int64 [classes]."""
+        return self._rows_of(self.class_bits - self._fast_bits)
+
+    @cached_property
     def rows_per_group(self) -> Int64:
-        """Rows of each class in one bank (all banks alike; parity lies with the top plane): int64 [classes]."""
+        """Rows of each class in one bank, faster ones aside (all banks alike): int64 [classes]."""
         bits = self.class_bits
         if self.geometry.capacity_bits is not None:
-            bits *= self.geometry.capacity_bits / bits.sum()
+            bits = bits * self.geometry.capacity_bits / bits.sum()
+        return self._rows_of(bits - self._fast_bits)
+
+    @cached_property
+    def rows_per_lane(self) -> Int64:
+        """Rows of each lane in one bank: int64 [lanes]."""
+        fast = self._rows_of(np.array([rows.bits for rows in self.fast], dtype=np.float64))
+        return np.concatenate([self.rows_per_group, fast])
+
+    @property
+    def _fast_bits(self) -> Float64:
+        """Bits of each class in faster rows: float64 [classes]."""
+        places = np.array([rows.row_class for rows in self.fast], dtype=np.int64)
+        return np.bincount(places, [rows.bits for rows in self.fast], self.classes).astype(np.float64)
+
+    def _rows_of(self, bits: Float64) -> Int64:
+        """Rows of one bank that hold so many bits of all banks."""
         return np.ceil(np.ceil(bits / self.geometry.banks) / self.geometry.row_bits - 1e-9).astype(np.int64)
 
     @cached_property
@@ -197,37 +248,41 @@ class ArrayLayout:
 
     @cached_property
     def _pass_s(self) -> list[float]:
-        return [self.rows_s(rows, row_class) for row_class, rows in enumerate(self.rows_per_group.tolist())]
+        return [self.rows_s(rows, lane) for lane, rows in enumerate(self.rows_per_lane.tolist())]
 
     @cached_property
     def row_s(self) -> list[float]:
-        """Duration of refreshing one row of each class, correcting its words included, seconds."""
-        correct_s = self.corrections.row_s or (0.0,) * self.classes
+        """Duration of refreshing one row of each lane, correcting its words included, seconds."""
+        correct_s = (*(self.corrections.row_s or (0.0,) * self.classes), *(0.0 for _ in self.fast))
         return [self.cycle_s + more for more in correct_s]
 
-    def rows_s(self, rows: int, row_class: int) -> float:
-        """Duration of refreshing some rows of a class in one bank, seconds."""
-        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.row_s[row_class]
+    def rows_s(self, rows: int, lane: int) -> float:
+        """Duration of refreshing some rows of a lane in one bank, seconds."""
+        return math.ceil(rows / self.geometry.rows_refreshed_together) * self.row_s[lane]
 
-    def passes_s(self, rows: Int64, row_class: int) -> Float64:
-        """Durations of passes that refresh so many rows of a class each, seconds: float64, shape of ``rows``."""
+    def passes_s(self, rows: Int64, lane: int) -> Float64:
+        """Durations of passes that refresh so many rows of a lane each, seconds: float64, shape of ``rows``."""
         turns = -(-rows // self.geometry.rows_refreshed_together)
-        return np.asarray(turns * self.row_s[row_class], dtype=np.float64)
+        return np.asarray(turns * self.row_s[lane], dtype=np.float64)
 
-    def pass_s(self, row_class: int) -> float:
-        """Duration of refreshing one class in one bank, seconds."""
-        return self._pass_s[row_class]
+    def pass_s(self, lane: int) -> float:
+        """Duration of refreshing one lane in one bank, seconds."""
+        return self._pass_s[lane]
 
     def check_refresh(self, intervals_s: Sequence[float | None]) -> float:
-        """Share of a bank's time taken by refresh over all classes; ValueError with the numbers when above 1."""
-        passes = [(self.pass_s(c), s) for c, s in enumerate(intervals_s) if s is not None]
+        """Share of a bank's time taken by refresh at these intervals of the classes, faster rows included.
+
+        ValueError with the numbers when above 1.
+        """
+        passes = [(self.pass_s(n), s) for n, s in enumerate(self.lane_intervals_s(intervals_s)) if s is not None]
         share = sum(p / s for p, s in passes)
         if share > 1.0:
             cycle_ns, needed = max(self.row_s) * 1e9, math.ceil(share * self.geometry.banks)
+            kind = "lane" if self.fast else "class"
             detail = ", ".join(f"{p * 1e6:.4g} us of every {s * 1e6:.4g} us" for p, s in passes)
             raise ValueError(
-                f"refresh takes {share:.0%} of every bank's time ({detail}; rows per class "
-                f"{self.rows_per_group.tolist()}, row cycle {cycle_ns:.3g} ns, correcting included); at least {needed} "
+                f"refresh takes {share:.0%} of every bank's time ({detail}; rows per {kind} "
+                f"{self.rows_per_lane.tolist()}, row cycle {cycle_ns:.3g} ns, correcting included); at least {needed} "
                 f"banks (now {self.geometry.banks}), longer rows, more rows refreshed together or a longer interval "
                 "are needed"
             )

@@ -33,9 +33,9 @@ Process = Generator[simpy.Event, Any, None]
 class CommandLog:
     """What the banks did.
 
-    ``refresh_s`` per refresh group (bank x class), ``scrub_s`` and ``write_s`` per bank: start times, float64,
-    ascending; ``refresh_tick`` and ``refresh_rows`` per refresh group: number of the tick (1, 2, ...) that each pass
-    belongs to and rows that it refreshed, int64.
+    ``refresh_s`` per lane of rows (bank x lanes), ``scrub_s`` and ``write_s`` per bank: start times, float64,
+    ascending; ``refresh_tick`` and ``refresh_rows`` per lane: number of the tick (1, 2, ...) that each pass belongs to
+    and rows that it refreshed, int64.
     ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
     ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
     ``inference_s``: latency of every finished inference; ``load_s``, ``load_tensor``: start and tensor of every load
@@ -59,7 +59,7 @@ class CommandLog:
 
     @property
     def refreshes(self) -> int:
-        """Refresh passes, over all groups."""
+        """Refresh passes, over all lanes."""
         return sum(len(times) for times in self.refresh_s)
 
     @property
@@ -87,9 +87,9 @@ class CommandLog:
         )
 
     def events(self) -> list[tuple[float, str, int, int]]:
-        """(time_s, action, bank, tensor or row class or -1) of every command, in order of time."""
-        classes = len(self.refresh_s) // len(self.scrub_s)
-        rows = [(t, "refresh", g // classes, g % classes) for g, ts in enumerate(self.refresh_s) for t in ts.tolist()]
+        """(time_s, action, bank, tensor or lane of rows or -1) of every command, in order of time."""
+        lanes = len(self.refresh_s) // len(self.scrub_s)
+        rows = [(t, "refresh", n // lanes, n % lanes) for n, ts in enumerate(self.refresh_s) for t in ts.tolist()]
         rows += [(t, "scrub", b, -1) for b, ts in enumerate(self.scrub_s) for t in ts.tolist()]
         rows += [(t, "write", b, -1) for b, ts in enumerate(self.write_s) for t in ts.tolist()]
         rows += list(
@@ -163,7 +163,7 @@ class _Simulation:
         self.layout, self.schedule, self.bins = layout, schedule, bins
         self.env = simpy.Environment()
         self.banks = [_Bank() for _ in range(banks)]
-        self.refresh_log = [_Rows("dqq") for _ in range(layout.groups)]
+        self.refresh_log = [_Rows("dqq") for _ in range(banks * layout.lanes)]
         self.scrub_log = [array("d") for _ in range(banks)]
         self.write_log = [array("d") for _ in range(banks)]
         self.reads, self.loads = _Rows("dqq"), _Rows("dq")
@@ -203,31 +203,33 @@ class _Simulation:
         return (first_s + k * interval_s for k in range(max(ticks, 0)))
 
     def _refresh(self, banks: list[int], first: float) -> Process:
-        """Passes of some banks, the first after ``first`` intervals; the class with the shorter interval goes first."""
-        classes = self.layout.classes
-        intervals = self.schedule.refresh_intervals(classes)
+        """Passes of some banks, the first after ``first`` intervals; the lane with the shorter interval goes first."""
+        lanes = self.layout.lanes
+        intervals = self.layout.lane_intervals_s(self.schedule.refresh_intervals(self.layout.classes))
         ticks = [
-            zip(self._ticks(first * s, s), repeat(s), repeat(c), count(1))
-            for c, s in enumerate(intervals)
+            zip(self._ticks(first * s, s), repeat(s), repeat(n), count(1))
+            for n, s in enumerate(intervals)
             if s is not None
         ]
-        for time_s, _, row_class, tick in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
+        for time_s, _, lane, tick in merge(*ticks, key=lambda tick: (round(tick[0] / SIMULTANEOUS_S), tick[1])):
             yield self._wait(time_s)
             phase = self.schedule.phase_at(time_s)
             if phase is None or (phase.refresh and phase.powered):
                 due = self._due(tick)
-                for group in (b * classes + row_class for b in banks):
-                    rows, pass_s = due[group]
+                for place in (b * lanes + lane for b in banks):
+                    rows, pass_s = due[place]
                     if rows:
-                        start_s = self.banks[group // classes].refresh(time_s, pass_s)
-                        self.refresh_log[group].append(start_s, tick, rows)
+                        start_s = self.banks[place // lanes].refresh(time_s, pass_s)
+                        self.refresh_log[place].append(start_s, tick, rows)
 
     def _due(self, tick: int) -> list[tuple[int, float]]:
-        """(rows, seconds) of every group at a tick."""
+        """(rows, seconds) of every lane of every bank at a tick of its own."""
         if tick % self.period not in self.passes:
-            rows = self.bins.due(tick).tolist()
-            classes, rows_s = self.layout.classes, self.layout.rows_s
-            self.passes[tick % self.period] = [(n, rows_s(n, group % classes)) for group, n in enumerate(rows)]
+            layout = self.layout
+            binned = self.bins.due(tick).reshape(-1, layout.classes)
+            fast = np.tile(layout.rows_per_lane[layout.classes :], (len(binned), 1))
+            rows = np.concatenate([binned, fast], axis=1).ravel().tolist()
+            self.passes[tick % self.period] = [(n, layout.rows_s(n, at % layout.lanes)) for at, n in enumerate(rows)]
         return self.passes[tick % self.period]
 
     def _scrub(self, interval_s: float) -> Process:
@@ -382,7 +384,7 @@ def planned_commands(layout: ArrayLayout, schedule: Schedule) -> dict[str, int]:
     """How many commands a schedule plans, by kind, in closed form: phases in which some rest are not subtracted."""
     banks, horizon_s = layout.geometry.banks, schedule.horizon_s
     bursts = np.count_nonzero(layout.bank_words, axis=1)  # of every tensor, one per bank that holds some of it
-    intervals_s = schedule.refresh_intervals(layout.classes)
+    intervals_s = layout.lane_intervals_s(schedule.refresh_intervals(layout.classes))
     return {
         "refresh": refresh_passes(horizon_s, intervals_s, banks, schedule.refresh_mode == "staggered"),
         "scrub": banks * ticks(horizon_s, schedule.scrub_interval_s) * (layout.corrections.scrub_accesses > 0),

@@ -49,7 +49,7 @@ def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
     geometry = layout.geometry
     bank = geometry.bank_cost(layout.stored_bits)
     words_per_row = geometry.row_bits // geometry.word_bits
-    rows = int(layout.rows_per_group.sum())
+    rows = int(layout.rows_per_lane.sum())
     row_j = (
         bank.refresh_energy_j / rows
         if bank.refresh_energy_j > 0.0
@@ -141,8 +141,7 @@ class EnergyMeter:
         energy["backing"] = float((image_writes * layout.data_bits).sum()) * costs.backing_j_per_bit
         energy |= self._leaked(until_s)
         scrubs = log.scrubs / layout.geometry.banks
-        rows = layout.geometry.banks * int(layout.rows_per_group.sum())
-        corrections = scrubs + (refreshed / rows if self.schedule.ecc_aware_refresh else 0.0)
+        corrections = scrubs + (self._refreshes_of_words(log) if self.schedule.ecc_aware_refresh else 0.0)
         images_read = per_inference * reads.sum(axis=1) / np.maximum((layout.bank_words > 0).sum(axis=1), 1)
         energy["scrub"] = layout.corrections.scrub_accesses * scrubs * (costs.read_j + costs.write_j)
         for name, per_tensor in self.words.items():
@@ -150,6 +149,12 @@ class EnergyMeter:
             energy["decode"] += (float((per_tensor * images_read).sum()) + total * corrections) * costs.decode_j[name]
             energy["encode"] += (float((per_tensor * image_writes).sum()) + total * corrections) * costs.encode_j[name]
         return energy
+
+    def _refreshes_of_words(self, log: CommandLog) -> float:
+        """How often the rows that may hold words were refreshed, the mean over them; faster rows hold none."""
+        layout, lanes = self.layout, self.layout.lanes
+        refreshed = sum(int(n.sum()) for place, n in enumerate(log.refresh_rows) if place % lanes < layout.classes)
+        return refreshed / max(layout.geometry.banks * int(layout.rows_per_group.sum()), 1)
 
     def _leaked(self, until_s: float) -> dict[str, float]:
         """Joules leaked by array and codecs up to a time."""

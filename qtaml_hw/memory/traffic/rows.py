@@ -1,5 +1,7 @@
 """Rows of the array and how often each is refreshed: bins of rows by what their weakest cell can bear.
 
+Rows that are refreshed faster than the rest of their class are not binned: every tick of theirs refreshes them all.
+
 A row holds a run of neighbouring weights of its bank (their bits of one plane class), with the ECC words that begin in
 it: the image lies evenly over the rows that it needs, rows beyond it are empty.
 """
@@ -11,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qtaml_hw.arrays import Int64, Uint8
+from qtaml_hw.channel import Keeping
 from qtaml_hw.memory.array.layout import ArrayLayout
-from qtaml_hw.memory.cells import RetentionLaw
+from qtaml_hw.memory.cells import Cells, check_profile
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
 
@@ -25,7 +28,7 @@ class RowMap:
 
     @property
     def used(self) -> Int64:
-        """Rows of each class that hold something, in one bank: int64 [classes].
+        """Rows of each class that hold something in one bank, 1 at least: int64 [classes].
 
         Raises ValueError when the array is smaller than the image.
         """
@@ -36,9 +39,7 @@ class RowMap:
                 f"{int(layout.residency.streamed.sum())} of {len(layout.residency.streamed)} tensors are streamed "
                 "through theirs: give a capacity that holds the network"
             )
-        return np.ceil(np.ceil(layout.class_bits / layout.geometry.banks) / layout.geometry.row_bits - 1e-9).astype(
-            np.int64
-        )
+        return np.maximum(layout.rows_in_use, 1)
 
     @property
     def per_bank(self) -> int:
@@ -87,7 +88,7 @@ class RowBins:
         return rows
 
 
-def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule, cell: RetentionLaw) -> RowBins:
+def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule, cells: Cells) -> RowBins:
     """Bins with as many rows as are expected over fault maps: a row of n cells outlives t with (1 - F(t))^n.
 
     Cells are taken to lie evenly over the rows of their class; ideal bits have no cells.
@@ -100,9 +101,10 @@ def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule,
     for row_class, interval_s in enumerate(schedule.refresh_intervals(layout.classes)):
         if interval_s is None:
             continue
-        for gain, bits in _cells_by_gain(layout, plan, row_class):
+        for keeping, bits in _cells_by_keeping(layout, plan, row_class):
             per_row = bits / (layout.geometry.banks * used[row_class])
-            p = cell.flip_probability(np.array(multiples[1:]) * interval_s * aware.margin / gain)
+            cell = check_profile(cells.under(keeping).model)
+            p = cell.flip_probability(np.array(multiples[1:]) * interval_s * aware.margin)
             outlive[row_class, 1:] *= (1.0 - np.asarray(p)) ** per_row
     at_least = np.round(used[:, None] * outlive).astype(np.int64) + (total - used)[:, None]
     at_least = np.concatenate([at_least, np.zeros((layout.classes, 1), dtype=np.int64)], axis=1)
@@ -110,15 +112,15 @@ def expected_bins(layout: ArrayLayout, plan: ProtectionPlan, schedule: Schedule,
     return RowBins(multiples, counts, np.zeros((layout.groups, 1), dtype=np.uint8))
 
 
-def _cells_by_gain(layout: ArrayLayout, plan: ProtectionPlan, row_class: int) -> list[tuple[float, float]]:
-    """(retention gain, cells) of one class over all banks; check cells lie with the top plane."""
+def _cells_by_keeping(layout: ArrayLayout, plan: ProtectionPlan, row_class: int) -> list[tuple[Keeping | None, float]]:
+    """(how they are kept, cells) of one class over all banks; check cells lie with the top plane."""
     sizes = np.diff(plan.starts)
-    cells: dict[float, float] = {}
+    cells: dict[Keeping | None, float] = {None: 0.0}
     for index, item in enumerate(plan.entries):
-        if item.never_flips:
+        if item.never_flips or item.refresh_factor != 1.0:
             continue
         chosen = (plan.choice == index)[:, layout.class_of_plane == row_class]
-        cells[item.retention_gain] = cells.get(item.retention_gain, 0.0) + float((chosen.sum(axis=1) * sizes).sum())
+        cells[item.keeping] = cells.get(item.keeping, 0.0) + float((chosen.sum(axis=1) * sizes).sum())
     if row_class == layout.class_of_plane[-1]:
-        cells[1.0] = cells.get(1.0, 0.0) + float(layout.parity_bits.sum())
-    return list(cells.items())
+        cells[None] += float(layout.parity_bits.sum())
+    return [(keeping, bits) for keeping, bits in cells.items() if bits > 0.0]

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.memory.cells import CellModel, check_cell
+from qtaml_hw.memory.cells import CellModel, Cells, check_cell
 from qtaml_hw.names import OnUncorrectable, RefreshMode
 
 SAMPLE_LEAD = 1e-9  # a sample counts as earlier than commands within this share of its time
@@ -20,13 +20,13 @@ class RetentionAware:
     """Rows binned by their weakest cell, so that strong rows are refreshed less often (RAIDR: Liu et al., ISCA 2012).
 
     A row is refreshed at every k-th tick for the largest k of ``multiples`` (ascending, from 2 on) such that all its
-    cells, in the leaky state, outlive k intervals times ``margin``.  ``cell``: the model that plans take for the
-    profiled one (None: they count every row at every tick); every fault map is profiled by the cells it is run with.
+    cells, in the leaky state, outlive k intervals times ``margin``.  ``cell``: the cells that plans take for the
+    profiled ones (None: they count every row at every tick); every fault map is profiled by the cells it is run with.
     """
 
     multiples: tuple[int, ...] = (2, 4)
     margin: float = 1.0
-    cell: CellModel | None = None
+    cell: CellModel | Cells | None = None
 
     def __post_init__(self) -> None:
         if not self.multiples or list(self.multiples) != sorted(set(self.multiples)) or self.multiples[0] < 2:

@@ -60,8 +60,8 @@ def bank_use(layout: ArrayLayout, schedule: Schedule, log: CommandLog, edges_s: 
     edges, banks = np.asarray(edges_s, dtype=np.float64), layout.geometry.banks
     whole = np.diff(edges)
     refresh, scrub, write = (np.zeros(len(whole)) for _ in range(3))
-    for group, times in enumerate(log.refresh_s):
-        refresh += _taken(times, layout.passes_s(log.refresh_rows[group], group % layout.classes), edges)
+    for place, times in enumerate(log.refresh_s):
+        refresh += _taken(times, layout.passes_s(log.refresh_rows[place], place % layout.lanes), edges)
     rewriting_s = rewrite_s(layout)
     for bank in range(banks):
         scrub += _taken(log.scrub_s[bank], scrub_pass_s(layout), edges)
@@ -104,9 +104,9 @@ def layer_reads(layout: ArrayLayout, schedule: Schedule, log: CommandLog) -> Lay
 
 def _passes(layout: ArrayLayout, log: CommandLog, bank: int) -> tuple[Float64, Float64]:
     """Starts of a bank's refresh passes in order, and their durations summed up to each: [n], [n+1]."""
-    mine = range(bank * layout.classes, (bank + 1) * layout.classes)
-    start = np.concatenate([log.refresh_s[g] for g in mine])
-    lasts = np.concatenate([layout.passes_s(log.refresh_rows[g], g % layout.classes) for g in mine])
+    mine = range(bank * layout.lanes, (bank + 1) * layout.lanes)
+    start = np.concatenate([log.refresh_s[n] for n in mine])
+    lasts = np.concatenate([layout.passes_s(log.refresh_rows[n], n % layout.lanes) for n in mine])
     order = np.argsort(start, kind="stable")
     return start[order], np.concatenate([[0.0], np.cumsum(lasts[order])])
 

@@ -45,7 +45,7 @@ def geometry_of(study: Study, phase: PhaseSection | None = None) -> memory.Array
 
 def schedule_of(
     study: Study,
-    cell: memory.CellModel | None,
+    cell: memory.Cells | None,
     phase_cells: tuple[memory.CellModel | None, ...],
     layer_time_s: tuple[float, ...] = (),
     tensor_reads: tuple[float, ...] = (),

@@ -4,47 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from qtaml_hw import device
-from qtaml_hw.channel import FlipChannel
+from qtaml_hw.channel import FlipChannel, Keeping
 from qtaml_hw.config import Study
 from qtaml_hw.faults import Bursts, Clusters
-from qtaml_hw.memory import CellModel, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
+from qtaml_hw.memory import CellModel, Cells, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
 from qtaml_hw.names import CELLS, Direction, LeakyState
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 from qtaml_hw.study.design.measured import measured_cell
+from qtaml_hw.units import show
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
+AS_THE_REST: Final = Keeping()
 Population = device.Population
 Ageing = device.RetentionPopulation | device.CurvePopulation
 """Populations whose cells lose their bit with time."""
-Conditions = tuple[CellModel, tuple[CellModel | None, ...]]
-"""A cell model, and the one in every phase (None: the same)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CellView:
-    """A study's cell, seen by the memory (``model``, ``phases``), by TAC (``channel``) and by tables (the rest).
+    """A study's cell, seen by the memory (``cells``), by TAC (``channel``) and by tables (the rest).
 
-    ``model``: of a chip at the process centre.  ``channel``: of a cell of any die, its probabilities means over dies.
+    ``cells``: of a chip at the process centre.  ``channel``: of a cell of any die, its probabilities means over dies.
     ``population``: of the cells of all dies; None where the study states its flips.  ``lot``: (share, population) of
-    the dies that stand for all.  ``phases``: the model in every phase of the study's timeline, None where it is the
-    same.  ``dies``, ``channels``: model and channel of one chip, by seed and map index; None where dies are alike.
+    the dies that stand for all.  ``dies``, ``channels``: cells and channel of one chip, by seed and map index; None
+    where dies are alike.
     """
 
-    model: CellModel
+    cells: Cells
     channel: FlipChannel
     direction: str
     population: Population | None = None
     lot: tuple[tuple[float, Population], ...] = ()
-    phases: tuple[CellModel | None, ...] = ()
     warnings: tuple[str, ...] = ()
-    dies: Callable[[int, int], Conditions] | None = None
+    dies: Callable[[int, int], Cells] | None = None
     channels: Callable[[int, int], FlipChannel] | None = None
     structure: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> CellModel:
+        """The model of a chip at the process centre."""
+        return self.cells.model
 
     @property
     def gate_share(self) -> float | None:
@@ -63,9 +68,9 @@ class CellView:
         low, high = people.span_p
         return {q: float(people.retention_quantile(float(q))) for q in QUANTILES if low <= float(q) <= high}
 
-    def of_chip(self, seed: int, map_index: int) -> CellModel:
-        """The cell model of one chip: the process centre, or its die where dies differ."""
-        return self.model if self.dies is None else self.dies(seed, map_index)[0]
+    def of_chip(self, seed: int, map_index: int) -> Cells:
+        """The cells of one chip: the process centre, or its die where dies differ."""
+        return self.cells if self.dies is None else self.dies(seed, map_index)
 
     def channel_of_chip(self, seed: int, map_index: int) -> FlipChannel:
         """The flip channel of one chip: that of its die where dies differ."""
@@ -73,8 +78,7 @@ class CellView:
 
     def live(self, chip: Memory, seed: int, map_index: int) -> Timeline:
         """One fault map of a chip of this cell."""
-        model, phases = (self.model, self.phases) if self.dies is None else self.dies(seed, map_index)
-        return chip.run(model, seed=seed, map_index=map_index, phase_cells=phases)
+        return chip.run(self.of_chip(seed, map_index), seed=seed, map_index=map_index)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def build_cell(study: Study) -> Any:
     return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
+@lru_cache(maxsize=64)
 def _charge_population(cell: Any, die: device.Die | None) -> Ageing:
     """The population of a charge cell on one die, as its kind has registered it."""
     population = device.population(cell, die)
@@ -123,17 +128,36 @@ def _phase_devices(study: Study, cell: Any) -> tuple[Any, ...]:
     return tuple(held)
 
 
-def _phase_models(study: Study, cell: Any, die: device.Die | None = None) -> tuple[CellModel | None, ...]:
-    """The model of a charge cell in every phase, on one die or at the process centre; None where it is as usual.
+def _kept_otherwise(cell: Any, keeping: Keeping) -> Any:
+    """The device's cell as a plane is kept that is kept so.
+
+    Raises ValueError with the physical reason.
+    """
+    if not keeping.more_oxide_m:
+        return cell
+    if isinstance(cell, device.MeasuredCell):
+        raise ValueError(f"a measured curve has no oxide that could be {keeping.more_oxide_m * 1e9:.3g} nm thicker")
+    try:
+        return replace(cell, t_ox_m=cell.t_ox_m + keeping.more_oxide_m)
+    except ValueError as error:
+        raise ValueError(f"with {keeping.more_oxide_m * 1e9:.3g} nm more oxide: {error}") from error
+
+
+def _charge_cells(study: Study, cell: Any, die: device.Die | None = None) -> Cells:
+    """Charge cells on one die, or at the process centre, and as they are in every phase.
 
     Raises ValueError with the phase and the physical reason.
     """
     others = _phase_devices(study, cell)
-    return tuple(None if other is None else _law_model(study, _charge_population(other, die)) for other in others)
+    return Cells(
+        model=_law_model(study, _charge_population(cell, die)),
+        phases=tuple(None if one is None else _law_model(study, _charge_population(one, die)) for one in others),
+        kept=cache(lambda keeping: _charge_cells(study, _kept_otherwise(cell, keeping), die)),
+    )
 
 
-def exposure_s(study: Study) -> float:
-    """Time over which a cell can lose its bit before the last read-out.
+def exposure_s(study: Study, factor: float = 1.0) -> float:
+    """Time over which a cell can lose its bit before the last read-out, refreshed ``factor`` times as often as stated.
 
     Retention: a refresh interval (the longest where row classes have their own), or the time since the write without
     refresh.  Poisson: always the time since the write, since a refresh restores what it reads and so keeps flips.
@@ -141,18 +165,26 @@ def exposure_s(study: Study) -> float:
     last = study.evaluate.at_s[-1]
     if not study.flips.same_cells:
         return last
-    return max(last if interval is None else min(interval, last) for interval in study.refresh.intervals_s)
+    return max(last if interval is None else min(interval / factor, last) for interval in study.refresh.intervals_s)
 
 
 def _charge_channel(
-    study: Study, cell: Any, population: Ageing, phases: tuple[CellModel | None, ...], planes: int
+    study: Study, cell: Any, die: device.Die | None, planes: int, keeping: Keeping = AS_THE_REST
 ) -> FlipChannel:
-    """The flip channel of an unprotected bit at the last read-out, every plane by its rows' refresh and the phases."""
+    """The flip channel of a bit that is kept so, at the last read-out, by its rows' refresh and the phases."""
+    own, factor = _kept_otherwise(cell, keeping), keeping.refresh_factor
     law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
-    channel = device.flip_channel(cell, exposure_s(study), planes, law, population)
+    population = _charge_population(own, die)
+    channel = replace(
+        device.flip_channel(own, exposure_s(study, factor), planes, law, population),
+        kept=cache(lambda other: _charge_channel(study, cell, die, planes, other)),
+    )
     if len(study.refresh.intervals_s) == 1 and not study.timeline.phases and not study.timeline.updates_s:
         return channel
-    p = planned_flip_probability(_law_model(study, population), schedule_of(study, None, phases))
+    cells = _charge_cells(study, own, die)
+    schedule = schedule_of(study, None, cells.phases)
+    intervals_s = tuple(None if s is None else s / factor for s in study.refresh.intervals_s)
+    p = planned_flip_probability(cells.model, replace(schedule, refresh_interval_s=intervals_s))
     if planes == 1:  # asked of the cell, not of a weight: its worst row class
         of_plane = np.array([p.max()])
     else:
@@ -164,7 +196,7 @@ def _charge_channel(
         )
     never, source = np.zeros(planes), f"{channel.source}; refresh by row class, phases and updates as planned"
     p01, p10 = (of_plane if population.loses(state) else never for state in (0, 1))
-    return FlipChannel(p01, p10, law, source)
+    return FlipChannel(p01, p10, law, source, kept=channel.kept)
 
 
 def _structure(study: Study, planes: int) -> Bursts | Clusters | None:
@@ -203,14 +235,13 @@ def view_cell(study: Study, planes: int) -> CellView:
     population = device.population(cell)
     if isinstance(population, device.StaticPopulation):
         return _static_view(study, cell, population, planes)
-    phases = _phase_models(study, cell)
+    population = _charge_population(cell, None)
     view = CellView(
-        model=_law_model(study, population),
-        channel=_charge_channel(study, cell, population, phases, planes),
+        cells=_charge_cells(study, cell),
+        channel=_charge_channel(study, cell, None, planes),
         direction=_DIRECTIONS[population.leaky_state],
         population=population,
         lot=((1.0, population),),
-        phases=phases,
         warnings=tuple(population.warnings),
     )
     return view if len(device.dies_of_lot(cell)) == 1 else _view_of_lot(study, cell, view)
@@ -219,27 +250,20 @@ def view_cell(study: Study, planes: int) -> CellView:
 def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:
     """The view of a cell whose dies differ, from that of its process centre."""
 
-    def conditions(die: device.Die) -> tuple[Ageing, tuple[CellModel | None, ...]]:
-        return _charge_population(cell, die), _phase_models(study, cell, die)
+    def channel(die: device.Die) -> FlipChannel:
+        return _charge_channel(study, cell, die, centre.channel.planes)
 
-    def channel(population: Ageing, phases: tuple[CellModel | None, ...]) -> FlipChannel:
-        return _charge_channel(study, cell, population, phases, centre.channel.planes)
+    def of_chip(seed: int, map_index: int) -> device.Die:
+        return device.draw_die(cell, seed=seed, map_index=map_index)
 
-    def of_chip(seed: int, map_index: int) -> tuple[Ageing, tuple[CellModel | None, ...]]:
-        return conditions(device.draw_die(cell, seed=seed, map_index=map_index))
-
-    def dies(seed: int, map_index: int) -> Conditions:
-        population, phases = of_chip(seed, map_index)
-        return _law_model(study, population), phases
-
-    lot = [(share, conditions(die)) for share, die in device.dies_of_lot(cell)]
+    lot = device.dies_of_lot(cell)
     return replace(
         centre,
-        channel=FlipChannel.over_dies([(share, channel(*of_die)) for share, of_die in lot]),
+        channel=FlipChannel.over_dies([(share, channel(die)) for share, die in lot]),
         population=device.lot_population(cell),
-        lot=tuple((share, population) for share, (population, _) in lot),
-        dies=dies,
-        channels=lambda seed, map_index: channel(*of_chip(seed, map_index)),
+        lot=tuple((share, _charge_population(cell, die)) for share, die in lot),
+        dies=lambda seed, map_index: _charge_cells(study, cell, of_chip(seed, map_index)),
+        channels=lambda seed, map_index: channel(of_chip(seed, map_index)),
     )
 
 
@@ -250,10 +274,9 @@ def _stated_view(study: Study, planes: int) -> CellView:
     channel = FlipChannel.uniform(float(flips.p or 0.0), planes, direction=flips.direction, source=source)
     cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
     return CellView(
-        model=cells,
+        cells=Cells(cells, (None,) * len(study.timeline.phases)),
         channel=channel,
         direction=flips.direction,
-        phases=(None,) * len(study.timeline.phases),
         structure={} if cells.structure is None else _structure_facts(study),
     )
 
@@ -269,14 +292,21 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
             raise ValueError("the abstract accelerated rate of a static cell is evaluated at one time: give one in at")
         warnings = ("ABSTRACT: flips at an accelerated rate that the study states; no device physics is behind them",)
     law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
-    channel = device.flip_channel(cell, exposure_s(study), planes, law, population)
+
+    def kept(keeping: Keeping) -> FlipChannel:
+        own = _kept_otherwise(cell, keeping)
+        return replace(device.flip_channel(own, exposure_s(study), planes, law), kept=kept)
+
+    def cells(keeping: Keeping) -> Cells:
+        channel = kept(keeping)
+        return Cells(FixedCells(channel.p01, channel.p10), (None,) * len(study.timeline.phases), cells)
+
     return CellView(
-        model=FixedCells(channel.p01, channel.p10),
-        channel=channel,
+        cells=cells(AS_THE_REST),
+        channel=kept(AS_THE_REST),
         direction=_DIRECTIONS[population.leaky_state],
         population=population,
         lot=((1.0, population),),
-        phases=(None,) * len(study.timeline.phases),
         warnings=warnings,
     )
 
@@ -288,3 +318,32 @@ def _law_model(study: Study, population: Ageing) -> CellModel:
     if study.flips.law == "poisson":
         return PoissonCells(population.memoryless[0], population.leaky_state)
     return population
+
+
+def _of_all_dies(cell: Any) -> Ageing:
+    """The population of a charge cell over all dies."""
+    return _charge_population(cell, None) if len(device.dies_of_lot(cell)) == 1 else device.lot_population(cell)
+
+
+def losing(study: Study, p: float, planes: int, direction: Direction = "symmetric") -> FlipChannel:
+    """Stated probabilities with the study's cell behind them, at the interval at which that cell loses ``p``.
+
+    Where it is asked what is left under another way of keeping planes, raises ValueError for a cell that loses nothing
+    over time, and for a study that states its flips.
+    """
+
+    @cache
+    def kept(keeping: Keeping) -> FlipChannel:
+        if not study.flips.same_cells or CELLS[study.cell.kind].static:
+            raise ValueError(
+                "what stronger cells and faster refresh leave follows from a cell's retention times, and this study "
+                f"has none: law {study.flips.law}, {study.cell.kind}"
+            )
+        cell = build_cell(study)
+        at_s = float(_of_all_dies(cell).retention_quantile(p)) / keeping.refresh_factor
+        left = float(_of_all_dies(_kept_otherwise(cell, keeping)).flip_probability(at_s))
+        name, warmth = study.cell.preset or study.cell.kind, show(study.cell.temperature_k, "temperature")
+        source = f"{name} at {warmth}, {show(at_s, 'time')}"
+        return FlipChannel.uniform(left, planes, direction=direction, source=source)
+
+    return replace(FlipChannel.uniform(p, planes, direction=direction), kept=kept)

@@ -16,7 +16,7 @@ from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.memory import LayerReads, Memory, layer_reads
 from qtaml_hw.records.kinds import LAYER_COLUMNS
-from qtaml_hw.study.design.price import CellExtras, PlanCost
+from qtaml_hw.study.design.price import PlanCost
 from qtaml_hw.study.design.rails import mac_at, rail_warnings
 from qtaml_hw.study.design.timeline import array_facts, phase_facts, slack_facts
 from qtaml_hw.weights import StoredImage
@@ -60,8 +60,8 @@ class DesignCost:
             **self._latencies(),
             "cycles_per_inference": network_cost(self.layers).cycles,
             "clock_hz": study.accelerator.clock_hz,
-            "bank_busy_fraction": _busy(study, chip, price.extra),
-            **array_facts(study, chip, price.extra.refresh),
+            "bank_busy_fraction": min(float(chip.log.bank_busy_s.max() / chip.schedule.horizon_s), 1.0),
+            **array_facts(study, chip),
             **phase_facts(study),
             **slack_facts(study, chip, self.traffic, self.compute_s, self.read_latency_s),
             "layer_table": self._layer_table(),
@@ -127,21 +127,6 @@ class DesignCost:
             for key, value in zip(LAYER_COLUMNS, row, strict=True):
                 table[key].append(value)
         return table
-
-
-def _busy(study: Study, chip: Memory, extra: CellExtras) -> float:
-    """Share of its time that the busiest bank works, faster refresh classes included.
-
-    Raises ValueError when that is more than all of it.
-    """
-    refresh = chip.layout.check_refresh(chip.schedule.refresh_intervals(chip.layout.classes))
-    busy = float(chip.log.bank_busy_s.max() / chip.schedule.horizon_s) + refresh * extra.refresh
-    if refresh * (1.0 + extra.refresh) > 1.0:
-        raise ValueError(
-            f"refresh takes {refresh:.0%} of every bank's time and its faster classes {refresh * extra.refresh:.0%} "
-            f"more: more banks than {study.array.banks}, longer rows or fewer planes in faster classes are needed"
-        )
-    return min(busy, 1.0)
 
 
 def _short(value: float) -> float:

@@ -70,22 +70,10 @@ def codecs_of(array: PlannedArray, names: tuple[str, ...]) -> Codecs:
     )
 
 
-@dataclass(frozen=True)
-class CellExtras:
-    """What entries without a code add, as shares of the unprotected array: cell area, and refresh work."""
-
-    area: float
-    refresh: float
-
-
-def cell_extras(plan: ProtectionPlan) -> CellExtras:
-    """Stronger cells take area, faster refresh classes take refresh energy and bandwidth."""
+def stronger_cells_area(plan: ProtectionPlan) -> float:
+    """Cell area that stronger cells add, as a share of the unprotected array's."""
     bits = plan.bits_by_entry()
-    shares = [(item, bits[item.name] / plan.stored_bits) for item in plan.entries]
-    return CellExtras(
-        area=sum(share * item.extra_area_per_bit for item, share in shares),
-        refresh=sum(share * (item.refresh_factor - 1.0) for item, share in shares),
-    )
+    return sum(bits[item.name] / plan.stored_bits * item.extra_area_per_bit for item in plan.entries)
 
 
 @dataclass(frozen=True)
@@ -103,16 +91,16 @@ class SideStorage:
 class PlanCost:
     """A plan in a study's memory, priced for one inference.
 
-    ``data``, ``whole`` : one bank without the parity, and with it; ``side`` : what the image, its plan and its
-    corrections need beside the stored bits; ``memory`` : what reads cost; ``weights_read`` : weights read from the
-    memory per inference.
+    ``data``, ``whole`` : one bank without the parity, and with it; ``stronger`` : what stronger cells add, over the
+    area of the data; ``side`` : what the image, its plan and its corrections need beside the stored bits; ``memory`` :
+    what reads cost; ``weights_read`` : weights read from the memory per inference.
     """
 
     array: PlannedArray
     data: ArrayCost
     whole: ArrayCost
     codec: Codecs
-    extra: CellExtras
+    stronger: float
     memory: WeightMemory
     energy: EnergySplit
     side: SideStorage
@@ -124,17 +112,17 @@ class PlanCost:
 
         Side bits are priced as bits of the same array; every bank decodes the weights of one access word at once.
         """
-        geometry, extra, side = self.array.geometry, self.extra, self.side
+        geometry, stronger, side = self.array.geometry, self.stronger, self.side
         banks, data, whole = geometry.banks, self.data.area_m2, self.whole.area_m2
         built = geometry.capacity_bits or self.array.layout.stored_bits
         decoders = banks * max(1.0, geometry.word_bits / int(self.array.layout.weight_bits.min()))
         side_m2 = banks * whole * side.side_bits / built + decoders * side.decode_ge * node_scaling(geometry.node_m)[0]
         beside = self.codec.area_m2 + side_m2
-        total = banks * (whole + data * extra.area) + beside
-        low, high = (banks * end * (1.0 + extra.area) + beside for end in self.whole.band("area_m2"))
+        total = banks * (whole + data * stronger) + beside
+        low, high = (banks * end * (1.0 + stronger) + beside for end in self.whole.band("area_m2"))
         return {
             F.area_m2: total,
-            F.array_area_m2: banks * data * (1.0 + extra.area),
+            F.array_area_m2: banks * data * (1.0 + stronger),
             F.parity_area_m2: banks * (whole - data),
             F.codec_area_m2: self.codec.area_m2,
             F.codec_area_share: self.codec.area_m2 / total if self.array.words.entries else None,
@@ -240,7 +228,7 @@ class Pricing:
         layer_time_s = tuple(c / study.accelerator.clock_hz for c in cycles.values()) if layers else ()
         # a tensor that no product takes (an embedding) is passed once
         tensor_reads = tuple(reads[name] / size if reads[name] else 1.0 for name, size in weights.items())
-        schedule = schedule_of(study, cell.model, cell.phases, layer_time_s, tensor_reads)
+        schedule = schedule_of(study, cell.cells, cell.cells.phases, layer_time_s, tensor_reads)
         return cls(study, names, schedule, products, side)
 
     def cost(self, plan: ProtectionPlan, planned_bits: float = 0.0) -> PlanCost:
@@ -251,15 +239,14 @@ class Pricing:
         study, array = self.study, PlannedArray(plan, geometry_of(self.study), self.schedule)
         geometry, layout = array.geometry, array.layout
         data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(layout.stored_bits)
-        codec, extra = codecs_of(array, self.names), cell_extras(plan)
-        rows_per_s = geometry.banks * float(layout.rows_per_group @ array.row_refresh_hz)
+        codec = codecs_of(array, self.names)
         per_weight = layout.weight_bits + layout.parity_bits / np.diff(plan.tensor_starts)
         memory = WeightMemory(
             word_bits=geometry.word_bits,
             read_energy_j=whole.read_energy_j,
             bits_per_weight=dict(zip(self.names, per_weight.tolist(), strict=True)),
             decode_energy_per_weight_j=codec.decode_j_per_weight,
-            refresh_w=rows_per_s * array.costs.refresh_row_j * (1.0 + extra.refresh),
+            refresh_w=array.rows_per_s * array.costs.refresh_row_j,
             leakage_w=array.costs.leakage_w,
         )
         energy = energy_per_inference(
@@ -271,7 +258,7 @@ class Pricing:
         )
         side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)
         read = sum(layer.weight_reads for layer in self.layers if layer.weight in codec.decode_j_per_weight)
-        return PlanCost(array, data, whole, codec, extra, memory, energy, side, read)
+        return PlanCost(array, data, whole, codec, stronger_cells_area(plan), memory, energy, side, read)
 
     def fits(self, plan: ProtectionPlan) -> bool:
         """Whether the array holds the image and the plan's check bits, or streams what it does not hold."""

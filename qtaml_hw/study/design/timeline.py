@@ -29,21 +29,16 @@ ENERGY_PARTS = {
 }
 
 
-def array_facts(study: Study, chip: Memory, extra_refresh: float) -> dict[str, Any]:
-    """What every fault map of a point shares: energy by part and interval, bank time by kind of command.
-
-    ``extra_refresh`` : refresh work that entries with a faster class add, as a share of the plain one.
-    """
+def array_facts(study: Study, chip: Memory) -> dict[str, Any]:
+    """What every fault map of a point shares: energy by part and interval, bank time by kind of command."""
     edges = (0.0, *chip.schedule.sample_times_s)
     spent = _in_phases(study, chip).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
-    energy["refresh"] = energy["refresh"] * (1.0 + extra_refresh)
     whole = bank_use(chip.layout, chip.schedule, chip.log, (0.0, chip.schedule.horizon_s))
-    refresh = float(whole.refresh[0]) * (1.0 + extra_refresh)
     return {
         "energy_series_j": {part: _short(joules) for part, joules in energy.items() if np.any(joules)},
-        "availability": max(float(whole.available[0]) - refresh + float(whole.refresh[0]), 0.0),
-        "refresh_bandwidth_share": refresh,
+        "availability": float(whole.available[0]),
+        "refresh_bandwidth_share": float(whole.refresh[0]),
         "scrub_bandwidth_share": float(whole.scrub[0]),
         "read_bandwidth_share": float(whole.read[0]),
         "stalls": int(chip.log.stalls),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import SupportsFloat
 
 from qtaml_hw import memory, protection, units
-from qtaml_hw.config import Point, Study, takes_study
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Point, Study, parse_study, takes_study
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.protection import EccRow
@@ -19,7 +20,7 @@ from qtaml_hw.records.store import read_records
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 from qtaml_hw.records.text import number, percent
 from qtaml_hw.study.design.array import geometry_of
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.cell import losing, view_cell
 from qtaml_hw.study.design.identity import Digests, identity_of
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers
@@ -74,6 +75,9 @@ def ecc_table(
     ("22 nm", or metres).  Check cells are those of the study's memory (its capacity, or 1 Mbit of its cells; without a
     study 1 Mbit of SRAM), all bits protected; one encoder and one decoder.
 
+    Stronger cells and faster refresh are those of the study's cell (without a study, of the default one), at the
+    interval at which it loses a balanced bit with ``p``.
+
     Scores belong to the study's own probability and node: its protection with the code alone on the menu (where
     nothing is protected, uniform within the budget).  They come from the records of ``store``; ``measure`` draws the
     fault maps that are missing there, and keeps them.
@@ -84,7 +88,13 @@ def ecc_table(
     if study is None and (measure or store is not None):
         raise InputError("scores are of a study's network: give the study that is to be measured")
     names = [codes] if isinstance(codes, str) else list(codes or DEFAULT_CODES)
-    own = None if study is None else _own_p(study)
+    channel = None if study is None else view_cell(study, 1).channel
+    own = None if channel is None else 0.5 * float(channel.p01[0] + channel.p10[0])  # mean over balanced bits
+    of_cell = parse_study("study: default cell") if study is None else study
+
+    def kept_at(mean: float) -> FlipChannel:
+        return channel if channel is not None and mean == own else losing(of_cell, min(2.0 * mean, 1.0), 1, "1to0")
+
     values = [*([] if own is None else [own]), *_probabilities(p)] or list(DEFAULT_P)
     home = _PLAIN.node_m if study is None else study.array.node_m
     scores = {} if study is None else _scores(study, names, measure, store, progress)
@@ -92,7 +102,7 @@ def ecc_table(
     for node_m in _nodes(nodes, home):
         cells = _cells(study, node_m)
         try:
-            found = protection.overhead_table(values, names, node_m)
+            found = protection.overhead_table(values, names, node_m, kept_at)
         except ValueError as error:
             raise InputError(str(error)) from error
         for row, name in zip(found, [name for name in names for _ in values], strict=True):
@@ -100,11 +110,6 @@ def ecc_table(
             made = replace(row, check_cells_m2=area, memory_bits=bits)
             rows.append(_scored(made, scores.get(name)) if row.p == own and node_m == home else made)
     return rows
-
-
-def _own_p(study: Study) -> float:
-    channel = view_cell(study, 1).channel
-    return 0.5 * float(channel.p01[0] + channel.p10[0])  # mean over balanced bits
 
 
 def _probabilities(p: object) -> list[float]:

@@ -51,9 +51,10 @@ def test_phases_and_profiled_rows_take_the_same_populations(
     design = prepare(small.with_(changes), networks)
     assert temperatures_k == pytest.approx([358.15, 378.15])
     schedule = design.chip.schedule
-    assert schedule.phases[0].cell is design.cell.phases[0]
+    assert schedule.phases[0].cell is design.cell.cells.phases[0]
     assert schedule.retention_aware is not None
-    assert schedule.retention_aware.cell is design.cell.model is design.cell.population
+    assert schedule.retention_aware.cell is design.cell.cells
+    assert design.cell.model is design.cell.population
 
 
 def test_an_inverted_image_has_damage_of_its_own_and_the_same_weights(small: Study, networks: Networks) -> None:
