@@ -29,12 +29,14 @@ class CellKind:
 CELLS: Final[dict[str, CellKind]] = {
     "gain_cell": CellKind(device="GainCell", preset="gain-cell-65nm", refresh="10 us", array="gain{cell.transistors}t"),
     "edram1t1c": CellKind(
-        device="Edram1T1C", preset="edram1t1c-65nm", refresh="40 us", array="edram", destructive_read=True
+        device="Edram1T1C", preset="edram1t1c-65nm-kong2008", refresh="40 us", array="edram", destructive_read=True
     ),
     "sram6t": CellKind(device="Sram6T", preset="sram6t-65nm", refresh="off", array="sram", static=True),
 }
 """Kinds of cells; the first is that of a study without cell. Refresh: 10 us for a gain cell of 1.8 nm at 85 degC
 (p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM)."""
+PRESET_ALIASES: Final = {"edram1t1c-65nm": "edram1t1c-65nm-kong2008"}
+"""Older names of presets, whose values are now those of published silicon."""
 
 Law = Literal["retention", "poisson", "fixed", "curve", "voltage"]
 SAME_CELLS: Final[tuple[Law, ...]] = ("retention", "curve", "voltage")

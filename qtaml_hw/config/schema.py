@@ -11,6 +11,7 @@ from qtaml_hw.config.reading.fields import catalogue, models_in
 from qtaml_hw.config.reading.presets import cell_presets
 from qtaml_hw.config.reading.quantities import Quantity
 from qtaml_hw.config.study import Study
+from qtaml_hw.names import PRESET_ALIASES
 from qtaml_hw.units import DIMENSIONS, show
 
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -119,7 +120,7 @@ def _open_cell(parts: dict[str, Any], cell: dict[str, Any]) -> None:
         part.pop("required", None)
         part["properties"]["preset"] = {
             "type": "string",
-            "enum": list(cell_presets()),
+            "enum": [*cell_presets(), *PRESET_ALIASES],
             "description": part["properties"]["preset"].get("description", ""),
         }
 

@@ -7,6 +7,7 @@ equal p: log t is linear in 1/T (Arrhenius), the supply is linear in T.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
@@ -36,6 +37,7 @@ class MeasuredCell:
     tail : how the curve goes on beyond its points; None: nothing is read off there.
     temperature_k, v_dd_v : the conditions that are asked for.
     source : what was measured, in words.
+    measured_v : lowest and highest supply of a measurement that a law was fitted to; what lies beyond says so.
     """
 
     curves: tuple[Curve, ...]
@@ -46,6 +48,7 @@ class MeasuredCell:
     supply_v: float | None = None
     tail: Tail | None = None
     source: str = "measured curve"
+    measured_v: tuple[float, ...] | None = None
 
     def line(self) -> Line:
         """The curve at the cell's temperature.
@@ -91,5 +94,11 @@ def measured_population(cell: MeasuredCell) -> CurvePopulation | StaticPopulatio
     return StaticPopulation(
         weak_share=float(line.p(at)),
         leaky_state=lost,
-        warnings=(f"failures by the supply are empirical ({cell.source}), not modelled",),
+        warnings=(f"failures by the supply are empirical ({cell.source}), not modelled", *_extrapolated(cell)),
     )
+
+
+def _extrapolated(cell: MeasuredCell) -> Iterator[str]:
+    if cell.measured_v is not None and not min(cell.measured_v) <= cell.v_dd_v <= max(cell.measured_v):
+        low, high = (show(v, "voltage") for v in (min(cell.measured_v), max(cell.measured_v)))
+        yield f"{show(cell.v_dd_v, 'voltage')} is beyond the {low} to {high} that were measured: p is extrapolated"

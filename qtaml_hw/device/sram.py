@@ -34,9 +34,13 @@ from qtaml_hw.units import ELEMENTARY_CHARGE_C, VACUUM_PERMITTIVITY_F_PER_M, sho
 MOBILITY_M2_PER_VS: Final = 0.03  # effective, near 1 MV/cm: Takagi et al., IEEE Trans. Electron Devices 41 (1994) 2357
 MARGIN_BAND_V: Final = 0.030  # difference to ngspice BSIM4 at t_ox >= 0.9 nm (tests/published/test_sram_hold_margin.py)
 MARGIN_FROM_M: Final = 0.9e-9
-_CURVE_POINTS: Final = 161
+_CURVE_POINTS: Final = 321
 _LEAK_POINTS: Final = 200
-_BISECTIONS: Final = 40
+_BISECTIONS: Final = 16
+_FARTHEST_SIGMA: Final = 40.0  # a share of 4e-350
+_DIRECTIONS: Final = 3
+_SECANTS: Final = 24
+_SETTLED: Final = 1e-3  # standard deviations
 _MISMATCH_STEP_V: Final = 2e-3
 
 
@@ -159,13 +163,15 @@ class _Inverter:
         return np.asarray(drive - driven + own - access)
 
     def curve(self, x: Float64) -> Float64:
-        """Output voltage for each input voltage, by bisection."""
+        """Output voltage for each input voltage: bisections, then the chord of the last bracket."""
         low, high = np.zeros_like(x), np.full_like(x, self.cell.v_dd_v)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)
             rises = self._into_output(x, middle) > 0.0
             low, high = np.where(rises, middle, low), np.where(rises, high, middle)
-        return 0.5 * (low + high)
+        above, below = self._into_output(x, low), self._into_output(x, high)
+        share = np.divide(above, above - below, out=np.full_like(x, 0.5), where=above > below)
+        return low + np.clip(share, 0.0, 1.0) * (high - low)
 
 
 def hold_lobes(cell: Sram6T, mismatch: Mismatch | None = None, *, gate_leakage: bool = True) -> tuple[float, float]:
@@ -180,7 +186,17 @@ def hold_lobes(cell: Sram6T, mismatch: Mismatch | None = None, *, gate_leakage: 
     from_right = np.interp(c, (right - x)[::-1], x[::-1])
     from_left = np.interp(-c, (left - x)[::-1], left[::-1])
     gap = from_right - from_left
-    return float(np.max(-gap[c < 0.0])), float(np.max(gap[c > 0.0]))
+    return _peak(-gap[c < 0.0]), _peak(gap[c > 0.0])
+
+
+def _peak(side: Float64) -> float:
+    """The largest of evenly spaced values, between them too: the top of the parabola through three."""
+    at = int(np.argmax(side))
+    if at in (0, side.size - 1):
+        return float(side[at])
+    before, top, after = side[at - 1 : at + 2]
+    bend = before - 2.0 * top + after
+    return float(top if bend == 0.0 else top - (after - before) ** 2 / (8.0 * bend))
 
 
 def hold_margin(cell: Sram6T, *, gate_leakage: bool = True) -> float:
@@ -188,13 +204,62 @@ def hold_margin(cell: Sram6T, *, gate_leakage: bool = True) -> float:
     return max(0.0, min(hold_lobes(cell, gate_leakage=gate_leakage)))
 
 
+def _slopes(cell: Sram6T, at_v: Float64) -> Float64:
+    """Change of the first lobe per volt of each threshold offset, at offsets of the four transistors in volts."""
+    steps = _MISMATCH_STEP_V * np.eye(at_v.size)
+    lobes = [[hold_lobes(cell, Mismatch(*(at_v + sign * step)))[0] for sign in (1.0, -1.0)] for step in steps]
+    return np.array([(up - down) / (2.0 * _MISMATCH_STEP_V) for up, down in lobes])
+
+
 def margin_spread(cell: Sram6T) -> float:
     """Standard deviation of one hold lobe in volts, from the transistors' threshold spread (first order)."""
-    slopes = []
-    for name in ("left_n_v", "left_p_v", "right_n_v", "right_p_v"):
-        up, down = (hold_lobes(cell, Mismatch(**{name: sign * _MISMATCH_STEP_V}))[0] for sign in (1.0, -1.0))
-        slopes.append((up - down) / (2.0 * _MISMATCH_STEP_V))
-    return float(np.linalg.norm(slopes)) * cell.sigma_v_th_v
+    return float(np.linalg.norm(_slopes(cell, np.zeros(4)))) * cell.sigma_v_th_v
+
+
+def failure_distance(cell: Sram6T) -> float:
+    """How many standard deviations away the nearest mismatch lies with which the cell cannot hold a state.
+
+    The most probable failure: along the direction in which the lobe falls fastest, which is found again where the lobe
+    vanishes (Hasofer, Lind, J. Eng. Mech. Div. ASCE 100 (1974) 111).  0 of a cell that holds nothing, at most 40.
+    """
+    start = np.zeros(4)
+    whole = hold_lobes(cell)[0]
+    if whole <= 0.0:
+        return 0.0
+    nearest = _FARTHEST_SIGMA
+    for _ in range(_DIRECTIONS):
+        slopes = _slopes(cell, start)
+        way = -slopes * cell.sigma_v_th_v / np.linalg.norm(slopes)
+        reached = _vanishes(cell, way, whole)
+        if reached > nearest - _SETTLED:
+            return min(reached, nearest)
+        nearest, start = reached, 0.99 * reached * way
+    return nearest
+
+
+def _vanishes(cell: Sram6T, way: Float64, whole: float) -> float:
+    """Standard deviations along ``way`` (volts each) at which a lobe that is ``whole`` at 0 is gone.
+
+    Secants from inside, halvings from outside: past the end the lobe is another branch.
+    """
+
+    def lobe(sigmas: float) -> float:
+        return hold_lobes(cell, Mismatch(*(sigmas * way)))[0]
+
+    before, inside, outside = (0.0, whole), (1.0, lobe(1.0)), _FARTHEST_SIGMA
+    if inside[1] <= 0.0:
+        inside, outside = before, 1.0
+    for _ in range(_SECANTS):
+        fall = (before[1] - inside[1]) / (inside[0] - before[0]) if inside[0] > before[0] else 0.0
+        aim = inside[0] + inside[1] / fall if fall > 0.0 else _FARTHEST_SIGMA
+        if abs(aim - inside[0]) < _SETTLED and aim < outside:
+            return aim
+        aim = aim if aim < outside else 0.5 * (inside[0] + outside)
+        if outside - inside[0] < _SETTLED:
+            break
+        left = lobe(aim)
+        before, inside, outside = (inside, (aim, left), outside) if left > 0.0 else (before, inside, aim)
+    return inside[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,10 +314,10 @@ class StaticPopulation:
 
 
 def static_population(cell: Sram6T) -> StaticPopulation:
-    """Share of cells whose hold margin is gone: Phi(-margin / spread) for each stored state."""
+    """Share of cells whose hold margin is gone: Phi(-``failure_distance``) for each stored state."""
     margin, ideal = hold_margin(cell), hold_margin(cell, gate_leakage=False)
-    spread = max(margin_spread(cell), 1e-9)
-    weak = float(ndtr(-margin / spread)) if margin > 0.0 else 1.0
+    distance = failure_distance(cell) if cell.sigma_v_th_v > 0.0 else _FARTHEST_SIGMA
+    weak = float(ndtr(-distance)) if margin > 0.0 else 1.0
     taken = 1.0 - margin / ideal if ideal > 0.0 else 1.0
     warnings = []
     if cell.t_ox_m < MARGIN_FROM_M:
@@ -273,7 +338,7 @@ def static_population(cell: Sram6T) -> StaticPopulation:
     return StaticPopulation(
         weak_share=weak,
         margin_v=margin,
-        spread_v=spread,
+        spread_v=margin / max(distance, 1e-9),
         gate_share=max(0.0, taken),
         warnings=tuple(warnings),
         accelerated_rate_hz=cell.accelerated_flip_rate_hz,

@@ -20,11 +20,11 @@ from qtaml_hw.config.reading.document import (
     pinned,
 )
 from qtaml_hw.config.reading.fields import FieldSpec, suggest
-from qtaml_hw.config.reading.presets import cell_preset, cell_presets
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets, preset, presets
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK, LEAKS, SAME_CELLS
+from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK, LEAKS, PRESET_ALIASES, SAME_CELLS
 
 _OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
 """Mappings whose keys are the user's own."""
@@ -63,9 +63,9 @@ class Document:
             problems += [_unknown(change, dict(fields)) for change in group if change not in known]
             above, removed = change_layer(known)
             layer = merge(layer, above, (*removed, *pinned(layer, above)))
-        preset, wrong = _preset_layer(layer)
-        problems += wrong
-        layer = merge(preset, layer)
+        for below, wrong in (_preset_layer(layer), _flips_preset_layer(layer)):
+            problems += wrong
+            layer = merge(below, layer)
         for path, value in _following(layer):
             layer.setdefault(path, Leaf(value, Origin("default", "qtaml_hw", str(value))))
         return layer, problems
@@ -97,17 +97,29 @@ def _preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
     if named is None:
         if kind is not None and (not isinstance(kind, str) or kind not in CELLS):
             return {}, []
-        preset = cell_preset(CELLS[kind or next(iter(CELLS))].preset)
-        return preset.layer | {_PRESET: Leaf(preset.name, Origin("default", "qtaml_hw", preset.name))}, []
-    if not isinstance(named.value, str) or named.value not in cell_presets():
+        found = cell_preset(CELLS[kind or next(iter(CELLS))].preset)
+        return found.layer | {_PRESET: Leaf(found.name, Origin("default", "qtaml_hw", found.name))}, []
+    if not isinstance(named.value, str) or named.value not in (*cell_presets(), *PRESET_ALIASES):
         message = unknown("preset", named.value, cell_presets())
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
-    preset = cell_preset(named.value)
-    if isinstance(kind, str) and kind in CELLS and kind != preset.kind:
+    found = cell_preset(named.value)
+    if isinstance(kind, str) and kind in CELLS and kind != found.kind:
         fitting = [name for name in cell_presets() if cell_preset(name).kind == kind]
-        message = f"the preset {preset.name} is a {preset.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
+        message = f"the preset {found.name} is a {found.kind}, cell.kind is {kind}; its presets: {', '.join(fitting)}"
         return {}, [dataclasses.replace(locate(layer, _PRESET), message=message)]
-    return preset.layer, []
+    return found.layer, []
+
+
+def _flips_preset_layer(layer: Layer) -> tuple[Layer, list[Problem]]:
+    """The values of the preset of the flip law that is named."""
+    path = ("flips", "preset")
+    named = layer.get(path)
+    if named is None:
+        return {}, []
+    if not isinstance(named.value, str) or named.value not in presets("flips"):
+        message = unknown("preset of flips", named.value, presets("flips"))
+        return {}, [dataclasses.replace(locate(layer, path), message=message)]
+    return preset("flips", named.value).layer, []
 
 
 def _following(layer: Layer) -> list[tuple[Path, Any]]:

@@ -60,7 +60,7 @@ _STATED_BY: Final[dict[Law, frozenset[str]]] = {
     "poisson": frozenset(),
     "fixed": frozenset({"p", "direction", "structure"}),
     "curve": frozenset({"points", "file", "temperature_k", "tail", "direction"}),
-    "voltage": frozenset({"v_zero_v", "decade_v", "direction"}),
+    "voltage": frozenset({"preset", "v_zero_v", "decade_v", "measured_v", "direction"}),
 }
 """Law -> the fields that state it, beside the cell."""
 
@@ -73,6 +73,7 @@ class FlipsSection(Section):
         description="retention: the same weak cells fail; poisson: memoryless; fixed: p as stated; curve: retention as "
         "measured; voltage: failures of SRAM by supply",
     )
+    preset: str | None = Field(None, description="a file of values of the law voltage, with their sources")
     p: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
         None, description="flip probability of a bit when it is read (law fixed)"
     )
@@ -91,6 +92,13 @@ class FlipsSection(Section):
     )
     decade_v: Annotated[float | None, Quantity("voltage", above=0.0, at_most=1.0)] = Field(
         None, alias="decade", description="rise of the supply that fails ten times fewer cells (law voltage)"
+    )
+    measured_v: Annotated[
+        tuple[Annotated[float, Quantity("voltage", above=0.0)], ...] | None, Field(min_length=2, max_length=2)
+    ] = Field(
+        None,
+        alias="measured",
+        description="lowest and highest supply of the measurement; a warning beyond (law voltage)",
     )
     direction: Direction = Field(
         "symmetric", description="which bits flip (laws fixed, curve and voltage); of a curve of time the cell's"
@@ -112,7 +120,7 @@ class FlipsSection(Section):
     def unused(self) -> set[str]:
         """What no result depends on: what states other laws, independence where it is spelt out."""
         kept = {"law"} | _STATED_BY[self.law] - (set() if self.structured else {"structure"})
-        return set(type(self).model_fields) - kept
+        return set(type(self).model_fields) - kept | {"preset", "measured_v"}
 
     @model_validator(mode="after")
     def _stated_as_its_law_is(self) -> Self:

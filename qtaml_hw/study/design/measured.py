@@ -7,6 +7,7 @@ from typing import Final
 from qtaml_hw import device
 from qtaml_hw.config import Study
 from qtaml_hw.config.reading.curves import Points, axis_complaint
+from qtaml_hw.units import show
 
 _DECADES: Final = 10.0  # of the law voltage's line that are written as points; beyond, it goes on as straight
 
@@ -28,7 +29,8 @@ def measured_cell(study: Study) -> device.MeasuredCell | None:
             temperature_k=cell.temperature_k,
             v_dd_v=cell.v_dd_v,
             tail="straight",
-            source="log p straight over the supply",
+            source=flips.preset or f"{show(decade_v, 'voltage')} per decade",
+            measured_v=flips.measured_v,
         )
     if flips.law != "curve":
         return None

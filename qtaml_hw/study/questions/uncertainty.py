@@ -8,7 +8,7 @@ from typing import Final
 
 from qtaml_hw.config import Study
 from qtaml_hw.config.reading.fields import FieldSpec, catalogue, value_at
-from qtaml_hw.config.reading.presets import cell_preset
+from qtaml_hw.config.reading.presets import Presettable, preset
 from qtaml_hw.errors import InputError
 from qtaml_hw.units import parse, split
 
@@ -37,8 +37,13 @@ def inputs(study: Study, steps: Mapping[str, float]) -> list[Input]:
     Raises InputError for an uncertainty of something that is no such input.
     """
     listed_inputs = []
-    preset = study.cell.preset
-    known = {} if preset is None else cell_preset(preset).uncertainties
+    named: tuple[tuple[Presettable, str | None], ...] = (("cell", study.cell.preset), ("flips", study.flips.preset))
+    known = {
+        path: (width, f"{name}: {why}")
+        for section, name in named
+        if name is not None
+        for path, (width, why) in preset(section, name).uncertainties.items()
+    }
     for path, spec in catalogue(type(study), study.cell.kind).items():
         value = _value(study, path, spec)
         if value is None or spec.quantity is None:
@@ -48,7 +53,7 @@ def inputs(study: Study, steps: Mapping[str, float]) -> list[Input]:
             step, source = steps[path], "stated"
         elif path in known:
             text, why = known[path]
-            step, source = _step(spec, text, value), f"{preset}: {why}"
+            step, source = _step(spec, text, value), why
         else:
             step, source = STEPS.get(dimension, SHARE * abs(value)), "assumed"
         listed_inputs.append(Input(path, value, step, dimension, source))
