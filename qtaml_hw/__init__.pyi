@@ -32,6 +32,8 @@ from qtaml_hw.study.questions.export import export as export
 from qtaml_hw.study.questions.feasible import feasible as feasible
 from qtaml_hw.study.questions.gate import gate_current as gate_current
 from qtaml_hw.study.questions.layers import layers as layers
+from qtaml_hw.study.questions.price import price as price
+from qtaml_hw.study.questions.price import topology as topology
 from qtaml_hw.study.questions.retention import retention as retention
 from qtaml_hw.study.questions.search import search as search
 from qtaml_hw.study.questions.tensors import tensors as tensors

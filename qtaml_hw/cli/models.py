@@ -83,4 +83,31 @@ def export(
     answer_lines(found, as_json, [line + agreed])
 
 
-COMMANDS: Final[Commands] = {"tensors": tensors, "stream": stream, "export": export}
+def price(
+    file: FileArgument,
+    overrides: SetOption,
+    topology: Annotated[
+        Path | None, typer.Option("--topology", metavar="CSV", help="layers: a SCALE-Sim convolution or GEMM file")
+    ] = None,
+    weights: Annotated[int | None, typer.Option("--weights", metavar="N", help="or so many weights, read once")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the study's memory costs without a network: area, energy, refresh, latency for a list of layers."""
+    found = q.price(load(file, overrides), topology=topology, weights=weights).as_dict()
+    answer(found, as_json, lambda: report.price_table(found))
+    say(found["note"])
+
+
+def topology(file: FileArgument, overrides: SetOption, quiet: QuietOption = False) -> None:
+    """The products of the study's network, as a GEMM topology of SCALE-Sim on stdout."""
+    with terminal_progress(quiet) as progress:
+        typer.echo(q.topology(load(file, overrides), progress=progress), nl=False)
+
+
+COMMANDS: Final[Commands] = {
+    "tensors": tensors,
+    "stream": stream,
+    "export": export,
+    "price": price,
+    "topology": topology,
+}

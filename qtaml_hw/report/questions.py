@@ -146,3 +146,26 @@ def tensors_table(found: Row) -> Table:
     stored, exact = (f"{found[key]:,}" for key in ("stored_values", "exact_values"))
     caption = f"stored: {stored} values; exact, beside the memory: {exact}"
     return table(["Tensor", "Kind", "Shape", "Values", "Stored", "Why"], rows, caption=caption)
+
+
+def price_table(found: Row) -> Table:
+    """A memory without a network: its size, and what it costs with the ends of the bands."""
+    area, joules = scale([found["area_m2"]], "m2"), scale([found["energy_per_inference_j"]], "J")
+    seconds = scale([found["read_latency_s"]], "s")
+    watts = scale([found["access"][name] for name in ("refresh_w", "leakage_w")], "W")
+
+    def banded(name: str, low: str, high: str, unit: Any) -> tuple[str, str, str]:
+        return unit.show(found[name]), f"{unit.show(found[low])} to {unit.show(found[high])}", unit.unit
+
+    rows = [
+        ("Weights", f"{found['weights']:,}", f"{found['layers']} layers" if found["layers"] else "read once", ""),
+        ("Stored bits per weight", f"{found['stored_bits_per_weight']:.4g}", "", ""),
+        ("Parity bits", percent(found["parity_bits_fraction"]), "", "%"),
+        ("Area", *banded("area_m2", "area_low_m2", "area_high_m2", area)),
+        ("Energy / inference", *banded("energy_per_inference_j", "energy_low_j", "energy_high_j", joules)),
+        ("Read latency", *banded("read_latency_s", "read_latency_low_s", "read_latency_high_s", seconds)),
+        ("Refresh power", watts.show(found["access"]["refresh_w"]), "", watts.unit),
+        ("Leakage", watts.show(found["access"]["leakage_w"]), "", watts.unit),
+        ("Refresh of a bank's time", percent(found["refresh_bandwidth_share"]), "", "%"),
+    ]
+    return table(["", "Value", "Band", "Unit"], rows)
