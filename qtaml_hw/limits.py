@@ -75,6 +75,8 @@ LIMITS: Final[dict[str, Limit]] = {
     ),
     "sigma_v_th_v": Limit(0.0, 0.2, "voltage", "the threshold spread of a working process is below 200 mV"),
     "subthreshold_n": Limit(1.0, 3.0, "number", "1 is the thermal limit of the subthreshold slope, 3 a broken device"),
+    "sigma_c": Limit(0.0, 0.2, "fraction", "a node's capacitance differs by a few per cent; beyond 20 % no normal law"),
+    "sigma_v_ref_v": Limit(0.0, 0.1, "voltage", "a sense threshold that differs by more than 100 mV reads nothing"),
     "t_ox_gradient": Limit(
         -0.2, 0.2, "fraction", "a film that differs by more than 20 % over a die is a broken process"
     ),

@@ -17,10 +17,13 @@ class ChargeCell:
 
     The node starts at ``v_dd_v`` from the rail it leaks to and is lost when it has decayed to ``v_ref_v``. Currents are
     medians at 25 degC with Arrhenius laws of the given activation energies. ``sigma_t_ox`` (fraction) and
-    ``sigma_v_th_v`` vary from cell to cell; ``t_ox_gradient`` is the relative thickness difference from one edge of the
-    die to the other; ``sigma_t_ox_die`` and ``sigma_v_th_die_v`` vary from die to die. A share ``defect_fraction`` of
-    the cells leaks an extra trap-assisted current, lognormal with median ``defect_current_a`` and ``defect_spread``
-    = sigma of its logarithm; it follows the temperature law of the subthreshold current.
+    ``sigma_v_th_v`` vary from cell to cell, and so do the storage capacitance (``sigma_c``, a fraction) and the level
+    at which a cell is read as lost (``sigma_v_ref_v``, its sense amplifier's included). ``dibl``: volts by which the
+    write device's threshold rises per volt that the node falls, and its current falls with it; ``i_sub_a`` is the one
+    at ``v_dd_v``. ``t_ox_gradient`` is the relative thickness difference from one edge of the die to the other;
+    ``sigma_t_ox_die`` and ``sigma_v_th_die_v`` vary from die to die. A share ``defect_fraction`` of the cells leaks an
+    extra trap-assisted current, lognormal with median ``defect_current_a`` and ``defect_spread`` = sigma of its
+    logarithm; it follows the temperature law of the subthreshold current.
     ``t_interface_m``: SiO2 under the high-k film of a stack of two layers (None: half of the EOT ``t_ox_m``).
     ``write_device`` gives the weak state: an n-type device leaks a stored 1 to ground, a p-type one a stored 0 to V_DD.
 
@@ -37,7 +40,10 @@ class ChargeCell:
     i_sub_activation_ev: float
     sigma_t_ox: float
     sigma_v_th_v: float
+    sigma_c: float = 0.0
+    sigma_v_ref_v: float = 0.0
     subthreshold_n: float = 1.5
+    dibl: float = 0.0
     i_junction_a: float = 0.0
     i_junction_activation_ev: float = 0.6
     t_ox_gradient: float = 0.0

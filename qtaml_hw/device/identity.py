@@ -34,6 +34,7 @@ _LEVELS: Final = np.arange(-8.4, 5.5, 0.3)  # normal quantiles of U at which the
 _KNOTS: Final = np.arange(-8.0, 4.85, 0.1)  # normal quantiles of the ranks that the result is kept at
 _THRESHOLDS: Final = np.linspace(-X_MAX, X_MAX, 107)  # normal quantiles of the steady current, small to large
 _THICKNESSES: Final = 129
+_DEVIATES: Final = np.linspace(-6.0, 6.0, 9)  # of what moves a cell's time at every condition alike
 _HALVINGS: Final = 20
 _WIDEST_SHIFT: Final = 4.0  # of a normal quantile
 
@@ -73,6 +74,12 @@ class CellsOfDie:
     def charge_c(self) -> float:
         """Charge that the node loses before it is read wrong."""
         return self.cell.storage_capacitance_f * (self.cell.v_dd_v - self.cell.v_ref_v)
+
+    @property
+    def life_spread(self) -> float:
+        """Sigma of ln t by what all currents of a cell share, to first order: capacitance and read threshold."""
+        swing = self.cell.v_dd_v - self.cell.v_ref_v
+        return float(np.hypot(self.cell.sigma_c, self.cell.sigma_v_ref_v / swing))
 
     def density(self, r: Float64) -> Float64:
         """Density of cells over relative thickness, up to a factor."""
@@ -145,30 +152,53 @@ class _Lines:
         return np.asarray(flat[self.low] + self.part * (flat[self.high] - flat[self.low]))
 
 
-def _strata_of(reference: CellsOfDie, r: Float64, life: Float64, levels: Float64) -> Callable[[Float64], Float64]:
-    """A function that averages a quantity [r, z] over every stratum of the lines of equal retention: [levels, K]."""
-    x, z = r / reference.sigma, _THRESHOLDS
-    lines = _Lines.of(life, levels)
+def _point_masses(cells: CellsOfDie, r: Float64, life: Float64, lines: _Lines) -> Float64:
+    """Cells about every point of every line, up to a factor for the line: density x length / slope of ln t."""
+    x, z = r / cells.sigma, _THRESHOLDS
     along_x, along_z = np.gradient(life, x, z)
-    weight = reference.density(r)[:, None] * np.exp(-0.5 * z * z) / np.hypot(along_x, along_z)
+    weight = cells.density(r)[:, None] * np.exp(-0.5 * z * z) / np.hypot(along_x, along_z)
     place_x, place_z = (lines.read(np.broadcast_to(grid, life.shape)) for grid in (x[:, None], z))
     order = np.argsort(np.where(lines.inside, place_x + place_z, np.inf), axis=0, kind="stable")
-
-    def sorted_values(grid: Float64) -> Float64:
-        return np.asarray(np.take_along_axis(lines.read(grid), order, axis=0))
-
+    steps = [np.diff(np.take_along_axis(place, order, axis=0), axis=0) for place in (place_x, place_z)]
     inside = np.take_along_axis(lines.inside, order, axis=0)
-    step = np.hypot(*(np.diff(np.take_along_axis(place, order, axis=0), axis=0) for place in (place_x, place_z)))
-    dense = sorted_values(weight)
-    mass = 0.5 * (step * inside[1:] * inside[:-1]) * (dense[1:] + dense[:-1])
-    mass /= mass.sum(axis=0)
-    share = np.concatenate((np.zeros((1, len(levels))), np.cumsum(mass, axis=0)))
+    step = np.hypot(*steps) * (inside[1:] & inside[:-1])
+    reach = np.zeros(lines.part.shape)
+    reach[1:] += step
+    reach[:-1] += step
+    back = np.empty_like(reach)
+    np.put_along_axis(back, order, reach, axis=0)
+    return np.asarray(back * lines.read(weight))
+
+
+def _strata_of(reference: CellsOfDie, r: Float64, life: Float64, levels: Float64) -> Callable[[Float64], Float64]:
+    """A function that averages a quantity [r, z] over every stratum of the lines of equal retention: [levels, K].
+
+    Cells of a small capacitance or a high read threshold reach a level of ln t on a line of their own.
+    """
+    deviates = _DEVIATES if reference.life_spread > 0.0 else np.zeros(1)
+    lines = _Lines.of(life, (levels - reference.life_spread * deviates[:, None]).ravel())
+    balance = np.log(reference.steady.quantile(_THRESHOLDS)) - reference.node.log_gate(r)[:, None]
+
+    def together(points: Float64) -> Float64:
+        """[points of all lines of a level, levels] of [points, lines]."""
+        return np.asarray(points.reshape(len(points) * len(deviates), len(levels)))
+
+    share_of_line = np.repeat(np.exp(-0.5 * deviates * deviates), len(levels))
+    order = np.argsort(together(lines.read(balance)), axis=0, kind="stable")
+    mass = together(_point_masses(reference, r, life, lines) * share_of_line)
+    mass = np.take_along_axis(mass / mass.sum(axis=0), order, axis=0)
+
+    def up_to(masses: Float64) -> Float64:
+        """Sums up to the middle of every point, from nothing to all of it."""
+        total = np.cumsum(masses, axis=0)
+        return np.concatenate((np.zeros((1, len(levels))), total - 0.5 * masses, total[-1:]))
+
+    shares = up_to(mass)
 
     def means(grid: Float64) -> Float64:
-        values = sorted_values(grid)
-        total = np.concatenate((np.zeros((1, len(levels))), np.cumsum(0.5 * mass * (values[1:] + values[:-1]), axis=0)))
-        pairs = zip(share.T, total.T, strict=True)
-        return np.stack([np.diff(np.interp(STRATA_EDGES, s, t)) for s, t in pairs]) / STRATA_SHARES
+        values = up_to(mass * np.take_along_axis(together(lines.read(grid)), order, axis=0))
+        pairs = zip(shares.T, values.T, strict=True)
+        return np.stack([np.diff(np.interp(STRATA_EDGES, s, v)) for s, v in pairs]) / STRATA_SHARES
 
     return means
 

@@ -35,6 +35,16 @@ def node_voltages(cell: ChargeCell) -> tuple[Float64, Float64]:
     return 0.5 * (cell.v_dd_v + cell.v_ref_v) + 0.5 * (cell.v_dd_v - cell.v_ref_v) * nodes, 0.5 * weights
 
 
+def swing_v(cell: ChargeCell) -> float:
+    """Volts of threshold for a factor e of subthreshold current."""
+    return cell.subthreshold_n * BOLTZMANN_J_PER_K * cell.temperature_k / ELEMENTARY_CHARGE_C
+
+
+def steady_course(cell: ChargeCell, voltage_v: Float64) -> Float64:
+    """The current past the threshold over its value at ``v_dd_v``, as the node falls: 1 without ``dibl``."""
+    return np.asarray(np.exp(cell.dibl * (voltage_v - cell.v_dd_v) / swing_v(cell)))
+
+
 def tunnel_current(cell: ChargeCell, thickness_factor: Float64, voltage_v: Float64) -> Float64:
     """Gate plus overlap tunnelling current of the node in amperes, the stack scaled by a factor; shapes broadcast."""
     stack = cell.dielectric.scaled(thickness_factor)
@@ -53,7 +63,7 @@ def tunnel_current(cell: ChargeCell, thickness_factor: Float64, voltage_v: Float
 
 @dataclass(frozen=True, eq=False)
 class SteadyCurrent:
-    """Distribution over the cells of the current that does not depend on the node's voltage.
+    """Distribution over the cells of the current that does not depend on the thickness, at the level of a fresh bit.
 
     junction_a (the same in every cell) + subthreshold (lognormal: median_a, spread) + in a share of the cells a defect
     current. ``tail(s)`` is P(current > s), accurate in relative terms down to 1e-20; ``knots_a`` are currents between
@@ -121,12 +131,12 @@ class SteadyCurrent:
 
 def steady_current(cell: ChargeCell, v_th_shift_v: float = 0.0) -> SteadyCurrent:
     """The steady current of a cell's population at its temperature; ``v_th_shift_v`` is the die's threshold offset."""
-    swing_v = cell.subthreshold_n * BOLTZMANN_J_PER_K * cell.temperature_k / ELEMENTARY_CHARGE_C
+    swing = swing_v(cell)
     factor = arrhenius(cell.i_sub_activation_ev, cell.temperature_k)
     return SteadyCurrent(
         junction_a=cell.i_junction_a * arrhenius(cell.i_junction_activation_ev, cell.temperature_k),
-        median_a=max(cell.i_sub_a * factor * math.exp(-v_th_shift_v / swing_v), _LEAST_CURRENT_A),
-        spread=max(cell.sigma_v_th_v / swing_v, _LEAST_SPREAD),
+        median_a=max(cell.i_sub_a * factor * math.exp(-v_th_shift_v / swing), _LEAST_CURRENT_A),
+        spread=max(cell.sigma_v_th_v / swing, _LEAST_SPREAD),
         defect_fraction=cell.defect_fraction if cell.defect_current_a > 0.0 else 0.0,
         defect_median_a=cell.defect_current_a * factor,
         defect_spread=max(cell.defect_spread, _LEAST_SPREAD),

@@ -1,8 +1,9 @@
 """From one leaking node to a population of cells: the distribution of retention times.
 
 Every cell has its own oxide thickness and its own threshold voltage, hence two currents: tunnelling, which depends on
-the node's voltage, and a steady current. Its retention time is t = C integral dV / (I_gate(V) + S), integrated, not
-approximated by a constant current. A cell of thickness x fails before t when its S exceeds S*(x, t), so that
+the node's voltage, and a steady current S, which does not, or by ``dibl`` alone. Its retention time is
+t = C integral dV / (I_gate(V) + S), integrated, not approximated by a constant current. A cell of thickness x fails
+before t when its S exceeds S*(x, t), so that
 
     P(t_ret < t) = E_x[ P(S > S*(x, t)) ],
 
@@ -23,7 +24,7 @@ from scipy.special import ndtr
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.device.cells import ChargeCell
-from qtaml_hw.device.leakage import SteadyCurrent, node_voltages, tunnel_current
+from qtaml_hw.device.leakage import SteadyCurrent, node_voltages, steady_course, tunnel_current
 from qtaml_hw.device.quadrature import gauss
 
 X_MAX: Final = 8.8  # standard deviations of thickness: 7e-19 lies beyond
@@ -52,30 +53,36 @@ class NodeModel:
     r_grid: Float64
 
     @cached_property
-    def _currents(self) -> tuple[Float64, Float64]:
-        """Tunnelling current [r, voltage node] and the weights of the voltage nodes."""
+    def _currents(self) -> tuple[Float64, Float64, Float64]:
+        """Tunnelling current [r, voltage node], course of the steady current and weights of the voltage nodes."""
         voltage, weight = node_voltages(self.cell)
         factor = np.maximum(1.0 + self.r_grid, _LEAST_THICKNESS)
-        return tunnel_current(self.cell, factor[:, None], voltage), weight
+        return tunnel_current(self.cell, factor[:, None], voltage), steady_course(self.cell, voltage), weight
+
+    @property
+    def steady_share(self) -> float:
+        """The constant current that discharges the node as long as a steady current of 1 does, which falls with it."""
+        _, course, weight = self._currents
+        return float(np.sum(weight) / np.sum(weight / course))
 
     @cached_property
     def log_gate(self) -> CubicSpline:
         """ln of the effective tunnelling current over r."""
-        current, weight = self._currents
+        current, _, weight = self._currents
         return CubicSpline(self.r_grid, -np.log(np.sum(weight / current, axis=-1)))
 
     def effective_total(self, steady_a: Float64) -> Float64:
         """Effective total current [r, steady] when a steady current is added: 1 / mean over V of 1/(I_gate + S)."""
-        current, weight = self._currents
-        return np.asarray(1.0 / np.sum(weight / (current[:, None, :] + steady_a[None, :, None]), axis=-1))
+        current, course, weight = self._currents
+        return np.asarray(1.0 / np.sum(weight / (current[:, None, :] + steady_a[None, :, None] * course), axis=-1))
 
     @cached_property
     def excess(self) -> Float64:
         """Table [r (every fourth node), _EXCESS_LOG]."""
-        current, weight = self._currents
+        current, course, weight = self._currents
         current = current[::4]
         gate = 1.0 / np.sum(weight / current, axis=-1)
-        shape = (current / gate[:, None])[:, None, :] + np.exp(_RATIO_LOG)[None, :, None]
+        shape = (current / gate[:, None])[:, None, :] + np.exp(_RATIO_LOG)[None, :, None] * course
         log_excess = np.log(np.maximum(1.0 / np.sum(weight / shape, axis=-1) - 1.0, 1e-12))
         return np.stack([np.interp(_EXCESS_LOG, row, row - _RATIO_LOG) for row in log_excess])
 

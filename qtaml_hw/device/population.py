@@ -21,6 +21,7 @@ from qtaml_hw.device.die import Die
 from qtaml_hw.device.identity import CellsOfDie, KeptRanks, kept_ranks
 from qtaml_hw.device.measured import MeasuredCell, measured_population
 from qtaml_hw.device.node import FailedShare
+from qtaml_hw.device.spread import as_probit, over_capacitance, over_threshold
 from qtaml_hw.device.sram import Sram6T, StaticPopulation, static_population
 
 _TIME_KNOTS: Final = 64  # at first; then refined
@@ -30,6 +31,7 @@ _SUBDIVISION: Final = 12  # of each interval of the monotone cubic, for the line
 _STEP_WIDTH: Final = 1e-3  # cells whose times differ by less are one step of this relative width
 _LEAST_SHARE: Final = 1e-17  # the integral ends at 8.8 standard deviations
 _LARGEST_SHARE: Final = 1.0 - 1e-8  # closer to 1 the integral's rounding shows
+_THRESHOLD_REACH: Final = 4.0  # standard deviations of the read threshold at which populations are compared
 _THIN_SHARE: Final = 0.10  # gate share below which a sweep over thickness cannot show much
 
 
@@ -152,15 +154,31 @@ def _table(origin: CellsOfDie) -> tuple[Float64, Float64]:
     return dense, np.maximum.accumulate(PchipInterpolator(log_time, probit)(dense))
 
 
+def _spread(origin: CellsOfDie) -> tuple[Float64, Float64]:
+    """Knots (ln t, probit) with the spreads of the read threshold and of the capacitance, where there are any."""
+    cell, table = origin.cell, _table(origin)
+    if cell.sigma_v_ref_v > 0.0:
+        room = min(cell.v_ref_v, cell.v_dd_v - cell.v_ref_v) / cell.sigma_v_ref_v
+        reach = min(_THRESHOLD_REACH, 0.9 * room)
+        low, high = (
+            _table(replace(origin, cell=replace(cell, v_ref_v=cell.v_ref_v + side * reach * cell.sigma_v_ref_v)))
+            for side in (-1.0, 1.0)
+        )
+        table = as_probit(over_threshold((low, table, high), reach), _LEAST_SHARE, _LARGEST_SHARE)
+    if cell.sigma_c > 0.0:
+        table = as_probit(over_capacitance(table, cell.sigma_c), _LEAST_SHARE, _LARGEST_SHARE)
+    return table
+
+
 def charge_population(cell: ChargeCell, die: Die | None = None) -> RetentionPopulation:
     """Retention population of the charge cells of one die (the process centre unless a ``die`` is given).
 
     With ``t_ox_gradient`` the population is that of all positions of the die together.
     """
     origin = CellsOfDie(cell, die or Die())
-    knots, probit = _table(origin)
+    knots, probit = _spread(origin)
     tunnel_a = float(np.exp(origin.node.log_gate(origin.die.t_ox_fraction)))
-    share = tunnel_a / (tunnel_a + origin.steady.nominal_a)
+    share = tunnel_a / (tunnel_a + origin.steady.nominal_a * origin.node.steady_share)
     return RetentionPopulation(cell.leaky_state, share, _warnings(cell, share), knots, probit, origin)
 
 

@@ -79,7 +79,14 @@ class _ChargeCell(_Cell):
         alias="i_sub_activation", description="activation energy of the subthreshold current"
     )
     sigma_t_ox: Fraction = Field(description="oxide thickness from cell to cell, relative")
+    sigma_c: Fraction = Field(0.0, description="storage capacitance from cell to cell, relative")
+    sigma_v_ref_v: Voltage = Field(
+        0.0,
+        alias="sigma_v_ref",
+        description="level at which a bit is lost, from cell to cell: sense amplifiers included",
+    )
     subthreshold_n: float = Field(1.5, description="slope factor n of the subthreshold current")
+    dibl: float = Field(0.0, description="rise of the write device's threshold per volt that the node falls")
     i_junction_a: Current = Field(0.0, alias="i_junction", description="junction leakage at 25 degC")
     i_junction_activation_ev: ElectronVolt = Field(
         0.6,
