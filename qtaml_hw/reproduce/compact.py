@@ -14,7 +14,7 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import Direction
 from qtaml_hw.progress import Progress
-from qtaml_hw.reproduce.crossing import Ladder, Overheads, Search
+from qtaml_hw.reproduce.crossing import Overheads, Search
 from qtaml_hw.reproduce.networks import Benchmark, published
 from qtaml_hw.reproduce.paper import (
     FULL,
@@ -35,6 +35,7 @@ from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.cell import losing
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
+from qtaml_hw.tac.crossing import Ladder
 
 QUICK_NETWORKS = ("lenet-cifar", "dscnn", "resnet8")
 NETWORKS = (*QUICK_NETWORKS, "resnet20", "resnet56")

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.reproduce.crossing import OCTAVES, Ladder, Overheads, Search
+from qtaml_hw.reproduce.crossing import Overheads, Search
 from qtaml_hw.reproduce.networks import Benchmark, Storage, zoo
 from qtaml_hw.reproduce.paths import (
     IDEAL,
@@ -34,6 +34,7 @@ from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import saturation_ratio
+from qtaml_hw.tac.crossing import OCTAVES, Ladder
 
 LEAST, MOST = 3.4, 33.6  # the range of overhead ratios in the abstract
 POINTS = 24.0  # the abstract's largest gain of WKB scoring over magnitude, percentage points of accuracy

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from qtaml_hw.arrays import Float64
+
+
+def certainty(clean: Float64) -> Float64:
+    """The clean network's chance of its own answer, [N], from its logits [N, C] or [N, ..., C]."""
+    return _per_input(_chances(clean).max(axis=-1))
+
+
+def kept_chance(clean: Float64, noisy: Float64) -> Float64:
+    """The clean network's chance of the noisy network's answer, [N], from logits of one shape as in ``certainty``."""
+    answer = np.argmax(np.nan_to_num(noisy), axis=-1)[..., None]
+    return _per_input(np.take_along_axis(_chances(clean), answer, axis=-1)[..., 0])
+
+
+def _chances(clean: Float64) -> Float64:
+    chance: Float64 = softmax(clean, axis=-1)
+    return chance
+
+
+def _per_input(chance: Float64) -> Float64:
+    mean: Float64 = chance.reshape(len(chance), -1).mean(axis=1)
+    return mean
 
 
 def soft_agreement(clean: Float64, noisy: Float64) -> float:
@@ -13,8 +35,4 @@ def soft_agreement(clean: Float64, noisy: Float64) -> float:
     ``clean`` and ``noisy`` are logits [N, C] or [N, ..., C].  Answers of which the clean network is not sure count
     little, unlike a plain share of answers that stay (ours).
     """
-    shifted = clean - clean.max(axis=-1, keepdims=True)
-    chance = np.exp(shifted)
-    chance /= chance.sum(axis=-1, keepdims=True)
-    answered = np.take_along_axis(chance, np.argmax(np.nan_to_num(noisy), axis=-1)[..., None], axis=-1)
-    return float(answered.mean() / chance.max(axis=-1).mean())
+    return float(kept_chance(clean, noisy).mean() / certainty(clean).mean())

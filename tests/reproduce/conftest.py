@@ -24,8 +24,21 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def stored() -> StoredNetwork:
+    return tiny()
+
+
+@pytest.fixture
+def sure() -> StoredNetwork:
+    """The same with logits so large that its softmax is as sure as it is right."""
+    return tiny(gain=50.0)
+
+
+def tiny(gain: float = 1.0) -> StoredNetwork:
     torch.manual_seed(11)
-    net = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 6)).eval()
+    last = nn.Linear(64, 6)
+    net = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), last).eval()
+    last.weight.data *= gain
+    last.bias.data *= gain
     x = torch.randn(120, 24)
     with torch.no_grad():
         labels = net(x).argmax(1)

@@ -7,13 +7,14 @@ import pytest
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import parse_study
-from qtaml_hw.reproduce.crossing import Ladder, Search
+from qtaml_hw.reproduce.crossing import Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.cell import losing
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac import Menu
+from qtaml_hw.tac.crossing import Ladder
 from qtaml_hw.weights import WeightFormat
 
 
