@@ -12,7 +12,7 @@ from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
 from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Phase, RetentionAware, Schedule
-from qtaml_hw.memory.traffic.usage import BankUse, LayerReads, bank_use, layer_reads
+from qtaml_hw.memory.traffic.usage import BankUse, LayerReads, bank_use, layer_reads, read_stalls
 
 __all__ = [
     "ArrayCost",
@@ -40,6 +40,7 @@ __all__ = [
     "layer_reads",
     "leakage_factor",
     "planned_flip_probability",
+    "read_stalls",
     "refresh_pass",
     "simulate",
     "simulate_commands",

@@ -14,6 +14,7 @@ from qtaml_hw.memory.ageing.counts import Counts, Reload
 from qtaml_hw.memory.ageing.stored import Stored
 from qtaml_hw.memory.traffic.commands import CommandLog
 from qtaml_hw.memory.traffic.energy import EnergyMeter
+from qtaml_hw.memory.traffic.usage import read_stalls
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,8 +106,8 @@ class Timeline:
 
     @property
     def stalls(self) -> int:
-        """Read bursts held up by a refresh pass."""
-        return self.log.stalls
+        """Read bursts of banks that a refresh pass held up."""
+        return read_stalls(self.meter.layout, self.meter.schedule, self.log)[0]
 
     @property
     def events(self) -> list[tuple[float, str, int, int]]:

@@ -26,6 +26,7 @@ from qtaml_hw.memory.traffic.rows import RowBins
 from qtaml_hw.memory.traffic.schedule import Schedule
 
 SIMULTANEOUS_S = 1e-15  # commands planned closer than this are planned for one instant
+SIMULTANEOUS = 1e-12  # and so are those within this share of their time
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -37,9 +38,9 @@ class CommandLog:
     ascending; ``refresh_tick`` and ``refresh_rows`` per lane: number of the tick (1, 2, ...) that each pass belongs to
     and rows that it refreshed, int64.
     ``read_s``, ``read_tensor``, ``read_bank``: start, tensor and bank of every read burst, in order of start.
-    ``bank_busy_s`` float64 [banks]; ``stalls`` and ``stall_s``: read bursts held up by refresh, and for how long;
-    ``inference_s``: latency of every finished inference; ``load_s``, ``load_tensor``: start and tensor of every load
-    from the backing store, in order.
+    A burst that is due at the instant of a refresh pass starts with it, and is held up by it.
+    ``bank_busy_s`` float64 [banks]; ``inference_s``: latency of every finished inference; ``load_s``, ``load_tensor``:
+    start and tensor of every load from the backing store, in order.
     """
 
     refresh_s: tuple[Float64, ...]
@@ -51,8 +52,6 @@ class CommandLog:
     read_tensor: Int64
     read_bank: Int64
     bank_busy_s: Float64
-    stalls: int
-    stall_s: float
     inference_s: Float64
     load_s: Float64
     load_tensor: Int64
@@ -68,7 +67,7 @@ class CommandLog:
         return sum(len(times) for times in self.scrub_s)
 
     def until(self, time_s: float) -> CommandLog:
-        """The commands that started up to a time (busy time, stalls and latencies stay those of the whole log)."""
+        """The commands that started up to a time (busy time and latencies stay those of the whole log)."""
         if all(len(t) == 0 or t[-1] <= time_s for t in (*self.refresh_s, *self.scrub_s, *self.write_s, self.read_s)):
             return self
         early, loaded = self.read_s <= time_s, self.load_s <= time_s
@@ -108,23 +107,20 @@ class CommandLog:
 class _Bank:
     """A bank as two busy-until numbers: SimPy resources cost five times as much."""
 
-    __slots__ = ("busy_s", "busy_until", "refresh_until", "stall_s", "stalls")
+    __slots__ = ("busy_s", "busy_until", "met_idle_s", "refresh_until")
 
     def __init__(self) -> None:
-        self.busy_until = self.refresh_until = self.busy_s = self.stall_s = 0.0
-        self.stalls = 0
+        self.busy_until = self.refresh_until = self.busy_s = 0.0
+        self.met_idle_s = -1.0  # when the passes began, one behind the other, that found nothing else to do
 
     def refresh(self, time_s: float, pass_s: float) -> float:
         """Start a pass at once, or after the pass that is under way; its start."""
         start = max(time_s, self.refresh_until)
+        if self.busy_until <= start and start > self.refresh_until:
+            self.met_idle_s = start
         self.refresh_until = start + pass_s
         self.busy_s += pass_s
-        if self.busy_until > start:
-            self.busy_until += pass_s
-            self.stalls += 1
-            self.stall_s += pass_s
-        else:
-            self.busy_until = start + pass_s
+        self.busy_until = self.busy_until + pass_s if self.busy_until > start else self.refresh_until
         return start
 
     def occupy(self, time_s: float, duration_s: float) -> float:
@@ -133,6 +129,17 @@ class _Bank:
         self.busy_until = start + duration_s
         self.busy_s += duration_s
         return start
+
+    def read(self, time_s: float, duration_s: float) -> float:
+        """Queue a read burst; its start.
+
+        Refresh and a read that are due at one instant make the same log, whichever comes first: the read starts, and
+        the pass that starts with it holds it up.
+        """
+        behind_passes = self.busy_until == self.refresh_until
+        start = self.occupy(time_s, duration_s)
+        together = behind_passes and abs(time_s - self.met_idle_s) <= SIMULTANEOUS * time_s
+        return self.met_idle_s if together else start
 
 
 class _Rows:
@@ -269,20 +276,18 @@ class _Simulation:
         now = self.env.now
         self.loads.append(now, tensor)
         ready_s = now + float(self.layout.residency.load_s[tensor])
-        yield from self._until_free(self._occupy(self.load_s[tensor], now))
+        held = {b: self.banks[b].occupy(now, s) for b, s in enumerate(self.load_s[tensor]) if s > 0.0}
+        yield from self._until_free(held)
         if ready_s > self.env.now:
             yield self._wait(ready_s)
 
     def _burst(self, tensor: int) -> Process:
         """Read one tensor from all its banks; refresh passes meanwhile move the end."""
-        used = self._occupy(self.read_s[tensor], self.env.now)
+        now = self.env.now
+        used = {b: self.banks[b].read(now, s) for b, s in enumerate(self.read_s[tensor]) if s > 0.0}
         for b, start_s in used.items():
             self.reads.append(start_s, tensor, b)
         yield from self._until_free(used)
-
-    def _occupy(self, duration_s: list[float], now: float) -> dict[int, float]:
-        """Hold every bank for its share of a tensor; start by bank."""
-        return {b: self.banks[b].occupy(now, s) for b, s in enumerate(duration_s) if s > 0.0}
 
     def _until_free(self, banks: Iterable[int]) -> Process:
         banks = list(banks)
@@ -372,8 +377,6 @@ def simulate_commands(layout: ArrayLayout, schedule: Schedule, bins: RowBins | N
         read_tensor=read_tensor[order],
         read_bank=read_bank[order],
         bank_busy_s=np.array([b.busy_s for b in simulation.banks]),
-        stalls=sum(b.stalls for b in simulation.banks),
-        stall_s=sum(b.stall_s for b in simulation.banks),
         inference_s=np.array(simulation.latencies),
         load_s=load_s,
         load_tensor=load_tensor,

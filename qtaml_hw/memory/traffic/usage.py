@@ -102,6 +102,22 @@ def layer_reads(layout: ArrayLayout, schedule: Schedule, log: CommandLog) -> Lay
     return LayerReads(read, stall)
 
 
+def read_stalls(layout: ArrayLayout, schedule: Schedule, log: CommandLog) -> tuple[int, float]:
+    """How many read bursts of banks refresh passes held up, and for how many seconds, summed over the banks.
+
+    A burst is held up by the passes that start while it runs, from its first instant on.
+    """
+    count, seconds = 0, 0.0
+    burst_s = read_burst_s(layout, schedule)
+    for bank in range(layout.geometry.banks):
+        mine = log.read_bank == bank
+        start, own = log.read_s[mine], burst_s[log.read_tensor[mine], bank]
+        held = _held_up(start, own, *_passes(layout, log, bank)) - start - own
+        stalled = held > own * _ROUNDING
+        count, seconds = count + int(np.count_nonzero(stalled)), seconds + float(held[stalled].sum())
+    return count, seconds
+
+
 def _passes(layout: ArrayLayout, log: CommandLog, bank: int) -> tuple[Float64, Float64]:
     """Starts of a bank's refresh passes in order, and their durations summed up to each: [n], [n+1]."""
     mine = range(bank * layout.lanes, (bank + 1) * layout.lanes)
@@ -111,7 +127,7 @@ def _passes(layout: ArrayLayout, log: CommandLog, bank: int) -> tuple[Float64, F
     return start[order], np.concatenate([[0.0], np.cumsum(lasts[order])])
 
 
-def _held_up(start: Float64, duration_s: float, pass_start: Float64, pass_sum: Float64) -> Float64:
+def _held_up(start: Float64, duration_s: Float64 | float, pass_start: Float64, pass_sum: Float64) -> Float64:
     """Ends of bursts: every pass that starts before the end moves it."""
     first = np.searchsorted(pass_start, start, side="left")
     end = start + duration_s

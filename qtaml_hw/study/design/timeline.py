@@ -14,7 +14,7 @@ import numpy as np
 
 from qtaml_hw.config import Study
 from qtaml_hw.config.sections.timeline import PhaseSection
-from qtaml_hw.memory import EnergyMeter, LayerReads, Memory, Timeline, bank_use
+from qtaml_hw.memory import EnergyMeter, LayerReads, Memory, Timeline, bank_use, read_stalls
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.array import geometry_of
 
@@ -34,6 +34,7 @@ def array_facts(study: Study, chip: Memory) -> dict[str, Any]:
     edges = (0.0, *chip.schedule.sample_times_s)
     spent = _in_phases(study, chip).between(chip.log, edges)
     energy = {part: np.sum([spent[action] for action in actions], axis=0) for part, actions in ENERGY_PARTS.items()}
+    stalls, stall_s = read_stalls(chip.layout, chip.schedule, chip.log)
     whole = bank_use(chip.layout, chip.schedule, chip.log, (0.0, chip.schedule.horizon_s))
     return {
         "energy_series_j": {part: _short(joules) for part, joules in energy.items() if np.any(joules)},
@@ -41,8 +42,8 @@ def array_facts(study: Study, chip: Memory) -> dict[str, Any]:
         "refresh_bandwidth_share": float(whole.refresh[0]),
         "scrub_bandwidth_share": float(whole.scrub[0]),
         "read_bandwidth_share": float(whole.read[0]),
-        "stalls": int(chip.log.stalls),
-        "stall_s": float(chip.log.stall_s),
+        "stalls": stalls,
+        "stall_s": stall_s,
     }
 
 

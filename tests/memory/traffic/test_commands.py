@@ -15,6 +15,7 @@ from qtaml_hw.memory import (
     Phase,
     PoissonCells,
     Schedule,
+    read_stalls,
     simulate_commands,
 )
 from qtaml_hw.memory.array.words import Corrections
@@ -48,7 +49,7 @@ def test_an_inference_takes_its_accesses_times_the_cycle() -> None:
     # a tensor of 4,096 bytes lies in two banks: 256 accesses of 64 bits each
     np.testing.assert_allclose(log.inference_s[0], 2 * 256 * 2e-9)
     assert len(log.read_s) == 100 * 4
-    assert log.stalls == 0
+    assert read_stalls(LAYOUT, Schedule(horizon_s=1e-3, inferences_per_s=1e5), log) == (0, 0.0)
 
 
 def test_layer_times_hide_the_reads_that_fit_into_them() -> None:
@@ -61,10 +62,31 @@ def test_refresh_preempts_a_read_burst_and_stalls_it_by_the_pass() -> None:
     log = simulate_commands(LAYOUT, schedule)
     # each tensor's burst of 512 ns in two banks meets the passes at 300, 600, 900 and 1,200 ns
     np.testing.assert_allclose(log.inference_s[0], 2 * 512e-9 + 3 * 32e-9, rtol=1e-6)
-    assert log.stalls == 2 * 3
-    np.testing.assert_allclose(log.stall_s, 6 * 32e-9)
+    # the first burst of both banks meets one pass, the second two: four bursts, six passes
+    stalls, stall_s = read_stalls(LAYOUT, schedule, log)
+    assert stalls == 2 * 2
+    np.testing.assert_allclose(stall_s, 6 * 32e-9, rtol=1e-6)
     for times in log.refresh_s:
         np.testing.assert_allclose(times, 0.3e-6 * np.arange(1, 11))
+
+
+def test_stalls_are_those_of_reads_and_an_instant_has_one_order() -> None:
+    """Scrubs that wait for refresh are no stalls; reads due with a pass are held up by it, whoever is called first."""
+    scrubbed = replace(LAYOUT, corrections=Corrections(scrub_accesses=400))
+    quiet = Schedule(horizon_s=1e-3, refresh_interval_s=10e-6, scrub_interval_s=30e-6)
+    assert read_stalls(scrubbed, quiet, simulate_commands(scrubbed, quiet)) == (0, 0.0)
+    for interval_s, rate in ((0.25e-6, 1e6), (1e-6, 1e6), (4e-6 / 3, 0.75e6), (0.7e-6, 1 / 2.1e-6)):
+        small = replace(LAYOUT, tensor_starts=np.array([0, 64]), parity_bits=np.zeros(1, dtype=np.int64))
+        schedule = Schedule(horizon_s=50e-6, refresh_interval_s=interval_s, inferences_per_s=rate)
+        log = simulate_commands(small, schedule)
+        read = [log.read_s[log.read_bank == b] for b in range(4)]
+        late = sum(int(np.count_nonzero(starts > 0.5 / rate)) for starts in read)  # all but those at time 0
+        assert late >= 4 * (int(50e-6 * rate) - 1)
+        for bank, starts in enumerate(read):  # every read, the first aside, is due at a refresh and starts with it
+            assert np.isin(starts[1:], log.refresh_s[bank]).all()
+        stalls, stall_s = read_stalls(small, schedule, log)
+        assert stalls == late
+        assert stall_s == pytest.approx(late * small.pass_s(0), rel=1e-6)
 
 
 def test_scrub_and_reload_occupy_every_bank() -> None:
