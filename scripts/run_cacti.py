@@ -16,11 +16,12 @@ import argparse
 import csv
 import itertools
 import random
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from qtaml_hw.memory.array.cacti import PRINTED, Asked, configuration, read_figures
 
 Run = tuple[int, str, str, int, int, int]  # node nm, cell, periphery, capacity KB, width bits, temperature K
 FIELDS = ("node_nm", "cell", "peri", "cap_KB", "width_b", "temp_K", "ecc", "access_ns", "cycle_ns", "read_nJ",
@@ -33,15 +34,17 @@ RANDOM_NODES = (22, 32, 45, 65, 90, 28, 38, 55, 80, 22, 32, 45, 65, 90)
 TEMPERATURES_K = (300, 320, 340, 350, 360, 380, 400)
 REFRESH_US = {32: 119.048, 38: 122.744, 45: 126.923, 55: 132.353, 65: 137.755, 80: 131.707, 90: 127.962}
 """CACTI's LP-DRAM retention, 0.9 C x 0.125 V_dd / I_off of its technology files."""
-PRINTED = {
-    "access_ns": "Access time (ns)",
-    "cycle_ns": "Cycle time (ns)",
-    "read_nJ": "Total dynamic read energy per access (nJ)",
-    "write_nJ": "Total dynamic write energy per access (nJ)",
-    "leak_mW": "Total leakage power of a bank (mW)",
-    "gate_leak_mW": "Total gate leakage power of a bank (mW)",
-    "area_mm2": "Data array: Area (mm2)",
+COLUMNS = {
+    "access_ns": ("access_s", 1e9),
+    "cycle_ns": ("cycle_s", 1e9),
+    "read_nJ": ("read_energy_j", 1e9),
+    "write_nJ": ("write_energy_j", 1e9),
+    "leak_mW": ("leakage_w", 1e3),
+    "gate_leak_mW": ("gate_leakage_w", 1e3),
+    "area_mm2": ("area_m2", 1e6),
+    "refresh_mW": ("refresh_w", 1e3),
 }
+"""Column -> the quantity, and the column's units in one of SI."""
 
 
 def technologies() -> Iterator[tuple[int, str, str]]:
@@ -91,51 +94,24 @@ def unseen() -> Iterator[Run]:
 PARTS = {"arrays": arrays, "temperatures": temperatures, "between": between, "unseen": unseen}
 
 
-def configuration(template: str, run: Run) -> str:
-    """CACTI's cache.cfg with a run's values."""
-    node, cell, periphery, kb, width, kelvin = run
-    values = {
-        "-size (bytes)": f"{kb * 1024}",
-        "-block size (bytes)": f"{width // 8}",
-        "-associativity": "1",
-        "-technology (u)": f"{node / 1000:.3f}",
-        "-Data array cell type -": f'"{cell}"',
-        "-Data array peripheral type -": f'"{periphery}"',
-        "-output/input bus width": f"{width}",
-        "-operating temperature (K)": f"{kelvin}",
-        "-cache type": '"ram"',
-        "-Add ECC -": '"false"',
-        "-Print level (DETAILED, CONCISE) -": '"DETAILED"',
-    }
-    text = "\n".join(line for line in template.splitlines() if not line.lstrip().startswith("//"))
-    for name, value in values.items():
-        text, found = re.subn(rf"^{re.escape(name)}.*$", f"{name} {value}", text, flags=re.MULTILINE)
-        if not found:
-            raise SystemExit(f"cache.cfg has no line {name!r}")
-    return text
-
-
 def measure(folder: Path, template: str, run: Run) -> dict[str, object]:
     """One row of the table."""
+    node, cell, periphery, kb, width, kelvin = run
     with tempfile.TemporaryDirectory() as scratch:
         config = Path(scratch) / "array.cfg"
-        config.write_text(configuration(template, run))
+        config.write_text(configuration(template, Asked(node, cell, periphery, kb, width, kelvin)))
         printed = subprocess.run(  # noqa: S603  # the program that the caller names
             [str(folder / "cacti"), "-infile", str(config)], cwd=folder, capture_output=True, text=True, check=True
         ).stdout
-    found = {name: _number(printed, words) for name, words in PRINTED.items()}
-    refresh = _number(printed, "Refresh power (mW)") if run[1] == "lp-dram" else 0.0
-    return {
-        **dict(zip(FIELDS[:6], run, strict=True)), "ecc": "off", **found,
-        "refresh_mW": refresh, "refresh_us": REFRESH_US[run[0]] if refresh else 0,
-    }  # fmt: skip
-
-
-def _number(printed: str, words: str) -> float:
-    match = re.search(rf"{re.escape(words)}\s*:?\s*([-+.\deE]+)", printed)
-    if match is None:
-        raise SystemExit(f"CACTI did not print {words!r}; for LP-DRAM see the note at the head of this script")
-    return float(match[1])
+    figures = read_figures(printed)
+    if cell != "lp-dram":
+        figures["refresh_w"] = 0.0
+    missing = [PRINTED[quantity][0] for quantity, _ in COLUMNS.values() if quantity not in figures]
+    if missing:
+        raise SystemExit(f"CACTI did not print {missing[0]!r}; for LP-DRAM see the note at the head of this script")
+    row = {column: float(f"{figures[quantity] * per_si:.12g}") for column, (quantity, per_si) in COLUMNS.items()}
+    interval_us = REFRESH_US[node] if cell == "lp-dram" else 0
+    return {**dict(zip(FIELDS[:6], run, strict=True)), "ecc": "off", **row, "refresh_us": interval_us}
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ FILES: Final = (
     "protection.plan",
     "protection.menu",
     "flips.file",
+    "array.cacti",
 )
 FUNCTIONS: Final = ("network.factory", "data.factory", "evaluate.metric")
 _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
@@ -50,6 +51,8 @@ def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
     for path, value in files(study):
         if not os.path.exists(study.folder / value):  # False, too, where a name is too long
             yield path, value, f"there is no {study.folder / value}"
+        elif path == "array.cacti" and not os.access(study.folder / value, os.X_OK):
+            yield path, value, f"{study.folder / value} is not a program that may be run (chmod +x)"
         elif path == "flips.file" and (complaint := _curve_complaint(study)):
             yield path, value, complaint
     for path, name in functions(study):

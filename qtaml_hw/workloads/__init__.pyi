@@ -1,7 +1,7 @@
 """The public names of ``qtaml_hw.workloads``, each with where it is defined: the one table behind ``__init__.py``."""
 
+from qtaml_hw.files import cache_folder as cache_folder
 from qtaml_hw.workloads.cache import TrainingRecord as TrainingRecord
-from qtaml_hw.workloads.cache import cache_folder as cache_folder
 from qtaml_hw.workloads.cache import state_digest as state_digest
 from qtaml_hw.workloads.catalogue import NetworkSpec as NetworkSpec
 from qtaml_hw.workloads.catalogue import Recipe as Recipe

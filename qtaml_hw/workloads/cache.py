@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,18 +43,6 @@ class TrainingRecord:
 
 class BrokenCacheError(Exception):
     """A cache file that cannot be trusted; the message says why."""
-
-
-def cache_folder() -> Path:
-    """``$QTAML_HW_CACHE``, or the platform's cache folder for this program."""
-    given = os.environ.get("QTAML_HW_CACHE")
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "qtaml_hw"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "qtaml_hw" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qtaml_hw"
 
 
 def state_digest(state: Mapping[str, torch.Tensor]) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from qtaml_hw.files import cache_folder
 from qtaml_hw.workloads import cache, training
 from qtaml_hw.workloads.cache import TrainingRecord
 from qtaml_hw.workloads.catalogue import NetworkSpec, network
@@ -106,7 +107,7 @@ def load_network(
         spec = replace(spec, recipe=replace(spec.recipe, epochs=variant.epochs or spec.recipe.epochs))
         identity, practice = f"{identity}-{variant.digest}", variant.practice()
         file = f"{name}-{variant.tag}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.safetensors"
-    path = cache.cache_folder() / "networks" / file
+    path = cache_folder() / "networks" / file
     notes: tuple[str, ...] = ()
     try:
         state, record = cache.read(path, identity)

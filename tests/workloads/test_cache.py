@@ -192,8 +192,8 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "Local"))
     places = {"linux": ".cache/qtaml_hw", "darwin": "Library/Caches/qtaml_hw", "win32": "Local/qtaml_hw/Cache"}
     for platform, place in places.items():
-        monkeypatch.setattr(cache_module.sys, "platform", platform)
+        monkeypatch.setattr("qtaml_hw.files.sys.platform", platform)
         assert cache_folder() == tmp_path / place
-    monkeypatch.setattr(cache_module.sys, "platform", "linux")
+    monkeypatch.setattr("qtaml_hw.files.sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "qtaml_hw"

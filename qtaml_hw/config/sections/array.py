@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section, SupplyVoltage
-from qtaml_hw.config.sections.kinds import CountOr, Flag, Positive, Whole
+from qtaml_hw.config.sections.kinds import CountOr, FilePath, Flag, Positive, Whole
 from qtaml_hw.names import NODES, Decoders, Interleave, OnUncorrectable, Placement, Port, RefreshMode
 from qtaml_hw.units import show
 
@@ -71,6 +71,10 @@ class ArraySection(Section):
     )
     backing: BackingSection | None = Field(
         None, description="store behind the array: streams what does not fit, and reloads words"
+    )
+    cacti: FilePath | None = Field(
+        None,
+        description="your own built CACTI 7, from the study's folder: run for every array in place of the fitted table",
     )
     on_uncorrectable: OnUncorrectable | None = Field(
         None,

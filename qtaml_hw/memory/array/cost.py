@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from qtaml_hw.errors import unknown
+from qtaml_hw.memory.array import cacti
 from qtaml_hw.memory.array.laws import (
     FITTED_CAPACITY_BITS,
     FITTED_TEMPERATURES_K,
@@ -23,10 +25,11 @@ from qtaml_hw.memory.array.laws import (
     preset,
     refresh_interval_s,
 )
-from qtaml_hw.memory.array.technology import ARRAYS, DEVICES, ArrayKind, device_voltages
+from qtaml_hw.memory.array.technology import ARRAYS, DEVICES, ArrayKind, Laws, device_voltages
 from qtaml_hw.supply import ONE, Range, Supply
 
 TEMPERATURE_K: Final = (200.0, 450.0)
+FALLBACK: Final = "the fitted table in place of CACTI"
 CELL_LEAKAGE: Final = 2.0  # assumed: off current of minimum-size devices between process corners, a factor of 2
 EXTRAPOLATION_FACTOR: Final = 1.5  # assumed widening of a band per kind of extrapolation (node, width, capacity ...)
 
@@ -64,7 +67,8 @@ class Bank:
     ``capacity_bits``; ``word_bits`` of an access; ``node_m`` in metres, 22 to 90 nm; ``cell``, a kind of array (sram,
     edram, gain2t, gain3t, gain4t); the ITRS device class of the ``periphery``; ``temperature_k`` 200 to 450; ``v_dd_v``
     in volts (None: the nominal supply of node and periphery); ``cell_leakage_a``: subthreshold current of one gain
-    cell, ampere.  ValueError outside these ranges.
+    cell, ampere; ``cacti``: a CACTI 7 of the user's that is run in place of the laws fitted to it.  ValueError outside
+    these ranges.
     """
 
     capacity_bits: float
@@ -75,6 +79,7 @@ class Bank:
     temperature_k: float = 350.0
     v_dd_v: float | None = None
     cell_leakage_a: float = 0.0
+    cacti: Path | None = None
 
     def __post_init__(self) -> None:
         capacity_bits, word_bits, node_nm = self.capacity_bits, self.word_bits, self.node_nm
@@ -206,19 +211,28 @@ def array_cost(
     residuals are 17 % area, 17 % read energy, 5 % leakage of SRAM and 59 %, 72 %, 78 % of eDRAM, whose organisation
     jumps; medians are 4, 3, 0.2 % and 7, 6, 10 %.  Raises ValueError outside the ranges named.
     """
-    bank = Bank(
-        capacity_bits=capacity_bits,
-        word_bits=word_bits,
-        node_m=node_m,
-        cell=cell,
-        periphery=periphery,
-        temperature_k=temperature_k,
-        v_dd_v=v_dd_v,
-        cell_leakage_a=cell_leakage_a,
+    return cost_of(
+        Bank(
+            capacity_bits=capacity_bits,
+            word_bits=word_bits,
+            node_m=node_m,
+            cell=cell,
+            periphery=periphery,
+            temperature_k=temperature_k,
+            v_dd_v=v_dd_v,
+            cell_leakage_a=cell_leakage_a,
+        )
     )
+
+
+def cost_of(bank: Bank) -> ArrayCost:
+    """Area, energy, leakage and timing of a bank: by the fitted laws, or by the CACTI that it names.
+
+    Raises InputError where that CACTI does not run.
+    """
     ranges = {name: _range(bank, name) for name in BY_SUPPLY}
     edram = bank.kind.laws == "edram"
-    notes = ["CACTI 7 power laws (presets/cacti7_arrays.json)", bank.kind.note]
+    notes = [*_asked_notes(bank), bank.kind.note]
     notes += [*bank.stretches, *bank.temperature_stretches, *bank.supply_notes]
     notes += ["eDRAM write energy taken equal to its read energy"] if edram else []
     return ArrayCost(
@@ -257,10 +271,15 @@ def _range(bank: Bank, quantity: str) -> Range:
     laws = bank.kind.others.get(quantity, bank.kind.laws)
     if quantity == "refresh_energy_j" and laws == "sram":
         return Range(0.0, 0.0, 0.0)
-    found = fitted(Technology(laws, bank.periphery, bank.node_nm), bank.capacity_bits, bank.word_bits, quantity)
-    stretches = len(bank.stretches)
+    printed, at_k = _printed(bank, laws, quantity)
+    if printed is None:
+        found = fitted(Technology(laws, bank.periphery, bank.node_nm), bank.capacity_bits, bank.word_bits, quantity)
+        stretches = len(bank.stretches)
+    else:
+        found, stretches = Estimate(printed, 1.0), 0
     if quantity == "leakage_w":
-        warm = leakage_factor(laws, bank.periphery, bank.node_m, bank.temperature_k)
+        warm, there = (leakage_factor(laws, bank.periphery, bank.node_m, k) for k in (bank.temperature_k, at_k))
+        warm = warm / there if printed is not None else warm
         found = Estimate(found.value * warm, found.spread)
         stretches += len(bank.temperature_stretches)
     low, high = preset()["destiny_over_fit"][laws].get(quantity, (1.0, 1.0))
@@ -269,3 +288,37 @@ def _range(bank: Bank, quantity: str) -> Range:
     whole = tools * bank.kind.factors.get(quantity, ONE) * BY_SUPPLY[quantity](bank.supply)
     cells_w = bank.capacity_bits * bank.cell_leakage_a * bank.supply.volts if quantity == "leakage_w" else 0.0
     return whole + Range(cells_w, cells_w / CELL_LEAKAGE, cells_w * CELL_LEAKAGE)
+
+
+def _asked(bank: Bank, laws: str) -> cacti.Asked:
+    """A bank as its CACTI is asked for it."""
+    return cacti.Asked.of(bank.node_nm, laws, bank.periphery, bank.capacity_bits, bank.word_bits, bank.temperature_k)
+
+
+def _printed(bank: Bank, laws: Laws, quantity: str) -> tuple[float | None, float]:
+    """A quantity as the bank's CACTI prints it, and at which temperature; None where it has none, or prints none."""
+    if bank.cacti is None:
+        return None, bank.temperature_k
+    asked = _asked(bank, laws)
+    figures = cacti.ask(bank.cacti, asked).figures
+    if quantity == "refresh_energy_j":
+        power_w = figures.get("refresh_w")
+        return (None if power_w is None else power_w * refresh_interval_s(bank.node_nm)), asked.temperature_k
+    if laws == "edram" and quantity == "write_energy_j":  # as of the fitted laws: CACTI's own is not credible
+        quantity = "read_energy_j"
+    return figures.get(quantity), asked.temperature_k
+
+
+def _asked_notes(bank: Bank) -> list[str]:
+    """In words, where the figures come from: the fitted laws, the user's CACTI, and what that did not answer."""
+    table = "CACTI 7 power laws (presets/cacti7_arrays.json)"
+    if bank.cacti is None:
+        return [table]
+    notes = [f"CACTI run as {bank.cacti}"]
+    for laws in sorted({bank.kind.laws, *bank.kind.others.values()}):
+        answer = cacti.ask(bank.cacti, _asked(bank, laws))
+        if answer.reason:
+            notes.append(f"{FALLBACK} for {laws}: {answer.reason}")
+        elif laws == "edram" and "refresh_w" not in answer.figures:
+            notes.append(f"{FALLBACK} for the refresh of edram, which this CACTI does not print")
+    return notes

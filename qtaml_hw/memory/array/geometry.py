@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from qtaml_hw.arrays import Int64
-from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, array_cost, behind_one_port
+from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, Bank, behind_one_port, cost_of
 from qtaml_hw.names import Decoders, Interleave, Placement, Port
 
 
@@ -22,6 +23,7 @@ class ArrayGeometry:
     banks, row_bits, word_bits : banks that work in parallel, cells of a row, bits of one access.
     node_m, cell, periphery, temperature_k, v_dd_v, cell_leakage_a : technology and conditions of the bank, as for
         :func:`qtaml_hw.memory.array_cost`; codecs run from the same supply.
+    cacti : a CACTI 7 of the user's, run for the bank in place of the laws fitted to it.
     interleave : ``block``, neighbouring weights share a bank; ``word``, neighbouring words lie in neighbouring banks.
     placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, a plane class has its own rows.
     plane_class : class of each plane, LSB first (plane_separated only; default one class per plane), classes from 0.
@@ -46,6 +48,7 @@ class ArrayGeometry:
     temperature_k: float = 350.0
     v_dd_v: float | None = None
     cell_leakage_a: float = 0.0
+    cacti: Path | None = None
     port: Port = "bank"
     interleave: Interleave = "block"
     placement: Placement = "row_major"
@@ -114,14 +117,17 @@ class ArrayGeometry:
     def _cost_of(self, bits: float) -> ArrayCost:
         """Cost of one bank of this technology."""
         return _bank_cost(
-            bits,
-            self.word_bits,
-            self.node_m,
-            self.cell,
-            self.periphery,
-            self.temperature_k,
-            self.v_dd_v,
-            self.cell_leakage_a,
+            Bank(
+                capacity_bits=bits,
+                word_bits=self.word_bits,
+                node_m=self.node_m,
+                cell=self.cell,
+                periphery=self.periphery,
+                temperature_k=self.temperature_k,
+                v_dd_v=self.v_dd_v,
+                cell_leakage_a=self.cell_leakage_a,
+                cacti=self.cacti,
+            )
         )
 
     def row_cycle_s(self, stored_bits: float) -> float:
@@ -129,7 +135,7 @@ class ArrayGeometry:
         return self.cycle_s if self.cycle_s is not None else self.bank_cost(stored_bits).cycle_s
 
 
-_bank_cost = lru_cache(maxsize=1024)(array_cost)  # a plan is priced against the same unprotected bank many times
+_bank_cost = lru_cache(maxsize=1024)(cost_of)  # a plan is priced against the same unprotected bank many times
 
 
 @dataclass(frozen=True)

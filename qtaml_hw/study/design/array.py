@@ -30,6 +30,7 @@ def geometry_of(study: Study, phase: PhaseSection | None = None) -> memory.Array
         temperature_k=kelvin,
         v_dd_v=array_supply_v(study, phase),
         cell_leakage_a=cell.i_sub_a * arrhenius(cell.i_sub_activation_ev, kelvin) if cell.kind == "gain_cell" else 0.0,
+        cacti=None if array.cacti is None else (study.folder / array.cacti).absolute(),
         port=array.port,
         interleave=array.interleave,
         placement=array.placement,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
+from qtaml_hw.memory.array.cost import FALLBACK
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.array import geometry_of
 from qtaml_hw.study.design.calibration import Calibration
@@ -67,7 +68,9 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
 
 def chip_warnings(study: Study, chip: memory.Memory) -> list[str]:
     """No silent no-op: figures outside their range, and work on words that are not there."""
-    warnings = [f"array figures: {note.strip()}" for note in chip.costs.source.split(";") if "extrapolated" in note]
+    told = ("extrapolated", FALLBACK)
+    notes = [note.strip() for note in chip.costs.source.split(";")]
+    warnings = [f"array figures: {note}" for note in notes if any(words in note for words in told)]
     if study.scrub.on and not chip.regions:
         warnings.append("scrub has nothing to correct: no ECC words are stored")
     action = study.array.on_uncorrectable

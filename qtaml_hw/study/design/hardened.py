@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from qtaml_hw.config import Study
+from qtaml_hw.files import cache_folder
 from qtaml_hw.hardening import Hardening, fine_tuned, hardened
 from qtaml_hw.hardening.method import Store
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.identity import storage_key
 from qtaml_hw.study.design.image import FROM_INPUTS, clip_of, stored_as
 from qtaml_hw.weights import quantise
-from qtaml_hw.workloads.cache import cache_folder
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.load import LoadedNetwork
 

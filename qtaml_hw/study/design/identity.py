@@ -34,15 +34,14 @@ def identity_of(study: Study, digest: str) -> str:
 
 
 def _files_digest(study: Study) -> str:
-    """What the content of files of plan, codes and measured curve adds; one that is absent is said when it is read."""
+    """What the content of a plan, of codes, a curve and CACTI adds; what is absent is said when it is read."""
     section = study.protection
     menu = () if "menu" in section.row.unused else section.menu
     files = [study.folder / name for name in menu if is_code_file(name)]
     if section.plan is not None:
         plan = study.folder / section.plan
         files += [plan, *_codes_of(plan)]
-    if study.flips.file is not None:
-        files.append(study.folder / study.flips.file)
+    files += [study.folder / name for name in (study.flips.file, study.array.cacti) if name is not None]
     return "".join(f"+{content_digest(path)}" if os.path.isfile(path) else "+absent" for path in files)
 
 

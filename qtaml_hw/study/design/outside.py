@@ -38,7 +38,7 @@ def outside_digest(study: Study) -> str:
 
 def _named(study: Study) -> Iterator[tuple[str, Path]]:
     for path, value in files(study):
-        if path.startswith(("protection.", "flips.")):
+        if path.startswith(("protection.", "flips.", "array.")):
             continue  # of a design, not of its network: ``identity_of`` adds it
         place = study.folder.absolute() / value
         if not os.path.isdir(place):
