@@ -157,6 +157,8 @@ PLANES: Final = {
 Scale = Literal[
     "per_tensor", "per_channel", "per_channel_log8", "per_input_channel", "group-32", "group-64", "group-128"
 ]
+WIDTH_SCALE: Final[Scale] = "per_channel_log8"
+"""Scales of weights whose bits are chosen, where the study does not say which."""
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 """Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
 
@@ -214,13 +216,15 @@ class Policy:
 
     needs: what has to be at hand beside the weights (unlabelled ``calibration`` inputs, a saved ``plan``);
     unused: fields of ``protection`` that no result of it depends on; planes: takes ``protection.planes`` for a budget;
-    protects: False where every bit stays as it is.
+    protects: False where every bit stays as it is; widths: how many bits a weight has is chosen too, by the policy
+    itself or where a budget of stored bits asks for it.
     """
 
     needs: Literal["nothing", "calibration", "plan"] = "nothing"
     unused: frozenset[str] = frozenset({"score", "output"})
     planes: bool = False
     protects: bool = True
+    widths: Literal["never", "asked", "always"] = "never"
 
     @property
     def spends(self) -> bool:
@@ -236,10 +240,13 @@ class Policy:
 _UNSPENT: Final = frozenset({"group", "budget", "planes", "menu", "score", "output", "solver"})
 POLICIES: Final[dict[str, Policy]] = {
     "none": Policy(unused=_UNSPENT, protects=False),
-    "uniform": Policy(unused=frozenset({"score", "output", "solver"}), planes=True),
+    "uniform": Policy(unused=frozenset({"score", "output", "solver"}), planes=True, widths="asked"),
     "magnitude": Policy(),
     "random": Policy(),
     "tac": Policy(needs="calibration", unused=frozenset()),
+    "joint": Policy(
+        needs="calibration", unused=frozenset({"group", "planes", "score", "output", "solver"}), widths="always"
+    ),
     "oracle": Policy(needs="calibration"),
     "plan": Policy(needs="plan", unused=_UNSPENT),
 }

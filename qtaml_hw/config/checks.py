@@ -8,7 +8,7 @@ from typing import Any, Final
 from qtaml_hw.config.reading.curves import axis_complaint
 from qtaml_hw.config.reading.yaml_strict import Path
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import BOUNDS, CELLS, PLANES
+from qtaml_hw.names import BOUNDS, CELLS, INTEGER_FORMATS, PLANES
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -178,6 +178,21 @@ def _structure_of_words(sections: Mapping[str, Any]) -> Finding | None:
     return path, path, message
 
 
+def _bits_chosen_of_what_has_them(sections: Mapping[str, Any]) -> Finding | None:
+    protection, weights = sections["protection"], sections["weights"]
+    if not protection.chooses_bits:
+        return None
+    if weights.format not in INTEGER_FORMATS or weights.encoding not in ("twos_complement", "offset_binary"):
+        path: Path = ("weights", "format")
+        said = f"{weights.format} in {weights.encoding}"
+        message = f"the bits of a weight are chosen for integers in two's complement or offset binary; got {said}"
+        return path, path, message
+    if "invert_planes" in weights.transforms:
+        path = ("weights", "transforms")
+        return path, path, "invert_planes chooses among final codes, and the policy chooses the codes themselves"
+    return None
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
@@ -192,6 +207,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
     (("flips", "protection"), _structure_of_words),
+    (("protection", "weights"), _bits_chosen_of_what_has_them),
     (("cell", "flips"), _law_of_the_cell),
     (("flips", "protection"), _thicker_oxide_than_measured),
 )

@@ -99,7 +99,8 @@ class F:
     storage_bits_per_weight = Field("storage_bits_per_weight", "bits", "point", "modelled", NUMBER,
         "bits stored per weight, scales and tables included")
     stored_bits_per_weight = Field("stored_bits_per_weight", "bits", "point", "modelled", NUMBER,
-        "all bits stored per weight: data, check bits, scales and tables, bits of groups, corrections and steps")
+        "all bits stored per weight: data, check bits, scales and tables, bits of groups, corrections and steps",
+        "Stored bits")
     metadata_bits_fraction = Field("metadata_bits_fraction", "%", "point", "modelled", NUMBER,
         "bits of scales and tables / data bits stored")
     decode_ge = Field("decode_ge", "GE", "point", "modelled", NUMBER,

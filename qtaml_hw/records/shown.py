@@ -49,7 +49,9 @@ def _accuracy(found: Interval) -> str:
 
 def _protection(facts: dict[str, Any]) -> str:
     share, parity = percent(facts.get(F.protected_bits_fraction)), percent(facts.get(F.parity_bits_fraction))
-    return f"{plain(facts.get(F.policy, ''), 20)}, {share} % of the bits protected, {parity} % parity"
+    bits = facts.get(F.stored_bits_per_weight)
+    stored = f", {bits:.4g} bits stored per weight" if is_number(bits) else ""
+    return f"{plain(facts.get(F.policy, ''), 20)}, {share} % of the bits protected, {parity} % parity{stored}"
 
 
 def _banded(facts: dict[str, Any], key: str, low: str, high: str) -> str:

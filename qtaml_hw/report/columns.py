@@ -18,7 +18,7 @@ MARKS: Final[dict[Mark, str]] = {
     "assumed": "an input chosen by the study file, a preset or a default; sources are with the parameters",
 }
 YIELD: Final = "yield"
-UNSCALED: Final = ("", "per map", "per s")  # units that take no prefix
+UNSCALED: Final = ("", "per map", "per s", "bits")  # units that take no prefix
 
 
 @dataclass(frozen=True)

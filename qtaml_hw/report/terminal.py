@@ -79,6 +79,7 @@ _SHORT: Final[dict[str, str]] = {
     F.p10: "p(1→0)",
     F.protected_bits_fraction: "Protec.\nbits",
     F.parity_bits_fraction: "Parity\nbits",
+    F.stored_bits_per_weight: "Stored\nbits",
     F.area_m2: "Area",
     F.energy_per_inference_j: "Energy\n/inf.",
 }
@@ -152,6 +153,7 @@ def ecc_table(rows: Iterable[Row]) -> Group:
 _TOTALS: Final = {
     F.protected_bits_fraction: "protected bits {} %",
     F.parity_bits_fraction: "parity bits {} %",
+    F.stored_bits_per_weight: "{} bits stored per weight in all",
     F.predicted_distortion: "predicted distortion {} squared logits (our derivation)",
     F.lower_bound: "lower bound {}",
     "gap": "gap to the bound {} %",
@@ -225,7 +227,10 @@ _WHAT_IF: Final = (
     (ACCURACY_MEAN, F.score.heading, "%"),
     (F.quantised_score, "Quantised accuracy", "%"),
     *((row, row.heading, row.unit) for row in (F.p10, F.p01, F.flips_raw, F.words_corrected, F.words_uncorrectable)),
-    *((row, row.heading, row.unit) for row in (F.protected_bits_fraction, F.parity_bits_fraction)),
+    *(
+        (row, row.heading, row.unit)
+        for row in (F.protected_bits_fraction, F.parity_bits_fraction, F.stored_bits_per_weight)
+    ),
     *((row, row.heading, row.unit) for row in (F.area_m2, F.energy_per_inference_j, F.read_latency_s)),
 )
 

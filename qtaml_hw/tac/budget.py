@@ -111,6 +111,22 @@ def bit_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
     return Prices((0.0, *[1.0] * (options - 1)), (0.0,) * options, fraction * image.stored_bits, "protected bits")
 
 
+def stored_prices(menu: Menu, image: StoredSizes, bits: float) -> Prices:
+    """Check bits per protected bit; the budget is of all bits, ``bits`` per weight, those of the weights with them.
+
+    Raises ValueError for an option without a price.
+    """
+    # Shannon's bound is free where nothing flips
+    free = [e.name for e in menu.entries[1:] if e.parity_per_bit <= 0.0 and not e.name.startswith("shannon")]
+    if free:
+        raise ValueError(
+            f"a budget of stored bits cannot price {', '.join(free)}: it stores no check bits; use ideal-1 (papers "
+            "count a bit for every bit that they protect), shannon or a code"
+        )
+    per_bit = tuple(float(e.parity_per_bit) for e in menu.entries)
+    return Prices(per_bit, (0.0,) * len(per_bit), bits * int(image.tensor_starts[-1]), "stored bits")
+
+
 def parity_prices(menu: Menu, image: StoredSizes, fraction: float) -> Prices:
     """Parity bits per protected bit; the budget is a share of the stored data bits.
 

@@ -17,6 +17,7 @@ from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.budget import Budget, Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
+from qtaml_hw.tac.joint import JointProblem
 from qtaml_hw.tac.spending import Planned, fitting, plan_by_damage
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
@@ -31,6 +32,7 @@ class Planning:
     ``policy`` : its name, written on the plan; ``group`` : the smallest unit that is decided alone.  ``damage`` gives
     the damage model by what a weight is held to be worth, in groups: ``first_order`` (the logits' Jacobian, by layer),
     ``score`` (the study's), ``magnitude``, ``random`` or ``measured`` (a layer alone).  ``saved`` : a plan made before.
+    ``widths``, ``agreement``: what chooses the bits of weights, and how well a plan's outputs agree without labels.
     """
 
     policy: str
@@ -42,6 +44,8 @@ class Planning:
     solver: Solver
     damage: Callable[[Worth, Planning], DamageModel]
     saved: ProtectionPlan | None = None
+    widths: Callable[[Planning], JointProblem] | None = None
+    agreement: Callable[[Planned], float] | None = None
 
     def spend(self, damage: DamageModel) -> Planned:
         """The budget spent where this damage is largest.
@@ -68,7 +72,21 @@ def _nothing(planning: Planning) -> Planned:
     return Planned(ProtectionPlan.unprotected(planning.image.tensor_starts, planning.image.planes))
 
 
+def _joint(planning: Planning) -> Planned:
+    problem, agreement = _widths(planning)
+    return problem.best(agreement)
+
+
+def _widths(planning: Planning) -> tuple[JointProblem, Callable[[Planned], float]]:
+    if planning.widths is None or planning.agreement is None:
+        raise ValueError(f"policy {planning.policy} chooses the bits of weights and needs the network itself")
+    return planning.widths(planning), planning.agreement
+
+
 def _uniform(planning: Planning) -> Planned:
+    if planning.budget.kind == "stored_bits":
+        problem, agreement = _widths(planning)
+        return problem.uniform(agreement)
     image, channel, menu, prices = planning.image, planning.channel, planning.menu, planning.budget.prices
     if prices.target is None:
         found = fitting(
@@ -91,6 +109,7 @@ POLICIES: Final[dict[str, Callable[[Planning], Planned]]] = {
     "magnitude": lambda planning: planning.by("magnitude"),
     "random": lambda planning: planning.by("random"),
     "tac": lambda planning: planning.by("score"),
+    "joint": _joint,
     "oracle": lambda planning: planning.by("measured"),
     "plan": _saved,
 }

@@ -24,13 +24,27 @@ from qtaml_hw.config.reading.presets import cell_preset, cell_presets, preset, p
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, Tree, dotted
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import CELLS, DEFAULT_DATA, DEFAULT_NETWORK, LEAKS, PRESET_ALIASES, SAME_CELLS
+from qtaml_hw.names import (
+    CELLS,
+    DEFAULT_DATA,
+    DEFAULT_NETWORK,
+    LEAKS,
+    PLANES,
+    POLICIES,
+    PRESET_ALIASES,
+    SAME_CELLS,
+    WIDTH_SCALE,
+)
 
 _OPEN: Final = (("sweep", "grid"), ("sweep", "zip"), ("network", "arguments"), ("network", "keys"))
 """Mappings whose keys are the user's own."""
 _KIND: Final = ("cell", "kind")
 _PRESET: Final = ("cell", "preset")
 _LAW: Final = ("flips", "law")
+_POLICY: Final = ("protection", "policy")
+_BUDGET: Final = ("protection", "budget")
+_SCALE: Final = ("weights", "scale")
+_FORMAT: Final = ("weights", "format")
 _DIRECTION: Final = ("flips", "direction")
 _WRITE_DEVICE: Final = ("cell", "write_device")
 
@@ -134,11 +148,24 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
     if _law(layer) == "curve" and _DIRECTION not in layer and isinstance(device, str) and device in LEAKS:
         defaults.append((_DIRECTION, LEAKS[device]))
     stated = {known[:2] for known in layer}
+    if _chooses_bits(layer):
+        defaults.append((_SCALE, WIDTH_SCALE))
+        if _BUDGET not in stated:
+            form = layer[_FORMAT].value if _FORMAT in layer else "int8"
+            defaults.append(((*_BUDGET, "stored_bits"), float(PLANES.get(str(form), 8))))
+            stated.add(_BUDGET)
     for path, alternatives, value in _UNLESS:
         given = path[:1] in layer or any(other in stated for other in alternatives)
         if not given:
             defaults.append((path, value))
     return defaults
+
+
+def _chooses_bits(layer: Layer) -> bool:
+    """Whether the policy chooses how many bits a weight has: by itself, or as its budget asks."""
+    name = layer[_POLICY].value if _POLICY in layer else None
+    widths = POLICIES[name].widths if isinstance(name, str) and name in POLICIES else "never"
+    return widths == "always" or (widths == "asked" and (*_BUDGET, "stored_bits") in layer)
 
 
 def _law(layer: Layer) -> Any:

@@ -11,7 +11,7 @@ from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
 from qtaml_hw.config.sections.menu import OnMenu
 from qtaml_hw.names import MENU, POLICIES, CorrectionKind, GroupKind, Policy, Solver
 
-BudgetKind = Literal["bits", "parity", "area", "energy", "distortion"]
+BudgetKind = Literal["bits", "parity", "area", "energy", "distortion", "stored_bits"]
 Currency = Literal["bits", "parity", "area", "energy"]
 ScoreName = Literal["jacobian", "fisher", "magnitude", "peak", "activation", "measured", "second_order"]
 _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
@@ -20,6 +20,7 @@ _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
     "area": "area_m2",
     "energy": "energy_j",
     "distortion": "distortion",
+    "stored_bits": "stored_bits",
 }
 _OUTPUT_SCORES: Final = ("jacobian", "measured", "second_order")
 """Scores that look at an output of the network that can be chosen."""
@@ -45,6 +46,11 @@ class BudgetSection(Section):
     distortion: Annotated[float | None, Quantity("fraction", at_least=0.0, at_most=1.0)] = Field(
         None, description="predicted output distortion that may be left / that without protection, at the least cost"
     )
+    stored_bits: Annotated[float | None, Field(gt=0.0, le=64.0)] = Field(
+        None,
+        description="all bits stored / weights: data, check bits, scales and side information; joint and uniform "
+        "choose the bits of a weight too",
+    )
     paid_in: Currency | None = Field(
         None,
         description="distortion only: the cost that is made least; the default is parity, bits where an entry has none",
@@ -67,7 +73,7 @@ class BudgetSection(Section):
 
     @property
     def value(self) -> float:
-        """The amount, in SI: a fraction, m^2 or J."""
+        """The amount, in SI: a fraction, m^2, J or bits."""
         return float(getattr(self, _BUDGET_FIELDS[self.kind]))
 
 
@@ -138,6 +144,33 @@ class ProtectionSection(Section):
         return self
 
     usual: ClassVar = {"score": "jacobian", "output": "logits", "solver": "greedy"}
+
+    @property
+    def chooses_bits(self) -> bool:
+        """Whether the policy chooses how many planes a weight stores."""
+        asked = self.budget is not None and self.budget.kind == "stored_bits"
+        return self.row.widths == "always" or (self.row.widths == "asked" and asked)
+
+    @model_validator(mode="after")
+    def _bits_of_weights(self) -> Self:
+        if self.row.widths == "always" and self.budget is not None and self.budget.kind != "stored_bits":
+            raise ValueError(
+                f"{self.policy} chooses the bits of every weight and what protects them, and spends stored_bits, such "
+                f"as 'budget: {{stored_bits: 8.0}}', data, check bits and scales per weight; got {self.budget.kind}"
+            )
+        counted = self.budget is not None and self.budget.kind == "stored_bits"
+        if counted and self.row.widths == "never" and self.row.spends:
+            raise ValueError(
+                "stored_bits counts the bits of weights too, which the policies joint and uniform choose; "
+                f"{self.policy} adds protection to weights of fixed bits: use parity"
+            )
+        if self.chooses_bits and self.correction not in ("auto", "planes"):
+            raise ValueError(
+                f"codes of weights whose bits are chosen are rounded for the correction planes; got {self.correction}"
+            )
+        if self.chooses_bits and self.group != "layer" and "group" not in self.row.unused:
+            raise ValueError(f"how many bits a weight has is chosen by layer; got group {self.group}")
+        return self
 
     def unused(self) -> set[str]:
         """Fields that no result of this policy depends on, or that say what is done anyway: no part of an identity."""

@@ -13,7 +13,10 @@ import torch
 from qtaml_hw import tac
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.arrays import Bool, Float32, Float64, Int64
+from qtaml_hw.channel import FlipChannel
 from qtaml_hw.weights import GroupKind, StoredImage
+from qtaml_hw.weights.moments import input_moments
+from qtaml_hw.weights.network import parameter_arrays
 
 CALIBRATION_INPUTS = 128  # the relative error of the Jacobian energies is reported with the result
 
@@ -26,6 +29,9 @@ class Calibration:
     names: tuple[str, ...]
     inputs: torch.Tensor | None
     _damage: WeakKeyDictionary[StoredImage, dict[bytes, tac.DamageModel]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+    _uncoded: WeakKeyDictionary[StoredImage, tuple[tac.Uncoded, Float64]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
 
@@ -83,3 +89,18 @@ class Calibration:
         if key not in known:
             known[key] = tac.damage_model(image, self.importance, starts)
         return known[key]
+
+    def uncoded(self, image: StoredImage) -> tuple[tac.Uncoded, Float64]:
+        """What codes of other widths are rounded from, and what compensated rounding saves in each; worked out once.
+
+        Raises ValueError without inputs, or for a number format whose planes cannot be chosen.
+        """
+        if self.inputs is None:
+            raise ValueError("codes of fewer planes are rounded on unlabelled calibration inputs, and there are none")
+        if image not in self._uncoded:
+            weights = parameter_arrays(self.served.module, self.names)
+            source = tac.Uncoded(image, weights, input_moments(self.served.module, set(self.names), self.inputs))
+            still = FlipChannel.uniform(0.0, image.planes)
+            table = tac.WidthTable(image, weights, self.importance, still, tac.Menu.of(["ideal"]))
+            self._uncoded[image] = source, tac.compensation(table, source)
+        return self._uncoded[image]

@@ -43,7 +43,7 @@ class Contents:
         pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
         protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
-        return cls(written, cell, protection, pricing)
+        return cls(protection.image or written, cell, protection, pricing)
 
     def chip(self, study: Study) -> memory.Memory:
         """The array with the image in it, ready to live through any number of fault maps.

@@ -12,6 +12,7 @@ from torch import nn
 from qtaml_hw.arrays import Float32
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.gptq import gptq_rounding
@@ -66,15 +67,16 @@ def image_of(
     return weights, FROM_INPUTS[rounding](image, weights, module, calibration[:CALIBRATION_INPUTS])
 
 
-def image_facts(study: Study, image: StoredImage) -> dict[str, Any]:
-    """Record fields: how weights are written, and what that takes beside their bits."""
+def image_facts(study: Study, image: StoredImage, plan: ProtectionPlan) -> dict[str, Any]:
+    """Record fields: how weights are written, and what that takes beside the bits that a plan stores of them."""
+    asked = study.weights
     return {
         "weights_format": image.format.name,
-        "scale": study.weights.scale,
-        "rounding": study.weights.rounding,
+        "scale": asked.scale,
+        "rounding": "gptq" if study.protection.chooses_bits else asked.rounding,
         "fold_batch_norm": study.weights.fold_batch_norm,
-        "storage_bits_per_weight": image.storage_bits_per_weight,
-        "metadata_bits_fraction": image.metadata_bits / image.stored_bits,
+        "storage_bits_per_weight": (plan.stored_bits + image.metadata_bits) / image.weights,
+        "metadata_bits_fraction": image.metadata_bits / plan.stored_bits,
         "decode_ge": image.format.decode_ge,
     }
 

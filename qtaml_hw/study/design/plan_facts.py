@@ -63,14 +63,15 @@ def plan_facts(study: Study, image: StoredImage, protection: Protection) -> dict
 
 
 def _layers(image: StoredImage, protection: Protection) -> list[dict[str, Any]]:
-    """Every tensor with its protected planes, averaged over its weights, and its correction."""
+    """Every tensor with its protected planes, averaged over its weights, its correction, and the planes it stores."""
     plan, rows = protection.plan, []
     planes = plan.planes_protected()
     for i, (t, layer) in enumerate(zip(image.tensors, protection.decoder.layers, strict=True)):
         first, last = plan.tensor_groups(i)
         sizes = plan.starts[first + 1 : last + 1] - plan.starts[first:last]
         mean = float((planes[first:last] * sizes).sum() / t.weights)
-        rows.append({"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind})
+        row = {"name": t.name, "weights": t.weights, "protected_planes": mean, "correction": layer.kind}
+        rows.append({**row, "stored_planes": int(plan.stored_planes[i].sum())})
     return rows
 
 

@@ -268,8 +268,6 @@ class Pricing:
 
     def spent(self, plan: ProtectionPlan, planned_bits: float = 0.0, bare_bits: float = 0.0) -> Spent:
         """What a plan adds to the unprotected memory, whose corrections take ``bare_bits``; ValueError as ``cost``."""
-        if plan.protected_bits == 0:
-            return Spent()
         bare = self.cost(ProtectionPlan.unprotected(plan.tensor_starts, plan.planes), bare_bits)
         own = self.cost(plan, planned_bits)
         return Spent(

@@ -30,6 +30,8 @@ def menu_of(study: Study, channel: FlipChannel) -> tac.Menu:
     Raises ValueError for codes that there are not.
     """
     names = study.protection.menu
+    if study.protection.chooses_bits:  # papers count a bit for every bit that they protect
+        names = tuple("ideal-1" if name == "ideal" else name for name in names)
     return tac.Menu.of([str(study.folder / name) if is_code_file(name) else name for name in names], channel)
 
 
@@ -40,6 +42,10 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
     the currency.
     """
     protection = study.protection
+    if protection.chooses_bits:
+        assert protection.budget is not None  # the default is the bits of the format
+        bits = protection.budget.value
+        return tac.Budget("stored_bits", bits, tac.stored_prices(menu, image, bits))
     if not protection.row.spends:
         return tac.Budget(protection.policy, None, tac.bit_prices(menu, image, 0.0))
     if protection.planes is not None:

@@ -17,7 +17,8 @@ from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.price import Pricing, Spent
 from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.scoring import first_order, scored_damage
-from qtaml_hw.weights import StoredImage
+from qtaml_hw.study.design.widths import agreement, joint_problem
+from qtaml_hw.weights import ScaleLayout, StoredImage
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,9 +65,15 @@ def protect(
         solver=section.solver,
         damage=_damage_by_worth(study, image, calibration, channel),
         saved=saved,
+        widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),
+        agreement=lambda found: agreement(found, calibration, channel, study.evaluate.seed),
     )
     planned = tac.POLICIES[section.policy](planning)
+    if planned.image is not None:
+        return _with_codes(study, image, planned, planning, pricing)
     plan, optimum = planned.plan, planned.optimum
+    if not plan.stored_planes.all():
+        raise ValueError("the plan stores fewer planes than the weights have: its codes come from the policy joint")
     decoder = _decoder(study, tac.ProtectedImage(image, plan, channel), calibration)
     planned_bits = side_bits(plan, decoder.kinds)
     spent = Spent()
@@ -93,6 +100,36 @@ def protect(
     )
 
 
+def _with_codes(
+    study: Study, image: StoredImage, planned: tac.Planned, planning: tac.Planning, pricing: Pricing
+) -> Protection:
+    """Of a policy that chose the codes too: predictions are of rounding and flips together, at the first order.
+
+    ``image`` : as the codes were before, whose scales an unprotected study of the same file may store otherwise.
+    """
+    plan, optimum, stored = planned.plan, planned.optimum, planned.image
+    assert stored is not None
+    decoder = tac.ProtectedImage(stored, plan, planning.channel).decoder("planes")
+    bare = side_bits(_bare(plan), ("planes",))
+    own = study.provenance["weights.scale"].kind == "default"  # of the policy
+    plain = ScaleLayout.of("per_tensor" if own else study.weights.scale)
+    bare += sum(plain.bits(t.shape) - t.layout.bits(t.shape) for t in image.tensors)
+    planned_bits = side_bits(plan, ("planes",))
+    return Protection(
+        plan=plan,
+        optimum=optimum,
+        image=stored,
+        channel=planning.channel,
+        decoder=decoder,
+        budget=planning.budget,
+        planned_bits=planned_bits,
+        spent=pricing.spent(plan, planned_bits, bare),
+        predicted_distortion=None if optimum is None else optimum.predicted_distortion,
+        lower_bound=None if optimum is None else optimum.lower_bound,
+        rho_star=None,
+    )
+
+
 def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> float:
     """Bits that tell a plan's groups and the corrections of its layers apart."""
     return max(tac.side_information(plan, kind).fraction for kind in set(kinds)) * plan.stored_bits
@@ -108,6 +145,8 @@ def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibrati
 
 def _most_spent(study: Study, pricing: Pricing, plan: ProtectionPlan) -> Spent:
     """What a plan spends at most, whichever corrections its layers will take."""
+    if plan.protected_bits == 0:
+        return Spent()
     kind = study.protection.correction
     kinds = tac.FOLDING_KINDS if kind == "auto" else (kind,)
     bare = min(side_bits(_bare(plan), (one,)) for one in kinds)

@@ -13,7 +13,8 @@ from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
-from qtaml_hw.records.fields import FORMER
+from qtaml_hw.protection.menu import ABSENT
+from qtaml_hw.records.fields import FORMER, F
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
@@ -62,7 +63,13 @@ class AllocationResult:
             "menu": list(plan.menu),
             "tensors": tensor_rows(self.inventory, self.image.planes),
             "groups": [
-                {"group": name, "weights": int(n), "planes": int(k), "choice": [plan.menu[c] for c in row]}
+                {
+                    "group": name,
+                    "weights": int(n),
+                    "planes": int(k),
+                    "stored_planes": sum(plan.menu[c] != ABSENT for c in row),
+                    "choice": [plan.menu[c] for c in row],
+                }
                 for name, n, k, row in zip(names, sizes, planes, plan.choice, strict=True)
             ],
             "corrections": list(protection.decoder.kinds),
@@ -101,6 +108,11 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
     except ValueError as error:
         raise InputError(str(error)) from error
     image, protection = contents.image, contents.protection
-    facts = {**plan_facts(study, image, protection), "warnings": plan_warnings(study, protection)}
+    price = contents.pricing.cost(protection.plan, protection.planned_bits)
+    facts = {
+        **plan_facts(study, image, protection),
+        F.stored_bits_per_weight: price.stored_bits_per_weight,
+        "warnings": plan_warnings(study, protection),
+    }
     inventory, node_m, clock_hz = stored.network.inventory, study.array.node_m, study.accelerator.clock_hz
     return AllocationResult(protection, image, inventory, node_m, clock_hz, facts)
