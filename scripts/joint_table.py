@@ -60,7 +60,7 @@ KEEP: Final = 0.95
 PER_OCTAVE: Final = 12  # rungs of total bits: 6 %
 MOST_BITS: Final = 20.0
 FLOOR: Final = 2.2
-AROUND: Final = (-2, -1, 1, 2)  # rungs beside the crossing that are measured too
+AROUND: Final = (-4, -3, -2, -1, 1, 2)  # rungs beside the crossing that are measured too
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,6 @@ class F:
         "whether batch norm is folded into the weights before storage")
     storage_bits_per_weight = Field("storage_bits_per_weight", "bits", "point", "modelled", NUMBER,
         "bits stored per weight, scales and tables included")
-    stored_bits_per_weight = Field("stored_bits_per_weight", "bits", "point", "modelled", NUMBER,
-        "all bits stored per weight: data, check bits, scales and tables, bits of groups, corrections and steps",
-        "Stored bits")
     metadata_bits_fraction = Field("metadata_bits_fraction", "%", "point", "modelled", NUMBER,
         "bits of scales and tables / data bits stored")
     decode_ge = Field("decode_ge", "GE", "point", "modelled", NUMBER,
@@ -203,6 +200,9 @@ class F:
         "protected data bits / data bits stored", "Protected bits")
     parity_bits_fraction = Field("parity_bits_fraction", "%", "point", "modelled", NUMBER,
         "added parity bits / data bits stored; 0 for ideal", "Parity bits")
+    stored_bits_per_weight = Field("stored_bits_per_weight", "bits", "point", "modelled", NUMBER,
+        "all bits stored per weight: data, check bits, scales and tables, bits of groups, corrections and steps",
+        "Stored bits")
     side_bits_fraction = Field("side_bits_fraction", "%", "point", "modelled", NUMBER,
         "bits that tell groups and corrections apart / data bits stored, counted beside the budget")
     layers = Field("layers", "", "layer", "modelled", kinds.LAYERS,
