@@ -24,6 +24,7 @@ from qtaml_hw.device.sram import (
     static_population,
 )
 from qtaml_hw.device.transmission import transmission
+from qtaml_hw.device.width import fin_gate_area, sheet_gate_area
 from qtaml_hw.limits import STACKS
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "dies_of_lot",
     "draw_die",
     "failure_distance",
+    "fin_gate_area",
     "flip_channel",
     "gate_share",
     "hold_lobes",
@@ -65,6 +67,7 @@ __all__ = [
     "named_stack",
     "population",
     "retention_table",
+    "sheet_gate_area",
     "stack_current_density",
     "static_population",
     "thinnest_t_ox",

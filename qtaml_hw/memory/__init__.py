@@ -1,6 +1,7 @@
 """The weight memory: geometry, cost, and cells under refresh, scrub and reads in simulated time."""
 
 from qtaml_hw.memory.ageing.histories import planned_flip_probability
+from qtaml_hw.memory.array.bitcells import BitCell, bit_cells
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
 from qtaml_hw.memory.array.geometry import ArrayGeometry, RefreshPass, refresh_pass
 from qtaml_hw.memory.array.laws import leakage_factor
@@ -19,6 +20,7 @@ __all__ = [
     "ArrayGeometry",
     "ArrayLayout",
     "BankUse",
+    "BitCell",
     "CellModel",
     "Cells",
     "CommandLog",
@@ -37,6 +39,7 @@ __all__ = [
     "Timeline",
     "array_cost",
     "bank_use",
+    "bit_cells",
     "layer_reads",
     "leakage_factor",
     "planned_flip_probability",

@@ -16,9 +16,15 @@ from qtaml_hw.names import NODES, Decoders, Interleave, OnUncorrectable, Placeme
 from qtaml_hw.units import show
 
 
+def _below(node_m: float) -> str:
+    """What there is of nodes below the fitted ones."""
+    least = min(NODES.values())
+    return "; below, memory.bit_cells has areas of published cells, and energies are not public" * (node_m < least)
+
+
 def _known_node(node_m: float) -> float:
     if not any(abs(node_m - known) < 1e-12 for known in NODES.values()):
-        raise ValueError(f"{show(node_m, 'length')} has no fitted figures; allowed: {', '.join(NODES)}")
+        raise ValueError(f"{show(node_m, 'length')} has no fitted figures; allowed: {', '.join(NODES)}{_below(node_m)}")
     return node_m
 
 
