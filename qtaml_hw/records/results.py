@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtaml_hw.errors import nearest
 from qtaml_hw.records.chips import Yield
@@ -18,6 +18,7 @@ from qtaml_hw.records.text import count, spelled
 
 if TYPE_CHECKING:
     import pandas
+    import xarray
 
 
 class Answer(Mapping[str, Any]):
@@ -191,6 +192,24 @@ class SweepResult:
 
         return pandas.DataFrame([r.as_dict() for r in self.results])
 
+    def to_xarray(self) -> xarray.Dataset:
+        """The numbers of every point over the sweep's axes (in SI) and cases; needs ``pip install qtaml-hw[frames]``.
+
+        What a case alone changes is no axis.  A point that failed, or that the sweep does not have, is NaN.
+        """
+        import pandas
+
+        places, rows = [], []
+        for result in self.results:
+            facts, row = result.summary.facts, result.as_dict()
+            case = {} if facts.get(F.case) is None else {"case": facts[F.case]}
+            places.append({**facts.get(F.axes_si, {}), **case} or {"label": facts[F.label]})
+            rows.append({name: value for name, value in row.items() if _number(value) and name not in _NO_QUANTITY})
+        axes = pandas.DataFrame(places).dropna(axis="columns")
+        frame = pandas.DataFrame(rows, index=pandas.MultiIndex.from_frame(axes))
+        found: xarray.Dataset = frame.to_xarray()
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class WhatIf:
@@ -210,7 +229,7 @@ class WhatIf:
         numbers = {
             name: after[name] - before[name]
             for name in after
-            if _number(after[name]) and _number(before.get(name)) and name not in ("maps", F.point, F.seed)
+            if _number(after[name]) and _number(before.get(name)) and name not in _NO_QUANTITY
         }
         return {
             "before": before,
@@ -222,6 +241,10 @@ class WhatIf:
                 "ci95": [paired.low, paired.high],
             },
         }
+
+
+_NO_QUANTITY: Final = ("maps", F.point, F.seed)
+"""Numbers of a result that say nothing about its design."""
 
 
 def _number(value: Any) -> bool:

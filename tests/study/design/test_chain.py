@@ -314,3 +314,20 @@ def test_a_sweep_becomes_a_frame_with_one_row_per_point(small: Study) -> None:
     assert frame["t_ox_m"].tolist() == pytest.approx([1.8e-9, 2.0e-9])
     assert frame["accuracy_mean"].tolist() == [r.accuracy.mean for r in result.results]
     assert frame["accuracy_mean"][1] > frame["accuracy_mean"][0]
+
+
+def test_a_sweep_becomes_an_array_over_its_axes_and_cases(small: Study) -> None:
+    pytest.importorskip("xarray", reason="xarray is not installed: pip install 'qtaml-hw[frames]'")
+    sweep = {
+        "sweep.grid": {"cell.t_ox": ["1.8 nm", "2.0 nm"]},
+        "sweep.cases": [{"label": "none"}, {"label": "hot", "cell.temperature": "105 degC"}],
+    }
+    result = q.sweep(small.with_(sweep))
+    found = result.to_xarray()
+    assert dict(found.sizes) == {"cell.t_ox": 2, "case": 2}
+    for one in result.results:
+        facts = one.summary.facts
+        place = {"cell.t_ox": facts["t_ox_m"], "case": facts["case"]}
+        assert float(found["score_mean"].sel(place)) == one.score.mean
+        assert float(found["p10"].sel(place)) == facts["p10"]
+    assert "maps" not in found
