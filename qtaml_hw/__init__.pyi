@@ -17,6 +17,7 @@ from qtaml_hw.config import Study as Study
 from qtaml_hw.config import StudyError as StudyError
 from qtaml_hw.config import load_study
 from qtaml_hw.errors import InputError as InputError
+from qtaml_hw.explore.notebook import explore as explore
 from qtaml_hw.records.compare import compare as compare
 from qtaml_hw.records.results import Result as Result
 from qtaml_hw.records.results import SweepResult as SweepResult

@@ -172,10 +172,38 @@ def layers(
     answer({**found, "files": files}, as_json, lambda: report.layers_table(found))
 
 
+def explore(
+    file: FileArgument,
+    overrides: SetOption,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="print the address, open nothing")] = False,
+) -> None:
+    """A local page with sliders over a study: closed forms follow, fault maps on request. Ctrl-C ends it."""
+    from qtaml_hw.explore.bench import bench
+    from qtaml_hw.explore.server import Desk, LocalServer
+
+    study = load(file, overrides)
+    say("loading the network ...")
+    desk = Desk(bench(study))
+    with LocalServer(desk, port) as server:
+        desk.learn()
+        typer.echo(server.url)
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        say("this page answers this machine alone; Ctrl-C ends it")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("ended; what was not saved is gone")
+
+
 COMMANDS: Final[Commands] = {
     "current": current,
     "retention": retention,
     "ecc-table": ecc_table,
+    "explore": explore,
     "feasible": feasible,
     "layers": layers,
     "search": search,

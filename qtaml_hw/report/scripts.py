@@ -27,9 +27,9 @@ class Script:
 
 
 @cache
-def script(name: str) -> Script:
-    """A script of this package; the library only as it was published."""
-    text = files("qtaml_hw.report").joinpath(name).read_text(encoding="utf-8")
+def script(name: str, package: str = "qtaml_hw.report") -> Script:
+    """A script of this package, or of another part of it; the library only as it was published."""
+    text = files(package).joinpath(name).read_text(encoding="utf-8")
     if "</script" in text.lower() or "<!--" in text:
         raise ValueError(f"{name} cannot stand inside a page")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
