@@ -88,6 +88,9 @@ CODES: Final = (
     "parity-zero",
 )
 """Codes, as in ``ecc.code(name)``: family-n-k; parity-zero detects and zeroes the weight."""
+LDPC_BITS: Final = (1024, 16_384)
+LDPC_RATES: Final = (0.25, 0.9)
+"""Sizes and rates of the long-block codes ``ldpc-N-R``: N bits, a share R of them data."""
 CODE_ALIASES: Final = {
     "tmr": "repeat-3",
     "golay": "golay-24-12",

@@ -19,7 +19,8 @@ Decoding = tuple[Int64, Int64, Int64, Uint8]  # errors left: word, position; wor
 class ErrorOutcome:
     """What decoding leaves.
 
-    ``word_ids``, ``positions`` int64 [m']: data-bit errors left, sorted by word, then position (flagged words raw).
+    ``word_ids``, ``positions`` int64 [m']: data-bit errors left, sorted by word, then position (flagged words as the
+    decoder passes them).
     ``corrected_words``, ``uncorrectable_words`` int64: ids of the words that the decoder changed, or flagged.
     """
 
@@ -118,7 +119,7 @@ def _by_algebra(
 
 
 def correct_by_table(columns: Uint64, cosets: CosetTable, k: int, word_ids: Int64, positions: Int64) -> ErrorOutcome:
-    """Coset-table decoding of sparse error patterns (see ``LinearCode.correct_errors``)."""
+    """Coset-table decoding of sparse error patterns (see ``BlockCode.correct_errors``)."""
     return _outcome(_by_table(columns, cosets.positions, cosets.status, k, word_ids, positions))
 
 

@@ -1,8 +1,4 @@
-"""A systematic binary memory code with its decoder: its matrix, encode, decode, error-only decoding.
-
-Word order: data bits 0 .. k-1, then check bits k .. n-1.  Codes are linear, so what a decoder does depends on the error
-pattern alone, except for the ``zero`` policy, which replaces the data of a flagged word.
-"""
+"""A code given by its matrix, decoded by its syndrome: a coset table, or Berlekamp-Massey and Chien."""
 
 from __future__ import annotations
 
@@ -11,41 +7,22 @@ from functools import cached_property
 from typing import Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from qtaml_hw.arrays import Bool, Int64, Uint8, Uint64
+from qtaml_hw.arrays import Int64, Uint8, Uint64
 from qtaml_hw.ecc import codec
+from qtaml_hw.ecc.block import BlockCode, Checks
 from qtaml_hw.ecc.cosets import TABLE_LIMIT, CosetTable, coset_table
-from qtaml_hw.ecc.errors import ErrorOutcome, check_sorted, correct_by_algebra, correct_by_table, syndrome_errors
+from qtaml_hw.ecc.errors import ErrorOutcome, correct_by_algebra, correct_by_table, syndrome_errors
 from qtaml_hw.ecc.finite_field import Field
 from qtaml_hw.ecc.matrices import BitMatrix
 from qtaml_hw.names import OnUncorrectable
 
 DecoderRule = Literal["strict", "odd-syndrome"]
-Checks = NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """Decoded data 0/1 uint8 [..., k]; ``corrected`` and ``uncorrectable`` bool [...] per word."""
-
-    data: Uint8
-    corrected: Bool
-    uncorrectable: Bool
-
-
-@dataclass(frozen=True, eq=False)
-class PackedDecoded:
-    """Decoded data uint64 (the shape that was given); ``corrected`` and ``uncorrectable`` bool per word."""
-
-    data: Uint64
-    corrected: Bool
-    uncorrectable: Bool
-
-
-@dataclass(frozen=True, eq=False)
-class LinearCode:
-    """A named systematic code, as its decoder sees it; :class:`qtaml_hw.ecc.Code` adds residual channel and hardware.
+class LinearCode(BlockCode):
+    """A named systematic code, as its decoder sees it; ``MatrixCode`` adds residual channel and hardware.
 
     Parameters
     ----------
@@ -76,16 +53,6 @@ class LinearCode:
     def parity(self) -> int:
         """Check bits per word, n - k."""
         return int(self.parity_matrix.shape[1])
-
-    @property
-    def n(self) -> int:
-        """Bits per word."""
-        return self.k + self.parity
-
-    @property
-    def parity_fraction(self) -> float:
-        """Check bits per data bit."""
-        return self.parity / self.k
 
     @property
     def algebraic(self) -> bool:
@@ -144,101 +111,27 @@ class LinearCode:
             )
         return replace(self, policy=policy, rule=rule)
 
-    # ---- bits
-
-    def encode(self, data: ArrayLike) -> Uint8:
-        """0/1 data [..., k] -> words [..., n]."""
-        bits = self._bits(data, self.k, "data")
-        limbs = codec.pack(bits).reshape(-1, self._limbs)
-        checks = codec.unpack(self._check_limbs(limbs), self.parity).reshape(*bits.shape[:-1], self.parity)
-        return np.concatenate([bits, checks], axis=-1)
-
-    def decode(self, words: ArrayLike, backing: ArrayLike | None = None) -> Decoded:
-        """0/1 words [..., n] -> data and flags; ``backing`` [..., k] is what the ``reload`` policy falls back to."""
-        bits = self._bits(words, self.n, "words")
-        shape = bits.shape[:-1]
-        limbs = codec.pack(bits[..., : self.k]).reshape(-1, self._limbs)
-        checks = codec.pack(bits[..., self.k :]).reshape(len(limbs), -1)
-        status = self._correct(limbs, checks ^ self._check_limbs(limbs))
-        flagged = status == codec.UNCORRECTABLE
-        data = codec.unpack(limbs, self.k)
-        if self.policy == "zero":
-            data[flagged] = 0
-        elif self.policy == "reload":
-            if backing is None:
-                raise ValueError("the reload policy needs the backing store's data: decode(words, backing=data)")
-            data[flagged] = self._bits(backing, self.k, "backing").reshape(-1, self.k)[flagged]
-        return Decoded(data.reshape(*shape, self.k), (status == codec.CORRECTED).reshape(shape), flagged.reshape(shape))
-
-    # ---- packed words
-
     def encode_packed(self, data: Uint64) -> Checks:
-        """Check bits of packed data.
-
-        ``data`` is uint64 [m] for k <= 64, or [m, ceil(k/64)]; bits above k must be 0.  Returns [m] in the narrowest
-        unsigned integer (r <= 64), else uint64 [m, ceil(r/64)].
-        """
-        if data.ndim == 1 and self._limbs == 1 and self.parity <= 64:
-            out = np.empty(data.shape, dtype=codec.check_dtype(self.parity))
-            codec.encode_one_limb(self._narrow_tables, data, out)
-            return out
-        checks = self._check_limbs(self._two_axes(data))
-        return checks[:, 0].astype(codec.check_dtype(self.parity)) if self.parity <= 64 else checks
-
-    def decode_packed(self, data: Uint64, checks: Checks) -> PackedDecoded:
-        """Correct packed data given stored check bits (layout of :meth:`encode_packed`); ``reload`` passes data raw."""
-        if data.ndim == 1 and self._limbs == 1 and not self.algebraic:
-            out, status = np.empty_like(data), np.empty(data.shape, dtype=np.uint8)
-            codec.decode_one_limb(self._narrow_tables, self._masks[:, 0], self.cosets.status, data, checks, out, status)
-        else:
-            out = self._two_axes(data).copy()
-            stored = checks.astype(np.uint64).reshape(len(out), -1)
-            status = self._correct(out, stored ^ self._check_limbs(out))
-            out = out.reshape(data.shape)
-        flagged = status == codec.UNCORRECTABLE
-        if self.policy == "zero":
-            out[flagged] = 0
-        return PackedDecoded(out, status == codec.CORRECTED, flagged)
-
-    # ---- errors alone
-
-    def correct_errors(self, word_ids: Int64, positions: Int64) -> ErrorOutcome:
-        """Decode sparse error patterns: what is left of them, and which words were corrected or flagged.
-
-        Parameters
-        ----------
-        word_ids, positions : int64 [m] sorted by word; bit position 0 .. n-1 in the word, no position twice in a word.
-
-        Returns
-        -------
-        ErrorOutcome : errors left in *data* bits, sorted by word, flagged words passed raw whatever the policy (the
-        caller zeroes or reloads the words listed in ``uncorrectable_words``).  A correction may name a data bit that a
-        shortened last word does not have; the caller drops it (those cells are tied to zero).
-        """
-        word_ids = np.ascontiguousarray(word_ids, dtype=np.int64)
-        positions = np.ascontiguousarray(positions, dtype=np.int64)
-        if word_ids.shape != positions.shape or word_ids.ndim != 1:
-            raise ValueError(
-                f"word ids and positions must be 1-d and alike, got {word_ids.shape} and {positions.shape}"
-            )
-        if positions.size and (int(positions.min()) < 0 or int(positions.max()) >= self.n):
-            raise ValueError(f"bit positions of {self.name} are 0 .. {self.n - 1}")
-        check_sorted(word_ids)
-        if self.algebraic:
-            return self._by_algebra(word_ids, positions)
-        return correct_by_table(self.columns[:, 0], self.cosets, self.k, word_ids, positions)
+        """As for every code; words of one limb are looked up at once."""
+        if data.ndim > 1 or self._limbs > 1 or self.parity > 64:
+            return super().encode_packed(data)
+        out = np.empty(data.shape, dtype=codec.check_dtype(self.parity))
+        codec.encode_one_limb(self._narrow_tables, data, out)
+        return out
 
     # ---- helpers
 
-    @property
-    def _limbs(self) -> int:
-        return -(-self.k // 64)
+    def _decoded(self, data: Uint64, checks: Checks) -> tuple[Uint64, Uint8]:
+        if data.ndim > 1 or self._limbs > 1 or self.algebraic:
+            return super()._decoded(data, checks)
+        out, status = np.empty_like(data), np.empty(data.shape, dtype=np.uint8)
+        codec.decode_one_limb(self._narrow_tables, self._masks[:, 0], self.cosets.status, data, checks, out, status)
+        return out, status
 
-    def _two_axes(self, data: Uint64) -> Uint64:
-        limbs = np.ascontiguousarray(data, dtype=np.uint64).reshape(len(data), -1)
-        if limbs.shape[1] != self._limbs:
-            raise ValueError(f"{self.name} packs {self.k} data bits in {self._limbs} uint64; got {limbs.shape[1]}")
-        return limbs
+    def _left(self, word_ids: Int64, positions: Int64) -> ErrorOutcome:
+        if self.algebraic:
+            return self._by_algebra(word_ids, positions)
+        return correct_by_table(self.columns[:, 0], self.cosets, self.k, word_ids, positions)
 
     def _check_limbs(self, data: Uint64) -> Uint64:
         out = np.zeros((len(data), -(-self.parity // 64)), dtype=np.uint64)
@@ -263,11 +156,3 @@ class LinearCode:
         status[outcome.corrected_words] = codec.CORRECTED
         status[outcome.uncorrectable_words] = codec.UNCORRECTABLE
         return status
-
-    def _bits(self, bits: ArrayLike, width: int, what: str) -> Uint8:
-        array = np.asarray(bits)
-        if array.ndim == 0 or array.shape[-1] != width:
-            raise ValueError(f"{what} of {self.name} must end in an axis of {width} bits, got shape {array.shape}")
-        if array.size and not np.isin(array, (0, 1)).all():
-            raise ValueError(f"{what} must be bits 0 or 1")
-        return np.ascontiguousarray(array, dtype=np.uint8)

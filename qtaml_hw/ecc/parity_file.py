@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.code import MatrixCode
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
 from qtaml_hw.ecc.matrices import BitMatrix
 from qtaml_hw.ecc.weight_distribution import minimum_distance
@@ -20,7 +20,7 @@ from qtaml_hw.ecc.weight_distribution import minimum_distance
 MAX_BITS = 1024
 
 
-def from_parity_check(h: BitMatrix, name: str, t: int | None = None) -> Code:
+def from_parity_check(h: BitMatrix, name: str, t: int | None = None) -> MatrixCode:
     """A systematic code with the check matrix ``h``, 0/1 [r, n].
 
     The last r columns become the check bits if they are independent; otherwise other columns are taken and the data
@@ -42,7 +42,7 @@ def from_parity_check(h: BitMatrix, name: str, t: int | None = None) -> Code:
         raise ValueError(
             f"code {name!r} has distance {distance}, so it corrects up to {allowed} errors per word, not {t}"
         )
-    return Code(name, "user", parity, allowed if t is None else t, distance)
+    return MatrixCode(name, "user", parity, allowed if t is None else t, distance)
 
 
 def _systematic(h: BitMatrix) -> BitMatrix:
@@ -67,7 +67,7 @@ def _systematic(h: BitMatrix) -> BitMatrix:
     return np.ascontiguousarray(work[order][:, data].T)
 
 
-def load_code(path: str | Path) -> Code:
+def load_code(path: str | Path) -> MatrixCode:
     """A code from a ``.json`` or ``.alist`` file; ValueError naming the file for anything that is not one."""
     file = Path(path)
     try:

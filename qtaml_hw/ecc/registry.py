@@ -12,8 +12,9 @@ import numpy as np
 
 from qtaml_hw.ecc import finite_field as ff
 from qtaml_hw.ecc import matrices
-from qtaml_hw.ecc.code import Code
+from qtaml_hw.ecc.code import Code, MatrixCode
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
+from qtaml_hw.ecc.ldpc import long_block
 from qtaml_hw.ecc.parity_file import load_code
 from qtaml_hw.errors import unknown
 from qtaml_hw.files import stamp
@@ -24,11 +25,11 @@ GOLAY = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1, generator of 
 
 
 def _secded(n: int, k: int) -> Code:
-    return Code(f"secded-{n}-{k}", "secded", matrices.hsiao(k), 1, 4)
+    return MatrixCode(f"secded-{n}-{k}", "secded", matrices.hsiao(k), 1, 4)
 
 
 def _hamming(n: int, k: int) -> Code:
-    return Code(f"hamming-{n}-{k}", "hamming", matrices.hamming(k), 1, 3)
+    return MatrixCode(f"hamming-{n}-{k}", "hamming", matrices.hamming(k), 1, 3)
 
 
 def _golay(n: int, k: int) -> Code:
@@ -38,7 +39,7 @@ def _golay(n: int, k: int) -> Code:
     if n == 24:
         overall = (1 + rows.sum(axis=1, dtype=np.int64)) % 2
         rows = np.concatenate([rows, overall[:, None].astype(np.uint8)], axis=1)
-    return Code(f"golay-{n}-{k}", "golay", rows, 3, n - 16)
+    return MatrixCode(f"golay-{n}-{k}", "golay", rows, 3, n - 16)
 
 
 def _field_size(n: int) -> int:
@@ -56,13 +57,13 @@ def _bch(n: int, k: int) -> Code:
         options = ", ".join(f"({n},{n - r})" for r in offered if n - r > 0)
         raise ValueError(f"no binary BCH code has n = {n} and {n - k} check bits; of this length there are {options}")
     gf = ff.field(m) if n - k > TABLE_LIMIT else None
-    return Code(f"bch-{n}-{k}", "bch", ff.cyclic_parity(ff.bch_generator(m, t), k), t, 2 * t + 1, gf=gf)
+    return MatrixCode(f"bch-{n}-{k}", "bch", ff.cyclic_parity(ff.bch_generator(m, t), k), t, 2 * t + 1, gf=gf)
 
 
 def _dected(n: int, k: int) -> Code:
     m = _field_size(n)
     generator = ff.poly_multiply(ff.bch_generator(m, 2), 0b11)  # the even-weight subcode: distance 6
-    return Code(f"dected-{n}-{k}", "dected", ff.cyclic_parity(generator, k), 2, 6)
+    return MatrixCode(f"dected-{n}-{k}", "dected", ff.cyclic_parity(generator, k), 2, 6)
 
 
 _BY_SIZE: dict[str, Callable[[int, int], Code]] = {
@@ -78,9 +79,11 @@ _BY_SIZE: dict[str, Callable[[int, int], Code]] = {
 def _build(name: str) -> Code:
     if match := re.fullmatch(r"repeat-(\d{1,2})", name):
         n = int(match.group(1))
-        return Code(name, "repetition", matrices.repetition(n), (n - 1) // 2, n)
+        return MatrixCode(name, "repetition", matrices.repetition(n), (n - 1) // 2, n)
     if match := re.fullmatch(r"parity-zero(?:-(\d{1,2}))?", name):
-        return Code(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
+        return MatrixCode(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
+    if match := re.fullmatch(r"ldpc-(\d{3,5})-(0\.\d{1,4})", name):
+        return long_block(int(match.group(1)), float(match.group(2)))
     match = re.fullmatch(r"([a-z]+)-(\d{1,4})-(\d{1,4})", name)
     if match is None or match.group(1) not in _BY_SIZE:
         raise ValueError(unknown("code", name, (*CODE_NAMES, *CODE_ALIASES)))
@@ -104,7 +107,8 @@ def code(name: str) -> Code:
     """A code by name.
 
     Listed names are in ``CODE_NAMES``; the families secded-N-K, hamming-N-K, dected-N-K, bch-N-K (shortened ones
-    included), repeat-N and parity-zero-K accept other sizes.  ``secded-72-64`` has 72 bits per word, 64 of them data.
+    included), repeat-N, parity-zero-K and ldpc-N-R (blocks of N bits at rate R) accept other sizes.  ``secded-72-64``
+    has 72 bits per word, 64 of them data.
     The path of a ``.json`` or ``.alist`` parity-check file is a name too, in menus as well.
     Raises ValueError for an unknown name, a size that the family does not have, or a file that holds no code.
     """

@@ -12,6 +12,7 @@ tag says which), at the mean error probability of the word's bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +25,9 @@ from qtaml_hw.ecc.syndrome import exact_transfer
 from qtaml_hw.ecc.transfer import Transfer
 from qtaml_hw.ecc.weight_distribution import bounded_distance_transfer
 from qtaml_hw.names import OnUncorrectable
+
+Transfers = Callable[[float, float], Transfer]
+"""The transfer of a code at the error probabilities of data and of check bits."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,13 @@ def code_transfer(code: LinearCode, p_data: ArrayLike, p_parity: ArrayLike) -> T
 
 
 @lru_cache(maxsize=4096)
-def _scalar_transfer(code: LinearCode, p_data: float, p_parity: float) -> Transfer:
+def scalar_transfer(code: LinearCode, p_data: float, p_parity: float) -> Transfer:
+    """The transfer where all data bits and all check bits are alike, remembered."""
     return code_transfer(code, p_data, p_parity)
 
 
-def uniform_transfer(code: LinearCode, p: float) -> Transfer:
-    """The transfer at one probability for all bits of the word."""
-    return _scalar_transfer(code, p, p)
-
-
 def code_residual(
-    code: LinearCode, p: float, p10: float | None, *, ones: float, parity_p: float | None, policy: OnUncorrectable
+    transfer_at: Transfers, p: float, p10: float | None, *, ones: float, parity_p: float | None, policy: OnUncorrectable
 ) -> Residual:
     """See ``Code.residual``."""
     p01 = check_probability(p, "p01" if p10 is not None else "p")
@@ -80,19 +80,19 @@ def code_residual(
     check = 0.5 * (p01 + down) if parity_p is None else check_probability(parity_p, "parity_p")
     if mean == 0.0 and check == 0.0:
         return Residual(0.0, 0.0, 0.0, "exact-syndrome", 0.0, 0.0)
-    transfer = _scalar_transfer(code, mean, check)
+    transfer = transfer_at(mean, check)
     up_bits, down_bits = transfer.directional(p01, down, policy)
     up, low = float(up_bits.mean()), float(down_bits.mean())
     return Residual((1.0 - ones) * up + ones * low, transfer.p_due, transfer.p_sdc, transfer.method, up, low)
 
 
 @lru_cache(maxsize=512)
-def break_even(code: LinearCode) -> float:
+def break_even(transfer_at: Transfers, policy: OnUncorrectable) -> float:
     """The raw p where the residual bit error equals p (first crossing from below); 0.5 where the code never hurts."""
 
     def gain(log_p: float) -> float:
         p = float(np.exp(log_p))
-        return code_residual(code, p, None, ones=0.5, parity_p=None, policy=code.policy).bit_error / p - 1.0
+        return code_residual(transfer_at, p, None, ones=0.5, parity_p=None, policy=policy).bit_error / p - 1.0
 
     grid = np.log(np.concatenate([[1e-6, 1e-4, 1e-3, 5e-3], np.linspace(0.01, 0.49, 13)]))
     low = grid[0]

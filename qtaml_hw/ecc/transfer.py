@@ -17,7 +17,8 @@ class Transfer:
 
     ``wrong_if_hit``: P(not flagged and the bit wrong after decoding | the bit was flipped); ``wrong_if_clean``: the
     same given that it was not.  ``flagged_if_hit``, ``flagged_if_clean``: P(word flagged | ...).  ``p_due``,
-    ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.
+    ``p_sdc``: per word, flagged uncorrectable, and not flagged with at least one data bit wrong.  ``kept``: P(word
+    flagged and the bit wrong as the decoder passes it | flipped, or not); None where flagged words stay as read.
     """
 
     wrong_if_hit: Float64
@@ -27,9 +28,11 @@ class Transfer:
     p_due: float
     p_sdc: float
     method: str
+    kept: tuple[Float64, Float64] | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean):
+        arrays = (self.wrong_if_hit, self.wrong_if_clean, self.flagged_if_hit, self.flagged_if_clean)
+        for array in (*arrays, *(self.kept or ())):
             array.setflags(write=False)  # results are remembered and shared
 
     def directional(self, p01: ArrayLike, p10: ArrayLike, policy: OnUncorrectable) -> tuple[Float64, Float64]:
@@ -38,7 +41,8 @@ class Transfer:
         up = p01 * self.wrong_if_hit + (1.0 - p01) * self.wrong_if_clean
         down = p10 * self.wrong_if_hit + (1.0 - p10) * self.wrong_if_clean
         if policy == "raw":
-            up, down = up + p01 * self.flagged_if_hit, down + p10 * self.flagged_if_hit
+            hit, clean = self.kept or (self.flagged_if_hit, 0.0)
+            up, down = up + p01 * hit + (1.0 - p01) * clean, down + p10 * hit + (1.0 - p10) * clean
         elif policy == "zero":
             down = down + p10 * self.flagged_if_hit + (1.0 - p10) * self.flagged_if_clean
         return np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Bool, Int64
-from qtaml_hw.ecc.linear import LinearCode
+from qtaml_hw.ecc.block import BlockCode
 
 
 class WordLayout:
@@ -32,7 +32,7 @@ class WordLayout:
     n_words, data_bits, parity_bits : totals; parity counts whole words.
     """
 
-    def __init__(self, starts: Int64, chosen: Bool, code: LinearCode | None, floor: float = 0.0) -> None:
+    def __init__(self, starts: Int64, chosen: Bool, code: BlockCode | None, floor: float = 0.0) -> None:
         self.k = 1 if code is None else code.k
         self.parity_per_word = 0 if code is None else code.parity
         self.n = self.k + self.parity_per_word

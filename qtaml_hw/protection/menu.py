@@ -188,6 +188,8 @@ def _entry(name: str) -> MenuEntry:
 def _code_entry(chosen: Code) -> MenuEntry:
     kind: Kind = "detect" if chosen.t == 0 else "code"
     what = "detect and zero" if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
+    if chosen.whole:
+        what = f"blocks of {chosen.n}, decoded by iteration"
     return MenuEntry(name=chosen.name, kind=kind, title=f"{chosen.name} ({what})", code=chosen)
 
 

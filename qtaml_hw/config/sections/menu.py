@@ -13,12 +13,13 @@ from pydantic import GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from qtaml_hw.config.sections.kinds import OneOf
-from qtaml_hw.names import CODE_FILES, canonical_code, is_code_file
+from qtaml_hw.names import CODE_FILES, LDPC_BITS, LDPC_RATES, canonical_code, is_code_file
 
 _MOST_DATA_BITS: Final = 502  # of Hsiao's and Hamming's codes
 _SIZED: Final = re.compile(r"([a-z-]+?)-(\d{1,4})(?:-(\d{1,4}))?")
 _PRICED: Final = r"ideal-\d{1,2}(\.\d{1,4})?"
 _FASTER: Final = r"refresh-\d{1,4}(\.\d{1,4})?x"
+_LONG: Final = re.compile(r"ldpc-(\d{3,5})-(0\.\d{1,4})")
 _LONGEST_PATH: Final = 4096
 
 
@@ -61,6 +62,8 @@ def is_protection(name: str) -> bool:
     """Whether a name in its one spelling is that of a code of some size, of a faster refresh, or ideal at a price."""
     if re.fullmatch(_PRICED, name):
         return True
+    if long := _LONG.fullmatch(name):
+        return LDPC_BITS[0] <= int(long[1]) <= LDPC_BITS[1] and LDPC_RATES[0] <= float(long[2]) <= LDPC_RATES[1]
     match = _SIZED.fullmatch(name)
     if match is None or match[1] not in _SIZES:
         return re.fullmatch(_FASTER, name) is not None and float(name[8:-1]) >= 1.0
@@ -86,4 +89,4 @@ class OnMenu(OneOf):
     ) -> dict[str, Any]:
         endings = "|".join(re.escape(ending) for ending in CODE_FILES)
         named = super().__get_pydantic_json_schema__(schema, handler)
-        return {"anyOf": [named, {"type": "string", "pattern": rf"-\d+x?$|({endings})$"}]}
+        return {"anyOf": [named, {"type": "string", "pattern": rf"-\d+(\.\d+)?x?$|({endings})$"}]}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.ecc.finite_field import PRIMITIVE, Field, field
+from qtaml_hw.ecc.linear import LinearCode
 
 CASE_LIMIT = 14
 
@@ -30,14 +31,21 @@ def _xor(signal: str, width: int, picks: NDArray[np.intp]) -> str:
     return f"^({signal} & {width}'h{mask:x})"
 
 
+def _combinational(code: Code) -> LinearCode:
+    if not isinstance(code, LinearCode):
+        raise ValueError(f"{code.name} is decoded block by block over many cycles: no combinational codec is written")
+    return code
+
+
 def encoder(code: Code) -> str:
-    """Module ``<name>_encoder(data, word)``."""
+    """Module ``<name>_encoder(data, word)``; ValueError for a code of long blocks."""
+    matrix = _combinational(code)
     lines = [
         f"module {identifier(code)}_encoder (input wire [{code.k - 1}:0] data, output wire [{code.n - 1}:0] word);",
         f"  assign word[{code.k - 1}:0] = data;",
     ]
     lines += [
-        f"  assign word[{code.k + i}] = {_xor('data', code.k, np.nonzero(code.parity_matrix[:, i])[0])};"
+        f"  assign word[{code.k + i}] = {_xor('data', code.k, np.nonzero(matrix.parity_matrix[:, i])[0])};"
         for i in range(code.parity)
     ]
     return "\n".join([*lines, "endmodule", ""])
@@ -47,16 +55,17 @@ def decoder(code: Code) -> str:
     """Module ``<name>_decoder(word, data, corrected, uncorrectable)`` under the code's policy and rule.
 
     The ``reload`` policy passes the word raw and leaves the reload to whoever reads ``uncorrectable``.
-    ValueError for a code whose combinational decoder is not offered (BCH with t > 3).
+    ValueError for a code whose combinational decoder is not offered (BCH with t > 3, long blocks).
     """
+    matrix = _combinational(code)
     if code.family == "repetition":
-        body = _majority(code)
+        body = _majority(matrix)
     elif code.t <= 1:
-        body = _comparators(code)
+        body = _comparators(matrix)
     elif code.family in ("bch", "dected") and code.t <= 3:
-        body = _locator(code)
+        body = _locator(matrix)
     elif code.parity <= CASE_LIMIT:
-        body = _case_table(code)
+        body = _case_table(matrix)
     else:
         raise ValueError(
             f"{code.name} corrects {code.t} errors with {code.parity} check bits; combinational decoders are emitted "
@@ -79,7 +88,7 @@ def decoder(code: Code) -> str:
     )
 
 
-def _syndrome(code: Code) -> list[str]:
+def _syndrome(code: LinearCode) -> list[str]:
     lines = [f"  wire [{code.parity - 1}:0] syndrome;"]
     return lines + [
         f"  assign syndrome[{i}] = {_xor('word', code.n, np.nonzero(code.check_matrix[i])[0])};"
@@ -87,7 +96,7 @@ def _syndrome(code: Code) -> list[str]:
     ]
 
 
-def _comparators(code: Code) -> list[str]:
+def _comparators(code: LinearCode) -> list[str]:
     lines = [*_syndrome(code), "  wire [N-1:0] flip;"]
     columns = code.columns[:, 0].tolist()
     lines += [
@@ -99,7 +108,7 @@ def _comparators(code: Code) -> list[str]:
     return [*lines, "  assign corrected = |flip;", "  assign uncorrectable = (|syndrome) & ~(|flip);"]
 
 
-def _majority(code: Code) -> list[str]:
+def _majority(code: LinearCode) -> list[str]:
     width = code.n.bit_length()
     return [
         *_counter(code.n),
@@ -110,7 +119,7 @@ def _majority(code: Code) -> list[str]:
     ]
 
 
-def _case_table(code: Code) -> list[str]:
+def _case_table(code: LinearCode) -> list[str]:
     table = code.cosets
     lines = [
         *_syndrome(code),
@@ -130,7 +139,7 @@ def _case_table(code: Code) -> list[str]:
 # ---- algebraic decoders: roots of the locator among the word's positions, all evaluated at once
 
 
-def _power_sum(code: Code, gf: Field, power: int) -> list[str]:
+def _power_sum(code: LinearCode, gf: Field, power: int) -> list[str]:
     """S_power = sum over received bits of alpha^(power * degree), one XOR tree per field bit."""
     values = gf.exp[(code.degrees * power) % gf.order]
     lines = [f"  wire [{gf.m - 1}:0] s{power};"]
@@ -177,7 +186,7 @@ def _multiplier(gf: Field) -> list[str]:
     ]
 
 
-def _locator(code: Code) -> list[str]:
+def _locator(code: LinearCode) -> list[str]:
     gf = field(code.n.bit_length())
     m, width = gf.m, code.n.bit_length()
     lines = _multiplier(gf) + [line for power in range(1, 2 * code.t, 2) for line in _power_sum(code, gf, power)]

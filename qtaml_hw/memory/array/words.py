@@ -26,12 +26,16 @@ class Corrections:
     """What correcting every ECC word once asks of a bank beside its row cycles; by default nothing.
 
     ``row_s`` : correcting one refreshed row (or those refreshed together) of every class, seconds, () where refresh
-    corrects none; ``access_s`` : decoding what one access reads; ``scrub_accesses`` : accesses, over all banks, that
+    corrects none; ``access_s`` : decoding what one access reads, a share of a block where blocks are longer;
+    ``block_s``, ``block_accesses`` : decoding a whole block, and the accesses that bring it in (0 without long blocks);
+    ``scrub_accesses`` : accesses, over all banks, that
     read what a scrub corrects; ``scrub_codec_s`` : decoding and encoding in the scrub of one bank.
     """
 
     row_s: tuple[float, ...] = ()
     access_s: float = 0.0
+    block_s: float = 0.0
+    block_accesses: int = 0
     scrub_accesses: int = 0
     scrub_codec_s: float = 0.0
 
@@ -97,18 +101,26 @@ class PlacedWords:
         """Times of decoding and encoding, and the accesses of a scrub."""
         geometry = self.geometry
         row_s, access_s, scrub_s = np.zeros(self._classes.max() + 1), 0.0, 0.0
+        block_s, block_accesses = 0.0, 0
         for words in self.entries:
             hardware, decoders = words.code.hardware(geometry.node_m, geometry.v_dd_v), self.decoders[words.name]
             both_s = hardware.decode_latency_s + hardware.encode_latency_s
             open_rows = np.where(words.per_class > 0, geometry.rows_refreshed_together * words.per_row, 0.0)
             row_s = np.maximum(row_s, np.ceil(open_rows / decoders - _ROUNDING) * both_s)
             per_access = max(1, ceil(words.per_access - _ROUNDING))
-            access_s = max(access_s, ceil(per_access / decoders) * hardware.decode_latency_s)
+            turns_read: float = ceil(per_access / decoders)
+            if words.code.whole:
+                turns_read = words.per_access / decoders
+                block_s = max(block_s, hardware.decode_latency_s)
+                block_accesses = max(block_accesses, ceil(words.code.n / geometry.word_bits))
+            access_s = max(access_s, turns_read * hardware.decode_latency_s)
             turns = ceil(ceil(words.words / geometry.banks) / min(decoders, per_access))
             scrub_s = max(scrub_s, turns * both_s)
         return Corrections(
             row_s=tuple(row_s.tolist()) if self.at_refresh else (),
             access_s=access_s,
+            block_s=block_s,
+            block_accesses=block_accesses,
             scrub_accesses=ceil(self._scrubbed_bits / geometry.word_bits),
             scrub_codec_s=scrub_s,
         )

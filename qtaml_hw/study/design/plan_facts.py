@@ -7,6 +7,7 @@ from typing import Any
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
+from qtaml_hw.ecc import Code
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.price import Pricing
@@ -90,6 +91,7 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
     warnings += _without_effect(study)
     if faster and plan.group_kind in ("channel", "word"):
         warnings.append(f"{', '.join(faster)}: a refresh class is a set of rows; group row or layer can be built")
+    warnings += [_of_blocks(study, code) for code in plan.codes if code.whole]
     bits = plan.bits_by_entry()
     bounds = [item for item in plan.entries if item.kind == "ideal" and bits[item.name]]
     for item in bounds:
@@ -97,6 +99,16 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
         what = "at Shannon's bound" if item.floor else "ideal"
         warnings.append(f"protected bits are {what}: error-free by assumption, {price}, no codec; not buildable")
     return warnings
+
+
+def _of_blocks(study: Study, code: Code) -> str:
+    """What a code of long blocks asks of those who read, and what it does not allow."""
+    asks = [f"a read waits for {code.n} bits", "single weights cannot be written in place"]
+    if study.refresh.ecc_aware:
+        asks.append("ECC-aware refresh decodes a block for every row, whose other rows it has to read beside")
+    if study.scrub.interval_s is not None:
+        asks.append("a scrub reads, decodes and encodes whole blocks")
+    return f"{code.name} is decoded as whole blocks: {'; '.join(asks)}"
 
 
 def _without_effect(study: Study) -> list[str]:

@@ -62,12 +62,18 @@ def codecs_of(array: PlannedArray, names: tuple[str, ...]) -> Codecs:
     scrub_s, weights = array.schedule.scrub_interval_s, np.diff(array.plan.tensor_starts)
     return Codecs(
         area_m2=area,
-        decode_latency_s=array.layout.corrections.access_s,
+        decode_latency_s=_first_read_s(array),
         decode_j_per_weight=dict(zip(names, (decode_j / weights).tolist(), strict=True)),
         refresh_w=refresh_w,
         scrub_w=0.0 if scrub_s is None else correct_all_j / scrub_s,
         leakage_w=costs.codec_leakage_w,
     )
+
+
+def _first_read_s(array: PlannedArray) -> float:
+    """How long decoding delays a read: of one access, or of a whole block that has to be brought in first."""
+    corrections = array.layout.corrections
+    return max(corrections.access_s, corrections.block_s + corrections.block_accesses * array.layout.cycle_s)
 
 
 def stronger_cells_area(plan: ProtectionPlan) -> float:
