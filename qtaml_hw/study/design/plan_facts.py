@@ -95,8 +95,9 @@ def plan_warnings(study: Study, protection: Protection) -> list[str]:
     bits = plan.bits_by_entry()
     bounds = [item for item in plan.entries if item.kind == "ideal" and bits[item.name]]
     for item in bounds:
-        price = f"{item.floor:.3g} check bits each, the least that any code can have" if item.floor else "no parity"
-        what = "at Shannon's bound" if item.floor else "ideal"
+        shannon = item.name.startswith("shannon")
+        price = f"{item.floor:.3g} check bits each{', the least that any code can have' * shannon}"
+        price, what = price if item.floor else "no parity", "at Shannon's bound" if shannon else "ideal"
         warnings.append(f"protected bits are {what}: error-free by assumption, {price}, no codec; not buildable")
     return warnings
 

@@ -106,7 +106,7 @@ def ecc_table(
         except ValueError as error:
             raise InputError(str(error)) from error
         for row, name in zip(found, [name for name in names for _ in values], strict=True):
-            bits, area = cells(name)
+            bits, area = cells(name, row.p)
             made = replace(row, check_cells_m2=area, memory_bits=bits)
             rows.append(_scored(made, scores.get(name)) if row.p == own and node_m == home else made)
     return rows
@@ -130,8 +130,8 @@ def _nodes(nodes: str | float | Sequence[str | float] | None, home: float) -> li
         raise InputError(f"nodes: {error}") from error
 
 
-def _cells(study: Study | None, node_m: float) -> Callable[[str], tuple[float, float | None]]:
-    """(data bits, area that an entry's check cells or larger cells add; None outside the array's range)."""
+def _cells(study: Study | None, node_m: float) -> Callable[[str, float], tuple[float, float | None]]:
+    """Of an entry at a raw p: (data bits, area that its check or larger cells add; None outside the array's range)."""
     own = _PLAIN if study is None else geometry_of(study)
     bits = float(own.capacity_bits or MEMORY_BITS)
 
@@ -147,8 +147,8 @@ def _cells(study: Study | None, node_m: float) -> Callable[[str], tuple[float, f
         )
         return own.banks * cost.area_m2
 
-    def added(name: str) -> tuple[float, float | None]:
-        item = protection.entry(name)
+    def added(name: str, p: float) -> tuple[float, float | None]:
+        item = protection.entry_at(name, FlipChannel.uniform(p, 1))
         try:
             plain = area(0.0)
             return bits, area(item.parity_per_bit) - plain + plain * item.extra_area_per_bit
