@@ -38,7 +38,7 @@ IMPACT_FREQUENCY_HZ: Final = (
 CHANNEL_DOPING_PER_M3: Final = 1e24  # BSIM4 default card of the same calibration: NDEP = 1e18 1/cm3
 THRESHOLD_V: Final = 0.30  # same card: VTH0
 SLOPE_FACTOR: Final = (
-    1.5  # subthreshold slope factor: Taur and Ning, Fundamentals of Modern VLSI Devices (2009), section 3.1.3
+    1.5  # subthreshold slope factor, assumed with the calibration of nu: the high end of bulk devices (1.1-1.4)
 )
 SILICON_PERMITTIVITY: Final = 11.7  # Sze and Ng (2007), appendix G
 INTRINSIC_PER_M3: Final = 8.3e15  # at 25 degC: 9.65e15 at 300 K, Altermatt et al., J. Appl. Phys. 93 (2003) 1598

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtaml_hw.faults import MapKey, error_masks, flip_bits, weak_cells
+from qtaml_hw.faults import TENSORS, MapKey, error_masks, flip_bits, second_uniforms, weak_cells
 from tests.faults import reference
 
 
@@ -70,3 +70,21 @@ def test_edges() -> None:
 def test_bad_input_is_refused(n: int, plane: int, p: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         weak_cells(n, plane, p, MapKey(1))
+
+
+@pytest.mark.parametrize("plane", [0, 7, 13])
+def test_second_uniforms_are_those_of_the_plain_twin(plane: int) -> None:
+    position = np.array([0, 1, 65_535, 65_536, 4_000_000_000])
+    key = reference.group_key(9, 2, TENSORS["second"].first + 5, plane)
+    expected = [(reference.draw(key, w) >> 11) * 2.0**-53 for w in position.tolist()]
+    assert second_uniforms(position, plane, MapKey(9, 2, 5)).tolist() == expected
+
+
+def test_second_uniforms_are_uniform_and_independent_of_the_first() -> None:
+    cells = weak_cells(400_000, 6, 0.5, MapKey(3))
+    v = second_uniforms(cells.position, 6, MapKey(3))
+    assert stats.kstest(v, "uniform").pvalue > 1e-4
+    assert abs(stats.spearmanr(cells.u, v).statistic) < 4.0 / np.sqrt(v.size)
+    assert abs(stats.spearmanr(v[:-1], v[1:]).statistic) < 4.0 / np.sqrt(v.size)
+    other = second_uniforms(cells.position, 5, MapKey(3))
+    assert abs(stats.spearmanr(other, v).statistic) < 4.0 / np.sqrt(v.size)
