@@ -36,12 +36,12 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Memory
 from qtaml_hw.names import Direction
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.reproduce.crossing import last_passing
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Benchmark, Storage, published, zoo
 from qtaml_hw.reproduce.trial import AT_ONCE
 from qtaml_hw.study.design.network import StoredNetwork
 from qtaml_hw.tac.agreement import soft_agreement
+from qtaml_hw.tac.crossing import last_passing
 from qtaml_hw.tac.side import side_information
 from qtaml_hw.tac.spending import plan_by_damage
 from qtaml_hw.weights import Codes, StoredImage, WeightFormat, quantise
@@ -53,7 +53,11 @@ IMAGES: Final = {"resnet56": 100}
 MOST_IMAGES: Final = 200
 METHODS: Final = ("msp", "tac", "uniform", "joint")
 ACCOUNTINGS: Final = ("ideal", "shannon", "code")
-CODES: Final = {0.10: ("ldpc-16384-0.4", "ldpc-4096-0.4"), 0.05: ("ldpc-16384-0.571",), 0.01: ("ldpc-16384-0.85",)}
+CODES: Final = {
+    0.10: ("ldpc-16384-0.43", "ldpc-4096-0.4", "ldpc-1024-0.4"),
+    0.05: ("ldpc-16384-0.6", "ldpc-4096-0.571", "ldpc-1024-0.571"),
+    0.01: ("ldpc-16384-0.86", "ldpc-4096-0.85", "secded-39-32"),
+}
 """Codes that are tried together by flip probability: long ones, and shorter ones for small tensors."""
 MAPS, SEED, DRAWS = 8, 2026, 4
 KEEP: Final = 0.95
