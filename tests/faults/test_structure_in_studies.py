@@ -115,7 +115,7 @@ def test_streamed_models_refuse_dependent_flips() -> None:
 
 def test_dependent_flips_need_their_law() -> None:
     text = "study: s\ncell: {preset: gain-cell-65nm}\nflips: {law: poisson, structure: {kind: row_burst, length: 4}}\n"
-    with pytest.raises(StudyError, match="structure is stated for the law fixed only"):
+    with pytest.raises(StudyError, match="structure is stated for the laws fixed and voltage only"):
         parse_study(text)
 
 

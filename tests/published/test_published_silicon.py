@@ -69,6 +69,27 @@ def test_other_gain_cells_lie_within_a_decade_of_the_presets(published: str, sec
         assert abs(math.log10(ours / seconds)) < 1.0, published
 
 
+@pytest.mark.parametrize(
+    ("preset", "thicker", "faster"),
+    [
+        ("gain-cell-65nm", 4.5e-4, (2.8e-3, 1.3e-5, 1.5e-8)),
+        ("gain-cell-65nm-chun2012", 0.080, (1.6e-2, 1.4e-3, 7.0e-5)),
+        ("edram1t1c-65nm-kong2008", 0.099, (1.5e-3, 1.2e-5, 9.1e-6)),
+    ],
+)
+def test_what_stronger_cells_and_faster_refresh_leave_of_a_tenth(
+    preset: str, thicker: float, faster: tuple[float, ...]
+) -> None:
+    """0.2 nm more oxide, and refresh 2, 4 and 8 times as often, where the cell loses 0.10: docs/reproduction.md."""
+    usual = cell(preset)
+    people = device.lot_population(usual)
+    interval_s = float(people.retention_quantile(0.10))
+    strong = device.lot_population(replace(usual, t_ox_m=usual.t_ox_m + 0.2e-9))
+    assert float(strong.flip_probability(interval_s)) == pytest.approx(thicker, rel=0.04)
+    left = people.flip_probability(interval_s / np.array([2.0, 4.0, 8.0]))
+    np.testing.assert_allclose(left, faster, rtol=0.05)
+
+
 def test_the_illustrative_preset_is_short_of_silicon_as_it_says() -> None:
     """0.9 decades and more of Chun's point, 0.6 of Harel's."""
     thin = device.lot_population(cell("gain-cell-65nm"))

@@ -43,6 +43,35 @@ def test_every_flip_is_of_a_stored_one_and_cells_that_failed_fail_again() -> Non
     assert np.count_nonzero(reads[2] != reads[1]) > 0
 
 
+def test_clusters_have_the_dispersion_of_the_block_rams() -> None:
+    """Variance over mean of the counts of 16 Kbit block RAMs, 2,048 weights of 8 bits: 17.1 at 0.53 V, 9.2 at 0.54."""
+    flips = "{preset: sram-28nm-bram, structure: {kind: clustered, weights: 2048, rate_variance: 50}}"
+    for v_dd, wanted in (("0.53 V", 17.07), ("0.54 V", 9.18)):
+        point = design({"cell.v_dd": v_dd}, cell="{kind: sram6t}", refresh="off", flips=flips)
+        assert point.facts["flip_dispersion"] == pytest.approx(wanted, rel=0.4)
+    assert point.facts["flip_structure"] == "clustered"
+    with pytest.raises(StudyError, match="bits of ECC words"):
+        design(cell="{kind: sram6t}", refresh="off", flips=flips, protection="{policy: tac, menu: [secded-72-64]}")
+
+
+def test_clustered_cells_are_nested_over_the_supply_and_as_many() -> None:
+    flips = "{preset: sram-28nm-bram, structure: {kind: clustered, weights: 256, rate_variance: 8}}"
+    masks, counts = [], []
+    for v_dd, maps in (("0.50 V", 24), ("0.49 V", 24)):
+        point = design({"cell.v_dd": v_dd}, cell="{kind: sram6t}", refresh="off", flips=flips)
+        clean = np.concatenate([codes.ravel() for codes in point.image.codes()])
+        read = [
+            np.concatenate([codes.ravel() for codes in point.cell.live(point.chip, 1, m).read_out[-1]])
+            for m in range(maps)
+        ]
+        masks.append([clean & ~one for one in read])
+        counts.append(np.mean([np.unpackbits(mask).sum() for mask in masks[-1]]))
+        expected = float(point.cell.channel.p10[0]) * np.unpackbits(clean).sum()
+        spread = np.sqrt(expected * point.facts["flip_dispersion"] / maps)
+        assert abs(counts[-1] - expected) < 4.0 * spread
+    assert all(not np.any(high & ~low) for high, low in zip(*masks, strict=True))
+
+
 def test_beyond_the_measured_supplies_a_warning_says_so() -> None:
     def warnings(v_dd: str) -> str:
         study = parse_study(f"cell: {{kind: sram6t, v_dd: {v_dd}}}\nflips: {{preset: sram-28nm-bram}}")

@@ -11,12 +11,13 @@ from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import FilePath, Whole
 from qtaml_hw.names import SAME_CELLS, Direction, Law, Tail
 
-_OF_KIND: Final[dict[str, frozenset[str]]] = {
-    "iid": frozenset(),
-    "row_burst": frozenset({"length"}),
-    "column_burst": frozenset({"length"}),
-    "clustered": frozenset({"weights", "dispersion"}),
+_OF_KIND: Final[dict[str, tuple[frozenset[str], ...]]] = {
+    "iid": (frozenset(),),
+    "row_burst": (frozenset({"length"}),),
+    "column_burst": (frozenset({"length"}),),
+    "clustered": (frozenset({"weights", "dispersion"}), frozenset({"weights", "rate_variance"})),
 }
+"""Kind -> the fields that it takes, any of the sets."""
 
 
 class StructureSection(Section):
@@ -35,23 +36,33 @@ class StructureSection(Section):
         None, description="variance / mean of the flips of a plane in a cluster (clustered)"
     )
 
+    rate_variance: Annotated[float | None, Field(gt=0.0)] = Field(
+        None, description="in place of dispersion: variance of a cluster's flip rate over its mean squared, at every p"
+    )
+
     @model_validator(mode="after")
     def _fields_of_kind(self) -> Self:
-        given = {name for name in ("length", "weights", "dispersion") if getattr(self, name) is not None}
+        names = ("length", "weights", "dispersion", "rate_variance")
+        given = {name for name in names if getattr(self, name) is not None}
         needed = _OF_KIND[self.kind]
-        if given != needed:
-            what = " and ".join(sorted(needed)) or "no further field"
+        if given not in needed:
+            what = ", or ".join(" and ".join(sorted(fields)) or "no further field" for fields in needed)
             raise ValueError(f"the structure {self.kind} takes {what}; given: {', '.join(sorted(given)) or 'none'}")
         return self
 
+    def dispersion_at(self, p: float) -> float:
+        """Variance / mean of the flips of a plane in a cluster, or in windows much longer than a run, at ``p``."""
+        if self.rate_variance is not None:
+            return 1.0 - p + ((self.weights or 1) - 1) * self.rate_variance * p
+        return self.dispersion or (self.length or 1) * (1.0 - p)
+
     def check(self, p: float) -> None:
         """Raises ValueError where clusters of this size can not have this dispersion at ``p``."""
-        if self.weights is not None and self.dispersion is not None and 0.0 < p < 1.0:
-            most = self.weights * (1.0 - p)
-            if self.dispersion >= most:
+        if self.weights is not None and 0.0 < p < 1.0:
+            most, found = self.weights * (1.0 - p), self.dispersion_at(p)
+            if found >= most:
                 raise ValueError(
-                    f"clusters of {self.weights} weights at p = {p:g} reach a dispersion below {most:g}; "
-                    f"got {self.dispersion:g}"
+                    f"clusters of {self.weights} weights at p = {p:g} reach a dispersion below {most:g}; got {found:g}"
                 )
 
 
@@ -60,7 +71,7 @@ _STATED_BY: Final[dict[Law, frozenset[str]]] = {
     "poisson": frozenset(),
     "fixed": frozenset({"p", "direction", "structure"}),
     "curve": frozenset({"points", "file", "temperature_k", "tail", "direction"}),
-    "voltage": frozenset({"preset", "v_zero_v", "decade_v", "measured_v", "direction"}),
+    "voltage": frozenset({"preset", "v_zero_v", "decade_v", "measured_v", "direction", "structure"}),
 }
 """Law -> the fields that state it, beside the cell."""
 
@@ -104,7 +115,7 @@ class FlipsSection(Section):
         "symmetric", description="which bits flip (laws fixed, curve and voltage); of a curve of time the cell's"
     )
     structure: StructureSection | None = Field(
-        None, description="spatial dependence of the flips (law fixed; bits without ECC words)"
+        None, description="spatial dependence of the flips (laws fixed and voltage; bits without ECC words)"
     )
 
     @property

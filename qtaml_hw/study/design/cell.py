@@ -199,25 +199,27 @@ def _charge_channel(
     return FlipChannel(p01, p10, law, source, kept=channel.kept)
 
 
-def _structure(study: Study, planes: int) -> Bursts | Clusters | None:
-    """How neighbouring cells depend on each other; a column runs through the rows that hold the weights in turn."""
+def _structure(study: Study, planes: int, p: float) -> Bursts | Clusters | None:
+    """How neighbouring cells that fail with ``p`` depend on each other; a column runs through the rows of weights."""
     structure, array = study.flips.structure, study.array
     if structure is None or structure.kind == "iid":
         return None
     if structure.kind == "clustered":
-        return Clusters(structure.weights or 0, structure.dispersion or 0.0)
+        structure.check(p)
+        return Clusters(structure.weights or 0, max(structure.dispersion_at(p), 1.0))
     row = max(array.row_bits // planes, 1) * (1 if array.interleave == "block" else array.banks)
     return Bursts(structure.length or 0, row if structure.kind == "column_burst" else 0)
 
 
-def _structure_facts(study: Study) -> dict[str, Any]:
-    """Record fields of dependent flips; ``flip_dispersion``: variance / mean of counts in a plane."""
+def _structure_facts(study: Study, p: float) -> dict[str, Any]:
+    """Record fields of dependent flips; ``flip_dispersion``: variance / mean of counts in a plane. None without."""
     structure = study.flips.structure
-    assert structure is not None
+    if structure is None or structure.kind == "iid":
+        return {}
     return {
         "flip_structure": structure.kind,
         "flip_structure_weights": structure.length or structure.weights,
-        "flip_dispersion": structure.dispersion or (structure.length or 1) * (1.0 - float(study.flips.p or 0.0)),
+        "flip_dispersion": structure.dispersion_at(p),
     }
 
 
@@ -272,12 +274,13 @@ def _stated_view(study: Study, planes: int) -> CellView:
     flips = study.flips
     source = "stated by the study: flips.p"
     channel = FlipChannel.uniform(float(flips.p or 0.0), planes, direction=flips.direction, source=source)
-    cells = FixedCells(channel.p01, channel.p10, _structure(study, planes))
+    p = float(flips.p or 0.0)
+    cells = FixedCells(channel.p01, channel.p10, _structure(study, planes, p))
     return CellView(
         cells=Cells(cells, (None,) * len(study.timeline.phases)),
         channel=channel,
         direction=flips.direction,
-        structure={} if cells.structure is None else _structure_facts(study),
+        structure=_structure_facts(study, p),
     )
 
 
@@ -295,11 +298,13 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
 
     def kept(keeping: Keeping) -> FlipChannel:
         own = _kept_otherwise(cell, keeping)
-        return replace(device.flip_channel(own, exposure_s(study), planes, law), kept=kept)
+        known = population if own == cell else None
+        return replace(device.flip_channel(own, exposure_s(study), planes, law, known), kept=kept)
 
     def cells(keeping: Keeping) -> Cells:
         channel = kept(keeping)
-        return Cells(FixedCells(channel.p01, channel.p10), (None,) * len(study.timeline.phases), cells)
+        structure = _structure(study, planes, population.weak_share)
+        return Cells(FixedCells(channel.p01, channel.p10, structure), (None,) * len(study.timeline.phases), cells)
 
     return CellView(
         cells=cells(AS_THE_REST),
@@ -308,6 +313,7 @@ def _static_view(study: Study, cell: Any, population: device.StaticPopulation, p
         population=population,
         lot=((1.0, population),),
         warnings=warnings,
+        structure=_structure_facts(study, population.weak_share),
     )
 
 
