@@ -50,12 +50,13 @@ def validate(files: FilesArgument, overrides: SetOption, as_json: JsonOption = F
 
 def _checked(file: Path, overrides: list[str], as_json: bool, alone: bool) -> dict[str, Any]:
     """What a study file is found to be; said as it is found, unless it is for JSON."""
-    from qtaml_hw.config.outside import code_of
+    from qtaml_hw.config.outside import code_of, programs_of
 
     try:
         study = load(file, overrides)
         points = len(q.validate(study))
         code = [{"function": name, "file": str(one.file or "")} for name, one in code_of(study).items()]
+        code += [{"function": "array.cacti", "file": str(path)} for path in programs_of(study)]
     except q.StudyError as error:
         if not as_json:
             say(str(error))

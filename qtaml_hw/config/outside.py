@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import os
 from collections.abc import Iterator
+from pathlib import Path as FilePath
 from typing import Final
 
 from qtaml_hw.config.reading.curves import Points, axis_complaint
@@ -65,6 +66,12 @@ def code_of(study: Study) -> dict[str, Code]:
     """Every function of a user's that the study and its points run, by the name that the study gives it."""
     named = {value: one for one in (study, *(point.study for point in study.points())) for _, value in functions(one)}
     return {value: find(value, one.folder, one.allow_code) for value, one in named.items()}
+
+
+def programs_of(study: Study) -> list[FilePath]:
+    """Every program that the study and its points run: a CACTI of the user's."""
+    several = (study, *(point.study for point in study.points()))
+    return sorted({one.folder / one.array.cacti for one in several if one.array.cacti is not None})
 
 
 def files(study: Study) -> Iterator[tuple[str, str]]:

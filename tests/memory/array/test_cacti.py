@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import load_study
-from qtaml_hw.config.outside import missing
+from qtaml_hw.config.outside import missing, programs_of
 from qtaml_hw.errors import InputError
 from qtaml_hw.memory import array_cost
 from qtaml_hw.memory.array import cacti
@@ -157,6 +157,7 @@ def test_a_study_is_priced_by_it_and_known_by_its_content(tmp_path: Path) -> Non
     (tmp_path / "s.yaml").write_text(text(array="{cacti: cacti, banks: 2}"))
     study = load_study(tmp_path / "s.yaml")
     assert missing(study) == []
+    assert programs_of(study) == [tmp_path / "cacti"]
     point = prepare(study, NETWORKS)
     bits = point.chip.layout.stored_bits
     kilobytes = math.ceil(bits / 2 / 8192)
