@@ -94,3 +94,14 @@ def test_14_nm_meets_its_two_figures_and_a_third_within_1_7_decades() -> None:
 def test_a_preset_that_is_none_says_which_there_are() -> None:
     with pytest.raises(StudyError, match="did you mean 'sram-28nm-bram'"):
         parse_study("cell: {kind: sram6t}\nflips: {preset: sram-28nm-bra}")
+
+
+def test_codes_over_cells_that_fail_in_clusters_say_so() -> None:
+    """Words of 64 bits with two failures or more at 0.53 V: 109 counted, 5.7 of as many independent bits."""
+    words, p = 7290880 / 64, BER[-1]
+    independent = words * (1.0 - (1.0 - p) ** 64 - 64 * p * (1.0 - p) ** 63)
+    assert 109 / independent == pytest.approx(19, rel=0.05)
+    sections = "cell: {kind: sram6t, v_dd: 0.53 V}\nflips: {preset: sram-28nm-bram}\n"
+    coded = parse_study(f"{sections}protection: {{policy: uniform, planes: 1, menu: [secded-72-64]}}")
+    assert any("in clusters" in text for text in view_cell(coded, 8).warnings)
+    assert not any("in clusters" in text for text in view_cell(parse_study(sections), 8).warnings)
