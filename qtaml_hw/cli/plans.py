@@ -31,12 +31,18 @@ def allocate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PLAN.json", help="save the plan, for 'protection: {plan: ..}'")
     ] = None,
+    predict: Annotated[
+        bool | None,
+        typer.Option(
+            "--predict/--no-predict", help="the budgets that will keep accuracy; the default: where that takes seconds"
+        ),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The protection plan of a study: which planes of which groups, what that leaves, and how close to the optimum."""
     with terminal_progress(quiet) as progress:
-        plan = q.allocate(load(file, overrides), progress=progress)
+        plan = q.allocate(load(file, overrides), predict=predict, progress=progress)
     found = plan.as_dict()
     answer(found, as_json, lambda: report.allocation_table(found["groups"], found))
     if out is not None:

@@ -176,9 +176,30 @@ def allocation_table(groups: Sequence[Row], totals: Row | None = None, *, most: 
         for key, form in _TOTALS.items()
         if totals and is_number(totals.get(key))
     ]
-    lines = [*(["; ".join(parts)] if parts else []), *_spent(totals or {})]
+    lines = [*(["; ".join(parts)] if parts else []), *_spent(totals or {}), *_forecast(totals or {})]
     heads = ["Group", "Weights", "Protected planes\n(mean per weight)", ""]
     return table(heads, rows, heading="Protection plan (modelled)", caption="\n".join(lines), words=1)
+
+
+def _forecast(plan: Row) -> list[str]:
+    """What has to be protected to keep accuracy, predicted without labels."""
+    lines = []
+    if plan.get("predicted_kept") is not None:
+        lines.append(f"predicted to keep {percent(plan['predicted_kept'])} % of clean accuracy (no label seen)")
+    for keep, found in (plan.get("predicted") or {}).items():
+        if found is None:
+            continue
+        share, ratio = found["protected_bits_fraction"], found["ratio_to_uniform"]
+        low, high = (percent(end) for end in share["ci95"])
+        wide = f" ({share['said']})" if share["said"] else ""
+        line = f"to keep {percent(float(keep))} % of it: {low} to {high} % of the bits protected{wide}"
+        if ratio is not None:
+            line += f", {number(ratio['ci95'][0])} to {number(ratio['ci95'][1])} times less than Uniform-MSP"
+            line += f" ({ratio['said']})" if ratio["said"] else ""
+        lines.append(line)
+    if plan.get("predicted_hindrance"):
+        lines.append(f"budgets are not predicted: {plan['predicted_hindrance']}")
+    return lines
 
 
 def _spent(plan: Row) -> list[str]:

@@ -9,12 +9,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.faults import MAPS
-from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Benchmark, Storage
 from qtaml_hw.reproduce.paper import FULL, SEED, Effort, rho_star, search_on
 from qtaml_hw.reproduce.paths import TAC_LAYER, TAC_WORD, UNIFORM, PlanPath
 from qtaml_hw.reproduce.trial import AccuracyStore
+from qtaml_hw.tac import DrawnFlips
 from qtaml_hw.tac.crossing import OCTAVES, Ladder
 from qtaml_hw.tac.prediction import DRAWS, PER_OCTAVE, Predicted, predicted_budgets
 
@@ -56,14 +55,14 @@ class Pair:
         return min(self.measured, self.predicted) > LEAST
 
 
-def predicted_for(path: PlanPath, flips: FixedFlips) -> Mapping[float, Predicted] | None:
+def predicted_for(path: PlanPath, flips: DrawnFlips) -> Mapping[float, Predicted] | None:
     """Predicted budgets of a path under ideal protection, from its network's held-out inputs; no label is seen."""
     seen, network, ladder = path.stored.calibration, path.stored.network, Ladder(PER_OCTAVE)
 
     def noisy(rung: int) -> tuple[float, list[Float64]]:
         plan = path.plan(path.most * ladder.share(rung))
         cost = max(path.overhead(plan), ladder.share(ladder.rungs))
-        read = [flips.read(plan, MAPS["planning"].number(draw)) for draw in range(DRAWS)]
+        read = [flips.read(plan, draw) for draw in range(DRAWS)]
         return cost, [seen.outputs(path.stored.image.decode(codes)) for codes in read]
 
     return predicted_budgets(seen.outputs(network.weights), noisy)
@@ -73,7 +72,7 @@ def pairs_of(benchmark: Benchmark, flip_p: float, effort: Effort = FULL) -> list
     """Measured and predicted budgets of every policy; none where no protection keeps the target."""
     stored = benchmark.stored(effort.images, Storage())
     search = search_on(stored, flip_p, effort, AccuracyStore())
-    flips, found = FixedFlips(stored.image, search.trial.channel, SEED), []
+    flips, found = DrawnFlips(stored.image, search.trial.channel, SEED), []
     for policy in POLICIES:
         path = PlanPath(stored, search.trial.channel, policy)
         measured, predicted = search.overheads(path), predicted_for(path, flips)

@@ -2,7 +2,7 @@
 
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
-from qtaml_hw.tac.alone import OneLayer, flipped, measured_importance
+from qtaml_hw.tac.alone import DrawnFlips, OneLayer, flipped, measured_importance
 from qtaml_hw.tac.budget import Budget, Menu, Prices, TrueCost, bit_prices, parity_prices, stored_prices
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
 from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_matrix, corrected_noise, correction
@@ -36,6 +36,7 @@ __all__ = [
     "Correction",
     "CorrectionKind",
     "DamageModel",
+    "DrawnFlips",
     "Draws",
     "ImageDecoder",
     "JointProblem",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MAPS, MapKey, flip
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.tac.budget import Menu
 from qtaml_hw.weights import Codes, StoredImage
 
 Weights = dict[str, Float32]
@@ -49,6 +51,38 @@ def flipped(codes: Codes, channel: FlipChannel, *, seed: int, draw: int, tensor:
     """The codes of a tensor under the channel in one of the fault maps that no evaluation uses."""
     cells = channel.padded(8 * codes.itemsize)
     return flip(codes, cells.p01, cells.p10, MapKey(seed, MAPS["planning"].number(draw), tensor))
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnFlips:
+    """An image as read under any plan, in fault maps that no evaluation uses; a cell draws the same in all plans."""
+
+    image: StoredImage
+    channel: FlipChannel
+    seed: int
+    _patterns: dict[tuple[str, int], list[Codes]] = field(default_factory=dict, init=False, repr=False)
+
+    def _pattern(self, plan: ProtectionPlan, option: int, draw: int) -> list[Codes]:
+        """Bits that differ from what was written where everything is protected by one entry of the plan's menu."""
+        key = plan.menu[option], draw
+        if key not in self._patterns:
+            p01, p10 = (residual[:, option] for residual in Menu.of(plan.menu[1:]).residuals(self.channel))
+            left = replace(self.channel, p01=p01, p10=p10, dies=(), kept=None)
+            codes = self.image.codes()
+            read = [flipped(c, left, seed=self.seed, draw=draw, tensor=i) for i, c in enumerate(codes)]
+            self._patterns[key] = [a ^ b for a, b in zip(read, codes, strict=True)]
+        return self._patterns[key]
+
+    def read(self, plan: ProtectionPlan, draw: int) -> list[Codes]:
+        """Codes as read in one draw, tensor by tensor."""
+        codes = [c.copy() for c in self.image.codes()]
+        bits = 1 << np.arange(plan.planes)
+        for option in np.unique(plan.choice).tolist():
+            of_groups = ((plan.choice == option) * bits).sum(axis=1).astype(codes[0].dtype)
+            taken = np.split(np.repeat(of_groups, np.diff(plan.starts)), self.image.tensor_starts[1:-1])
+            for code, flips, mask in zip(codes, self._pattern(plan, option, draw), taken, strict=True):
+                code ^= flips & mask
+        return codes
 
 
 def measured_importance(image: StoredImage, forward: Forward, channel: FlipChannel, seed: int) -> Float64:

@@ -7,8 +7,10 @@ import pytest
 
 from qtaml_hw import memory
 from qtaml_hw.channel import FlipChannel
+from qtaml_hw.faults import MAPS
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips, protected_mask
+from qtaml_hw.tac import DrawnFlips
 from qtaml_hw.weights import StoredImage, quantise
 
 
@@ -34,6 +36,9 @@ def test_it_equals_the_timeline_under_the_fixed_law(direction: str) -> None:
         slow = timeline.read_out[-1]
         assert all(np.array_equal(a, b) for a, b in zip(fast.read(plan, index), slow, strict=True))
         assert any(np.any(a != b) for a, b in zip(slow, image.codes(), strict=True))
+    drawn = DrawnFlips(image, channel, seed=9).read(plan, 2)
+    planned = fast.read(plan, MAPS["planning"].number(2))
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, planned, strict=True))
 
 
 def test_masks_follow_groups_and_planes() -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.paper import SEED, Effort, search_on
 from qtaml_hw.reproduce.paths import TAC_LAYER, UNIFORM, PlanPath
 from qtaml_hw.reproduce.prediction import Pair, predicted_for, qualities, quality, within
 from qtaml_hw.reproduce.trial import AccuracyStore
 from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.tac import DrawnFlips
 
 SMALL = Effort(images=120, maps=4, per_octave=3, other_p=())
 
 
 def test_the_prediction_sees_no_label_and_meets_the_measurement(sure: StoredNetwork) -> None:
     search = search_on(sure, 0.1, SMALL, AccuracyStore())
-    flips = FixedFlips(sure.image, search.trial.channel, SEED)
+    flips = DrawnFlips(sure.image, search.trial.channel, SEED)
     for policy in (UNIFORM, TAC_LAYER):
         path = PlanPath(sure, search.trial.channel, policy)
         measured, predicted = search.overheads(path), predicted_for(path, flips)

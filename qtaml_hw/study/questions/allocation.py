@@ -19,6 +19,7 @@ from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
 from qtaml_hw.study.design.protect import Protection
+from qtaml_hw.study.questions.forecast import Forecast
 from qtaml_hw.study.questions.tensors import tensor_rows
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.inventory import TensorEntry
@@ -33,6 +34,7 @@ class AllocationResult:
     inventory: tuple[TensorEntry, ...]
     node_m: float
     clock_hz: float
+    forecast: Forecast
     facts: dict[str, Any] = field(default_factory=dict)
 
     def _code_row(self, row: PlanRow) -> dict[str, Any]:
@@ -54,7 +56,10 @@ class AllocationResult:
         save_plan(self.plan, path, self.image.format.name)
 
     def as_dict(self) -> dict[str, Any]:
-        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found."""
+        """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found.
+
+        With ``Forecast.as_dict``, which takes noisy passes over the calibration inputs.
+        """
         plan, protection = self.plan, self.protection
         names = group_names(plan, self.image.names)
         sizes, planes = np.diff(plan.starts), plan.planes_protected()
@@ -80,6 +85,7 @@ class AllocationResult:
             "lower_bound": protection.lower_bound,
             "gap": 0.0 if protection.optimum is None else protection.optimum.gap,
             "rho_star": protection.rho_star,
+            **self.forecast.as_dict(),
             **self.facts,
             **{name: self.facts[row] for name, row in FORMER.items() if row in self.facts},  # as they were called
         }
@@ -96,8 +102,10 @@ def group_names(plan: ProtectionPlan, tensors: Sequence[str]) -> list[str]:
 
 
 @takes_study
-def allocate(study: Study, *, progress: Progress | None = None) -> AllocationResult:
+def allocate(study: Study, *, predict: bool | None = None, progress: Progress | None = None) -> AllocationResult:
     """The protection plan of a study on its network, without evaluating any fault map.
+
+    ``predict`` : whether ``as_dict`` predicts the budgets that keep accuracy; None: where that takes seconds.
 
     Raises InputError when the network cannot be loaded or the budget cannot price the menu.
     """
@@ -115,4 +123,5 @@ def allocate(study: Study, *, progress: Progress | None = None) -> AllocationRes
         "warnings": plan_warnings(study, protection),
     }
     inventory, node_m, clock_hz = stored.network.inventory, study.array.node_m, study.accelerator.clock_hz
-    return AllocationResult(protection, image, inventory, node_m, clock_hz, facts)
+    forecast = Forecast(study, stored, contents, layers, predict)
+    return AllocationResult(protection, image, inventory, node_m, clock_hz, forecast, facts)
