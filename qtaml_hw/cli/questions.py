@@ -28,6 +28,7 @@ from qtaml_hw.cli.options import (
 )
 from qtaml_hw.files import claim
 from qtaml_hw.progress import terminal_progress
+from qtaml_hw.units import show
 
 _SHARE: Final[dict[str, Any]] = {"parser": fraction, "metavar": "SHARE", "show_default": False}
 KeepOption = Annotated[
@@ -54,6 +55,7 @@ def current(
     lines = (
         f"J = {j:.4g} A/m2 = {1e-4 * j:.4g} A/cm2   ({gate.method}; modelled)",
         f"transmission at the band edge: {gate.transmission:.4g}",
+        f"{gate.stack}: EOT {show(gate.eot_m, 'length')}, {show(gate.thickness_m, 'length')} thick",
     )
     answer_lines(gate, as_json, lines)
     warn(gate.warnings)

@@ -15,6 +15,7 @@ import pytest
 
 from qtaml_hw.device import Layer, Material, Stack, current_density, material, named_stack, stack_current_density
 from qtaml_hw.device.current import passed
+from qtaml_hw.study.questions.gate import gate_current
 
 with (Path(__file__).parent / "data" / "ptm_gate_current.csv").open(encoding="utf-8") as lines:
     next(lines)
@@ -78,6 +79,13 @@ def test_a_stack_states_eot_and_physical_thickness() -> None:
     assert float(own.thickness_m) == pytest.approx(0.7e-9 + 0.3e-9 * 25.0 / 3.9)
     by_hand = Stack((Layer(material("sio2"), 0.7e-9), Layer(material("hfo2"), 0.3e-9 * 25.0 / 3.9)))
     assert stack_current_density(own, 1.0, 298.15) == pytest.approx(float(stack_current_density(by_hand, 1.0, 298.15)))
+
+
+def test_the_question_for_a_gate_current_answers_both_thicknesses() -> None:
+    gate = gate_current("1 nm", "1 V", stack="sio2-hfo2")
+    assert (gate.eot_m, gate.thickness_m) == pytest.approx((1.0e-9, 0.5e-9 + 0.5e-9 * 25.0 / 3.9))
+    assert gate.j_a_per_m2 == pytest.approx(float(current_density(1e-9, 1.0, 298.15, stack="sio2-hfo2")))
+    assert 0.0 < gate.transmission < gate_current("1 nm", "1 V", stack="sio2-al2o3").transmission  # a thinner film
 
 
 def test_traps_add_the_square_root_of_the_transmission() -> None:
