@@ -32,6 +32,7 @@ from qtaml_hw.config.sections.timeline import TimelineSection
 from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
 from qtaml_hw.errors import unknown
+from qtaml_hw.prompt import Rows, as_html, as_text
 from qtaml_hw.units import shorten, show
 
 RESULTS_VERSION: Final = 3
@@ -108,6 +109,17 @@ class Study(Section):
                     found[path] = Origin("default", "qtaml_hw", text)
         own = {dotted(path): leaf.origin for path, leaf in self._layer.items() if path[0] != "sweep"}
         return found | own
+
+    def __repr__(self) -> str:
+        return as_text(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
+
+    def _shown(self) -> tuple[str, Rows]:
+        """Every value that is no default, with where it comes from."""
+        said = [(path, o.text, o.citation or o.source) for path, o in self.provenance.items() if o.kind != "default"]
+        return f"Study {self.label}", [("value", "", "from"), *said]
 
     def with_(self, values: Mapping[str, object]) -> Study:
         """A new study with other values: ``study.with_({"cell.t_ox": "1.6 nm"})``. None gives back the default.

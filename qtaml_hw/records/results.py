@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qtaml_hw.errors import nearest
+from qtaml_hw.prompt import Rows, Shown, Suggesting
 from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
-from qtaml_hw.records.shown import as_html, as_text, point_rows, sweep_rows
+from qtaml_hw.records.shown import change_rows, point_rows, sweep_rows
 from qtaml_hw.records.summary import PointSummary, warnings_of
 from qtaml_hw.records.text import count, spelled
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import xarray
 
 
-class Answer(Mapping[str, Any]):
+class Answer(Suggesting, Mapping[str, Any]):
     """A frozen answer that reads like its JSON: ``answer["rows"]`` is ``answer.as_dict()["rows"]``."""
 
     @abstractmethod
@@ -38,8 +39,8 @@ class Answer(Mapping[str, Any]):
         return len(self.as_dict())
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Shown):
     """One evaluated design point.  Every fact of the record is an attribute: ``r.area_m2``, ``r.clean_accuracy`` ..."""
 
     summary: PointSummary
@@ -104,11 +105,8 @@ class Result:
         """Methods, and every field of the record."""
         return sorted({*super().__dir__(), *self.summary.facts, *self.summary.means})
 
-    def __repr__(self) -> str:
-        return as_text(self._title, point_rows(self.summary))
-
-    def _repr_html_(self) -> str:
-        return as_html(self._title, point_rows(self.summary))
+    def _title_and_rows(self) -> tuple[str, Rows]:
+        return self._title, point_rows(self.summary)
 
     @property
     def _title(self) -> str:
@@ -132,8 +130,8 @@ class Result:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Suggesting, Shown):
     """All points of a sweep, in sweep order."""
 
     summaries: tuple[PointSummary, ...]
@@ -165,11 +163,8 @@ class SweepResult:
         """Every warning once, with the labels of the points that it touches."""
         return warnings_of(self.summaries)
 
-    def __repr__(self) -> str:
-        return as_text(self._title, sweep_rows(self.summaries))
-
-    def _repr_html_(self) -> str:
-        return as_html(self._title, sweep_rows(self.summaries))
+    def _title_and_rows(self) -> tuple[str, Rows]:
+        return self._title, sweep_rows(self.summaries)
 
     @property
     def _title(self) -> str:
@@ -211,12 +206,15 @@ class SweepResult:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class WhatIf:
+@dataclass(frozen=True, eq=False, repr=False)
+class WhatIf(Suggesting, Shown):
     """Before and after a change, and the difference paired over the fault maps that both were measured on."""
 
     before: Result
     after: Result
+
+    def _title_and_rows(self) -> tuple[str, Rows]:
+        return "What if", change_rows(self.before.summary, self.after.summary, self.difference)
 
     @property
     def difference(self) -> Interval:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any, Final
 
-from qtaml_hw.records.fields import FIELDS, F
+from qtaml_hw.prompt import Rows
+from qtaml_hw.records.fields import FIELDS, F, Field
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import count, number, percent, percent_interval, plain, scale, spelled
+from qtaml_hw.records.text import Scale, count, number, percent, percent_interval, plain, scale, spelled
 
-Rows = list[tuple[str, ...]]
 _BANDS: Final = (
     (F.area_m2, F.area_low_m2, F.area_high_m2),
     (F.energy_per_inference_j, F.energy_low_j, F.energy_high_j),
@@ -83,15 +82,23 @@ def sweep_rows(summaries: Sequence[PointSummary]) -> Rows:
     return [*rows, *([(f"and {left} more", "", "", "", "", "")] if left > 0 else [])]
 
 
-def as_text(title: str, rows: Rows) -> str:
-    """Rows under a title, columns in line."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join([title, *(f"  {line}" for line in lines)])
+def change_rows(before: PointSummary, after: PointSummary, difference: Interval) -> Rows:
+    """Before and after a change: the score with the interval of the paired difference, area, energy, errors."""
+    name = str(before.facts.get(F.metric_title, F.score.heading))
+    head = ("", "before", f"after {spelled(after.facts.get(F.label, ''), 60)}", "difference")
+    paired = f"{percent(difference.mean)} ({percent_interval(difference)}), {count(difference.maps, 'map')} in pairs"
+    rows: Rows = [head, (f"{name} (%)", percent(before.accuracy.mean), percent(after.accuracy.mean), paired)]
+    for key in (F.p10, F.protected_bits_fraction, F.area_m2, F.energy_per_inference_j, F.read_latency_s):
+        values = [s.facts.get(key) for s in (before, after)]
+        if all(map(is_number, values)):
+            rows.append((key.heading, *_pair(key, [float(v) for v in values if is_number(v)])))
+    return rows
 
 
-def as_html(title: str, rows: Rows) -> str:
-    """The same as a table; labels come from study files and are escaped."""
-    cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
-    body = "".join(f"<tr>{row}</tr>" for row in cells)
-    return f"<table><caption>{html.escape(title)}</caption><tbody>{body}</tbody></table>"
+def _pair(key: Field, values: Sequence[float]) -> tuple[str, str, str]:
+    """Both values with their unit, and the change: of shares in points, of others in per cent of the first."""
+    if key.unit == "%":
+        return f"{percent(values[0])} %", f"{percent(values[1])} %", f"{percent(values[1] - values[0])} %"
+    unit = scale(values, key.unit) if key.unit else Scale(1.0, "")
+    change = f"{100.0 * (values[1] / values[0] - 1.0):+.1f} %" if values[0] else ""
+    return f"{unit.show(values[0])} {unit.unit}".strip(), f"{unit.show(values[1])} {unit.unit}".strip(), change

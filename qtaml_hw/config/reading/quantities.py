@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from qtaml_hw.errors import nearest
 from qtaml_hw.units import DIMENSIONS, parse, show
 
 
@@ -26,6 +27,17 @@ class Section(BaseModel):
 
     usual: ClassVar[Mapping[str, object]] = {}
     """Fields that came later, and the values that change nothing: at those they are no part of an identity."""
+
+    if not TYPE_CHECKING:  # type checkers know the fields; a name that is none is asked of pydantic first
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name.startswith("_"):
+                    raise
+                near = nearest(name, [*type(self).model_fields, *vars(type(self))])
+                raise AttributeError(f"{type(self).__name__} has no {name!r}{near}") from None
 
     def unused(self) -> set[str]:
         """Attributes that no result depends on, as the others are."""

@@ -13,9 +13,9 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Point, Study, parse_study, takes_study
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.progress import Progress, silent
+from qtaml_hw.prompt import Rows, Shown
 from qtaml_hw.protection import EccRow
 from qtaml_hw.protection.table import DEFAULT_CODES, DEFAULT_P
-from qtaml_hw.records.shown import as_html, as_text
 from qtaml_hw.records.store import read_records
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 from qtaml_hw.records.text import number, percent
@@ -30,11 +30,11 @@ _PLAIN = memory.ArrayGeometry(banks=1, cell="sram")  # without a study
 _HEADS = ("Code", "p raw", "p left", "Parity (%)", "Codec (mm²)", "pJ / access", "ns", "Score (%)")
 
 
-class EccTable(list[EccRow]):
+class EccTable(Shown, list[EccRow]):
     """The rows of an ECC overhead table, that show themselves."""
 
-    def _shown(self) -> list[tuple[str, ...]]:
-        return [
+    def _title_and_rows(self) -> tuple[str, Rows]:
+        return "ECC overhead (modelled; *: leaves more errors than it found)", [
             _HEADS,
             *(
                 (
@@ -50,12 +50,6 @@ class EccTable(list[EccRow]):
                 for row in self
             ),
         ]
-
-    def __repr__(self) -> str:
-        return as_text("ECC overhead (modelled; *: leaves more errors than it found)", self._shown())
-
-    def _repr_html_(self) -> str:
-        return as_html("ECC overhead (modelled; *: leaves more errors than it found)", self._shown())
 
 
 @takes_study

@@ -11,13 +11,15 @@ from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
+from qtaml_hw.prompt import Rows, Shown, Suggesting
+from qtaml_hw.records.text import number, percent, scale, share_of_cells
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
 
 
-@dataclass(frozen=True, eq=False)
-class Retention:
+@dataclass(frozen=True, eq=False, repr=False)
+class Retention(Suggesting, Shown):
     """Retention of a study's cell: after ``quantiles_s[p]`` seconds without refresh a share p of cells has failed.
 
     ``p01`` and ``p10`` are flip probabilities at ``interval_s``; ``intervals`` lists (seconds, p01, p10) around it.
@@ -33,11 +35,30 @@ class Retention:
     intervals: tuple[tuple[float, float, float], ...]
     warnings: tuple[str, ...]
 
+    def _title_and_rows(self) -> tuple[str, Rows]:
+        rows = [
+            (f"{share_of_cells(share)} of cells failed after", _seconds(t)) for share, t in self.quantiles_s.items()
+        ]
+        rows += [
+            ("at an interval of", _seconds(self.interval_s)),
+            ("p(1→0)", number(self.p10)),
+            ("p(0→1)", number(self.p01)),
+        ]
+        rows += (
+            [] if self.gate_share is None else [("share of the gate in the leakage", f"{percent(self.gate_share)} %")]
+        )
+        return f"Retention (law {self.law}; modelled)", [*rows, *(("warning", text) for text in self.warnings)]
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; quantiles under the names "1e-6", "1e-3", "0.05", "0.1", "0.5"."""
         named = {name: self.quantiles_s.get(float(name)) for name in QUANTILES}
         table = [{"interval_s": t, "p01": up, "p10": down} for t, up, down in self.intervals]
         return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
+
+
+def _seconds(time_s: float) -> str:
+    unit = scale([time_s], "s")
+    return f"{unit.show(time_s)} {unit.unit}"
 
 
 @takes_study
