@@ -28,6 +28,7 @@ from qtaml_hw.reproduce import reproduce as reproduce
 from qtaml_hw.study.design.corruption import corrupted as corrupted
 from qtaml_hw.study.design.streamed import stream as stream
 from qtaml_hw.study.questions.allocation import allocate as allocate
+from qtaml_hw.study.questions.design import design as design
 from qtaml_hw.study.questions.ecc_table import ecc_table as ecc_table
 from qtaml_hw.study.questions.export import export as export
 from qtaml_hw.study.questions.feasible import feasible as feasible

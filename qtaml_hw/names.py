@@ -206,6 +206,22 @@ DEFAULT_NETWORK: Final = "digits-lenet"
 DEFAULT_DATA: Final = "digits"
 
 
+AXES: Final = {
+    "t_ox": "cell.t_ox",
+    "v_dd": "cell.v_dd",
+    "refresh": "refresh.interval",
+    "scrub": "scrub.interval",
+    "banks": "array.banks",
+    "node": "array.node",
+    "format": "weights.format",
+    "encoding": "weights.encoding",
+    "policy": "protection.policy",
+    "code": "protection.menu",
+    "planes": "protection.planes",
+}
+"""Short names of the axes of a design's space -> their fields."""
+
+
 GroupKind = Literal["layer", "channel", "word", "row"]
 """The smallest unit that protection decides alone; a row is one of the memory's."""
 Solver = Literal["greedy", "exact"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -26,7 +28,7 @@ from qtaml_hw.cli.options import (
     say,
     warn,
 )
-from qtaml_hw.files import claim
+from qtaml_hw.files import claim, write_atomically
 from qtaml_hw.progress import terminal_progress
 from qtaml_hw.units import show
 
@@ -156,6 +158,47 @@ def search(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
+def design(
+    file: FileArgument,
+    overrides: SetOption,
+    keep: Annotated[
+        float, typer.Option("--keep", help="share of the clean score to keep [default: 95%]", **_SHARE)
+    ] = 0.95,
+    wanted: Annotated[
+        float | None,
+        typer.Option("--yield", help="share of chips that must keep it [default: the mean of all must]", **_SHARE),
+    ] = None,
+    minimise: Annotated[str, typer.Option("--minimise", help="one or more of area, energy, bits")] = "area,energy",
+    over: Annotated[
+        str, typer.Option("--over", help="axes, e.g. refresh,code,planes,policy [default: the study's space]")
+    ] = "",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="worker processes")] = 1,
+    apply: Annotated[
+        int | None, typer.Option("--apply", metavar="N", min=1, help="write the study of design N beside FILE")
+    ] = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The cheapest design that is good enough, and its front: a space priced, measured near the front."""
+    study = load(file, overrides)
+    folder = out or default_folder(f"{study.label}-design")
+    claim(folder)
+    asked: dict[str, Any] = {"wanted": wanted, "minimise": listed(minimise), "over": listed(over)}
+    with terminal_progress(quiet) as progress:
+        found = q.design(study, keep, **asked, jobs=jobs, store=folder, progress=progress)
+    files = list(report.write_design(folder, found))
+    if apply is not None:
+        files.append(file.with_name(f"{file.stem}.design-{apply}.yaml"))
+        write_atomically(files[-1], found.text(apply))
+    if not as_json:
+        typer.echo(textwrap.fill(found.sentence, 100))
+    answer({**found, "files": [str(path) for path in files]}, as_json, lambda: report.design_table(found))
+    if found.answer is not None:
+        say(f"as the answer: {' '.join(shlex.join(('--set', one)) for one in found.answer['set'])}")
+    say(f"written: {', '.join(str(path) for path in files)}")
+
+
 def layers(
     file: FileArgument,
     overrides: SetOption,
@@ -207,6 +250,7 @@ COMMANDS: Final[Commands] = {
     "ecc-table": ecc_table,
     "explore": explore,
     "feasible": feasible,
+    "design": design,
     "layers": layers,
     "search": search,
 }

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 
+from qtaml_hw.config.designs import check_space, said_of_space
 from qtaml_hw.config.reading.document import Change, Origin, written
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
@@ -54,6 +55,8 @@ def parse_study(
         problems += error.errors
     if study is None or problems:
         raise StudyError(problems)
+    if wrong := [said_of_space(problem) for problem in check_space(study)]:
+        raise StudyError(wrong)
     study.points()
     return study
 

@@ -50,6 +50,7 @@ def json_schema() -> dict[str, Any]:
         _in_units(schema if model is Study else parts[model.__name__], model)
     _open_cell(parts, properties["cell"])
     _sweep(parts["SweepSection"])
+    parts["SpaceSection"]["additionalProperties"] = {"description": "an axis by its field or short name"}
     for path, key in SHORTHAND.items():
         place = properties if len(path) == 1 else parts["DataSection"]["properties"]
         name = str(path[-1])
@@ -127,7 +128,7 @@ def _open_cell(parts: dict[str, Any], cell: dict[str, Any]) -> None:
 
 def _sweep(section: dict[str, Any]) -> None:
     """Axes are named by the fields that there are."""
-    names = [path for path in catalogue(Study) if path.split(".")[0] not in ("study", "sweep")]
+    names = [path for path in catalogue(Study) if path.split(".")[0] not in ("study", "sweep", "space")]
     axis = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
     for part in ("grid", "zip"):
         section["properties"][part] |= {"propertyNames": {"enum": names}, "additionalProperties": axis}

@@ -30,6 +30,7 @@ from qtaml_hw.config.sections.protection import ProtectionSection
 from qtaml_hw.config.sections.sources import DataSection, NetworkSection
 from qtaml_hw.config.sections.timeline import TimelineSection
 from qtaml_hw.config.sections.weights import WeightsSection
+from qtaml_hw.config.space import SpaceSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
 from qtaml_hw.errors import unknown
 from qtaml_hw.prompt import Rows, as_html, as_text
@@ -63,6 +64,7 @@ class Study(Section):
     accelerator: AcceleratorSection = Field(default_factory=AcceleratorSection, description="the systolic array")
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection, description="what is measured")
     sweep: SweepSection = Field(default_factory=SweepSection, description="axes around the point")
+    space: SpaceSection = Field(default_factory=SpaceSection, description="what design looks over")
 
     _document: Document = PrivateAttr()
     _layer: Layer = PrivateAttr()
@@ -78,7 +80,7 @@ class Study(Section):
 
     def unused(self) -> set[str]:
         """A name, and the points around this one."""
-        return {"label", "sweep"}
+        return {"label", "sweep", "space"}
 
     @property
     def file(self) -> str:
@@ -103,11 +105,11 @@ class Study(Section):
             leaf = self._layer.get(tuple(path.split(".")))
             if leaf is not None:
                 found[path] = leaf.origin
-            elif not field.branch and not path.startswith("sweep."):
+            elif not field.branch and not path.startswith(("sweep.", "space.")):
                 text = _shown(value_at(self, path), field)
                 if text:
                     found[path] = Origin("default", "qtaml_hw", text)
-        own = {dotted(path): leaf.origin for path, leaf in self._layer.items() if path[0] != "sweep"}
+        own = {dotted(path): leaf.origin for path, leaf in self._layer.items() if path[0] not in ("sweep", "space")}
         return found | own
 
     def __repr__(self) -> str:
@@ -151,7 +153,7 @@ class Study(Section):
         study = self
         for spec in specs:
             try:  # neighbours differ in the fastest axis: all other sections are shared, checked once
-                study = build(self._document.changed((*spec.changes, _NO_SWEEP)), study)
+                study = build(self._document.changed((*spec.changes, NO_SWEEP)), study)
                 points.append(Point(spec.label, spec.values, study, spec.case))
             except StudyError as error:
                 problems += [_of_point(problem, spec) for problem in error.errors]
@@ -196,7 +198,7 @@ class Point:
     case: str = ""
 
 
-_NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
+NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 
 def build(document: Document, previous: Study | None = None) -> Study:
@@ -275,6 +277,11 @@ def _between(sections: dict[str, Any], layer: Layer) -> list[Problem]:
             path, place, message = finding
             problems.append(dataclasses.replace(locate(layer, place), path=dotted(path), message=message))
     return problems
+
+
+def fields_of_study() -> dict[str, FieldSpec]:
+    """Every field that an axis can name, of all kinds of cells."""
+    return catalogue(Study)
 
 
 def sweep_plan(document: Document) -> tuple[tuple[PointSpec, ...], list[Problem]]:

@@ -173,7 +173,7 @@ def _cases(
 
 
 def _not_a_field(name: str, fields: dict[str, FieldSpec]) -> str:
-    if name.split(".")[0] in ("sweep", "study"):
+    if name.split(".")[0] in ("sweep", "space", "study"):
         return f"{name!r} cannot be swept; axes name physical fields such as cell.t_ox"
     if name in fields:
         return ""

@@ -246,14 +246,19 @@ class ProtectionPlan:
                     up, down = item.residuals(channel)
                     p01, p10 = np.where(chosen, up, p01), np.where(chosen, down, p10)
                 continue
+            known = dict[tuple[float, float, float], tuple[Float64, Float64]]()  # planes and tensors are mostly alike
             for tensor in range(self.tensors):
                 first, last = self.tensor_groups(tensor)
                 chosen = self.choice[first:last] == index
+                if not chosen.any():
+                    continue
                 held = np.diff(self.starts[first : last + 1]) @ chosen
                 for plane, others in _others(item.code, held, mean).items():
-                    left = item.word_channel(channel.p01[plane], channel.p10[plane], others)
-                    p01[first:last, plane][chosen[:, plane]] = left[0]
-                    p10[first:last, plane][chosen[:, plane]] = left[1]
+                    key = (float(channel.p01[plane]), float(channel.p10[plane]), others)
+                    if key not in known:
+                        known[key] = item.word_channel(*key)
+                    p01[first:last, plane][chosen[:, plane]] = known[key][0]
+                    p10[first:last, plane][chosen[:, plane]] = known[key][1]
         return p01, p10
 
     # ---- as text

@@ -138,6 +138,21 @@ def fewest_to_show(share: float) -> int | None:
     return math.ceil(math.log(0.5 - 0.5 * _LEVEL) / math.log(share)) if share < 1.0 else None
 
 
+@cache
+def fewest_to_keep(share: float) -> int | None:
+    """Fewest chips that all lose nothing, whose interval of the mean starts at ``share`` of it or above; None: never.
+
+    The unseen chip of :func:`score_interval` takes so many: 35 for 95 %.
+    """
+    if share >= 1.0:
+        return None
+    lost = min((1.0 - share) / _LOST, 1.0)
+    count = FEW if lost == 1.0 else max(FEW, math.floor(math.log(0.5 - 0.5 * _LEVEL) / math.log(1.0 - lost)))
+    while score_interval([1.0] * count).low < share:
+        count += 1
+    return count
+
+
 def narrow_enough(scores: Sequence[float], minimum: int, maximum: int, halfwidth: float, changed: float = 1.0) -> bool:
     """Whether sampling may stop: the maximum is reached, or at least the minimum and the interval is narrow.
 

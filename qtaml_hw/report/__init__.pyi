@@ -1,8 +1,10 @@
 """The public names of ``qtaml_hw.report``, each with where it is defined: the one table behind ``__init__.py``."""
 
+from qtaml_hw.report.answers import write_design as write_design
 from qtaml_hw.report.answers import write_layers as write_layers
 from qtaml_hw.report.codes import ecc_page as ecc_page
 from qtaml_hw.report.questions import comparison_table as comparison_table
+from qtaml_hw.report.questions import design_table as design_table
 from qtaml_hw.report.questions import effective_table as effective_table
 from qtaml_hw.report.questions import feasible_table as feasible_table
 from qtaml_hw.report.questions import front_table as front_table

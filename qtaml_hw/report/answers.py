@@ -13,8 +13,17 @@ from qtaml_hw.errors import StoreError
 from qtaml_hw.files import claim, write_atomically
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.figures.design import design
 from qtaml_hw.report.figures.layers import layers
 from qtaml_hw.report.write import write_figure
+
+
+def write_design(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write ``design.json`` and ``figures/design.png|svg|csv``.
+
+    Raises StoreError when the folder is not ours, or cannot be written.
+    """
+    return _write(folder, "design", found, design)
 
 
 def write_layers(folder: Path, found: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -101,6 +101,37 @@ def tornado_table(found: Row) -> Table:
     return table(heads, rows, caption=caption)
 
 
+def design_table(found: Row) -> Table:
+    """The front of a design, numbered, the bound under it; what was looked at as the caption."""
+    members = [(str(i), row) for i, row in enumerate(found["front"], start=1)]
+    members += [("nearest", found["nearest"])] if found["nearest"] else []
+    members += [("bound", found["bound"])] if found["bound"] else []
+    chosen = found["answer"]["number"] if found["answer"] else None
+    energy = scale([r["energy_per_inference_j"] for _, r in members], "J")
+    area = scale([r["area_m2"] for _, r in members], "m2")
+    rows = [
+        [
+            f"{mark} *" if mark == str(chosen) else mark,
+            spelled(row["label"]),
+            percent(row["score_mean"]),
+            percent(row["score_ci95_low"]),
+            _between(row["yield_ci95_low"], row["yield_ci95_high"]),
+            area.show(row["area_m2"]),
+            energy.show(row["energy_per_inference_j"]),
+            f"{row['stored_bits_per_weight']:.3g}",
+        ]
+        for mark, row in members
+    ]
+    audit = f"; {found['misjudged']} of {found['audited']} ruled out by prediction and measured were good"
+    caption = (
+        f"{found['screened']:,} designs priced, {found['measured']} measured on {found['maps_drawn']:,} fault maps"
+        f"{audit if found['audited'] else ''}; * the answer; chips: 95 % interval of those that keep "
+        f"{percent(found['keep'])} %; bound: error-free planes"
+    )
+    heads = ["", "Design", "Accuracy (%)", "At least", "Chips (%)", f"Area ({area.unit})", f"Energy ({energy.unit})"]
+    return table([*heads, "Bits"], rows, caption=caption)
+
+
 def layers_table(found: Row) -> Table:
     """Layers with flips in each alone, the one that costs most first, beside the prediction."""
     rows = [

@@ -251,6 +251,7 @@ def test_questions_over_stores_and_points(
             "--out",
             tmp_path / "t",
         ),
+        ("design", study, *fixed, "--over", "planes,code", "--keep", "20%", "--out", tmp_path / "d", "--json", "-q"),
         ("layers", study, *fixed, "--out", tmp_path / "l", "--json", "-q"),
         ("search", file, "--objectives", "accuracy,energy", "--out", tmp_path / "s", "--json", "-q"),
     ):
@@ -274,6 +275,10 @@ def test_bad_questions(
         (("compare", tmp_path / "empty"), "at least two stores"),
         (("feasible", study, "--keep", "much"), "--keep"),
         (("feasible", study, "--yield", "120%"), "120%"),
+        (("design", study, "--keep", "120%"), "120%"),
+        (("design", study, "--keep", "100%"), "no number of fault maps can show a mean that keeps 100 %"),
+        (("design", study, "--minimise", "latency"), "unknown cost 'latency'"),
+        (("design", study, "--over", "oxide"), "no axis 'oxide'"),
         (("feasible", study, "--over", "oxide"), "'oxide' is no goal"),
         (("search", study, "--objectives", "accuracy,energy"), "there are none"),
         (("search", study, "--objectives", "speed"), "'speed' is no objective"),

@@ -49,6 +49,7 @@ def content(folder: Path) -> dict[Path, bytes]:
         ("what-if", "study.yaml", "--tornado"),
         ("search", "study.yaml"),
         ("layers", "study.yaml"),
+        ("design", "study.yaml"),
         ("reproduce", "paper", "--quick"),
         ("stream", "study.yaml", "model.safetensors"),
         ("store", "export", "store"),

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Mark, Path, Tree, dotted
+from qtaml_hw.names import AXES
 
 OriginKind = Literal["default", "preset", "file", "set", "sweep"]
 
@@ -157,11 +158,18 @@ def merge(below: Layer, above: Layer, removed: Iterable[Path] = ()) -> Layer:
 
 
 def pinned(below: Layer, above: Layer) -> tuple[Path, ...]:
-    """The axes of the sweep in ``below`` that a user sets to one value in ``above``: what is set is not swept."""
+    """The axes in ``below`` that a user sets to one value in ``above``: what is set is not swept."""
     axes = {path[:3] for path in below if path[:2] in (("sweep", "grid"), ("sweep", "zip")) and len(path) > 2}
+    axes |= {path[:2] for path in below if path[0] == "space" and len(path) > 1}
     own = {path: leaf for path, leaf in above.items() if leaf.origin.kind == "set"}
     touched = [*own, *_alternatives(own)]
-    return tuple(axis for axis in axes if any(_overlap(tuple(str(axis[2]).split(".")), path) for path in touched))
+    return tuple(axis for axis in axes if any(_overlap(_field(axis), path) for path in touched))
+
+
+def _field(axis: Path) -> Path:
+    """The field of an axis of a sweep or a space."""
+    name = str(axis[-1])
+    return tuple(AXES.get(name, name).split("."))
 
 
 def _alternatives(layer: Layer) -> list[Path]:

@@ -86,15 +86,17 @@ class Document:
 
 
 def change_path(text: str) -> Path:
-    """``cell.t_ox`` -> ("cell", "t_ox"); everything behind ``sweep.grid.`` names one axis."""
+    """``cell.t_ox`` -> ("cell", "t_ox"); everything behind ``sweep.grid.`` or ``space.`` names one axis."""
     parts = text.split(".")
     if parts[0] == "sweep" and len(parts) > 3:
         return (*parts[:2], ".".join(parts[2:]))
+    if parts[0] == "space" and len(parts) > 2:
+        return parts[0], ".".join(parts[1:])
     return tuple(parts)
 
 
 def _is_known(path: Path, fields: Mapping[str, FieldSpec]) -> bool:
-    return dotted(path) in fields or (len(path) == 3 and path[:2] in _OPEN)
+    return dotted(path) in fields or (len(path) == 3 and path[:2] in _OPEN) or (len(path) == 2 and path[0] == "space")
 
 
 def _unknown(change: Change, fields: dict[str, FieldSpec]) -> Problem:

@@ -104,7 +104,7 @@ def build_cell(study: Study) -> Any:
     return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)  # neighbouring designs share their cells, and a lot has many dies
 def _charge_population(cell: Any, die: device.Die | None) -> Ageing:
     """The population of a charge cell on one die, as its kind has registered it."""
     population = device.population(cell, die)

@@ -50,25 +50,7 @@ def protect(
     file does not fit the network.
     """
     section = study.protection
-    saved = None
-    if section.plan is not None:
-        saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
-    menu = menu_of(study, channel) if saved is None else tac.Menu.of(saved.menu[1:])
-    _check_law(channel, menu)
-    planning = tac.Planning(
-        policy=section.policy,
-        image=image,
-        channel=channel,
-        menu=menu,
-        budget=budget_of(study, image, menu, pricing, partial(_most_spent, study, pricing)),
-        group=section.group,
-        solver=section.solver,
-        damage=_damage_by_worth(study, image, calibration, channel),
-        saved=saved,
-        widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),
-        agreement=lambda found: agreement(found, calibration, channel, study.evaluate.seed),
-    )
-    planned = tac.POLICIES[section.policy](planning)
+    planning, planned = planned_by(study, image, calibration, channel, pricing)
     if planned.image is not None:
         return _with_codes(study, image, planned, planning, pricing)
     plan, optimum = planned.plan, planned.optimum
@@ -128,6 +110,35 @@ def _with_codes(
         lower_bound=None if optimum is None else optimum.lower_bound,
         rho_star=None,
     )
+
+
+def planned_by(
+    study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel, pricing: Pricing
+) -> tuple[tac.Planning, tac.Planned]:
+    """What a study's policy is asked, and what it decides; nothing is decoded or predicted yet.
+
+    Raises ValueError as :func:`protect`.
+    """
+    section = study.protection
+    saved = None
+    if section.plan is not None:
+        saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
+    menu = menu_of(study, channel) if saved is None else tac.Menu.of(saved.menu[1:])
+    _check_law(channel, menu)
+    planning = tac.Planning(
+        policy=section.policy,
+        image=image,
+        channel=channel,
+        menu=menu,
+        budget=budget_of(study, image, menu, pricing, partial(_most_spent, study, pricing)),
+        group=section.group,
+        solver=section.solver,
+        damage=_damage_by_worth(study, image, calibration, channel),
+        saved=saved,
+        widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),
+        agreement=lambda found: agreement(found, calibration, channel, study.evaluate.seed),
+    )
+    return planning, tac.POLICIES[section.policy](planning)
 
 
 def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> float:

@@ -44,7 +44,7 @@ def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Netw
 
     Raises StoreError when a worker cannot write, InputError when workers cannot even start.
     """
-    pool = _Pool(jobs, len(tasks), sink, progress)
+    pool = Pool(jobs, len(tasks), sink, progress)
     try:
         pool.serve(0.0)
         with single_thread():
@@ -70,8 +70,11 @@ class _Worker:
 
 
 @dataclass(eq=False)
-class _Pool:
-    """The workers of one sweep, the tasks that wait for them, and what they have brought."""
+class Pool:
+    """The workers of one sweep, the tasks that wait for them, and what they have brought.
+
+    ``total`` : tasks that there are, of all that have been or will be pending.
+    """
 
     jobs: int
     total: int

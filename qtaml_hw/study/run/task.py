@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from qtaml_hw.records.record import FAILED_MAP, Record
 Emit = Callable[[Record], None]
 Results = dict[int, list[Record]]
 """The records of every point by its number in the sweep."""
+Stop = Callable[[Sequence[Record]], bool]
+"""Whether maps drawn so far answer what is asked, before the stopping rule is met; a value that can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class MapSeries:
 
     The rule sees a map only after all maps before it, so that a run that was interrupted, or spread over a cluster,
     ends with the records of a whole one.  ``done`` : records by map index; those behind a gap wait until it is filled.
+    ``stop`` : ends it sooner.
     """
 
     rule: MapsSection
     done: dict[int, Record]
+    stop: Stop | None = None
     records: list[Record] = field(default_factory=list, init=False)
     _accuracies: list[float] = field(default_factory=list, init=False, repr=False)
     _flips: int = field(default=0, init=False, repr=False)
@@ -56,27 +60,33 @@ class MapSeries:
 
     def _settled(self, rule: MapsSection) -> bool:
         changed = share_changed(self.records[0], self._flips) if self.records else 1.0
-        return narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth, changed)
+        if narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth, changed):
+            return True
+        return self.stop is not None and bool(self.records) and self.stop(self.records)
 
 
-def settled(study: Study, done: dict[int, Record]) -> list[Record] | None:
+def settled(study: Study, done: dict[int, Record], stop: Stop | None = None) -> list[Record] | None:
     """The maps that satisfy the stopping rule; None while it takes more of them."""
-    series = MapSeries(study.evaluate.maps, done)
+    series = MapSeries(study.evaluate.maps, done, stop)
     return series.records if series.next_map() is None else None
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A point that is not finished: its number in the sweep, its identity, and the records that are there already."""
+    """A point that is not finished: its number in the sweep, its identity, and the records that are there already.
+
+    ``stop`` : what ends it sooner than the study's own rule.
+    """
 
     number: int
     point: Point
     identity: str
     done: dict[int, Record] = field(default_factory=dict)
+    stop: Stop | None = None
 
     def series(self) -> MapSeries:
         """The fault maps of the point, from those that are there."""
-        return MapSeries(self.point.study.evaluate.maps, dict(self.done))
+        return MapSeries(self.point.study.evaluate.maps, dict(self.done), self.stop)
 
 
 def place(point: Point, number: int) -> dict[str, Any]:
