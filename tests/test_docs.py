@@ -195,7 +195,7 @@ def test_dotted_names_that_pages_and_docstrings_give_are_there() -> None:
         for name in re.findall(rf"(?<![\w./-])(?:qtaml_hw\.)?((?:{rooms})(?:\.[A-Za-z_]\w*)+)", quoted):
             room, _, rest = name.partition(".")
             known = name in fields or (room == "study" and hasattr(Study, rest))
-            named_file = name.rpartition(".")[2] in ("py", "md", "yaml", "json", "csv", "html")
+            named_file = name.rpartition(".")[2] in ("py", "md", "yaml", "json", "csv", "html", "npz")
             assert known or named_file or pydoc.locate(f"qtaml_hw.{name}") is not None, f"{named(file)}: {name}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qtaml_hw.config import load_study, parse_study
-from qtaml_hw.config.reading.presets import cell_preset, cell_presets
+from qtaml_hw.config.reading.presets import cell_preset, cell_presets, presets
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -33,6 +33,16 @@ def test_quickstart_sweeps_oxide_over_real_codes_beside_their_bound() -> None:
     assert {point.study.protection.policy for point in points} == {"none", "uniform", "tac"}
     assert len({point.study.cell.t_ox_m for point in points}) >= 4
     assert len(points) == len({point.study.identity() for point in points})
+
+
+@pytest.mark.parametrize("name", presets("flips"))
+def test_a_preset_of_flips_makes_a_study_and_cites_every_value(name: str) -> None:
+    study = parse_study(f"cell: {{kind: sram6t}}\nflips: {{preset: {name}}}")
+    origins = {
+        path: one for path, one in study.provenance.items() if path.startswith("flips.") and one.kind == "preset"
+    }
+    assert origins.keys() == {f"flips.{key}" for key in ("law", "v_zero", "decade", "measured", "direction")}
+    assert all(len(origin.citation) > 10 and origin.line for origin in origins.values())
 
 
 @pytest.mark.parametrize("name", cell_presets())

@@ -65,7 +65,14 @@ def test_every_uncertainty_of_a_preset_is_one_of_its_kind_of_cell() -> None:
         assert preset.uncertainties
         for path, (_, why) in preset.uncertainties.items():
             assert known[path].source == f"{name}: {why}"
-            assert 0.0 < known[path].step < 0.6 * known[path].value
+            assert 0.0 < known[path].step < 0.95 * known[path].value
+
+
+def test_uncertainties_of_a_preset_of_flips_are_inputs_too() -> None:
+    known = {one.path: one for one in inputs(parse_study("cell: {kind: sram6t}\nflips: {preset: sram-28nm-bram}"), {})}
+    assert known["flips.v_zero"].step == pytest.approx(0.030)
+    assert known["flips.v_zero"].source.startswith("sram-28nm-bram: assumed: from chip to chip")
+    assert "cell.t_ox" not in known
 
 
 def test_the_tornado_is_drawn_and_the_report_shows_it(small: Study, tmp_path: Path) -> None:
