@@ -147,6 +147,9 @@ FORMATS: Final = (*CODED_FORMATS, *FLOAT_FORMATS, "binary")
 """Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
 those of two bytes have no scale."""
 
+CHANNEL_FORMATS: Final = ("cosq",)
+"""Formats made for the flips of a study's own cells: no name alone says what their codes are."""
+
 PLANES: Final = {
     **{name: int(name.removeprefix("int").removeprefix("power")) for name in CODED_FORMATS},
     **dict.fromkeys(("e4m3", "e4m3-ieee", "e3m4", "e5m2"), 8),
@@ -154,6 +157,7 @@ PLANES: Final = {
     "e2m1": 4,
     **dict.fromkeys(UNSCALED_FORMATS, 16),
     "binary": 1,
+    "cosq": 8,
 }
 """Bit planes of a stored weight by number format."""
 

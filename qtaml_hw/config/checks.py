@@ -8,7 +8,7 @@ from typing import Any, Final
 from qtaml_hw.config.reading.curves import axis_complaint
 from qtaml_hw.config.reading.yaml_strict import Path
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import BOUNDS, CELLS, INTEGER_FORMATS, PLANES
+from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, INTEGER_FORMATS, PLANES, THROUGH_CODES
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -193,6 +193,23 @@ def _bits_chosen_of_what_has_them(sections: Mapping[str, Any]) -> Finding | None
     return None
 
 
+def _codes_made_for_the_channel(sections: Mapping[str, Any]) -> Finding | None:
+    weights, protection, hardening = (sections[name] for name in ("weights", "protection", "hardening"))
+    if weights.format not in CHANNEL_FORMATS:
+        return None
+    if protection.correction not in ("none", "auto"):
+        path = ("protection", "correction")
+        return path, path, f"{weights.format} is decoded to what was meant already; write 'correction: none'"
+    if hardening.method in THROUGH_CODES:
+        path = ("hardening", "method")
+        return (
+            path,
+            path,
+            f"{hardening.method} trains through codes; those of {weights.format} are chosen last",
+        )
+    return None
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
@@ -207,6 +224,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
     (("flips", "protection"), _structure_of_words),
+    (("weights", "protection", "hardening"), _codes_made_for_the_channel),
     (("protection", "weights"), _bits_chosen_of_what_has_them),
     (("cell", "flips"), _law_of_the_cell),
     (("flips", "protection"), _thicker_oxide_than_measured),

@@ -123,7 +123,10 @@ class ProtectedImage:
         ``forward`` maps weights by name to outputs [N, C] on unlabelled calibration inputs.
         """
         alone, chosen = OneLayer(self.image, forward), []
-        kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or self.image.format.linear]
+        form = self.image.format
+        if form.for_channel:
+            return self.decoder("none")
+        kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or form.linear]
         for i in range(len(self.image.tensors)):
             candidates = [self.layer(i, kind) for kind in kinds]
             chosen.append(min(candidates, key=lambda layer: self.distortion(i, layer, importance, alone)))

@@ -3,6 +3,7 @@
 from qtaml_hw.arrays import Codes
 from qtaml_hw.names import FORMATS, Encoding, GroupKind, Specials
 from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
+from qtaml_hw.weights.cosq import ChannelFormat
 from qtaml_hw.weights.floats import LAYOUTS, SPECIALS, FloatFormat
 from qtaml_hw.weights.formats import ENCODINGS, LINEAR_ENCODINGS, NumberFormat, WeightFormat
 from qtaml_hw.weights.image import WORD_WEIGHTS, StoredImage, StoredTensor
@@ -19,6 +20,7 @@ __all__ = [
     "SPECIALS",
     "WORD_WEIGHTS",
     "BinaryFormat",
+    "ChannelFormat",
     "Clip",
     "Codes",
     "Encoding",

@@ -9,14 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.names import Encoding
 
-Scaling = Literal["peak", "mean", "none"]
+Scaling = Literal["peak", "mean", "rms", "none"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 LINEAR_ENCODINGS: tuple[Encoding, ...] = ENCODINGS[:2]
 
@@ -34,6 +34,9 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 class NumberFormat(ABC):
     """A code of ``bits`` planes and the value of each of its codes."""
+
+    for_channel: ClassVar[bool] = False
+    """Whether codes are chosen for what flips make of them, so that a reader corrects nothing."""
 
     @property
     @abstractmethod
@@ -61,8 +64,13 @@ class NumberFormat(ABC):
 
     @property
     def scaling(self) -> Scaling:
-        """What sets the step: the largest magnitude, the mean magnitude, or nothing (the code has its own range)."""
+        """What sets the step: the largest, the mean or the root mean square magnitude, or nothing (its own range)."""
         return "peak"
+
+    @property
+    def step_of_rms(self) -> float:
+        """One step over the root mean square, where that sets it."""
+        raise ValueError(f"the steps of {self.name} do not go by the root mean square")
 
     @property
     def planes(self) -> int:
@@ -121,6 +129,11 @@ class NumberFormat(ABC):
         even = (upper - np.searchsorted(ladder, 0.0)) % 2 == 0
         found = codes[np.where((above < below) | ((above == below) & even), upper, upper - 1)]
         return found.astype(self.code_dtype)
+
+    def squared_error(self, weights: NDArray[Any], codes: NDArray[Any], step: NDArray[Any]) -> NDArray[np.float64]:
+        """(what codes are read as - weights)^2 at a step that broadcasts against them, in the unit of the weights."""
+        found: NDArray[np.float64] = (self.decode_table[codes] * step.astype(np.float64) - weights) ** 2
+        return found
 
     def _check_range(self, x: NDArray[Any], low: float, high: float) -> None:
         if x.size and (x.min() < low or x.max() > high):

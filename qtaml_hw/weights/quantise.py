@@ -60,13 +60,19 @@ def in_steps(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout
 
 
 def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
-    """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude."""
+    """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude.
+
+    Where the root mean square sets it, twice that: the searched steps lie around it.
+    """
     if form.scaling == "none":
         return np.ones(1, dtype=np.float32)
     magnitude = np.abs(w)
     if form.scaling == "mean":
         mean = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
         return np.where(mean == 0.0, LEAST_STEP, mean).astype(np.float32)  # no code of binary weights is zero
+    if form.scaling == "rms":
+        squares = layout.reduce(np.add, magnitude.astype(np.float64) ** 2) / layout.reduce(np.add, np.ones(w.shape))
+        return filled(2.0 * form.step_of_rms * np.sqrt(squares))
     return peak_step(layout.reduce(np.maximum, magnitude), form)
 
 
@@ -86,8 +92,8 @@ def clipped_step(w: Float32, form: NumberFormat, layout: ScaleLayout, full: Floa
     best, least = full, np.full(full.shape, np.inf)
     for candidate in _candidates(full, layout):
         steps = in_steps(w, candidate, form, layout)
-        decoded = form.decode_table[form.encode(steps)] * layout.spread(candidate, w.shape).astype(np.float64)
-        error = layout.reduce(np.add, (decoded - w) ** 2)
+        lost = form.squared_error(w, form.encode(steps), layout.spread(candidate, w.shape))
+        error = layout.reduce(np.add, lost)
         best, least = np.where(error < least, candidate, best), np.minimum(error, least)
         if np.all(error > HOPELESS * least):
             break

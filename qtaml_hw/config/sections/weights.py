@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.sections.kinds import Flag, NoRepeats, OneOf, ScalarAsList
 from qtaml_hw.names import (
+    CHANNEL_FORMATS,
     CODED_FORMATS,
     FLOAT_FORMATS,
     FORMATS,
@@ -26,7 +27,9 @@ DEFAULT_POWER: Final = 2.0
 class WeightsSection(Section):
     """How a weight is written into bits."""
 
-    format: Annotated[str, OneOf(FORMATS, "format")] = Field("int8", description="number format of a stored weight")
+    format: Annotated[str, OneOf((*FORMATS, *CHANNEL_FORMATS), "format")] = Field(
+        "int8", description="number format of a stored weight; cosq is made for the study's own flips"
+    )
     encoding: Encoding = Field("twos_complement", description="bits of an integer level; for int and power formats")
     scale: Annotated[str, OneOf(SCALES, "scale")] = Field(
         "per_tensor", description="which weights share a scale; groups are runs of one output channel"
@@ -70,6 +73,8 @@ class WeightsSection(Section):
             raise ValueError(f"{scales}; leave scale at per_tensor, not {self.scale}")
         if self.format in UNSCALED_FORMATS and self.rounding == "mse_clip":
             raise ValueError(f"{scales} to clip; rounding is nearest, learned or gptq")
+        if self.format in CHANNEL_FORMATS and (self.rounding != "nearest" or "invert_planes" in self.transforms):
+            raise ValueError(f"{self.format} chooses its codes for the channel: rounding is nearest, no invert_planes")
         return self
 
     usual: ClassVar = {"rounding": "nearest", "specials": "saturate", "transforms": ()}

@@ -12,9 +12,12 @@ from torch import nn
 from qtaml_hw.arrays import Float32
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
+from qtaml_hw.names import CHANNEL_FORMATS, PLANES
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
+from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
+from qtaml_hw.weights.cosq import SOURCES, ChannelFormat
 from qtaml_hw.weights.gptq import gptq_rounding
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
@@ -34,15 +37,25 @@ def store_rule(study: Study) -> StoreRule:
     return StoreRule() if store is None else StoreRule(**store.model_dump(exclude_none=True))
 
 
-def stored_as(study: Study) -> tuple[NumberFormat, ScaleLayout]:
-    """The number format of the study's weights and what shares a scale."""
+def formats_of(study: Study) -> tuple[NumberFormat, ...]:
+    """The number formats that the study's weights may take: one, or those made for its flips by kind of weights."""
     asked = study.weights
-    form = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
-    return form, ScaleLayout.of(asked.scale)
+    if asked.format not in CHANNEL_FORMATS:
+        return (number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials),)
+    channel = view_cell(study, PLANES[asked.format]).channel
+    flips = tuple(channel.p01.tolist()), tuple(channel.p10.tolist())
+    return tuple(ChannelFormat(*flips, source) for source in SOURCES)
+
+
+def stored_as(study: Study) -> tuple[NumberFormat, ScaleLayout]:
+    """The number format of the study's weights (the first that they may take) and what shares a scale."""
+    return formats_of(study)[0], ScaleLayout.of(study.weights.scale)
 
 
 def clip_of(form: NumberFormat, rounding: str) -> Clip:
     """Every rounding but the nearest begins at the scales of least squared error, in formats that have scales."""
+    if form.scaling == "rms":
+        return "mse"
     return "peak" if rounding == "nearest" or form.scaling == "none" else "mse"
 
 
@@ -58,13 +71,23 @@ def image_of(
     Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
     """
     weights, rounding = parameter_arrays(module, names), study.weights.rounding
-    form, layout = stored_as(study)
-    image = quantise(weights, form, layout, clip=clip_of(form, rounding), channels=channels)
+    layout = ScaleLayout.of(study.weights.scale)
+    images = [quantise(weights, f, layout, clip=clip_of(f, rounding), channels=channels) for f in formats_of(study)]
+    image = min(images, key=lambda one: _squared_error(one, weights)) if len(images) > 1 else images[0]
     if rounding not in FROM_INPUTS:
         return weights, image
     if calibration is None:
         raise InputError(f"{rounding} rounding needs unlabelled inputs: pass calibration=...")
     return weights, FROM_INPUTS[rounding](image, weights, module, calibration[:CALIBRATION_INPUTS])
+
+
+def _squared_error(image: StoredImage, weights: Weights) -> float:
+    """Summed over all weights, expected over the flips that the format is made for."""
+    total = 0.0
+    for t in image.tensors:
+        step = t.layout.spread(t.scale, t.shape)
+        total += float(image.format.squared_error(weights[t.name], t.codes.reshape(t.shape), step).sum())
+    return total
 
 
 def image_facts(study: Study, image: StoredImage, plan: ProtectionPlan) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
-from qtaml_hw.study.design.image import as_in_file, image_of, store_rule
+from qtaml_hw.study.design.image import as_in_file, formats_of, image_of, store_rule
 from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.study.design.outside import outside_digest
 from qtaml_hw.study.design.sources import load_dataset, load_module
@@ -41,7 +41,8 @@ class Networks:
         """
         sections = (study.network, study.data, study.weights, study.hardening)
         judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
-        key = "|".join([*(s.model_dump_json() for s in sections), *judged])
+        written = (form.name for form in formats_of(study))  # which may depend on the flips
+        key = "|".join([*(s.model_dump_json() for s in sections), *judged, *written])
         if key not in self._loaded:
             self._loaded[key] = load_network(study, self.progress)
         return self._loaded[key]
