@@ -14,6 +14,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.config.reading.fields import models_in
 from qtaml_hw.config.reading.presets import cell_preset
 from qtaml_hw.config.sections.menu import is_protection
+from qtaml_hw.weights import ChannelFormat
 from qtaml_hw.workloads.data import EMBEDDED
 
 
@@ -76,7 +77,9 @@ def test_every_policy_plans_and_names_fields_that_there_are() -> None:
 def test_number_formats() -> None:
     assert set(names.FLOAT_FORMATS) == set(weights.LAYOUTS)
     built = {name: weights.number_format(name) for name in names.FORMATS}
-    assert {name: form.planes for name, form in built.items()} == names.PLANES
+    planes = {name: form.planes for name, form in built.items()}
+    made = {name: ChannelFormat((0.01,) * 8, (0.01,) * 8).planes for name in names.CHANNEL_FORMATS}
+    assert planes | made == names.PLANES
     assert {name for name, form in built.items() if form.scaling == "none"} == set(names.UNSCALED_FORMATS)
     assert {name for name, form in built.items() if hasattr(form, "encoding")} == set(names.CODED_FORMATS)
     assert {name for name, form in built.items() if hasattr(form, "power")} == set(names.POWER_FORMATS)
