@@ -109,6 +109,7 @@ def explorer_data(found: Material) -> dict[str, Any] | None:
         },
         "series": names,
         "columns": [column.as_dict() for column in columns],
+        "words": _words_of(points),
         "filters": _filters(points),
         "splits": [_split(points, name, parts, si) for name, parts, si in _SPLITS],
         "layers": _layers(points),
@@ -291,6 +292,34 @@ def _split_words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # edited by hand, or cut
         return []
+
+
+_WORDS: Final = (
+    (F.network, "Network"),
+    (F.data, "Data"),
+    (F.weights_format, "Weights"),
+    (F.cell_kind, "Cell"),
+    (F.cell_preset, "Preset"),
+    (F.law, "Flip law"),
+    (F.direction, "Flip direction"),
+    (F.policy, "Policy"),
+    (F.group, "Group"),
+    (F.menu, "Menu"),
+    (F.correction, "Correction"),
+    (F.budget_kind, "Budget in"),
+)
+
+
+def _words_of(points: Sequence[PointSummary]) -> list[dict[str, Any]]:
+    """Parameters that are words: the values of all points, each once."""
+    made = []
+    for key, name in _WORDS:
+        found = [s.facts.get(key) for s in points]
+        shown = [plain(", ".join(map(str, v)) if isinstance(v, list) else "" if v is None else v, 120) for v in found]
+        options = list(dict.fromkeys(shown))
+        if options != [""]:
+            made.append({"title": name, "options": options, "at": [options.index(v) for v in shown]})
+    return made
 
 
 def _filters(points: Sequence[PointSummary]) -> list[dict[str, Any]]:

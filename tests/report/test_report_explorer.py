@@ -48,6 +48,8 @@ def test_every_number_of_a_point_is_a_column_in_its_unit() -> None:
         ["1.5 nm", "1.7 nm", "1.8 nm", "2 nm"],
         AXES["protection.policy"],
     ]
+    (policy,) = [w for w in data["words"] if w["title"] == "Policy"]
+    assert [policy["options"][n] for n in policy["at"]] == 4 * AXES["protection.policy"]
     energy = data["splits"][1]
     total = column(data, F.energy_per_inference_j)
     sums = [sum(p["values"][0] if isinstance(p["values"], list) else p["values"] for p in energy["parts"])]
@@ -166,7 +168,10 @@ def test_a_reader_brushes_and_opens_a_point(sweep_store: Store) -> None:
         command = page.locator("#explorer-detail code").inner_text()
         assert command == "qtaml-hw run configs/quickstart.yaml --set 'cell.t_ox=1.5 nm' --set protection.policy=none"
         detail = page.locator("#explorer-detail").inner_text()
-        assert all(words in detail for words in ("Area:", "Energy per inference:", "refresh", "Plan by layer", "conv1"))
+        assert all(
+            words in detail
+            for words in ("Area:", "Energy per inference:", "refresh", "Plan by layer", "conv1", "gain-cell-65nm")
+        )
 
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.locator("#explorer-detail .command button").click()

@@ -229,6 +229,8 @@
     };
     if (layers.length) more("Plan by layer", table(["Layer", "Weights", "Protected planes"],
       layers.map((l) => [l.name, l.weights.toLocaleString("en"), number(at(l.planes, i))])), true);
+    const words = data.words.map((word) => [word.title, word.options[word.at[i]]]).filter((row) => row[1]);
+    more("Parameters", table(["Parameter", "Value"], words), true);
     more("All numbers", table(["Field", "Value", "How"], numbers), false);
     detail.hidden = false;
     for (const row of $("list").tBodies[0].rows) row.classList.toggle("chosen", Number(row.dataset.point) === i);
