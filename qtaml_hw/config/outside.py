@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
 from qtaml_hw.config.reading.curves import Points, axis_complaint
 from qtaml_hw.config.reading.document import locate
 from qtaml_hw.config.reading.fields import value_at
+from qtaml_hw.config.reading.price_table import price_table
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.study import Study
 from qtaml_hw.errors import nearest
@@ -32,6 +33,7 @@ FILES: Final = (
     "protection.menu",
     "flips.file",
     "array.cacti",
+    "array.cost",
 )
 FUNCTIONS: Final = ("network.factory", "data.factory", "evaluate.metric")
 _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
@@ -54,7 +56,7 @@ def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
             yield path, value, f"there is no {study.folder / value}"
         elif path == "array.cacti" and not os.access(study.folder / value, os.X_OK):
             yield path, value, f"{study.folder / value} is not a program that may be run (chmod +x)"
-        elif path == "flips.file" and (complaint := _curve_complaint(study)):
+        elif path in _CONTENTS and (complaint := _CONTENTS[path](study)):
             yield path, value, complaint
     for path, name in functions(study):
         complaint = _function_missing(name, study)
@@ -92,6 +94,15 @@ def functions(study: Study) -> Iterator[tuple[str, str]]:
             yield path, value
 
 
+def _prices_complaint(study: Study) -> str | None:
+    """What is wrong with the content of a price table."""
+    try:
+        price_table(study.folder / str(study.array.cost))
+    except (OSError, ValueError) as error:
+        return " ".join(str(error).split())
+    return None
+
+
 def _curve_complaint(study: Study) -> str | None:
     """What is wrong with the content of a measured curve's file."""
     try:
@@ -99,6 +110,13 @@ def _curve_complaint(study: Study) -> str | None:
     except ValueError as error:
         return str(error)
     return axis_complaint(points.axis, study.cell.kind)
+
+
+_CONTENTS: Final[Mapping[str, Callable[[Study], str | None]]] = {
+    "array.cost": _prices_complaint,
+    "flips.file": _curve_complaint,
+}
+"""Files of numbers, that are looked into."""
 
 
 def _function_missing(name: str, study: Study) -> str:

@@ -82,6 +82,11 @@ class ArraySection(Section):
         None,
         description="your own built CACTI 7, from the study's folder: run for every array in place of the fitted table",
     )
+    cost: FilePath | None = Field(
+        None,
+        description="your own prices of a bank by capacity, a CSV or YAML file from the study's folder: what it states "
+        "takes the place of the fitted table",
+    )
     on_uncorrectable: OnUncorrectable | None = Field(
         None,
         description="what is made of a word that a correcting code flags: passed as read, zeroed, or fetched anew "
@@ -120,6 +125,12 @@ class ArraySection(Section):
         if self.placement == "row_major":
             return 1
         return None if self.plane_class is None else max(self.plane_class) + 1
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if self.cost is not None and self.cacti is not None:
+            raise ValueError("cost and cacti both price the array: give one of them")
+        return self
 
     usual: ClassVar = {"placement": "row_major", "interleave": "block", "rows_refreshed_together": 1, "port": "bank"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from qtaml_hw.config.reading.price_table import PriceTable
 from qtaml_hw.errors import unknown
 from qtaml_hw.memory.array import cacti
 from qtaml_hw.memory.array.laws import (
@@ -67,8 +68,8 @@ class Bank:
     ``capacity_bits``; ``word_bits`` of an access; ``node_m`` in metres, 22 to 90 nm; ``cell``, a kind of array (sram,
     edram, gain2t, gain3t, gain4t); the ITRS device class of the ``periphery``; ``temperature_k`` 200 to 450; ``v_dd_v``
     in volts (None: the nominal supply of node and periphery); ``cell_leakage_a``: subthreshold current of one gain
-    cell, ampere; ``cacti``: a CACTI 7 of the user's that is run in place of the laws fitted to it.  ValueError outside
-    these ranges.
+    cell, ampere; ``cacti``: a CACTI 7 of the user's that is run in place of the laws fitted to it; ``table``: prices of
+    the user's, as they are, whatever the temperature and the supply.  ValueError outside these ranges.
     """
 
     capacity_bits: float
@@ -80,6 +81,7 @@ class Bank:
     v_dd_v: float | None = None
     cell_leakage_a: float = 0.0
     cacti: Path | None = None
+    table: PriceTable | None = None
 
     def __post_init__(self) -> None:
         capacity_bits, word_bits, node_nm = self.capacity_bits, self.word_bits, self.node_nm
@@ -267,7 +269,14 @@ def behind_one_port(bank: ArrayCost, whole: ArrayCost) -> ArrayCost:
 
 
 def _range(bank: Bank, quantity: str) -> Range:
-    """A quantity of a bank, and the ends of its band."""
+    """A quantity of a bank, and the ends of its band: of what a user states, as far as the laws lie from it."""
+    found = _by_laws(bank, quantity)
+    stated = None if bank.table is None else bank.table.at(quantity, bank.capacity_bits)
+    return found if stated is None else Range(stated, min(stated, found.low), max(stated, found.high))
+
+
+def _by_laws(bank: Bank, quantity: str) -> Range:
+    """A quantity by the laws, or by the CACTI that is run in their place."""
     laws = bank.kind.others.get(quantity, bank.kind.laws)
     if quantity == "refresh_energy_j" and laws == "sram":
         return Range(0.0, 0.0, 0.0)
@@ -312,6 +321,11 @@ def _printed(bank: Bank, laws: Laws, quantity: str) -> tuple[float | None, float
 def _asked_notes(bank: Bank) -> list[str]:
     """In words, where the figures come from: the fitted laws, the user's CACTI, and what that did not answer."""
     table = "CACTI 7 power laws (presets/cacti7_arrays.json)"
+    if bank.table is not None:
+        stated = bank.table.quantities.keys() & BY_SUPPLY.keys()
+        lacking = ", ".join(sorted(BY_SUPPLY.keys() - stated))
+        by_laws = f"{table} for {lacking}" if lacking else f"bands reach to {table}"
+        return [f"{bank.table.name}, {bank.table.source}: as stated, whatever the temperature and the supply", by_laws]
     if bank.cacti is None:
         return [table]
     notes = [f"CACTI run as {bank.cacti}"]

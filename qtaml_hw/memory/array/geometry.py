@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from qtaml_hw.arrays import Int64
+from qtaml_hw.config.reading.price_table import PriceTable
 from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, Bank, behind_one_port, cost_of
 from qtaml_hw.names import Decoders, Interleave, Placement, Port
 
@@ -23,6 +24,7 @@ class ArrayGeometry:
     banks, row_bits, word_bits : banks that work in parallel, cells of a row, bits of one access.
     node_m, cell, periphery, temperature_k, v_dd_v, cell_leakage_a : technology and conditions of the bank, as for
         :func:`qtaml_hw.memory.array_cost`; codecs run from the same supply.
+    table : a user's own prices of banks, in place of those laws where it states any.
     cacti : a CACTI 7 of the user's, run for the bank in place of the laws fitted to it.
     interleave : ``block``, neighbouring weights share a bank; ``word``, neighbouring words lie in neighbouring banks.
     placement : ``row_major``, all planes of a weight in one row; ``plane_separated``, a plane class has its own rows.
@@ -49,6 +51,7 @@ class ArrayGeometry:
     v_dd_v: float | None = None
     cell_leakage_a: float = 0.0
     cacti: Path | None = None
+    table: PriceTable | None = None
     port: Port = "bank"
     interleave: Interleave = "block"
     placement: Placement = "row_major"
@@ -127,6 +130,7 @@ class ArrayGeometry:
                 v_dd_v=self.v_dd_v,
                 cell_leakage_a=self.cell_leakage_a,
                 cacti=self.cacti,
+                table=self.table,
             )
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from qtaml_hw import memory
 from qtaml_hw.config import Point, Study, StudyError
+from qtaml_hw.config.reading.price_table import price_table
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.sections.timeline import PhaseSection
 from qtaml_hw.device import arrhenius
@@ -31,6 +32,7 @@ def geometry_of(study: Study, phase: PhaseSection | None = None) -> memory.Array
         v_dd_v=array_supply_v(study, phase),
         cell_leakage_a=cell.i_sub_a * arrhenius(cell.i_sub_activation_ev, kelvin) if cell.kind == "gain_cell" else 0.0,
         cacti=None if array.cacti is None else (study.folder / array.cacti).absolute(),
+        table=None if array.cost is None else price_table(study.folder / array.cost),
         port=array.port,
         interleave=array.interleave,
         placement=array.placement,

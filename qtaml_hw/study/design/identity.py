@@ -41,7 +41,9 @@ def _files_digest(study: Study) -> str:
     if section.plan is not None:
         plan = study.folder / section.plan
         files += [plan, *_codes_of(plan)]
-    files += [study.folder / name for name in (study.flips.file, study.array.cacti) if name is not None]
+    files += [
+        study.folder / name for name in (study.flips.file, study.array.cacti, study.array.cost) if name is not None
+    ]
     return "".join(f"+{content_digest(path)}" if os.path.isfile(path) else "+absent" for path in files)
 
 
