@@ -228,7 +228,8 @@ AXES: Final = {
 
 GroupKind = Literal["layer", "channel", "word", "row"]
 """The smallest unit that protection decides alone; a row is one of the memory's."""
-Solver = Literal["greedy", "exact"]
+Solver = Literal["auto", "greedy", "exact"]
+"""How a budget is spent: ``auto`` is exact by layer, where that takes no time, and hull-greedy in smaller groups."""
 CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table", "planes"]
 """Mean correction of what stays unprotected, as in ``tac.correction``."""
 

@@ -18,6 +18,7 @@ from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, 
 from qtaml_hw.tac.budget import Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
+from qtaml_hw.tac.pareto import optimum
 from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.sizes import StoredSizes
 
@@ -106,7 +107,7 @@ class Family:
         if left < 0.0:
             return None
         path = self.path
-        found = path.at(left) if solver == "greedy" else solve_exactly(Knapsack(path.damage, path.cost, left))
+        found = _ways(Knapsack(path.damage, path.cost, left))[solver]() or path.at(left)
         return Allocation(
             self._all(found.choice),
             found.predicted_distortion + self.rest,
@@ -124,7 +125,7 @@ class Family:
         path, own = self.path, wanted - self.rest
         if float(path.damage.min(axis=1).sum()) > own + 1e-12 * wanted:
             return None
-        found = path.reach(own) if solver == "greedy" else reach_exactly(path.damage, path.cost, own)
+        found = reach_exactly(path.damage, path.cost, own) if solver == "exact" else path.reach(own)
         spent, least = found.spent + self.fixed, found.least_spent + self.fixed
         return Cheapest(self._all(found.choice), found.predicted_distortion + self.rest, spent, least)
 
@@ -133,6 +134,11 @@ class Family:
         whole = np.zeros(self.count, dtype=np.uint8)
         whole[self.items] = self.columns[choice]
         return whole
+
+
+def _ways(problem: Knapsack) -> dict[Solver, Callable[[], Allocation | None]]:
+    """How a solver spends a budget; None where it is left to the greedy choice."""
+    return {"greedy": lambda: None, "auto": lambda: optimum(problem), "exact": lambda: solve_exactly(problem)}
 
 
 def families(problem: Knapsack, prices: Prices, plane_order: Int64 | None = None) -> tuple[Family, ...]:
@@ -242,7 +248,7 @@ class Spending:
                 bounds[family] = found.optimum.lower_bound
             if _serves_better(found, best):
                 best, chosen = found, family
-        if solver == "exact" and not exact_prices and chosen is not None:
+        if solver != "greedy" and not exact_prices and chosen is not None:
             exact = self._fitting(chosen, solver)
             best = exact if exact is not None and _serves_better(exact, best) else best
         assert best.optimum is not None

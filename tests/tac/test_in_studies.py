@@ -206,7 +206,7 @@ def test_bad_values_are_refused_with_the_reason(text: str) -> None:
 
 def test_what_changes_nothing_is_no_part_of_the_identity() -> None:
     base = parse_study(TEXT)
-    same = {"protection.score": "jacobian", "protection.output": "logits", "protection.solver": "greedy"}
+    same = {"protection.score": "jacobian", "protection.output": "logits", "protection.solver": "auto"}
     assert base.with_(same).identity() == base.identity()
     assert base.with_({"protection.score": "fisher"}).identity() != base.identity()
     uniform = base.with_({"protection.policy": "uniform"})

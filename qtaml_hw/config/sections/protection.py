@@ -98,7 +98,10 @@ class ProtectionSection(Section):
     )
     score: ScoreName = Field("jacobian", description="tac: what a weight is held to be worth")
     output: Literal["logits", "softmax"] = Field("logits", description="tac: the output whose distortion counts")
-    solver: Solver = Field("greedy", description="hull-greedy with its bound, or branch and bound")
+    solver: Solver = Field(
+        "auto",
+        description="hull-greedy with its bound, or the optimum; auto: the optimum by layer, greedy in smaller groups",
+    )
     plan: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         None, description="policy plan: a plan saved by allocate --out, from the study's folder"
     )
@@ -143,7 +146,12 @@ class ProtectionSection(Section):
             raise ValueError(f"output goes with the scores {', '.join(_OUTPUT_SCORES)}; {self.score} has its own")
         return self
 
-    usual: ClassVar = {"score": "jacobian", "output": "logits", "solver": "greedy"}
+    usual: ClassVar = {"score": "jacobian", "output": "logits", "solver": "auto"}
+
+    @property
+    def way(self) -> Solver:
+        """The solver, ``auto`` as it is meant for the group."""
+        return "greedy" if self.solver == "auto" and self.group != "layer" else self.solver
 
     @property
     def chooses_bits(self) -> bool:

@@ -132,7 +132,7 @@ def planned_by(
         menu=menu,
         budget=budget_of(study, image, menu, pricing, partial(_most_spent, study, pricing)),
         group=section.group,
-        solver=section.solver,
+        solver=section.way,
         damage=_damage_by_worth(study, image, calibration, channel),
         saved=saved,
         widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),

@@ -271,7 +271,7 @@ def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu) ->
     side = SideStorage(0.0, image.form.decode_ge)
     pricing = Pricing.of(study, tuple(t.slot.name for t in image.tensors), image.tensor_starts, cell, side)
     budget = budget_of(study, image, menu, pricing, pricing.spent)
-    planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.solver, damage)
+    planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.way, damage)
     return tac.POLICIES[section.policy](planning).plan
 
 

@@ -174,7 +174,7 @@ def _cost(study: Study, sizes: _Sizes, layers: tuple[LayerCost, ...]) -> PlanCos
             f"a budget of distortion asks what flips do to a network ({worth}): give planes or another budget"
         )
 
-    planning = tac.Planning(section.policy, sizes, cell.channel, menu, budget, section.group, section.solver, unknown)
+    planning = tac.Planning(section.policy, sizes, cell.channel, menu, budget, section.group, section.way, unknown)
     plan = tac.POLICIES[section.policy](planning).plan
     kind = "none" if section.correction == "auto" else section.correction  # which one would pay, a network would tell
     return pricing.cost(plan, side_bits(plan, (kind,)))
