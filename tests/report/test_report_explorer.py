@@ -16,7 +16,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.report.explorer import base_command, explorer_data
 from qtaml_hw.report.material import material, read_material
 from qtaml_hw.report.scripts import LIBRARY, embedded, script
-from tests.browser import opened
+from tests.browser import opened, until
 from tests.report import synthetic
 
 AXES = {"cell.t_ox": [1.5, 1.7, 1.8, 2.0], "protection.policy": ["none", "uniform", "tac"]}
@@ -128,6 +128,7 @@ def test_a_reader_explores(sweep_store: Store) -> None:
         assert count.inner_text() == "12 points"
         points = plot.locator(".scatterlayer .point")
         points.nth(1).hover(force=True)
+        plot.locator(".hoverlayer .hovertext").wait_for()
         said = plot.locator(".hoverlayer").text_content()
         assert "Oxide thickness t_ox: 1.7 nm" in said
         assert re.search(r"Accuracy: [\d.]+ % \[[\d.]+ to [\d.]+\]", said)
@@ -135,17 +136,15 @@ def test_a_reader_explores(sweep_store: Store) -> None:
 
         before = points.count()
         plot.locator(".legendtoggle").first.click()
-        page.wait_for_function(
-            "n => document.querySelectorAll('#explorer-plot .scatterlayer .point').length < n", arg=before
-        )
+        until(page, lambda: points.count() < before)
         plot.locator(".legendtoggle").first.click()
 
         page.select_option("#explorer-x", "area_m2")
         page.select_option("#explorer-y", "energy_per_inference_j")
         page.select_option("#explorer-color", "score")
+        until(page, lambda: "Accuracy (%)" in plot.locator(".infolayer").text_content())
         assert "Area (mm²)" in plot.locator(".g-xtitle").text_content()
         assert "Energy / inference (µJ)" in plot.locator(".g-ytitle").text_content()
-        assert "Accuracy (%)" in plot.locator(".infolayer").text_content()
 
         page.locator(".filters summary").click()
         page.get_by_label("uniform", exact=True).uncheck()
@@ -226,6 +225,7 @@ def test_what_a_user_wrote_stays_text_in_the_explorer(tmp_path: Path) -> None:
     with opened(page_file.as_uri()) as seen:
         page = seen.page
         page.locator("#explorer-plot .scatterlayer .point").nth(0).hover(force=True)
+        page.locator("#explorer-plot .hovertext").wait_for()
         assert "<img src=x" in page.locator("#explorer-plot .hoverlayer").text_content()
         page.locator("#explorer-plot .scatterlayer .point").nth(0).click(force=True)
         assert "<img src=x" in page.locator("#explorer-detail h3").inner_text()
