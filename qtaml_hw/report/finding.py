@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
-from qtaml_hw.records.interval import Interval
+from qtaml_hw.records.interval import Interval, fewest_to_keep
 from qtaml_hw.records.kinds import STEP_NUMBERS, is_number
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import count, listed, number, percent, percent_interval, plain, scale, spelled
@@ -75,7 +75,9 @@ class Verdict:
     def reach(self) -> str:
         """How far it goes, as a cell of the table says it."""
         again = f", and {self.past} past a miss" if self.past else ""
-        return f"{self.at}{again}" if self.point else f"never{again}; its best:"
+        if self.point:
+            return f"{self.at}{again}"
+        return f"{'not shown' if too_few(self.best) else 'never'}{again}; its best:"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,13 @@ def keeps(point: PointSummary) -> bool:
     """Whether the whole interval lies at or above 95 % of its clean accuracy, at every time; none at chance does."""
     found = point.worst[1]
     return found.maps > 1 and not point.facts.get(F.at_chance) and found.low >= KEEP * float(point.facts[F.clean_score])
+
+
+def too_few(point: PointSummary) -> bool:
+    """Whether a point reaches the target on the chips drawn, which are too few for any point to show that it does."""
+    found, fewest = point.worst[1], fewest_to_keep(KEEP)
+    reached = not point.facts.get(F.at_chance) and found.mean >= KEEP * float(point.facts[F.clean_score])
+    return reached and not keeps(point) and fewest is not None and found.maps < fewest
 
 
 def find(material: Material) -> Finding:
@@ -176,7 +185,11 @@ def _limits(layout: Layout, axis: Axis, verdicts: Sequence[Verdict], goal: Goal 
         hardest = axis.show(tested[0] if goal and goal.smallest else tested[-1])
         parts = [_met(v, layout, hardest if goal else "") for v in _best_first(met, axis, goal)]
         said.append(f"The {one} that keeps it is {listed(parts)}.")
-    if never := [v for v in missed if not v.past]:
+    if unshown := [v for v in missed if not v.past and too_few(v.best)]:
+        reached = listed([_missed(v, layout) for v in unshown])
+        least = f"that takes {fewest_to_keep(KEEP)} chips that lose nothing"
+        said.append(f"On so few chips it cannot be shown, though the mean reaches it, {reached}: {least}.")
+    if never := [v for v in missed if not v.past and v not in unshown]:
         said.append(f"No tested {short(axis.path)} ({span}) keeps it {listed([_missed(v, layout) for v in never])}.")
     if again := [v for v in verdicts if v.past]:
         parts = [" ".join(filter(None, [v.past, with_words(v.name, layout)])) for v in again]

@@ -232,6 +232,8 @@ def _lines(name: str, points: list[PointSummary], axis: Axis | None) -> list[Lin
 def focus(layout: Layout) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
     """One point per line, at the x value where the lines' accuracies differ most: where a choice matters.
 
+    Where every line is nearer to chance than to its clean accuracy no choice helps: such values are taken last.
+
     Returns the words for that place ("t_ox 1.6 nm") and (line name, point) pairs, of all panels. Without a numeric
     axis: all points.
     """
@@ -249,8 +251,15 @@ def focus(layout: Layout) -> tuple[str, tuple[tuple[str, PointSummary], ...]]:
             at.setdefault(axis.at(s), []).append((name, s))
     most = max(len(found) for found in at.values())
     full = {x: found for x, found in at.items() if len(found) == most}
+    full = {x: found for x, found in full.items() if any(_tells(s) for _, s in found)} or full
     chosen = max(full, key=lambda x: _spread([s for _, s in full[x]]))
     return f"{short(axis.path)} {axis.show(chosen)}", tuple(full[chosen])
+
+
+def _tells(point: PointSummary) -> bool:
+    """Whether the accuracy is nearer to the clean one than to chance."""
+    chance = float(point.facts.get(F.same_answer_score) or 0.0)
+    return point.accuracy.mean >= 0.5 * (chance + float(point.facts[F.clean_score]))
 
 
 def _spread(points: Sequence[PointSummary]) -> float:

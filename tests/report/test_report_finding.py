@@ -137,6 +137,22 @@ def test_layout_of_many_axes() -> None:
     assert where.startswith("t_ox 1.")
 
 
+def test_a_choice_matters_where_a_line_is_nearer_to_clean_than_to_chance() -> None:
+    """At 1.5 nm the lines differ most, and both are lost."""
+    table = {(1.5, "none"): 0.05, (1.5, "tac"): 0.4, (1.8, "none"): 0.75, (1.8, "tac"): 0.95}
+    found = store({key: good(mean) for key, mean in table.items()}, "cell.t_ox", "protection.policy")
+    where, pairs = focus(lay_out(found.points))
+    assert where == "t_ox 1.8 nm"
+    assert [name for name, _ in pairs] == ["none", "tac"]
+
+
+def test_what_too_few_maps_cannot_show_is_not_called_never() -> None:
+    table = {(t, policy): [mean] * 8 for t in (1.5, 1.6) for policy, mean in (("tac", 0.97), ("none", 0.2))}
+    found = find(store(table, "cell.t_ox", "protection.policy"))
+    assert {v.name: v.reach for v in found.verdicts} == {"tac": "not shown; its best:", "none": "never; its best:"}
+    assert any("cannot be shown" in said and "35 chips that lose nothing" in said for said in found.sentences)
+
+
 def test_axis_units_follow_the_file() -> None:
     layout = lay_out(material(synthetic.sweep({"cell.temperature": [25, 85, 105]}, maps=2)).points)
     assert layout.x is not None

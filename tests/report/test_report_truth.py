@@ -243,6 +243,19 @@ def missed(truth: Truth, match: re.Match[str]) -> None:
         assert figures["mean"] == percent(max(c.worst[0] for c in chips)) == row["Accuracy"]
 
 
+def unshown(truth: Truth, match: re.Match[str]) -> None:
+    assert int(match["fewest"]) == 35  # chips that lose nothing, to show 95 % (records.interval.fewest_to_keep)
+    for figures, _, line in parts(match["parts"], truth):
+        row = truth.row("", line)
+        chips = truth.of(row)
+        assert row[truth.found.heading] == "not shown; its best:"
+        assert not any(c.keeps for c in chips)
+        best = max(chips, key=lambda c: c.worst[0])
+        assert best.worst[0] >= 0.95 * best.facts["clean_score"]
+        assert len(best.scores) < 35
+        assert figures["mean"] == percent(best.worst[0]) == row["Accuracy"]
+
+
 def again(truth: Truth, match: re.Match[str]) -> None:
     lines = sorted({truth.named(r) for r in truth.rows()}, key=len, reverse=True)
     told = [r for r in truth.rows() if " past a miss" in r[truth.found.heading]]
@@ -262,7 +275,7 @@ def again(truth: Truth, match: re.Match[str]) -> None:
 def combinations(truth: Truth, match: re.Match[str]) -> None:
     rows = truth.rows()
     assert int(match["all"]) == len(rows)
-    assert int(match["met"]) == sum(not r[truth.found.heading].startswith("never") for r in rows)
+    assert int(match["met"]) == sum(not r[truth.found.heading].startswith(("never", "not shown")) for r in rows)
 
 
 def panels(truth: Truth, match: re.Match[str]) -> None:
@@ -271,7 +284,7 @@ def panels(truth: Truth, match: re.Match[str]) -> None:
     for row in truth.rows():
         said = f"{row[truth.found.heading].removesuffix('; its best:')} {truth.named(row)}".strip()
         mine = next(part for part in text.split("; at ") if part.removeprefix("at ").startswith(row_panel(row, shared)))
-        reached = row[truth.found.heading] != "never; its best:"
+        reached = row[truth.found.heading] not in ("never; its best:", "not shown; its best:")
         assert (said in mine) is reached
         assert any(c.keeps for c in truth.of(row)) is reached
 
@@ -429,6 +442,7 @@ FORMS: list[tuple[str, Callable[[Truth, re.Match[str]], None]]] = [
         target,
     ),
     (r"The (?:(?P<extreme>\w+) )?tested (?P<axis>[^()]+?) that keeps it is (?P<parts>.*)\.", limit),
+    (r"On so few chips it cannot be shown, .*?, (?P<parts>.*): that takes (?P<fewest>\d+) chips that .*\.", unshown),
     (r"No tested (?P<axis>[^()]+) \([^()]* to [^()]*\) keeps it (?P<parts>.*)\.", missed),
     (r"Past a \w+ value that misses it, it is kept at (?P<parts>.*)\.", again),
     (r"(?P<met>\d+) of (?P<all>\d+) combinations reach it between .*", combinations),

@@ -79,6 +79,8 @@ class Quantity:
             if self.off is None or any(map(str.isdigit, str(value))):
                 raise
             raise ValueError(f"{error}; without one, write '{self.off}'") from None
+        if self.dimension == "fraction" and number > 1.0 and (self.at_most or 0.0) > 1.0 and "%" not in str(value):
+            raise ValueError(f"{value} without a unit would be {100.0 * number:.9g} %; write it with its % sign")
         low = self.at_least if self.above is None else self.above
         too_low = (self.above is not None and number <= self.above) or (
             self.at_least is not None and number < self.at_least
