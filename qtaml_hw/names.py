@@ -31,7 +31,7 @@ CELLS: Final[dict[str, CellKind]] = {
     "edram1t1c": CellKind(
         device="Edram1T1C", preset="edram1t1c-65nm-kong2008", refresh="40 us", array="edram", destructive_read=True
     ),
-    "sram6t": CellKind(device="Sram6T", preset="sram6t-65nm", refresh="off", array="sram", static=True),
+    "sram6t": CellKind(device="Sram6T", preset="sram6t-65nm", refresh="off", array="{cell.array}", static=True),
 }
 """Kinds of cells; the first is that of a study without cell. Refresh: 10 us for a gain cell of 1.8 nm at 85 degC
 (p = 0.1 at 9.2 us), 40 us for 1T1C (45 us without corruption at 105 degC in 65 nm eDRAM)."""

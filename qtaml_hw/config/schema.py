@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from qtaml_hw.config.reading.by_plane import BY_PLANE
 from qtaml_hw.config.reading.document import SHORTHAND
 from qtaml_hw.config.reading.fields import catalogue, models_in
 from qtaml_hw.config.reading.presets import cell_presets
@@ -25,6 +26,17 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 _SINGLE: Final[dict[str, Any]] = {"type": ["string", "number"]}
+
+_BY_PLANE: Final[dict[str, Any]] = {
+    "type": "array",
+    "minItems": 1,
+    "description": "by plane: items of the same keys, each with the planes that it is for",
+    "items": {
+        "type": "object",
+        "required": ["planes"],
+        "properties": {"planes": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}},
+    },
+}
 
 _RANGE: Final[dict[str, Any]] = {
     "type": "object",
@@ -57,6 +69,8 @@ def json_schema() -> dict[str, Any]:
         written = dict(place[name])
         about = {"description": written.pop("description", "")}
         place[name] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
+    for name in BY_PLANE:
+        properties[name]["anyOf"] = [*properties[name]["anyOf"], _BY_PLANE]
     schema.pop("required", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, ValidationEr
 
 from qtaml_hw.config.checks import CHECKS
 from qtaml_hw.config.explain import MISSING, Context, explain
+from qtaml_hw.config.reading.by_plane import BY_PLANE, Lists
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, suggest, value_at
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, rounded, shown, suggest, value_at
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
@@ -31,10 +32,11 @@ from qtaml_hw.config.sections.sources import DataSection, NetworkSection
 from qtaml_hw.config.sections.timeline import TimelineSection
 from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.config.space import SpaceSection
-from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
+from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand, of_point
 from qtaml_hw.errors import unknown
+from qtaml_hw.names import PLANES
 from qtaml_hw.prompt import Rows, as_html, as_text
-from qtaml_hw.units import shorten, show
+from qtaml_hw.units import shorten
 
 RESULTS_VERSION: Final = 3
 """Raised whenever the same study would give other numbers than before; part of every identity."""
@@ -70,17 +72,33 @@ class Study(Section):
     _layer: Layer = PrivateAttr()
     _raw: dict[str, Any] = PrivateAttr()
     _points: tuple[Point, ...] | None = PrivateAttr(None)
+    _classes: tuple[PlaneClass, ...] = PrivateAttr(())
 
     def __eq__(self, other: object) -> bool:
         """Equal labels, values and sweep; where the values were written does not count."""
-        return self.model_dump() == other.model_dump() if isinstance(other, Study) else NotImplemented
+        if not isinstance(other, Study):
+            return NotImplemented
+        return self.model_dump() == other.model_dump() and self._classes == other._classes
 
     def __hash__(self) -> int:
         return hash(self.identity())
 
     def unused(self) -> set[str]:
-        """A name, and the points around this one."""
-        return {"label", "sweep", "space"}
+        """A name, the points around this one, and what every plane class has of its own."""
+        return {"label", "sweep", "space", *(BY_PLANE if self._classes else ())}
+
+    @property
+    def classes(self) -> tuple[PlaneClass, ...]:
+        """The planes that share a cell, its flips and its refresh; one class of all planes unless a list says more.
+
+        ``cell``, ``flips`` and ``refresh`` of the study itself are those of the class of the top plane, the last.
+        """
+        return self._classes or (PlaneClass(tuple(range(PLANES[self.weights.format])), self),)
+
+    @property
+    def by_plane(self) -> bool:
+        """Whether planes differ in their cell, their flips or their refresh."""
+        return bool(self._classes)
 
     @property
     def file(self) -> str:
@@ -99,18 +117,24 @@ class Study(Section):
 
     @property
     def provenance(self) -> dict[str, Origin]:
-        """Every effective value by dotted field, in the order of the sections, with where it comes from."""
+        """Every effective value by dotted field, in the order of the sections; of other planes than the top, named so."""
         found: dict[str, Origin] = {}
         for path, field in catalogue(type(self), self.cell.kind).items():
             leaf = self._layer.get(tuple(path.split(".")))
             if leaf is not None:
                 found[path] = leaf.origin
             elif not field.branch and not path.startswith(("sweep.", "space.")):
-                text = _shown(value_at(self, path), field)
+                text = shown(value_at(self, path), field)
                 if text:
                     found[path] = Origin("default", "qtaml_hw", text)
         own = {dotted(path): leaf.origin for path, leaf in self._layer.items() if path[0] not in ("sweep", "space")}
-        return found | own
+        others = {
+            f"{path} ({one.name})": origin
+            for one in self._classes[:-1]
+            for path, origin in one.study.provenance.items()
+            if path.split(".")[0] in BY_PLANE
+        }
+        return found | own | others
 
     def __repr__(self) -> str:
         return as_text(*self._shown())
@@ -156,7 +180,7 @@ class Study(Section):
                 study = build(self._document.changed((*spec.changes, NO_SWEEP)), study)
                 points.append(Point(spec.label, spec.values, study, spec.case))
             except StudyError as error:
-                problems += [_of_point(problem, spec) for problem in error.errors]
+                problems += [of_point(problem, spec) for problem in error.errors]
         if problems:
             raise StudyError(problems)
         return tuple(points) or (Point(self.label, {}, self),)
@@ -167,7 +191,11 @@ class Study(Section):
         Left out: labels, the sweep, the name of the preset (its values are there), how many fault maps are drawn,
         values that are not set, and what a policy or a law does not use.
         """
-        plain: dict[str, Any] = _rounded(self.model_dump(mode="json", exclude=self.left_out(), exclude_none=True))
+        plain: dict[str, Any] = rounded(self.model_dump(mode="json", exclude=self.left_out(), exclude_none=True))
+        if self._classes:
+            own = [{name: one.study.resolved()[name] for name in BY_PLANE} for one in self._classes]
+            planes = [list(one.planes) for one in self._classes]
+            plain["planes"] = [{"planes": p, **one} for p, one in zip(planes, own, strict=True)]
         return plain
 
     def identity(self) -> str:
@@ -183,6 +211,19 @@ class Study(Section):
         study = cls.model_construct(**sections)
         study._document, study._layer, study._raw = document, layer, raw
         return study
+
+
+@dataclass(frozen=True)
+class PlaneClass:
+    """Planes, least significant first, and the study as it would be with their cell, flips and refresh for all."""
+
+    planes: tuple[int, ...]
+    study: Study
+
+    @property
+    def name(self) -> str:
+        """The planes in words."""
+        return f"planes {', '.join(map(str, self.planes))}" if len(self.planes) > 1 else f"plane {self.planes[0]}"
 
 
 @dataclass(frozen=True)
@@ -203,6 +244,38 @@ NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 def build(document: Document, previous: Study | None = None) -> Study:
     """Check a document. Sections that are as in ``previous`` are taken over. Raises StudyError with every problem."""
+    lists = Lists.of(document, BY_PLANE)
+    return _by_plane(lists, previous) if lists.given or lists.problems else _build(document, previous)
+
+
+def _by_plane(lists: Lists, previous: Study | None) -> Study:
+    """A study whose planes differ: one of today's form for every class of planes.  Raises StudyError."""
+    sample = lists.first(NO_SWEEP)
+    form = nest(sample.effective(catalogue(Study))[0]).get("weights", {}).get("format", "int8")
+    planes = PLANES.get(form) if isinstance(form, str) else None
+    if planes is None or lists.problems:  # what is wrong with the format is said with the rest
+        _build(sample)
+        raise StudyError(lists.problems)
+    problems = lists.not_covering(planes, str(form))
+    if problems:
+        raise StudyError(problems)
+    classes, found = [], list[Problem]()
+    for members in lists.classes(planes):
+        try:
+            classes.append(PlaneClass(members, _build(lists.of_plane(members[-1], NO_SWEEP))))
+        except StudyError as error:
+            found += error.errors
+    found += [] if found else lists.differing([(one.name, one.study) for one in classes])
+    if found:
+        raise StudyError(found)
+    study = _build(lists.of_plane(planes - 1))
+    study._document = lists.document
+    study._classes = tuple(classes) if len(classes) > 1 else ()
+    return study
+
+
+def _build(document: Document, previous: Study | None = None) -> Study:
+    """The same of a document that has one cell, one law and one refresh for all planes."""
     layer, problems = document.effective(catalogue(Study))
     raw = nest(layer)
     fields = _fields_of(raw)
@@ -312,33 +385,6 @@ def _unknown_section(name: str, layer: Layer, fields: dict[str, FieldSpec]) -> P
     place = locate(layer, (name,), key=True)
     hint = suggest(name, fields)
     return dataclasses.replace(place, message=f"unknown section {name[:60]!r}; allowed: {', '.join(_NAMES)}{hint}")
-
-
-def _of_point(problem: Problem, spec: PointSpec) -> Problem:
-    change = next((c for c in spec.changes if dotted(c.path) == problem.path), spec.changes[0])
-    line, column = (problem.line, problem.column) if problem.line else (change.origin.line, change.origin.column)
-    message = f"at the point {spec.label!r}: {problem.message}"
-    return dataclasses.replace(problem, line=line, column=column, message=message)
-
-
-def _shown(value: Any, field: FieldSpec) -> str:
-    if value is None:
-        return field.quantity.off or "" if field.quantity is not None else ""
-    if field.quantity is None:
-        return written(value)
-    if isinstance(value, tuple):
-        off = field.quantity.off
-        return written([off if one is None else show(one, field.quantity.dimension) for one in value])
-    return show(value, field.quantity.dimension)
-
-
-def _rounded(value: Any) -> Any:
-    """Floats to 12 significant digits, so that 1.5 nm and 0.0015 um are one value; -0.0 is 0.0."""
-    if isinstance(value, float):
-        return float(f"{value:.12g}") + 0.0
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 _LONGEST_LABEL: Final = 200

@@ -6,6 +6,7 @@ given, the points are all their combinations.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -105,6 +106,14 @@ def expand(sweep: SweepSection, source: Source) -> tuple[tuple[PointSpec, ...], 
     return _named(itertools.product(*dimensions), [*zipped, *axes["grid"]]), []
 
 
+def of_point(problem: Problem, spec: PointSpec) -> Problem:
+    """A problem of a point, at the place of the value that the sweep gives, and with the point's label."""
+    change = next((c for c in spec.changes if dotted(c.path) == problem.path), spec.changes[0])
+    line, column = (problem.line, problem.column) if problem.line else (change.origin.line, change.origin.column)
+    message = f"at the point {spec.label!r}: {problem.message}"
+    return dataclasses.replace(problem, line=line, column=column, message=message)
+
+
 def _named(combinations: Iterable[tuple[tuple[str, dict[str, Change]], ...]], axes: list[str]) -> tuple[PointSpec, ...]:
     short = _short_names(axes)
     points = []
@@ -134,7 +143,7 @@ def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Proble
             problems.append(source.problem(path, wrong, key=True))
             continue
         try:
-            listed[name] = axis_values(values, source.fields[name])
+            listed[name] = axis_values(values, source.fields[_field(name)])
         except _Mistake as mistake:
             problems.append(source.problem((*path, *mistake.inside), str(mistake)))
             continue
@@ -172,10 +181,16 @@ def _cases(
     return listed
 
 
+def _field(name: str) -> str:
+    """The field that an axis names; an item of a list over planes is named by its place: ``cell.1.t_ox``."""
+    parts = name.split(".")
+    return ".".join(part for place, part in enumerate(parts) if place != 1 or not part.isdigit())
+
+
 def _not_a_field(name: str, fields: dict[str, FieldSpec]) -> str:
     if name.split(".")[0] in ("sweep", "space", "study"):
         return f"{name!r} cannot be swept; axes name physical fields such as cell.t_ox"
-    if name in fields:
+    if _field(name) in fields:
         return ""
     return f"the axis {name[:80]!r} names no field{suggest(name, fields)}"
 

@@ -3,7 +3,7 @@
 from qtaml_hw.memory.ageing.histories import planned_flip_probability
 from qtaml_hw.memory.array.bitcells import BitCell, bit_cells
 from qtaml_hw.memory.array.cost import ArrayCost, array_cost
-from qtaml_hw.memory.array.geometry import ArrayGeometry, RefreshPass, refresh_pass
+from qtaml_hw.memory.array.geometry import ArrayGeometry, ClassCells, RefreshPass, refresh_pass
 from qtaml_hw.memory.array.laws import leakage_factor
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, Cells, FixedCells, PoissonCells, RetentionLaw
@@ -23,6 +23,7 @@ __all__ = [
     "BitCell",
     "CellModel",
     "Cells",
+    "ClassCells",
     "CommandLog",
     "EnergyCosts",
     "EnergyMeter",

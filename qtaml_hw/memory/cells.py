@@ -91,14 +91,25 @@ class Cells:
 
     ``phases``: None in it where a phase leaves the model as it is; () takes the cells that the schedule's phases name.
     ``kept``: the same chip's cells under another way of keeping them; None where no such way is known.
+    ``of_classes``: the cells of every row class, where they are not the same; ``model`` and ``phases`` are then those
+    of the last of them.
     """
 
     model: CellModel
     phases: tuple[CellModel | None, ...] = ()
     kept: Callable[[Keeping], Cells] | None = None
+    of_classes: tuple[Cells, ...] = ()
+
+    def of_class(self, row_class: int) -> Cells:
+        """The cells of one row class."""
+        return self.of_classes[row_class] if self.of_classes else self
 
     def same(self, other: Cells) -> bool:
         """Whether all of the other's parts are the very objects of this one's."""
+        if self.of_classes or other.of_classes:
+            return len(self.of_classes) == len(other.of_classes) and all(
+                a.same(b) for a, b in zip(self.of_classes, other.of_classes, strict=True)
+            )
         mine, theirs = ((one.model, *one.phases) for one in (self, other))
         return (
             self.kept is other.kept

@@ -130,6 +130,8 @@ class F:
     cell_preset = Field("cell_preset", "", "point", "assumed", TEXT, "preset that the cell's values come from")
     v_dd_v = Field("v_dd_v", "V", "point", "assumed", NUMBER, "supply voltage")
     temperature_k = Field("temperature_k", "K", "point", "assumed", NUMBER, "temperature")
+    plane_classes = Field("plane_classes", "", "point", "modelled", kinds.CLASSES,
+        "planes, cell, law, refresh and flip probability of every class, where planes differ")
     law = Field("law", "", "point", "assumed", TEXT, "law of the flips")
     direction = Field("direction", "", "point", "modelled", TEXT, "which stored values flip")
     flip_structure = Field("flip_structure", "", "point", "assumed", TEXT,
@@ -142,7 +144,7 @@ class F:
         "time after which a share of cells has failed, by share")
     gate_share = Field("gate_share", "%", "point", "modelled", NUMBER, "share of the gate in the leakage")
     scrub_interval_s = Field("scrub_interval_s", "s", "point", "assumed", NUMBER, "scrub interval; nothing when off")
-    refresh_intervals_s = Field("refresh_intervals_s", "s", "point", "assumed", kinds.NUMBERS,
+    refresh_intervals_s = Field("refresh_intervals_s", "s", "point", "assumed", kinds.INTERVALS,
         "refresh interval of every class of rows, where they differ")
 
     # What a fault map did to the network

@@ -78,6 +78,17 @@ def _is_phases(value: object) -> bool:
     )
 
 
+def _is_classes(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict)
+        and isinstance(v.get("cell_kind"), str)
+        and isinstance(v.get("planes"), list)
+        and all(map(_is_whole, v["planes"]))
+        and all(is_number(v.get(name)) for name in ("p01", "p10"))
+        for v in value
+    )
+
+
 def _is_layer_table(value: object) -> bool:
     if not (isinstance(value, dict) and set(value) >= set(LAYER_COLUMNS)):
         return False
@@ -123,6 +134,7 @@ TEXT: Final = Kind("a text", lambda value: isinstance(value, str))
 FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
 PLAIN: Final = Kind("a number or a text", lambda value: value is None or isinstance(value, str | int | float | bool))
 TEXTS: Final = list_of(TEXT, "a list of texts")
+INTERVALS: Final = list_of(or_null(NUMBER), "a list of numbers, null where nothing is refreshed")
 NUMBERS: Final = list_of(NUMBER, "a list of numbers")
 COUNTS: Final = list_of(Kind("", _is_whole), "whole numbers, one per time")
 TIMED: Final = list_of(NUMBER, "numbers, one per time")
@@ -131,6 +143,7 @@ AXIS_VALUES: Final = mapping_of(PLAIN, "a mapping of numbers and texts")
 SERIES: Final = Kind("pairs of time in s and score", _is_series)
 LAYERS: Final = Kind("layers with name, weights and protected_planes", _is_layers)
 PHASES: Final = Kind("phases with label, start_s and end_s", _is_phases)
+CLASSES: Final = Kind("classes with planes, cell_kind, p01 and p10", _is_classes)
 LAYER_TABLE: Final = Kind("lists of one length, by column", _is_layer_table)
 ENERGIES: Final = Kind("lists of joules as long as score_series, by part", _is_energies)
 QUANTILES: Final = Kind("a mapping of shares to seconds", _is_quantiles)

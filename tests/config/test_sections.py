@@ -32,7 +32,7 @@ MISTAKES = {
     "preset of another kind": ("cell: {kind: edram1t1c, preset: gain-cell-65nm}", "1:33 cell.preset", "edram1t1c-65nm"),
     "no value": ("cell:\n  t_ox:\n", "2:8 cell.t_ox: has no value", "remove the line"),
     "section as a number": ("weights: 3", "1:10 weights: expected a mapping", "encoding"),
-    "section as a list": ("cell: [1]", "1:7 cell: expected a mapping", "t_ox"),
+    "section as a list": ("cell: [1]", "1:8 cell[0]: an item of a list over planes", "planes: [7]"),
     "unknown law": ("flips: {law: fixd}", "1:14 flips.law: unknown value 'fixd'", "did you mean 'fixed'"),
     "p with another law": ("flips: {p: 0.1}", "1:12 flips.p: p is stated for the law fixed only", "law: fixed"),
     "direction with another law": (

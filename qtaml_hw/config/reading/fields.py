@@ -9,9 +9,10 @@ from typing import Any, SupportsFloat, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from qtaml_hw.config.reading.document import written
 from qtaml_hw.config.reading.quantities import Quantity
 from qtaml_hw.errors import closest, nearest
-from qtaml_hw.units import DIMENSIONS
+from qtaml_hw.units import DIMENSIONS, show
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,24 @@ def suggest(path: str, fields: dict[str, FieldSpec]) -> str:
     by_key = {known.rpartition(".")[2]: known for known in fields}
     match = closest(key, by_key, 0.75)
     return f"; did you mean {by_key[match]!r}?" if match else ""
+
+
+def shown(value: Any, field: FieldSpec) -> str:
+    """A value in SI as a person writes it."""
+    if value is None:
+        return field.quantity.off or "" if field.quantity is not None else ""
+    if field.quantity is None:
+        return written(value)
+    if isinstance(value, tuple):
+        off = field.quantity.off
+        return written([off if one is None else show(one, field.quantity.dimension) for one in value])
+    return show(value, field.quantity.dimension)
+
+
+def rounded(value: Any) -> Any:
+    """Floats to 12 significant digits, so that 1.5 nm and 0.0015 um are one value; -0.0 is 0.0."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}") + 0.0
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value

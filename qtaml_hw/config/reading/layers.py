@@ -96,6 +96,7 @@ def change_path(text: str) -> Path:
 
 
 def _is_known(path: Path, fields: Mapping[str, FieldSpec]) -> bool:
+    path = tuple(step for place, step in enumerate(path) if place != 1 or not str(step).isdigit())
     return dotted(path) in fields or (len(path) == 3 and path[:2] in _OPEN) or (len(path) == 2 and path[0] == "space")
 
 

@@ -147,9 +147,12 @@ class Edram1T1CSection(_ChargeCell):
 
 
 class Sram6TSection(_Cell):
-    """6T cell in hold: static weak cells; it is not refreshed."""
+    """6T cell in hold, with a read port of its own or without: static weak cells; it is not refreshed."""
 
     kind: Literal["sram6t"] = Field(description="kind of cell")
+    transistors: Literal[6, 8] = Field(
+        6, description="8: two more are a read port, so that only hold limits the supply; area of the array"
+    )
     v_th_n_v: Voltage = Field(alias="v_th_n", description="threshold of the n-type transistors")
     v_th_p_v: Voltage = Field(alias="v_th_p", description="threshold magnitude of the p-type transistors")
     pull_up_ratio: float = Field(description="drive of the pull-up against the pull-down")
@@ -159,6 +162,15 @@ class Sram6TSection(_Cell):
     accelerated_flip_rate_hz: Annotated[float | None, Quantity("frequency")] = Field(
         None, alias="accelerated_flip_rate", description="abstract memoryless rate for law poisson; not device physics"
     )
+
+    def unused(self) -> set[str]:
+        """As of every cell; and the usual number of transistors."""
+        return super().unused() | ({"transistors"} if self.transistors == 6 else set())
+
+    @property
+    def array(self) -> str:
+        """The kind of array that it is priced as."""
+        return "sram" if self.transistors == 6 else "sram8t"
 
 
 CellSection = Annotated[GainCellSection | Edram1T1CSection | Sram6TSection, Field(discriminator="kind")]

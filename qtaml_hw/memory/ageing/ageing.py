@@ -10,6 +10,7 @@ import numpy as np
 from qtaml_hw.arrays import Float64, Uint8
 from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, second_uniforms, weak_cells
 from qtaml_hw.memory.ageing.counts import Aged
+from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.history import History
 from qtaml_hw.memory.ageing.kernels import WORD, AgeingCells, CellsOfWords, Groups, Place, scan_plane
@@ -18,7 +19,7 @@ from qtaml_hw.memory.ageing.profile import unit_of_words
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.ageing.tally import Tally
 from qtaml_hw.memory.ageing.words import FixedWords, WordCells, WordState
-from qtaml_hw.memory.cells import FixedCells
+from qtaml_hw.memory.cells import CellModel, FixedCells
 
 DENSE_FROM = 1e-3  # flip probability from which whole planes are flipped at once instead of listing their weak cells
 EPOCH_SEED = 0x9E3779B97F4A7C15  # odd constant (golden ratio) that separates the seeds of a poisson memory's rewrites
@@ -49,7 +50,7 @@ class Ageing:
     """
 
     def __init__(self, histories: Histories, key: MapKey, zero_code: int) -> None:
-        self.histories, self.laid_out, self.exposure = histories, histories.laid_out, histories.exposure
+        self.histories, self.laid_out = histories, histories.laid_out
         self.key, self.law = key, histories.law
         entries = self.laid_out.plan.entries
         self.free = [i for i, item in enumerate(entries) if item.code is None]
@@ -99,7 +100,7 @@ class Ageing:
 
     def _worst(self, histories: Sequence[History]) -> Float64:
         """[strata]: largest probability that any of these histories reaches."""
-        level = np.zeros(len(self.exposure.shares))
+        level = np.zeros(len(self.histories.strata) - 1)
         for history in histories:
             level = np.maximum(level, history.level.max(axis=0, initial=0.0))
         return np.asarray(-np.expm1(-level)) if self.law == "poisson" else level
@@ -110,7 +111,7 @@ class Ageing:
         if len(p_max) == 1:
             return AgeingCells(weak.position, weak.u, np.zeros(len(weak.u), dtype=np.uint8))
         v = second_uniforms(weak.position, plane, key)
-        stratum = (np.searchsorted(self.exposure.strata, v, side="right") - 1).astype(np.uint8)
+        stratum = (np.searchsorted(self.histories.strata, v, side="right") - 1).astype(np.uint8)
         lost = weak.u < p_max[stratum]
         return AgeingCells(weak.position[lost], weak.u[lost], stratum[lost])
 
@@ -140,7 +141,7 @@ class Ageing:
 
         A cell flips with its neighbours or is ideal; raises ValueError where bits lie in ECC words or have another p.
         """
-        cell = self.exposure.cell
+        cell = self.histories.exposure_of(0).cell
         if not isinstance(cell, FixedCells) or cell.structure is None:
             return []
         plan, planes, samples = self.laid_out.plan, self.laid_out.planes, self.laid_out.samples
@@ -165,8 +166,9 @@ class Ageing:
 
     def _word_p(self, epoch: _Epoch, plane: int) -> Float64:
         """[strata]: largest flip probability of a cell of an ECC word."""
-        if isinstance(self.exposure.cell, FixedCells):
-            return np.asarray(self.exposure.cell.per_plane(self.laid_out.planes)[:, plane].max(keepdims=True))
+        cell = self.histories.exposure_of(plane).cell
+        if isinstance(cell, FixedCells):
+            return np.asarray(cell.per_plane(self.laid_out.planes)[:, plane].max(keepdims=True))
         return epoch.worst_word
 
     def _scan(self, epoch: _Epoch, tensor: int, plane: int, p_max: Float64, thresholds: Float64) -> None:
@@ -219,13 +221,19 @@ class Ageing:
     def _parity(self, epoch: _Epoch, tensor: int) -> None:
         """Weak check cells of a tensor."""
         total = int(self.laid_out.layout.parity_bits[tensor])
-        p_max = self._word_p(epoch, self.laid_out.planes - 1)
+        p_max = np.maximum.reduce([self._word_p(epoch, plane) for plane in self._homes_of_parity])
         if not total or not p_max.any():
             return
         weak = self._weak(total, 0, p_max, epoch.key.of(TENSORS["parity"].number(tensor)))
         for region in self.laid_out.regions_of_images[self.histories.image(tensor, epoch.number)]:
             mine, keys, written = region.parity_cells(tensor, weak.position)
             epoch.cells[region.index].append(WordCells(keys, weak.u[mine], weak.stratum[mine], written))
+
+    @property
+    def _homes_of_parity(self) -> list[int]:
+        """The top plane of every row class, beside which check cells may lie."""
+        of_plane = self.laid_out.layout.class_of_plane.tolist()
+        return [max(p for p, c in enumerate(of_plane) if c == row_class) for row_class in sorted(set(of_plane))]
 
     def _age_words(self, region: CodeRegion, epoch: _Epoch, histories: dict[tuple[int, int], History]) -> None:
         if not epoch.cells[region.index]:
@@ -237,26 +245,30 @@ class Ageing:
         alike: dict[tuple[bytes, int], list[int]] = {}
         for (t, u), history in histories.items():
             later = self.sampled[region.index, t, u]
-            alike.setdefault((history.key, later), []).append(u + t * units_each)
+            row_class = u // self.histories.bins.bins % self.laid_out.layout.classes
+            own = bytes([row_class]) if self.histories.cells.of_classes else b""
+            alike.setdefault((own + history.key, later), []).append(u + t * units_each)
         by_unit = {u + t * units_each: h for (t, u), h in histories.items()}
         for (_, later), units in alike.items():
             chosen = np.isin(unit, units)
             mine = cells if chosen.all() else cells.select(chosen)
-            outcome = self._state(region, mine, epoch.key).run(by_unit[units[0]])
+            row_class = (units[0] % units_each) // self.histories.bins.bins % self.laid_out.layout.classes
+            exposure = self.histories.of_classes[row_class]
+            outcome = self._state(region, mine, exposure, epoch.key).run(by_unit[units[0]])
             self.tally.words(region, outcome, later, self.laid_out.reload_word_s(region))
 
-    def _state(self, region: CodeRegion, cells: WordCells, key: MapKey) -> WordState:
-        """Words ready to age under the cell's law."""
-        code, leaky = region.code, self.exposure.leaky_state
-        if self.law == "retention":
+    def _state(self, region: CodeRegion, cells: WordCells, exposure: Exposure, key: MapKey) -> WordState:
+        """Words ready to age under their cells' law."""
+        code, leaky = region.code, exposure.leaky_state
+        if exposure.law == "retention":
             return WordState(code, cells, leaky, region.word_bits)
-        if self.law == "poisson":
+        if exposure.law == "poisson":
             return MemorylessWords(code, cells, leaky, region.word_bits, lifetime_key(key, region.index))
-        return FixedWords(code, cells, region.word_bits, self._fixed_p(region, cells))
+        return FixedWords(code, cells, region.word_bits, self._fixed_p(region, cells, exposure.cell))
 
-    def _fixed_p(self, region: CodeRegion, cells: WordCells) -> Float64:
+    def _fixed_p(self, region: CodeRegion, cells: WordCells, cell: CellModel) -> Float64:
         """P(read flipped) of every cell given what was written; check cells take the top plane's."""
-        assert isinstance(self.exposure.cell, FixedCells)
+        assert isinstance(cell, FixedCells)
         word, position = np.divmod(cells.key, region.code.n)
         plane = np.full(len(word), self.laid_out.planes - 1, dtype=np.int64)
         data = np.nonzero(position < region.code.k)[0]
@@ -264,5 +276,5 @@ class Ageing:
         for t in np.unique(tensor).tolist():
             mine = data[tensor == t]
             plane[mine] = region.layouts[t].address(word[mine] - region.word_starts[t], position[mine])[1]
-        p: Float64 = self.exposure.cell.per_plane(self.laid_out.planes)[cells.written, plane]
+        p: Float64 = cell.per_plane(self.laid_out.planes)[cells.written, plane]
         return p

@@ -36,23 +36,33 @@ class Histories:
     def __init__(self, laid_out: LaidOut, log: CommandLog, cells: Cells, bins: RowBins) -> None:
         self.laid_out, self.log, self.cells, self.bins = laid_out, log, cells, bins
         self.layout, self.schedule, self.samples = laid_out.layout, laid_out.schedule, laid_out.samples
-        self._exposures: dict[Keeping | None, Exposure] = {}
-        self.exposure = self.exposure_under(None)
-        self.law = self.exposure.law
+        self._exposures: dict[tuple[int, Keeping | None], Exposure] = {}
+        self.of_classes = [self.exposure_under(None, row_class) for row_class in range(self.layout.classes)]
+        laws = {exposure.law for exposure in self.of_classes}
+        if len(laws) > 1 and "poisson" in laws:
+            raise ValueError("memoryless cells and others do not go together in one memory")
+        if len({len(exposure.strata) for exposure in self.of_classes}) > 1:
+            raise ValueError("cells of some planes change order over the phases, and those of other planes do not")
+        self.law = "retention" if len(laws) > 1 else self.of_classes[0].law
+        self.strata = self.of_classes[0].strata
         # whether cells, or what they hold, are others after a write
         self.split = self.law == "poisson" or laid_out.changes
         self.streamed = self.layout.residency.streamed
-        own = self.streamed | self.layout.geometry.destructive_read
+        own = self.streamed | any(map(self.layout.geometry.reads_destroy, range(self.layout.classes)))
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
         self._histories: dict[tuple[int, int, bool, Keeping | None], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
 
-    def exposure_under(self, keeping: Keeping | None) -> Exposure:
-        """The cells of planes that are kept so (None: as the rest) over the schedule."""
-        if keeping not in self._exposures:
-            cells = self.cells.under(keeping)
-            self._exposures[keeping] = Exposure(cells.model, self.schedule, cells.phases)
-        return self._exposures[keeping]
+    def exposure_under(self, keeping: Keeping | None, row_class: int) -> Exposure:
+        """The cells of planes of a row class that are kept so (None: as the rest) over the schedule."""
+        if (row_class, keeping) not in self._exposures:
+            cells = self.cells.of_class(row_class).under(keeping)
+            self._exposures[row_class, keeping] = Exposure(cells.model, self.schedule, cells.phases)
+        return self._exposures[row_class, keeping]
+
+    def exposure_of(self, plane: int) -> Exposure:
+        """The cells of a plane over the schedule."""
+        return self.of_classes[int(self.layout.class_of_plane[plane])]
 
     @property
     def epochs(self) -> int:
@@ -109,7 +119,7 @@ class Histories:
         samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
         if self.streamed[tensor]:
             return Visits(restore, refresh if correcting else NONE, NONE, self._tile_writes(tensor), samples)
-        if self.layout.geometry.destructive_read:
+        if self.layout.geometry.reads_destroy(row_class):
             mine = (log.read_tensor == tensor) & (log.read_bank == bank)
             restore = np.sort(np.concatenate([restore, log.read_s[mine]]))
         return Visits(
@@ -125,7 +135,8 @@ class Histories:
         key = (int(self.tensor_key[tensor]), unit, words, keeping)
         if key not in self._histories:
             visits = self.visits(tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor)
-            whole = build_history(visits, self.exposure_under(keeping))
+            row_class = (unit // self.bins.bins) % self.layout.classes
+            whole = build_history(visits, self.exposure_under(keeping, row_class))
             self._histories[key] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
         epochs = self._histories[key]
         return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
@@ -167,11 +178,12 @@ class Histories:
 
         -1 for entries that never flip, and where the sample is not in the epoch.
         """
-        same = plane if self.law == "fixed" else int(self.layout.class_of_plane[plane])
+        row_class = int(self.layout.class_of_plane[plane])
+        same = plane if self.of_classes[row_class].law == "fixed" else -1 - row_class
         key = (int(self.tensor_key[tensor]), same, epoch)
         if key not in self._thresholds:
             places = self.layout.geometry.banks * self.bins.bins
-            out = np.full((self.samples, len(items), places, 2, len(self.exposure.shares)), -1.0)
+            out = np.full((self.samples, len(items), places, 2, len(self.strata) - 1), -1.0)
             for slot, item in enumerate(items):
                 if not item.never_flips:
                     self._fill(out[:, slot], tensor, plane, epoch, item)
@@ -182,7 +194,7 @@ class Histories:
         """[samples, banks * bins, 2, strata] thresholds under one entry; nothing where no row is kept so."""
         if self.layout.lane(int(self.layout.class_of_plane[plane]), item.refresh_factor) is None:
             return
-        exposure = self.exposure_under(item.keeping)
+        exposure = self.exposure_under(item.keeping, int(self.layout.class_of_plane[plane]))
         if isinstance(exposure.cell, FixedCells):
             fixed = exposure.cell.per_plane(self.layout.planes)[:, plane, None]
             for place, unit in self._units_of(plane):

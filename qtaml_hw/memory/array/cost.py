@@ -6,11 +6,11 @@ What CACTI does not give is derived here and says so in ``ArrayCost.source``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from qtaml_hw.config.reading.price_table import PriceTable
 from qtaml_hw.errors import unknown
@@ -265,6 +265,34 @@ def behind_one_port(bank: ArrayCost, whole: ArrayCost) -> ArrayCost:
         access_s=found["access_s"].value,
         bands=MappingProxyType({**bank.bands, **{name: (one.low, one.high) for name, one in found.items()}}),
         source=f"{bank.source}; {SHARED_PORT_NOTE}",
+    )
+
+
+def mixed_bank(parts: Sequence[tuple[float, ArrayCost]]) -> ArrayCost:
+    """One bank of several kinds of cells around one periphery, from (share of the bits, a whole bank of that kind).
+
+    Area, energies and leakage are means by share, since an access takes its share of the bits from each; times are the
+    longest.  A mixture of one is that bank.
+    """
+    first = parts[0][1]
+    if len(parts) == 1:
+        return first
+
+    def mean(name: str, side: int | None = None) -> float:
+        return sum(s * (getattr(one, name) if side is None else one.bands[name][side]) for s, one in parts)
+
+    def longest(name: str, side: int | None = None) -> float:
+        return max(getattr(one, name) if side is None else one.bands[name][side] for _, one in parts)
+
+    of = {name: longest if name in ("access_s", "cycle_s") else mean for name in BY_SUPPLY}
+    found: dict[str, Any] = {name: how(name) for name, how in of.items()}
+    sources = "; ".join(f"{share:.3g} of the bits: {one.source}" for share, one in parts)
+    return replace(
+        first,
+        refresh_interval_s=max(one.refresh_interval_s for _, one in parts),
+        bands=MappingProxyType({name: (how(name, 0), how(name, 1)) for name, how in of.items()}),
+        source=f"one bank of several kinds of cells, priced by their shares: {sources}",
+        **found,
     )
 
 

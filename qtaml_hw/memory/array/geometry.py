@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from qtaml_hw.arrays import Int64
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config.reading.price_table import PriceTable
-from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, Bank, behind_one_port, cost_of
+from qtaml_hw.memory.array.cost import OWN_PORTS_NOTE, ArrayCost, Bank, behind_one_port, cost_of, mixed_bank
 from qtaml_hw.names import Decoders, Interleave, Placement, Port
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCells:
+    """Cells of a row class, as ``ArrayGeometry`` has them for all."""
+
+    cell: str
+    temperature_k: float
+    v_dd_v: float | None
+    cell_leakage_a: float = 0.0
+    destructive_read: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,8 @@ class ArrayGeometry:
     cycle_s : row cycle time; None takes the cost model's.
     decoders : of every code in a bank: ``per_row``, as many as a row has words; ``per_bank``, as many as an access has,
         shared by all rows; or their number.  None: per_row where a refresh corrects words, else per_bank.
+    of_classes : cells of every row class, where they differ; a bank is then a mixture of such banks by the bits of each
+        (its periphery is shared), as slow as the slowest.
     """
 
     banks: int = 8
@@ -63,6 +77,7 @@ class ArrayGeometry:
     backing_bits_per_s: float | None = None
     backing_latency_s: float = 0.0
     decoders: Decoders | None = None
+    of_classes: tuple[ClassCells, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("banks", "row_bits", "word_bits", "rows_refreshed_together"):
@@ -72,6 +87,8 @@ class ArrayGeometry:
             raise ValueError(
                 f"a row must hold whole words: row_bits {self.row_bits} is no multiple of {self.word_bits}"
             )
+        if self.of_classes and (not self.plane_class or len(self.of_classes) != max(self.plane_class) + 1):
+            raise ValueError(f"{len(self.of_classes)} kinds of cells are given for the classes of {self.plane_class}")
         counted = isinstance(self.decoders, int) and self.decoders > 0
         if not counted and self.decoders not in (None, "per_row", "per_bank"):
             raise ValueError(f"decoders must be 'per_row', 'per_bank' or a number from 1 up; got {self.decoders!r}")
@@ -107,8 +124,31 @@ class ArrayGeometry:
             raise ValueError(f"plane_class names {len(self.plane_class)} planes, the weights have {planes}")
         return np.array(self.plane_class, dtype=np.int64)
 
-    def bank_cost(self, stored_bits: float) -> ArrayCost:
-        """Cost of ONE bank when ``stored_bits`` (or the built capacity) are spread over all banks."""
+    def reads_destroy(self, row_class: int) -> bool:
+        """Whether a read of rows of a class restores what it read."""
+        return self.of_classes[row_class].destructive_read if self.of_classes else self.destructive_read
+
+    def of_class(self, row_class: int) -> ArrayGeometry:
+        """The same array made of one class's cells alone."""
+        if not self.of_classes:
+            return self
+        mine = self.of_classes[row_class]
+        return replace(
+            self, of_classes=(), cell=mine.cell, temperature_k=mine.temperature_k, v_dd_v=mine.v_dd_v,
+            cell_leakage_a=mine.cell_leakage_a, destructive_read=mine.destructive_read,
+        )  # fmt: skip
+
+    def bank_cost(self, stored_bits: float, class_bits: Sequence[float] | Float64 = ()) -> ArrayCost:
+        """Cost of ONE bank when ``stored_bits`` (or the built capacity) are spread over all banks.
+
+        ``class_bits`` : how they are shared out among row classes; asked for where these have cells of their own.
+        """
+        if self.of_classes:
+            if len(class_bits) != len(self.of_classes):
+                raise ValueError("a bank of several kinds of cells has a cost for known bits of each class")
+            shares = np.asarray(class_bits, dtype=np.float64) / float(np.sum(class_bits))
+            banks = [self.of_class(c).bank_cost(stored_bits) for c in range(len(self.of_classes))]
+            return mixed_bank([(float(s), bank) for s, bank in zip(shares, banks, strict=True) if s > 0.0])
         whole_bits = max(self.capacity_bits or stored_bits, self.banks * self.word_bits)
         bank = self._cost_of(whole_bits / self.banks)
         if self.banks == 1:
@@ -134,9 +174,9 @@ class ArrayGeometry:
             )
         )
 
-    def row_cycle_s(self, stored_bits: float) -> float:
-        """Row cycle time in seconds: as given, else the cost model's for this bank size."""
-        return self.cycle_s if self.cycle_s is not None else self.bank_cost(stored_bits).cycle_s
+    def row_cycle_s(self, stored_bits: float, class_bits: Sequence[float] | Float64 = ()) -> float:
+        """Row cycle time in seconds: as given, else the cost model's for this bank."""
+        return self.cycle_s if self.cycle_s is not None else self.bank_cost(stored_bits, class_bits).cycle_s
 
 
 _bank_cost = lru_cache(maxsize=1024)(cost_of)  # a plan is priced against the same unprotected bank many times

@@ -133,6 +133,10 @@ class ArrayLayout:
         places = [(rows.row_class, rows.factor) for rows in self.fast]
         return self.classes + places.index((row_class, factor)) if (row_class, factor) in places else None
 
+    def class_of_lane(self, lane: int) -> int:
+        """The row class of a lane."""
+        return lane if lane < self.classes else self.fast[lane - self.classes].row_class
+
     def lane_intervals_s(self, intervals_s: Sequence[float | None]) -> tuple[float | None, ...]:
         """The refresh interval of every lane, from that of every class; None where nothing is refreshed."""
         fast = (intervals_s[rows.row_class] for rows in self.fast)
@@ -205,10 +209,16 @@ class ArrayLayout:
         return resident_tensors(bits, geometry.capacity_bits, geometry.backing_bits_per_s, geometry.backing_latency_s)
 
     @property
-    def class_bits(self) -> Float64:
-        """Bits of each row class over all banks, check bits with those of the top plane: float64 [classes]."""
+    def class_data_bits(self) -> Float64:
+        """Data bits of each row class over all banks: float64 [classes]."""
         bits = np.zeros(self.classes)
         np.add.at(bits, self.class_of_plane, self.plane_bits.sum(axis=0))
+        return bits
+
+    @property
+    def class_bits(self) -> Float64:
+        """Bits of each row class over all banks, check bits with those of the top plane: float64 [classes]."""
+        bits = self.class_data_bits
         bits[self.class_of_plane[-1]] += self.parity_bits.sum()
         return bits
 
@@ -244,7 +254,7 @@ class ArrayLayout:
     @cached_property
     def cycle_s(self) -> float:
         """Row (and word) cycle time of a bank, seconds."""
-        return self.geometry.row_cycle_s(self.stored_bits)
+        return self.geometry.row_cycle_s(self.stored_bits, self.class_bits)
 
     @cached_property
     def _pass_s(self) -> list[float]:

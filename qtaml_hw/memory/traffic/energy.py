@@ -11,6 +11,7 @@ import numpy as np
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.ecc.hardware import GATE_LEAKAGE_W, TABLE_NODE_M
 from qtaml_hw.memory.array.cost import array_cost
+from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.array.words import PlacedWords
 from qtaml_hw.memory.traffic.commands import CommandLog
@@ -26,8 +27,9 @@ BACKING_J_PER_BIT = 30e-12  # DRAM, 1.3-2.6 nJ per 64 bits: M. Horowitz, "Comput
 class EnergyCosts:
     """Joules per action of one bank, watts of all banks.
 
-    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row; ``decode_j``, ``encode_j`` per ECC word, by
-    name of the menu entry; ``leakage_w`` of all banks (subthreshold and gate), ``codec_leakage_w`` of all codecs.
+    ``read_j``, ``write_j`` per access word; ``refresh_row_j`` per row (``class_row_j`` where classes differ);
+    ``decode_j``, ``encode_j`` per ECC word, by name of the menu entry; ``leakage_w`` of all banks (subthreshold and
+    gate), ``codec_leakage_w`` of all codecs.
     """
 
     read_j: float
@@ -39,6 +41,11 @@ class EnergyCosts:
     source: str
     backing_j_per_bit: float = BACKING_J_PER_BIT
     codec_leakage_w: float = 0.0
+    class_row_j: tuple[float, ...] = ()
+
+    def row_j(self, row_class: int) -> float:
+        """Energy of refreshing a row of a class; of every class the same unless they have cells of their own."""
+        return self.class_row_j[row_class] if len(self.class_row_j) > 1 else self.refresh_row_j
 
 
 def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
@@ -47,27 +54,30 @@ def energy_costs(layout: ArrayLayout, words: PlacedWords) -> EnergyCosts:
     Rows of a memory whose cost model has no refresh (SRAM) cost a read and a write of every word of the row.
     """
     geometry = layout.geometry
-    bank = geometry.bank_cost(layout.stored_bits)
-    words_per_row = geometry.row_bits // geometry.word_bits
-    rows = int(layout.rows_per_lane.sum())
-    row_j = (
-        bank.refresh_energy_j / rows
-        if bank.refresh_energy_j > 0.0
-        else words_per_row * (bank.read_energy_j + bank.write_energy_j)
-    )
+    bank = geometry.bank_cost(layout.stored_bits, layout.class_bits)
+    row_j = tuple(_row_j(layout, geometry.of_class(c)) for c in range(len(geometry.of_classes) or 1))
     codecs = {entry.name: entry.code.hardware(geometry.node_m, geometry.v_dd_v) for entry in words.entries}
     gate_w = gate_leakage_w(geometry.node_m, geometry.periphery, geometry.temperature_k, geometry.v_dd_v)
     gates = sum(words.decoders[name] * (one.encoder_ge + one.decoder_ge) for name, one in codecs.items())
     return EnergyCosts(
         read_j=bank.read_energy_j,
         write_j=bank.write_energy_j,
-        refresh_row_j=row_j,
+        refresh_row_j=row_j[-1],
+        class_row_j=row_j,
         leakage_w=geometry.banks * (bank.leakage_w + bank.gate_leakage_w),
         decode_j={name: hardware.decode_energy_j for name, hardware in codecs.items()},
         encode_j={name: hardware.encode_energy_j for name, hardware in codecs.items()},
         codec_leakage_w=geometry.banks * gates * gate_w,
         source="; ".join([bank.source, *dict.fromkeys(h.source for h in codecs.values())]),
     )
+
+
+def _row_j(layout: ArrayLayout, geometry: ArrayGeometry) -> float:
+    """Energy of refreshing one row, in an array of one kind of cells."""
+    bank = geometry.bank_cost(layout.stored_bits)
+    if bank.refresh_energy_j > 0.0:
+        return bank.refresh_energy_j / int(layout.rows_per_lane.sum())
+    return geometry.row_bits // geometry.word_bits * (bank.read_energy_j + bank.write_energy_j)
 
 
 @lru_cache(maxsize=256)
@@ -132,12 +142,14 @@ class EnergyMeter:
         written = rewrites * (~layout.residency.streamed)[:, None]  # [tensors, banks]
         written += np.bincount(log.load_tensor, minlength=len(written))[:, None]
         image_writes = written.mean(axis=1)
-        refreshed = sum(int(rows.sum()) for rows in log.refresh_rows)
         energy = dict.fromkeys(ACTIONS, 0.0)
         per_inference = self.schedule.reads_of(len(reads))
         energy["read"] = float(per_inference @ (reads * layout.bank_words).sum(axis=1)) * costs.read_j
         energy["write"] = float((written * layout.bank_words).sum()) * costs.write_j
-        energy["refresh"] = refreshed * costs.refresh_row_j
+        energy["refresh"] = sum(
+            int(rows.sum()) * costs.row_j(layout.class_of_lane(place % layout.lanes))
+            for place, rows in enumerate(log.refresh_rows)
+        )
         energy["backing"] = float((image_writes * layout.data_bits).sum()) * costs.backing_j_per_bit
         energy |= self._leaked(until_s)
         scrubs = log.scrubs / layout.geometry.banks

@@ -91,12 +91,15 @@ class PlannedArray:
         return np.array([0.0 if s is None else share / s for s, share in zip(intervals, mean.tolist(), strict=True)])
 
     @cached_property
-    def rows_per_s(self) -> float:
-        """Refreshes of rows per second, over all banks."""
+    def refresh_w(self) -> float:
+        """Power of refresh, over all banks."""
         layout = self.layout
         intervals = layout.lane_intervals_s(self.schedule.refresh_intervals(layout.classes))[layout.classes :]
         fast = [0.0 if s is None else 1.0 / s for s in intervals]
-        return float(layout.geometry.banks * (layout.rows_per_lane @ np.array([*self.row_refresh_hz, *fast])))
+        row_w = np.array([*self.row_refresh_hz, *fast]) * [
+            self.costs.row_j(layout.class_of_lane(lane)) for lane in range(layout.lanes)
+        ]
+        return float(layout.geometry.banks * (layout.rows_per_lane @ row_w))
 
     @cached_property
     def costs(self) -> EnergyCosts:

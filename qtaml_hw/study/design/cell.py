@@ -16,6 +16,7 @@ from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, Cells, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
 from qtaml_hw.names import CELLS, Direction, LeakyState
 from qtaml_hw.study.design.array import geometry_of, schedule_of
+from qtaml_hw.study.design.by_plane import by_plane, side_by_side
 from qtaml_hw.study.design.measured import measured_cell
 from qtaml_hw.units import show
 
@@ -231,6 +232,8 @@ def view_cell(study: Study, planes: int) -> CellView:
 
     Raises ValueError with the physical reason when the cell cannot be modelled.
     """
+    if study.by_plane:
+        return _view_by_plane(study, planes)
     if study.flips.law == "fixed":
         return _stated_view(study, planes)
     cell = build_cell(study)
@@ -247,6 +250,40 @@ def view_cell(study: Study, planes: int) -> CellView:
         warnings=tuple(population.warnings),
     )
     return view if len(device.dies_of_lot(cell)) == 1 else _view_of_lot(study, cell, view)
+
+
+def _view_by_plane(study: Study, planes: int) -> CellView:
+    """The view of a study whose planes differ, from those of its classes; with one plane asked for, the worst class.
+
+    Raises ValueError with the planes and the physical reason.
+    """
+    views, warnings = list[CellView](), list[str]()
+    for one in study.classes:
+        try:
+            views.append(view_cell(one.study, planes))
+        except ValueError as error:
+            raise ValueError(f"{one.name}: {error}") from error
+        warnings += [f"{one.name}: {text}" for text in views[-1].warnings]
+    if planes == 1:
+        return max(views, key=lambda view: float((view.channel.p01 + view.channel.p10)[0]))
+    members = [list(one.planes) for one in study.classes]
+    directions = {view.direction for view in views}
+
+    def dies(seed: int, map_index: int) -> Cells:
+        return side_by_side([view.of_chip(seed, map_index) for view in views])
+
+    def channels(seed: int, map_index: int) -> FlipChannel:
+        return by_plane([view.channel_of_chip(seed, map_index) for view in views], members)
+
+    differ = any(view.dies is not None for view in views)
+    return CellView(
+        cells=side_by_side([view.cells for view in views]),
+        channel=by_plane([view.channel for view in views], members),
+        direction=directions.pop() if len(directions) == 1 else "by plane",
+        warnings=tuple(warnings),
+        dies=dies if differ else None,
+        channels=channels if differ else None,
+    )
 
 
 def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:

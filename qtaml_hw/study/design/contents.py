@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
@@ -42,6 +44,7 @@ class Contents:
         side = SideStorage(written.metadata_bits + bits, written.format.decode_ge + gates)
         pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
         protection = protect(study, written, calibration, cell.channel, pricing)
+        _refuse_unlike_words(study, protection.plan)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
         return cls(protection.image or written, cell, protection, pricing)
 
@@ -53,6 +56,24 @@ class Contents:
         image, schedule = self.image, self.pricing.schedule
         codes, plan = tuple(image.codes()), self.protection.plan
         return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
+
+
+def _refuse_unlike_words(study: Study, plan: ProtectionPlan) -> None:
+    """A word lies in the rows of its first bit, and so in cells of one class.
+
+    Raises ValueError where planes of different classes share words.
+    """
+    if not study.by_plane:
+        return
+    of_plane = np.array(geometry_of(study).plane_class)
+    for index, item in enumerate(plan.entries):
+        mixed = item.code is not None and any(len(set(of_plane[row])) > 1 for row in plan.choice == index)
+        if mixed:
+            names = " and ".join(one.name for one in study.classes)
+            raise ValueError(
+                f"a word of {item.name} lies in one kind of cell, and the plan protects planes of several by it "
+                f"({names}): protect planes of one class, or by an entry of its own for each"
+            )
 
 
 def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: str | None) -> None:

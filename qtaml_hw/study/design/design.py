@@ -90,6 +90,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **image_facts(study, image, protection.plan),
         F.quantised_score: stored.quantised_score if protection.image is None else network.score(image.decode()),
         **cell.facts,
+        **_class_facts(study, cell),
         **protection_facts(study, image, protection),
         **transforms.facts(cell.channel),
         F.stored_bits_per_weight: cost.price.stored_bits_per_weight,
@@ -120,6 +121,25 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
     )
 
 
+def _class_facts(study: Study, cell: CellView) -> dict[str, Any]:
+    """What every class of planes is made of, where they differ."""
+    if not study.by_plane:
+        return {}
+    rows = [
+        {
+            "planes": list(one.planes),
+            "cell_kind": one.study.cell.kind,
+            "cell_preset": one.study.cell.preset,
+            "law": one.study.flips.law,
+            "refresh_interval_s": one.study.refresh.shortest_s,
+            "p01": float(cell.channel.p01[list(one.planes)].max()),
+            "p10": float(cell.channel.p10[list(one.planes)].max()),
+        }
+        for one in study.classes
+    ]
+    return {F.plane_classes: rows}
+
+
 def _data_name(study: Study) -> str:
     """The data set as a person would name it: its name, its file, its factory."""
     data = study.data
@@ -128,7 +148,8 @@ def _data_name(study: Study) -> str:
 
 
 def _study_facts(study: Study) -> dict[str, Any]:
-    """Record fields that the study states and nothing computes."""
+    """Record fields that the study states and nothing computes; of the top plane's cell where planes differ."""
+    intervals_s = [s for one in study.classes for s in one.study.refresh.intervals_s]
     return {
         "data": _data_name(study),
         **hardening_facts(study),
@@ -138,8 +159,8 @@ def _study_facts(study: Study) -> dict[str, Any]:
         "v_dd_v": study.cell.v_dd_v,
         "temperature_k": study.cell.temperature_k,
         "law": study.flips.law,
-        "refresh_interval_s": study.refresh.shortest_s,
-        **({"refresh_intervals_s": list(study.refresh.intervals_s)} if len(study.refresh.intervals_s) > 1 else {}),
+        "refresh_interval_s": min((s for s in intervals_s if s is not None), default=None),
+        **({"refresh_intervals_s": intervals_s} if len(intervals_s) > 1 else {}),
         "scrub_interval_s": study.scrub.interval_s,
         "at_s": list(study.evaluate.at_s),
         "seed": study.evaluate.seed,

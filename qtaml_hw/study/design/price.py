@@ -244,7 +244,8 @@ class Pricing:
         """
         study, array = self.study, PlannedArray(plan, geometry_of(self.study), self.schedule)
         geometry, layout = array.geometry, array.layout
-        data, whole = geometry.bank_cost(plan.stored_bits), geometry.bank_cost(layout.stored_bits)
+        data = geometry.bank_cost(plan.stored_bits, layout.class_data_bits)
+        whole = geometry.bank_cost(layout.stored_bits, layout.class_bits)
         codec = codecs_of(array, self.names)
         per_weight = layout.weight_bits + layout.parity_bits / np.diff(plan.tensor_starts)
         memory = WeightMemory(
@@ -252,7 +253,7 @@ class Pricing:
             read_energy_j=whole.read_energy_j,
             bits_per_weight=dict(zip(self.names, per_weight.tolist(), strict=True)),
             decode_energy_per_weight_j=codec.decode_j_per_weight,
-            refresh_w=array.rows_per_s * array.costs.refresh_row_j,
+            refresh_w=array.refresh_w,
             leakage_w=array.costs.leakage_w,
         )
         energy = energy_per_inference(

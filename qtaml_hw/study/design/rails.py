@@ -12,7 +12,12 @@ from qtaml_hw.units import show
 
 
 def array_supply_v(study: Study, phase: PhaseSection | None = None) -> float:
-    """Supply of array and codecs: the array's own, else that of the cells, in a phase or outside."""
+    """Supply of array and codecs: the array's own, else that of all cells, the highest."""
+    return max(own_supply_v(one.study, phase) for one in study.classes)
+
+
+def own_supply_v(study: Study, phase: PhaseSection | None = None) -> float:
+    """The same of the study's own cell, whatever other planes are made of."""
     if study.array.v_dd_v is not None:
         return study.array.v_dd_v
     return study.cell.v_dd_v if phase is None or phase.v_dd_v is None else phase.v_dd_v

@@ -64,7 +64,7 @@ def _in_phases(study: Study, chip: Memory) -> EnergyMeter:
     """The chip's meter, with what leakage and actions cost in each phase over what they do outside."""
 
     def costs(phase: PhaseSection | None) -> tuple[float, float]:
-        bank = geometry_of(study, phase).bank_cost(chip.layout.stored_bits)
+        bank = geometry_of(study, phase).bank_cost(chip.layout.stored_bits, chip.layout.class_bits)
         return bank.leakage_w + bank.gate_leakage_w, bank.read_energy_j
 
     leakage_w, read_j = costs(None)

@@ -20,6 +20,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import fewest_to_show
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
+from qtaml_hw.study.design.by_plane import one_cell
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.units import in_si, show
@@ -117,6 +118,8 @@ def _goals(names: Sequence[str]) -> tuple[Goal, ...]:
 
 def _no_lever(study: Study, goal: Goal) -> str | None:
     """Why a goal cannot be asked of this study."""
+    if goal in ("t_ox", "refresh"):
+        one_cell(study, f"the goal {goal}")
     if goal in ("t_ox", "refresh") and study.flips.law == "fixed":
         return "flips.law is fixed: neither oxide nor refresh decides the flips"
     if goal == "t_ox" and study.flips.law in ("curve", "voltage"):

@@ -13,6 +13,7 @@ from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.prompt import Rows, Shown, Suggesting
 from qtaml_hw.records.text import number, percent, scale, share_of_cells
+from qtaml_hw.study.design.by_plane import one_cell
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
@@ -67,6 +68,7 @@ def retention(study: Study) -> Retention:
 
     Raises InputError for law ``fixed``, which has no cell behind it.
     """
+    one_cell(study, "retention")
     if study.flips.law == "fixed":
         raise InputError("flips.law is fixed: the study states its flip probability, no cell retention is behind it")
     view, interval_s = view_cell(study, 1), exposure_s(study)

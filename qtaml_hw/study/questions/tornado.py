@@ -15,6 +15,7 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer, paired_difference
+from qtaml_hw.study.design.by_plane import one_cell
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.uncertainty import Input, inputs, stated
@@ -66,6 +67,7 @@ def tornado(
     """
     steps = dict(uncertainties) if isinstance(uncertainties, Mapping) else stated(study, uncertainties)
     networks = Networks(progress)
+    one_cell(study, "a tornado")
     base = predict(study, networks)
     if base.error is not None:
         raise InputError(base.error)
