@@ -117,7 +117,7 @@ class Study(Section):
 
     @property
     def provenance(self) -> dict[str, Origin]:
-        """Every effective value by dotted field, in the order of the sections; of other planes than the top, named so."""
+        """Every effective value by dotted field, in the order of the sections; of lower planes by its class."""
         found: dict[str, Origin] = {}
         for path, field in catalogue(type(self), self.cell.kind).items():
             leaf = self._layer.get(tuple(path.split(".")))
