@@ -232,6 +232,8 @@ Solver = Literal["auto", "greedy", "exact"]
 """How a budget is spent: ``auto`` is exact by layer, where that takes no time, and hull-greedy in smaller groups."""
 CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table", "planes"]
 """Mean correction of what stays unprotected, as in ``tac.correction``."""
+CalibratedKind = Literal["calibrate", "per_chip"]
+"""Channels of every layer matched to the clean network's, as in ``tac.calibrate``: over drawn chips, or on each."""
 
 
 @dataclass(frozen=True, kw_only=True)

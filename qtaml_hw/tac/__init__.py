@@ -4,6 +4,7 @@ from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.alone import DrawnFlips, OneLayer, flipped, measured_importance
 from qtaml_hw.tac.budget import Budget, Menu, Prices, TrueCost, bit_prices, parity_prices, stored_prices
+from qtaml_hw.tac.calibrate import MATCHED_DRAWS, CalibratedDecoder, ChannelMatch
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
 from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_matrix, corrected_noise, correction
 from qtaml_hw.tac.damage import DamageModel, damage_model
@@ -25,13 +26,16 @@ __all__ = [
     "CAPS",
     "FOLDING_KINDS",
     "KINDS",
+    "MATCHED_DRAWS",
     "MEASURES",
     "POLICIES",
     "SCORES",
     "Allocation",
     "Budget",
     "BudgetPath",
+    "CalibratedDecoder",
     "Calibration",
+    "ChannelMatch",
     "Cheapest",
     "Correction",
     "CorrectionKind",

@@ -58,6 +58,11 @@ class ImageDecoder:
         }
 
     @property
+    def side_bits(self) -> float:
+        """Bits of what is stored beside the numbers of the corrections (``tac.side_information``)."""
+        return 0.0
+
+    @property
     def kinds(self) -> tuple[CorrectionKind, ...]:
         """The correction of every layer."""
         return tuple(d.kind for d in self.layers)

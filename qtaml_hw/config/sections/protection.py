@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
 from qtaml_hw.config.sections.menu import OnMenu
-from qtaml_hw.names import MENU, POLICIES, CorrectionKind, GroupKind, Policy, Solver
+from qtaml_hw.names import MENU, POLICIES, CalibratedKind, CorrectionKind, GroupKind, Policy, Solver
 
 BudgetKind = Literal["bits", "parity", "area", "energy", "distortion", "stored_bits"]
 Currency = Literal["bits", "parity", "area", "energy"]
@@ -93,8 +93,10 @@ class ProtectionSection(Section):
         description="what can protect a plane; ideal is error-free for nothing, shannon at the price that no code "
         "passes, and neither is buildable; codes of any size, or a parity-check file from the study's folder",
     )
-    correction: CorrectionKind | Literal["auto"] = Field(
-        "auto", description="mean correction of what stays unprotected; steps and table do not fold into the scale"
+    correction: CorrectionKind | CalibratedKind | Literal["auto"] = Field(
+        "auto",
+        description="mean correction of what stays unprotected; steps and table do not fold into the scale; calibrate "
+        "and per_chip match every layer's channels to the clean network's, without labels",
     )
     score: ScoreName = Field("jacobian", description="tac: what a weight is held to be worth")
     output: Literal["logits", "softmax"] = Field("logits", description="tac: the output whose distortion counts")
@@ -172,9 +174,10 @@ class ProtectionSection(Section):
                 "stored_bits counts the bits of weights too, which the policies joint and uniform choose; "
                 f"{self.policy} adds protection to weights of fixed bits: use parity"
             )
-        if self.chooses_bits and self.correction not in ("auto", "planes"):
+        if self.chooses_bits and self.correction not in ("auto", "planes", *get_args(CalibratedKind)):
             raise ValueError(
-                f"codes of weights whose bits are chosen are rounded for the correction planes; got {self.correction}"
+                f"codes of weights whose bits are chosen are rounded for the correction planes, which calibrate and "
+                f"per_chip go on top of; got {self.correction}"
             )
         if self.chooses_bits and self.group != "layer" and "group" not in self.row.unused:
             raise ValueError(f"how many bits a weight has is chosen by layer; got group {self.group}")

@@ -24,11 +24,13 @@ DRAWS = 12
 
 
 def best_masks(image: StoredImage, calibration: Calibration, channel: FlipChannel, correction: str) -> tuple[int, ...]:
-    """Per tensor the planes to invert, as a bit mask; ``auto`` is judged with the mean drift taken off (offset).
+    """Per tensor the planes to invert, as a bit mask; ``auto`` is judged with the mean drift taken off (offset),
+    what is calibrated without.
 
     Raises ValueError without calibration inputs.
     """
-    kind: CorrectionKind = "offset" if correction == "auto" else correction  # type: ignore[assignment]
+    instead: dict[str, CorrectionKind] = {"auto": "offset", "calibrate": "none", "per_chip": "none"}
+    kind: CorrectionKind = instead.get(correction, correction)  # type: ignore[arg-type]
     damage = calibration.damage(image, "layer")
     by_damage = inversion_masks(damage.zeros, damage.ones, channel.p01, channel.p10)
     every = (1 << image.planes) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from qtaml_hw import tac
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
+from qtaml_hw.names import CalibratedKind
 from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.price import Pricing, Spent
@@ -52,16 +54,16 @@ def protect(
     section = study.protection
     planning, planned = planned_by(study, image, calibration, channel, pricing)
     if planned.image is not None:
-        return _with_codes(study, image, planned, planning, pricing)
+        return _with_codes(study, image, calibration, planned, planning, pricing)
     plan, optimum = planned.plan, planned.optimum
     if not plan.stored_planes.all():
         raise ValueError("the plan stores fewer planes than the weights have: its codes come from the policy joint")
     decoder = _decoder(study, tac.ProtectedImage(image, plan, channel), calibration)
-    planned_bits = side_bits(plan, decoder.kinds)
+    planned_bits = side_bits(plan, decoder.kinds) + decoder.side_bits
     spent = Spent()
     if plan.protected_bits > 0:
         bare = _decoder(study, tac.ProtectedImage(image, _bare(plan), channel), calibration)
-        spent = pricing.spent(plan, planned_bits, side_bits(_bare(plan), bare.kinds))
+        spent = pricing.spent(plan, planned_bits, side_bits(_bare(plan), bare.kinds) + bare.side_bits)
     predicted = lower = rho = None
     if calibration.inputs is not None:
         predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
@@ -83,7 +85,12 @@ def protect(
 
 
 def _with_codes(
-    study: Study, image: StoredImage, planned: tac.Planned, planning: tac.Planning, pricing: Pricing
+    study: Study,
+    image: StoredImage,
+    calibration: Calibration,
+    planned: tac.Planned,
+    planning: tac.Planning,
+    pricing: Pricing,
 ) -> Protection:
     """Of a policy that chose the codes too: predictions are of rounding and flips together, at the first order.
 
@@ -91,12 +98,16 @@ def _with_codes(
     """
     plan, optimum, stored = planned.plan, planned.optimum, planned.image
     assert stored is not None
-    decoder = tac.ProtectedImage(stored, plan, planning.channel).decoder("planes")
+    protected = tac.ProtectedImage(stored, plan, planning.channel)
+    decoder = protected.decoder("planes")
+    if study.protection.correction in get_args(CalibratedKind):
+        decoder = calibrated(study, protected, decoder, calibration)
     bare = side_bits(_bare(plan), ("planes",))
     own = study.provenance["weights.scale"].kind == "default"  # of the policy
     plain = ScaleLayout.of("per_tensor" if own else study.weights.scale)
     bare += sum(plain.bits(t.shape) - t.layout.bits(t.shape) for t in image.tensors)
-    planned_bits = side_bits(plan, ("planes",))
+    planned_bits = side_bits(plan, ("planes",)) + decoder.side_bits
+    bare += decoder.side_bits
     return Protection(
         plan=plan,
         optimum=optimum,
@@ -151,7 +162,31 @@ def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibrati
     kind = study.protection.correction
     if kind == "auto":
         return protected.automatic(calibration.importance, calibration.outputs)
+    if kind == "calibrate" or kind == "per_chip":
+        return calibrated(study, protected, protected.decoder("none"), calibration)
     return protected.decoder(kind)
+
+
+def calibrated(
+    study: Study, protected: tac.ProtectedImage, base: tac.ImageDecoder, calibration: Calibration
+) -> tac.CalibratedDecoder:
+    """A decoder with every layer's channels matched, over drawn chips or on each chip.
+
+    Raises ValueError without unlabelled inputs, and per chip where the cells that fail are others at every read.
+    """
+    if calibration.inputs is None:
+        raise ValueError(f"the correction {study.protection.correction} needs unlabelled calibration inputs")
+    match = tac.ChannelMatch(calibration.served.module, calibration.names, calibration.inputs)
+    if study.protection.correction == "per_chip":
+        if protected.channel.law == "poisson":
+            raise ValueError(
+                "per_chip matches a chip on the cells that fail on it, and under the law poisson others fail at every "
+                "read; use calibrate"
+            )
+        return tac.CalibratedDecoder.of(base, match, None)
+    rng = np.random.default_rng([study.evaluate.seed, 0xCA1])
+    read = [tac.drawn_codes(protected.image, protected.plan, protected.channel, rng) for _ in range(tac.MATCHED_DRAWS)]
+    return tac.CalibratedDecoder.of(base, match, read)
 
 
 def _most_spent(study: Study, pricing: Pricing, plan: ProtectionPlan) -> Spent:
@@ -159,7 +194,13 @@ def _most_spent(study: Study, pricing: Pricing, plan: ProtectionPlan) -> Spent:
     if plan.protected_bits == 0:
         return Spent()
     kind = study.protection.correction
-    kinds = tac.FOLDING_KINDS if kind == "auto" else (kind,)
+    kinds: tuple[tac.CorrectionKind, ...]
+    if kind == "auto":
+        kinds = tac.FOLDING_KINDS
+    elif kind == "calibrate" or kind == "per_chip":
+        kinds = ("none",)
+    else:
+        kinds = (kind,)
     bare = min(side_bits(_bare(plan), (one,)) for one in kinds)
     return pricing.spent(plan, side_bits(plan, kinds), bare)
 
