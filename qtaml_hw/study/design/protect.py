@@ -157,6 +157,13 @@ def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> floa
     return max(tac.side_information(plan, kind).fraction for kind in set(kinds)) * plan.stored_bits
 
 
+def possible_kinds(asked: str) -> tuple[tac.CorrectionKind, ...]:
+    """What a layer's weights may be corrected by under ``protection.correction``; channels are matched on top of none."""
+    if asked == "auto":
+        return tac.FOLDING_KINDS
+    return tuple(kind for kind in tac.KINDS if kind == asked) or ("none",)
+
+
 def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibration) -> tac.ImageDecoder:
     """The corrections that the study asks for."""
     kind = study.protection.correction
@@ -193,14 +200,7 @@ def _most_spent(study: Study, pricing: Pricing, plan: ProtectionPlan) -> Spent:
     """What a plan spends at most, whichever corrections its layers will take."""
     if plan.protected_bits == 0:
         return Spent()
-    kind = study.protection.correction
-    kinds: tuple[tac.CorrectionKind, ...]
-    if kind == "auto":
-        kinds = tac.FOLDING_KINDS
-    elif kind == "calibrate" or kind == "per_chip":
-        kinds = ("none",)
-    else:
-        kinds = (kind,)
+    kinds = possible_kinds(study.protection.correction)
     bare = min(side_bits(_bare(plan), (one,)) for one in kinds)
     return pricing.spent(plan, side_bits(plan, kinds), bare)
 

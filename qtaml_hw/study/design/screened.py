@@ -18,7 +18,7 @@ from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.price import Pricing, SideStorage
-from qtaml_hw.study.design.protect import planned_by, side_bits
+from qtaml_hw.study.design.protect import planned_by, possible_kinds, side_bits
 from qtaml_hw.study.design.transforms import storage_of_steps, stored_image
 from qtaml_hw.weights import StoredImage
 
@@ -95,8 +95,7 @@ class Screening:
         parts = (study.array, study.refresh, study.scrub, study.timeline, study.accelerator)
         key = (*content, geometry_of(study), study.evaluate.at_s, aware, *(part.model_dump_json() for part in parts))
         if key not in self._prices:
-            kind, plan = study.protection.correction, planned.plan
-            kinds = tac.FOLDING_KINDS if kind == "auto" else (kind,)
+            plan, kinds = planned.plan, possible_kinds(study.protection.correction)
             cost = pricing.cost(plan, side_bits(plan, kinds if planned.image is None else ("planes",)))
             figures: dict[str, Any] = {**cost.areas, **cost.energies}
             bits: dict[str, Any] = {F.stored_bits_per_weight: cost.stored_bits_per_weight}

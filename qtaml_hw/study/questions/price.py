@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from qtaml_hw.accelerator.topology import Product, costs_of, gemm_topology, read
 from qtaml_hw.arrays import Int64
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.names import CorrectionKind
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
@@ -28,7 +27,7 @@ from qtaml_hw.study.design.image import stored_as
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
 from qtaml_hw.study.design.prices import budget_of, menu_of
-from qtaml_hw.study.design.protect import side_bits
+from qtaml_hw.study.design.protect import possible_kinds, side_bits
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
 
@@ -178,9 +177,8 @@ def _cost(study: Study, sizes: _Sizes, layers: tuple[LayerCost, ...]) -> PlanCos
     planning = tac.Planning(section.policy, sizes, cell.channel, menu, budget, section.group, section.way, unknown)
     plan = tac.POLICIES[section.policy](planning).plan
     # which one would pay, and how many channels are matched, a network would tell
-    told = section.correction not in ("auto", "calibrate", "per_chip")
-    kind = cast(CorrectionKind, section.correction) if told else "none"
-    return pricing.cost(plan, side_bits(plan, (kind,)))
+    kinds = possible_kinds("none" if section.correction == "auto" else section.correction)
+    return pricing.cost(plan, side_bits(plan, kinds))
 
 
 def topology(study: Study, *, progress: Progress | None = None) -> str:
