@@ -158,7 +158,7 @@ def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> floa
 
 
 def possible_kinds(asked: str) -> tuple[tac.CorrectionKind, ...]:
-    """What a layer's weights may be corrected by under ``protection.correction``; channels are matched on top of none."""
+    """What a layer's weights may be corrected by under ``protection.correction``; matched channels go on top."""
     if asked == "auto":
         return tac.FOLDING_KINDS
     return tuple(kind for kind in tac.KINDS if kind == asked) or ("none",)
