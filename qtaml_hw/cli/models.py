@@ -17,6 +17,7 @@ from qtaml_hw.cli.options import (
     SetOption,
     answer,
     answer_lines,
+    default_folder,
     listed,
     load,
     say,
@@ -59,8 +60,10 @@ def stream(
 
 def export(
     file: FileArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the files")],
     overrides: SetOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="folder for the files [default: runs/<study>-export]")
+    ] = None,
     what: Annotated[str, typer.Option("--what", help="faults, memory, weights: separated by commas")] = ",".join(
         EXPORTS
     ),
@@ -72,12 +75,13 @@ def export(
 ) -> None:
     """What one chip's memory holds, before and after decay: for RTL benches ($readmemh) and other tools."""
     study, parts, forms = load(file, overrides), listed(what), listed(formats)
+    folder = out or default_folder(f"{study.label}-export")
     with terminal_progress(quiet) as progress:
-        done = q.export(study, out, what=parts, formats=forms, map_index=map_index, check=check, progress=progress)
+        done = q.export(study, folder, what=parts, formats=forms, map_index=map_index, check=check, progress=progress)
     found = done.as_dict()
     line = (
-        f"{len(found['files'])} files in {out}: {found['flips_data']:,} data and {found['flips_parity']:,} check bits "
-        f"in error, {found['words']:,} words with {found['check_bits']:,} check bits"
+        f"{len(found['files'])} files in {folder}: {found['flips_data']:,} data and {found['flips_parity']:,} check "
+        f"bits in error, {found['words']:,} words with {found['check_bits']:,} check bits"
     )
     agreed = "; the decoders agree with the record in every word" if check else ""
     answer_lines(found, as_json, [line + agreed])

@@ -65,6 +65,17 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def numbers(option: str, texts: Sequence[str]) -> list[float]:
+    """The numbers of an option that takes several, repeated or separated by commas."""
+    found = []
+    for text in (part for given in texts for part in listed(given)):
+        try:
+            found.append(float(text))
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is no number, as in {option} 0.01", param_hint=option) from error
+    return found
+
+
 def answer(values: Mapping[str, Any], as_json: bool, table: Callable[[], RenderableType]) -> None:
     """An answer on stdout: as JSON, or as the table that is made of it."""
     if as_json:

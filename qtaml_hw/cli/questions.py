@@ -25,6 +25,7 @@ from qtaml_hw.cli.options import (
     fraction,
     listed,
     load,
+    numbers,
     say,
     warn,
 )
@@ -73,8 +74,8 @@ def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fa
 def ecc_table(
     overrides: SetOption,
     p: Annotated[
-        list[float],
-        typer.Option("--p", help="raw flip probability; repeat for more", default_factory=list, show_default=False),
+        list[str],
+        typer.Option("--p", help="raw flip probability; repeat, or commas", default_factory=list, show_default=False),
     ],
     nodes: Annotated[
         list[str],
@@ -103,7 +104,7 @@ def ecc_table(
     if study is not None:
         say("the study's own raw p comes first: the mean of its p01 and p10, as for balanced bits")
     with terminal_progress(quiet or not measure) as progress:
-        asked: dict[str, Any] = {"p": p or None, "codes": listed(codes) or None, "nodes": nodes or None}
+        asked: dict[str, Any] = {"p": numbers("--p", p) or None, "codes": listed(codes) or None, "nodes": nodes or None}
         rows = q.ecc_table(study, **asked, measure=measure, store=out, progress=progress)
     plain = [row.as_dict() for row in rows]
     if form == "table" or as_json:

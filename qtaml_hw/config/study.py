@@ -253,11 +253,12 @@ def _by_plane(lists: Lists, previous: Study | None) -> Study:
     sample = lists.first(NO_SWEEP)
     form = nest(sample.effective(catalogue(Study))[0]).get("weights", {}).get("format", "int8")
     planes = PLANES.get(form) if isinstance(form, str) else None
-    if planes is None or lists.problems:  # what is wrong with the format is said with the rest
-        _build(sample)
-        raise StudyError(lists.problems)
-    problems = lists.not_covering(planes, str(form))
-    if problems:
+    problems = lists.problems or ([] if planes is None else lists.not_covering(planes, str(form)))
+    if planes is None or problems:  # what is wrong with the format is said with the rest
+        try:
+            _build(sample)
+        except StudyError as error:
+            problems = [*problems, *error.errors]
         raise StudyError(problems)
     classes, found = [], list[Problem]()
     for members in lists.classes(planes):

@@ -93,7 +93,8 @@ def _build(name: str) -> Code:
     built = _BY_SIZE[match.group(1)](n, k)
     if built.n != n:
         raise ValueError(
-            f"no {match.group(1)} code has n = {n} with k = {k}; did you mean '{match.group(1)}-{built.n}-{k}'?"
+            f"no {match.group(1)} code has n = {n} with k = {k}; did you mean '{match.group(1)}-{built.n}-{k}'? "
+            "(one of your own is a JSON file with its parity_check, named in place of a code)"
         )
     return built
 

@@ -72,6 +72,11 @@ def share_of_cells(share: float) -> str:
     return f"{number(100 * share, 2)} %" if share >= 1e-4 else f"{number(1e6 * share, 2)} ppm"
 
 
+def retention_basis(law: str | None) -> str:
+    """What retention times under a law of flips stand on."""
+    return "as measured" if law == "curve" else "modelled"
+
+
 def percent_interval(found: Interval) -> str:
     """``91.0 to 93.6`` in percent; says so when one replicate gives no interval."""
     return f"{percent(found.low)} to {percent(found.high)}" if found.maps > 1 else "no interval from 1 map"

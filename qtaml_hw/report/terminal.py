@@ -23,6 +23,7 @@ from qtaml_hw.records.text import (
     number,
     percent,
     percent_interval,
+    retention_basis,
     scale,
     share_of_cells,
     spelled,
@@ -241,7 +242,7 @@ def retention_table(found: Row) -> Table:
         unit = scale([r["interval_s"]], "s")
         name = f"after {unit.show(r['interval_s'])} {unit.unit}: p(1→0), p(0→1)"
         rows.append((name, f"{number(r['p10'])}, {number(r['p01'])}", "per bit"))
-    return table(["", "Value", "Unit"], rows, heading="Retention (modelled)", words=1)
+    return table(["", "Value", "Unit"], rows, heading=f"Retention ({retention_basis(found.get('law'))})", words=1)
 
 
 _WHAT_IF: Final = (

@@ -96,6 +96,8 @@ def test_closed_form_answers(study: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert call(monkeypatch, "ecc-table", "--p", "0.1", "--codes", "secded-72-64,ideal", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(r["code"], r["hurts"]) for r in rows] == [("secded-72-64", True), ("ideal", False)]
+    assert call(monkeypatch, "ecc-table", "--p", "0.1,1e-3", "--p", "0.02", "--codes", "secded-72-64", "--json") == 0
+    assert [row["p"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0.1, 1e-3, 0.02]
     for form, mark in (("csv", "secded-72-64,72,64"), ("markdown", "| secded-72-64 | 72, 64"), ("latex", "tabular")):
         assert call(monkeypatch, "ecc-table", "--p", "0.1", "--codes", "secded-72-64", "--format", form) == 0
         assert mark in capsys.readouterr().out
@@ -201,7 +203,10 @@ def test_other_bad_input(
         (("current", "--t-ox", "20nm", "--voltage", "1V"), "20 nm"),
         (("ecc-table", "--codes", "secded-72-46"), "secded-53-46"),
         (("ecc-table", "--codes", "secdec-72-64"), "secded-72-64"),
+        (("ecc-table", "--codes", "secded-40-32"), "JSON file with its parity_check"),
         (("ecc-table", "--p", "1.5"), "1.5"),
+        (("ecc-table", "--p", "1e-3,many"), "'many' is no number"),
+        (("price", study), "--weights N"),
         (("report", tmp_path / "nothing"), "nothing"),
         (("retention", study, "--set", "flips.law=fixed", "--set", "flips.p=0.1"), "fixed"),
     ]

@@ -161,3 +161,9 @@ def test_no_chip_keeps_what_is_chance() -> None:
     assert " – " in line
     row = dict(results_grids(material(records)))[CHIPS].rows[0]
     assert row.count("–") == 2
+
+
+def test_a_measured_curve_is_not_called_a_model() -> None:
+    titles = {law: text(retention_table({"law": law, "quantiles_s": {"0.1": 1e-5}})) for law in ("curve", "poisson")}
+    assert "Retention (as measured)" in titles["curve"]
+    assert "Retention (modelled)" in titles["poisson"]

@@ -140,7 +140,7 @@ def price(study: Study, *, topology: str | Path | None = None, weights: int | No
     policy that needs a network, a file that cannot be read, or a memory that cannot do the work.
     """
     if (topology is None) == (weights is None):
-        raise InputError("give the layers (a topology file) or the number of weights, one of the two")
+        raise InputError("give the layers (--topology CSV) or the number of weights (--weights N), one of the two")
     if study.protection.policy not in ("none", "uniform"):
         raise InputError(
             f"policy {study.protection.policy} needs a network: without one it is 'none' or 'uniform' "

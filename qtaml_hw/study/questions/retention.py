@@ -12,7 +12,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.prompt import Rows, Shown, Suggesting
-from qtaml_hw.records.text import number, percent, scale, share_of_cells
+from qtaml_hw.records.text import number, percent, retention_basis, scale, share_of_cells
 from qtaml_hw.study.design.by_plane import one_cell
 from qtaml_hw.study.design.cell import QUANTILES, build_cell, exposure_s, view_cell
 
@@ -37,7 +37,7 @@ class Retention(Suggesting, Shown):
     warnings: tuple[str, ...]
 
     def _title_and_rows(self) -> tuple[str, Rows]:
-        rows = [
+        rows: Rows = [
             (f"{share_of_cells(share)} of cells failed after", _seconds(t)) for share, t in self.quantiles_s.items()
         ]
         rows += [
@@ -48,7 +48,8 @@ class Retention(Suggesting, Shown):
         rows += (
             [] if self.gate_share is None else [("share of the gate in the leakage", f"{percent(self.gate_share)} %")]
         )
-        return f"Retention (law {self.law}; modelled)", [*rows, *(("warning", text) for text in self.warnings)]
+        rows += [("warning", text) for text in self.warnings]
+        return f"Retention (law {self.law}; {retention_basis(self.law)})", rows
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; quantiles under the names "1e-6", "1e-3", "0.05", "0.1", "0.5"."""

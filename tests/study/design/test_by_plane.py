@@ -177,6 +177,15 @@ def test_lists_that_cannot_be(sections: dict[str, str], words: str) -> None:
         study(**sections)
 
 
+def test_what_is_wrong_elsewhere_is_said_with_the_lists() -> None:
+    for cells, said in (("[{planes: [7], kind: sram6t}]", "in no item"), ("[{kind: sram6t}]", "a mapping with its pl")):
+        with pytest.raises(StudyError) as found:
+            study(cell=cells, weights="{format: int8, rounding: nearestt}", array="{node: 22}")
+        paths = {problem.path for problem in found.value.errors}
+        assert {"weights.rounding", "array.node"} < paths
+        assert said in str(found.value)
+
+
 def test_words_stay_in_cells_of_one_kind() -> None:
     cells = f"[{{planes: [7], kind: sram6t}}, {{planes: {LOW7}, preset: gain-cell-65nm}}]"
     uniform = "{policy: uniform, planes: 2, menu: [secded-72-64], correction: none}"

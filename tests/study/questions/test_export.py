@@ -132,7 +132,10 @@ def test_a_flipped_bit_in_the_image_is_found(study: Study, tmp_path: Path) -> No
     assert run_image_bench(ecc.code(name), tmp_path)["failures"] == 1
 
 
-def test_the_command_writes_what_was_asked_and_refuses_the_rest(study: Study, tmp_path: Path) -> None:
+def test_the_command_writes_what_was_asked_and_refuses_the_rest(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "s.yaml"
     file.write_text(TEXT, encoding="utf-8")
     out = tmp_path / "out"
@@ -141,6 +144,10 @@ def test_the_command_writes_what_was_asked_and_refuses_the_rest(study: Study, tm
     assert done.exit_code == 0
     told = json.loads(done.stdout)
     assert [Path(path).name for path in told["files"]] == ["weights.npz", "manifest.json"]
+    by_itself = CliRunner().invoke(app, [*asked[:2], *asked[4:]])  # without --out
+    assert by_itself.exit_code == 0
+    folders = {Path(path).parent for path in json.loads(by_itself.stdout)["files"]}
+    assert [folder.name for folder in folders] == [f"{study.label}-export"]
     with pytest.raises(InputError, match="did you mean 'weights'"):
         q.export(study, tmp_path / "no", what=["weight"])
     with pytest.raises(InputError, match="export memory as memh"):
