@@ -195,6 +195,9 @@ def design(
     if not as_json:
         typer.echo(textwrap.fill(found.sentence, 100))
     answer({**found, "files": [str(path) for path in files]}, as_json, lambda: report.design_table(found))
+    if found["maps"] > study.evaluate.maps.max and study.provenance["evaluate.maps.max"].kind != "default":
+        short = f"evaluate.maps.max: {study.evaluate.maps.max} fault maps show nothing here, {found['maps']} were drawn"
+        warn([f"{short}, which show it of designs that lose next to nothing; with twice as many cheaper ones may pass"])
     if found.answer is not None:
         say(f"as the answer: {' '.join(shlex.join(('--set', one)) for one in found.answer['set'])}")
     say(f"written: {', '.join(str(path) for path in files)}")

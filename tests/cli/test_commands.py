@@ -348,3 +348,20 @@ def test_options_without_effect_are_refused_or_said(
     assert call(monkeypatch, "run", study, *sets, "--out", tmp_path / "out", "--quiet") == 0
     said = capsys.readouterr().err
     assert "protection.score changes nothing: the policy uniform does not look at it" in said
+
+
+@pytest.mark.parametrize(("most", "said"), [("2", True), ("40", False)])
+def test_design_says_when_it_draws_more_maps_than_stated(
+    most: str,
+    said: bool,
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    maps = ("--set", "evaluate.maps.min=2", "--set", f"evaluate.maps.max={most}", "--set", "protection.policy=none")
+    given = ("--over", "refresh", "--keep", "20%", "--out", tmp_path / "d", "--json", "-q")
+    assert call(monkeypatch, "design", study, *maps, *given) == 0
+    told = capsys.readouterr()
+    assert (json.loads(told.out)["maps"] > int(most)) is said
+    assert ("evaluate.maps.max: 2 fault maps show nothing here" in told.err) is said

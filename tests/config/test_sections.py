@@ -211,6 +211,12 @@ def test_the_menu_takes_every_size_of_a_family_and_code_files(written: str, mean
     assert parse_study(text).identity() == parse_study(text.replace(written, meant)).identity()
 
 
+@pytest.mark.parametrize("name", ["ldpc-100-0.4", "ldpc-16384", "ldpc-16384-0.95"])
+def test_a_long_block_that_is_none_says_which_there_are(name: str) -> None:
+    with pytest.raises(StudyError, match=r"N = 1024 to 16384 bits, a share R = 0\.25 to 0\.9"):
+        parse_study(f"protection: {{policy: uniform, planes: 1, menu: [{name}]}}")
+
+
 @pytest.mark.parametrize("name", ["secded-72", "mycode.txt", "none", "bch-7a-64", "refresh-x", "x" * 5000 + ".json"])
 def test_what_is_no_protection_is_refused(name: str) -> None:
     with pytest.raises(StudyError, match="unknown protection"):

@@ -82,6 +82,12 @@ class OnMenu(OneOf):
         if is_code_file(value):
             return value
         name = canonical_code(value)
+        if name.startswith("ldpc-") and not is_protection(name):
+            (fewest, most), (least, highest) = LDPC_BITS, LDPC_RATES
+            raise ValueError(
+                f"there is no {value[:60]!r}: ldpc-N-R has blocks of N = {fewest} to {most} bits, a share R = {least} "
+                f"to {highest} of them data, as in ldpc-16384-0.625"
+            )
         return name if name in self.names or is_protection(name) else super().read(value)
 
     def __get_pydantic_json_schema__(
