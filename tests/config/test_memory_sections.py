@@ -106,7 +106,11 @@ MISTAKES = {
     "a phase before the start": (PHASE.replace("0.2", "-0.2"), "-0.2 ms is out of range; allowed: at least 0 s"),
     "phases overlap": (
         "timeline: {phases: [{label: a, from: 0 s, to: 9 us}, {label: b, from: 8 us, to: 9 us}]}",
-        "'a' ends at 9 us, 'b' starts at 8 us",
+        "the phase 'a' ends at 9 us, the phase 'b' starts at 8 us",
+    ),
+    "phases without labels overlap": (
+        "timeline: {phases: [{from: 0 s, to: 9 us}, {from: 8 us, to: 9 us}]}",
+        "the phase from 0 s ends at 9 us, the phase from 8 us starts at 8 us",
     ),
     "a phase after the end": (
         PHASE.replace("0.6", "2"),

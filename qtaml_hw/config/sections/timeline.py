@@ -53,7 +53,7 @@ class PhaseSection(Section):
     def _forward(self) -> Self:
         if self.end_s <= self.start_s:
             raise ValueError(
-                f"a phase runs forward; {self.name} goes from {show(self.start_s, 'time')} to "
+                f"a phase runs forward; the phase {self.name} goes from {show(self.start_s, 'time')} to "
                 f"{show(self.end_s, 'time')}, {show(self.end_s - self.start_s, 'time')} long"
             )
         return self
@@ -65,7 +65,7 @@ class PhaseSection(Section):
     @property
     def name(self) -> str:
         """The label, or the times where there is none."""
-        return repr(self.label) if self.label else f"the one from {show(self.start_s, 'time')}"
+        return repr(self.label) if self.label else f"from {show(self.start_s, 'time')}"
 
     @property
     def changes_cell(self) -> bool:
@@ -77,8 +77,8 @@ def _apart(phases: tuple[PhaseSection, ...]) -> tuple[PhaseSection, ...]:
     for before, after in pairwise(phases):
         if after.start_s < before.end_s:
             raise ValueError(
-                f"phases follow each other without overlap: {before.name} ends at {show(before.end_s, 'time', 6)}, "
-                f"{after.name} starts at {show(after.start_s, 'time', 6)}"
+                f"phases follow each other without overlap: the phase {before.name} ends at "
+                f"{show(before.end_s, 'time', 6)}, the phase {after.name} starts at {show(after.start_s, 'time', 6)}"
             )
     return phases
 
