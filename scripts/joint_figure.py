@@ -20,6 +20,13 @@ from qtaml_hw.tac.crossing import Curve
 
 KEEP: Final = 0.95
 TITLES: Final = {"msp": "Uniform-MSP", "tac": "TAC by layer", "uniform": "one width", "joint": "joint"}
+NAMES: Final = {
+    "dscnn": "DS-CNN",
+    "resnet8": "ResNet-8",
+    "lenet-cifar": "LeNet (CIFAR-10)",
+    "resnet20": "ResNet-20",
+    "resnet56": "ResNet-56",
+}
 ACCOUNTS: Final = {"ideal": "a bit for a bit", "shannon": "Shannon's bound", "code": "codes that decode"}
 
 
@@ -44,12 +51,13 @@ def table(found: dict[Cell, tuple[float, float, float] | None]) -> str:
     """Markdown: a row per network and flip probability, a column per accounting and method."""
     columns = [(a, m) for a in ACCOUNTS for m in TITLES if any((c.accounting, c.method) == (a, m) for c in found)]
     rows = sorted({(c.network, c.p, c.direction) for c in found})
-    heads = [f"{TITLES[m]}, {a}" for a, m in columns]
+    several = len({a for a, _ in columns}) > 1
+    heads = [f"{TITLES[m]}, {a}" if several else TITLES[m] for a, m in columns]
     lines = [f"| network, p | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for network, p, direction in rows:
         cells = [_shown(found, Cell(network, p, direction, a, m)) for a, m in columns]
         way = "" if direction == "symmetric" else f", {direction}"
-        lines.append(f"| {network}, {p:g}{way} | {' | '.join(cells)} |")
+        lines.append(f"| {NAMES.get(network, network)}, {p:g}{way} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -63,21 +71,22 @@ def _shown(found: dict[Cell, tuple[float, float, float] | None], cell: Cell) -> 
 def draw(found: dict[Cell, tuple[float, float, float] | None], accounting: str) -> Figure:
     """Bits per weight against the flip probability, a panel per network, a line per method, with intervals."""
     cells = [c for c in found if c.accounting == accounting and found[c] is not None]
-    networks = list(dict.fromkeys(c.network for c in cells))
-    figure = Figure(figsize=(3.2 * max(len(networks), 1), 3.2), layout="constrained")
-    for i, network in enumerate(networks):
-        axes = figure.add_subplot(1, len(networks), i + 1)
+    networks = sorted({c.network for c in cells}, key=[*NAMES, *sorted(c.network for c in cells)].index)
+    figure = Figure(figsize=(2.6 * max(len(networks), 1), 3.2), layout="constrained")
+    panels = figure.subplots(1, max(len(networks), 1), sharey=True, squeeze=False)[0]
+    for i, (network, axes) in enumerate(zip(networks, panels, strict=False)):
         for method, title in TITLES.items():
             mine = sorted((c for c in cells if (c.network, c.method) == (network, method)), key=lambda c: c.p)
             values = np.array([found[c] for c in mine])
             if mine:
                 error = np.abs(values[:, 1:].T - values[:, 0])
                 axes.errorbar([c.p for c in mine], values[:, 0], error, marker="o", capsize=2, label=title)
-        axes.axhline(8.0, color="0.6", linestyle=":", linewidth=1.0)  # plain int8
-        axes.set(xscale="log", xlabel="flip probability", title=network)
+        axes.axhline(8.0, color="0.4", linestyle=":", linewidth=1.0, label="plain int8, nothing protected")
+        axes.set(xscale="log", xlabel="flip probability", title=NAMES.get(network, network))
         if i == 0:
             axes.set_ylabel("stored bits per weight for 95 %")
-            axes.legend(fontsize=7)
+    if networks:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     figure.suptitle(f"Total stored bits per weight, {ACCOUNTS[accounting]}", fontsize=10)
     return figure
 
