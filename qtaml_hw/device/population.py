@@ -213,9 +213,18 @@ def population(cell: Any, die: Die | None = None) -> Population:
     """The population of cells of any kind on one die (the process centre unless a ``die`` is given).
 
     Retention times of charge cells; static weak cells of SRAM and measured curves, whose dies are alike.  Another
-    kind registers its own, ``population.register(MyCell, my_population)``, a function of a cell and a die.  Raises
-    TypeError for a cell of no registered kind.
+    kind registers its own, ``population.register(MyCell, my_population)``, a function of a cell and a die.  A study
+    stands for its cell.  Raises TypeError for a cell of no registered kind, ValueError for a study whose cells differ
+    by plane or that states its flips.
     """
+    from qtaml_hw.config import Study  # physics alone reads no study file
+
+    if isinstance(cell, Study):
+        from qtaml_hw.device.of_study import build_cell
+
+        if len(cell.classes) > 1 or cell.flips.law == "fixed":
+            raise ValueError("the study has no one cell: ask classes[n].study of planes; a stated p has none")
+        return population(build_cell(cell), die)
     raise TypeError(f"{type(cell).__name__} is no kind of cell: it has no registered population")
 
 

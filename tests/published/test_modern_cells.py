@@ -9,10 +9,10 @@ import pytest
 
 from qtaml_hw.config import parse_study
 from qtaml_hw.device import GainCell, charge_population, fin_gate_area, lot_population, sheet_gate_area
+from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.memory import ArrayGeometry, Memory, Schedule, bit_cells
 from qtaml_hw.memory.array.bitcells import BIT_CELLS
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.cell import build_cell
 
 
 def cell_of(preset: str) -> GainCell:

@@ -15,7 +15,7 @@ import pytest
 
 from qtaml_hw import device
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.design.cell import build_cell
+from qtaml_hw.device.of_study import build_cell
 
 INTERVALS_S = (0.36e-3, 1.44e-3, 5.4e-3, 7.2e-3)
 

@@ -12,12 +12,12 @@ import numpy as np
 from qtaml_hw import device
 from qtaml_hw.channel import FlipChannel, Keeping
 from qtaml_hw.config import Study
+from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, Cells, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
 from qtaml_hw.names import CELLS, Direction, LeakyState
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 from qtaml_hw.study.design.by_plane import by_plane, side_by_side
-from qtaml_hw.study.design.measured import measured_cell
 from qtaml_hw.units import show
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")
@@ -92,17 +92,6 @@ class CellView:
             "p10": float(self.channel.p10.max()),
             **self.structure,
         }
-
-
-def build_cell(study: Study) -> Any:
-    """The device's cell of a study: a frozen value in SI.
-
-    Raises ValueError for measured flips that are none of this kind of cell.
-    """
-    measured = measured_cell(study)
-    if measured is not None:
-        return measured
-    return getattr(device, CELLS[study.cell.kind].device)(**study.cell.device_values())
 
 
 @lru_cache(maxsize=1024)  # neighbouring designs share their cells, and a lot has many dies

@@ -10,8 +10,8 @@ import pytest
 import qtaml_hw as q
 from qtaml_hw import device
 from qtaml_hw.config import Study, StudyError, parse_study
+from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.cell import build_cell
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from tests import studies
 

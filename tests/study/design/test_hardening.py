@@ -96,7 +96,7 @@ def own(folder: Path, hardening: str) -> Study:
     draw = np.random.default_rng(1)
     x, y = draw.normal(size=(60, 1, 4, 4)).astype(np.float32), draw.integers(0, 3, 60)
     np.savez(folder / "mine.npz", x=x, y=y, train_x=x, train_y=y)
-    data = "npz: {path: mine.npz, train_x: train_x, train_y: train_y}"
+    data = "npz: {path: mine.npz, train_x: train_x, train_y: train_y}, calibration: 20"
     text = f"network: {{factory: 'hardened_nets:build'}}\ndata: {{{data}}}\nhardening: {hardening}\n"
     (folder / "own.yaml").write_text(REST + text)
     return parse_study((folder / "own.yaml").read_text(), name=str(folder / "own.yaml"), folder=folder)

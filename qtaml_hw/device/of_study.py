@@ -1,18 +1,32 @@
-"""From measured flips that a study states to the device's cell of a measured curve."""
+"""From what a study says of its cell to the device's own: a kind of cell, or that of a measured curve."""
 
 from __future__ import annotations
 
-from typing import Final
+import importlib
+from typing import Any, Final
 
-from qtaml_hw import device
 from qtaml_hw.config import Study
 from qtaml_hw.config.reading.curves import Points, axis_complaint
+from qtaml_hw.device.measured import MeasuredCell
+from qtaml_hw.names import CELLS
 from qtaml_hw.units import show
 
 _DECADES: Final = 10.0  # of the law voltage's line that are written as points; beyond, it goes on as straight
 
 
-def measured_cell(study: Study) -> device.MeasuredCell | None:
+def build_cell(study: Study) -> Any:
+    """The cell of a study (of its top planes, where planes have cells of their own): a frozen value in SI.
+
+    Raises ValueError for measured flips that are none of this kind of cell.
+    """
+    measured = measured_cell(study)
+    if measured is not None:
+        return measured
+    kinds = importlib.import_module(__package__)  # where a kind of one's own is put too
+    return getattr(kinds, CELLS[study.cell.kind].device)(**study.cell.device_values())
+
+
+def measured_cell(study: Study) -> MeasuredCell | None:
     """The cell of the study's measured curve or of its law of the supply; None where a model tells, or p is stated.
 
     Points without a temperature hold at that of the curve, else at the cell's; a curve of time at the cell's supply.
@@ -22,7 +36,7 @@ def measured_cell(study: Study) -> device.MeasuredCell | None:
     if flips.law == "voltage":
         v_zero_v, decade_v = float(flips.v_zero_v or 0.0), float(flips.decade_v or 0.0)
         line = ((v_zero_v, 1.0), (v_zero_v + _DECADES * decade_v, 10.0**-_DECADES))
-        return device.MeasuredCell(
+        return MeasuredCell(
             curves=((cell.temperature_k, line),),
             axis="voltage",
             direction=flips.direction,
@@ -39,7 +53,7 @@ def measured_cell(study: Study) -> device.MeasuredCell | None:
     if complaint is not None:
         raise ValueError(f"flips.{'file' if flips.points is None else 'points'}: {complaint}")
     usual_k = cell.temperature_k if flips.temperature_k is None else flips.temperature_k
-    return device.MeasuredCell(
+    return MeasuredCell(
         curves=tuple(
             (usual_k if kelvin is None else kelvin, tuple((x, p) for x, p, _ in rows))
             for kelvin, rows in points.by_temperature()
