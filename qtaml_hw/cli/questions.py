@@ -64,9 +64,23 @@ def current(
     warn(gate.warnings)
 
 
-def retention(file: FileArgument, overrides: SetOption, as_json: JsonOption = False) -> None:
+def retention(
+    file: FileArgument,
+    overrides: SetOption,
+    form: Annotated[
+        Literal["table", "csv", "nvsim"],
+        typer.Option("--format", help="csv: points of a curve; nvsim: lines of a cell file of NVSim and DESTINY"),
+    ] = "table",
+    share: Annotated[str, typer.Option("--share", help="nvsim: share of cells that may have failed by then")] = "1e-6",
+    as_json: JsonOption = False,
+) -> None:
     """Retention quantiles of the study's cell, and its flip probabilities against the refresh interval."""
-    kept = q.retention(load(file, overrides)).as_dict()
+    found = q.retention(load(file, overrides))
+    kept = found.as_dict()
+    if form != "table":
+        typer.echo(found.to_csv() if form == "csv" else found.to_nvsim(fraction(share)), nl=False)
+        warn(kept["warnings"])
+        return
     answer(kept, as_json, lambda: report.retention_table(kept))
     warn(kept["warnings"])
 

@@ -73,7 +73,8 @@ class DesignCost:
         image, mac, warnings = self.image, self.study.accelerator.mac, list(rail_warnings(self.study, self.price.whole))
         if "int8" in mac and (not image.format.linear or image.planes > 8):
             warnings.append(
-                f"multiply-accumulates are priced as {mac}, whatever {image.format.name} needs: see accelerator.mac"
+                f"multiply-accumulates are priced as {mac}, whatever {self.study.weights.format} needs: see "
+                "accelerator.mac"
             )
         if self.study.array.on_uncorrectable == "reload" and self.chip.regions:
             warnings.append(

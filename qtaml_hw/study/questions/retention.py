@@ -34,6 +34,7 @@ class Retention(Suggesting, Shown):
     p10: float
     gate_share: float | None
     law: str
+    temperature_k: float
     intervals: tuple[tuple[float, float, float], ...]
     warnings: tuple[str, ...]
 
@@ -57,6 +58,29 @@ class Retention(Suggesting, Shown):
         named = {name: self.quantiles_s.get(float(name)) for name in QUANTILES}
         table = [{"interval_s": t, "p01": up, "p10": down} for t, up, down in self.intervals]
         return {**asdict(self), "quantiles_s": named, "intervals": table, "warnings": list(self.warnings)}
+
+    def to_csv(self) -> str:
+        """Points ``time,p,temperature`` of the worse stored value, as ``flips: {law: curve, file: ..}`` reads them."""
+        lines, last = ["time,p,temperature"], 0.0
+        for time_s, up, down in self.intervals:
+            p = max(up, down)
+            if last < p < 1.0:
+                lines.append(f"{time_s:.9g} s,{p:.9g},{self.temperature_k:g} K")
+                last = p
+        return "\n".join([*lines, ""])
+
+    def to_nvsim(self, share: float) -> str:
+        """Lines of an eDRAM cell file of NVSim and DESTINY: the time after which a share of the cells has failed.
+
+        Raises InputError for a share that is not among ``quantiles_s``.
+        """
+        if share not in self.quantiles_s:
+            raise InputError(f"no retention time is known for a share of {share:g}; known: {', '.join(QUANTILES)}")
+        return (
+            f"// qtaml_hw: {100.0 * share:g} % of the cells have lost their bit after this time (law {self.law})\n"
+            f"-RetentionTime (us): {self.quantiles_s[share] * 1e6:.6g}\n"
+            f"-Temperature (K): {self.temperature_k:g}\n"
+        )
 
 
 def _seconds(time_s: float) -> str:
@@ -92,6 +116,7 @@ def retention(study: Study) -> Retention:
         float(view.channel.p10[0]),
         view.gate_share,
         study.flips.law,
+        study.cell.temperature_k,
         tuple((float(t), *after(float(t))) for t in times_s),
         view.warnings,
     )
