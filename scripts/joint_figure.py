@@ -102,7 +102,7 @@ def main() -> None:
     print(table(found))
     if asked.png is not None:
         mpl.use("agg")
-        draw(found, asked.accounting).savefig(asked.png, dpi=200)
+        draw(found, asked.accounting).savefig(asked.png, dpi=150)
 
 
 if __name__ == "__main__":

@@ -95,9 +95,14 @@ class CellView:
 
 
 @lru_cache(maxsize=1024)  # neighbouring designs share their cells, and a lot has many dies
+def _population(cell: Any, die: device.Die | None) -> device.Population:
+    """The population of a cell on one die, as its kind has registered it."""
+    return device.population(cell, die)
+
+
 def _charge_population(cell: Any, die: device.Die | None) -> Ageing:
-    """The population of a charge cell on one die, as its kind has registered it."""
-    population = device.population(cell, die)
+    """The same of a charge cell."""
+    population = _population(cell, die)
     assert not isinstance(population, device.StaticPopulation)
     return population
 
@@ -226,7 +231,7 @@ def view_cell(study: Study, planes: int) -> CellView:
     if study.flips.law == "fixed":
         return _stated_view(study, planes)
     cell = build_cell(study)
-    population = device.population(cell)
+    population = _population(cell, None)
     if isinstance(population, device.StaticPopulation):
         return _static_view(study, cell, population, planes)
     population = _charge_population(cell, None)

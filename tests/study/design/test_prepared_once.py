@@ -12,6 +12,7 @@ import pytest
 
 from qtaml_hw import device
 from qtaml_hw.config import Study
+from qtaml_hw.study.design import cell
 from qtaml_hw.study.design.design import prepare
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.weights.transforms_planes import inverted
@@ -20,13 +21,14 @@ from qtaml_hw.weights.transforms_planes import inverted
 @pytest.fixture
 def temperatures_k(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The temperature of every population of charge cells that is computed from now on."""
+    cell._population.cache_clear()
     asked: list[float] = []
     module = sys.modules["qtaml_hw.device.population"]
     real = module.charge_population  # type: ignore[attr-defined]
 
-    def counted(cell: Any, die: Any = None) -> Any:
-        asked.append(cell.temperature_k)
-        return real(cell, die)
+    def counted(asked_for: Any, die: Any = None) -> Any:
+        asked.append(asked_for.temperature_k)
+        return real(asked_for, die)
 
     monkeypatch.setattr(module, "charge_population", counted)
     monkeypatch.setattr(device, "charge_population", counted)
