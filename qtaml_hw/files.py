@@ -98,6 +98,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
+def read_at_most(path: Path, most_bytes: int) -> bytes | None:
+    """A file's bytes; None where it has more, of which no more are read. Raises OSError."""
+    with path.open("rb") as file:
+        raw = file.read(most_bytes + 1)
+    return raw if len(raw) <= most_bytes else None
+
+
 def content_digest(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes. Raises OSError."""
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from typing import Final
 
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.systolic import systolic_cost
+from qtaml_hw.files import read_at_most
 
 GEMM_HEADING: Final = ("Layer", "M", "N", "K")
 CONV_HEADING: Final = (
@@ -46,9 +47,8 @@ def read_topology(file: str | Path) -> tuple[Product, ...]:
     larger than its input, or no layer at all; OSError when it cannot be read.
     """
     path = Path(file)
-    with path.open("rb") as opened:
-        raw = opened.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
+    raw = read_at_most(path, MOST_BYTES)
+    if raw is None:
         raise ValueError(f"{path}: larger than {MOST_BYTES} bytes, which no list of layers is")
     rows = [
         (number, [cell.strip() for cell in row])

@@ -19,6 +19,7 @@ from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.figures.cost import AREA_PARTS, ENERGY_PARTS
 from qtaml_hw.report.layout import CASE, OXIDE, STUDY, Layout, axis_of, lay_out, shown_value, title, varying
 from qtaml_hw.report.material import Material
+from qtaml_hw.report.style import SERIES
 
 Value = float | None
 Values = Sequence[Value]
@@ -108,6 +109,7 @@ def explorer_data(found: Material) -> dict[str, Any] | None:
             "set": _changes(points),
         },
         "series": names,
+        "colours": list(SERIES),
         "columns": [column.as_dict() for column in columns],
         "words": _words_of(points),
         "filters": _filters(points),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from torch import nn
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
-from qtaml_hw.weights.moments import LayerToRound, input_moments
+from qtaml_hw.weights.moments import LayerToRound, rounded_on_inputs
 
 
 def gptq_rounding(
@@ -33,12 +34,7 @@ def gptq_rounding(
     Scales stay.  Tensors whose layer is of another kind, or does not run, keep their nearest codes.  Raises ValueError
     without inputs.
     """
-    if len(inputs) == 0:
-        raise ValueError("gptq rounding needs unlabelled calibration inputs, and there are none")
-    moments = input_moments(module, {t.name for t in image.tensors}, inputs)
-    code = CodeBook.of(image.format)
-    tensors = [_rounded(t, weights[t.name], code, moments[t.name]) if t.name in moments else t for t in image.tensors]
-    return replace(image, tensors=tuple(tensors))
+    return rounded_on_inputs(image, weights, module, inputs, "gptq", partial(_rounded, CodeBook.of(image.format)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +90,6 @@ def _factors(moment: Float64, order: NDArray[np.intp]) -> Float64:
     return np.swapaxes(np.linalg.cholesky(np.linalg.inv(turned)), 1, 2)
 
 
-def _rounded(tensor: StoredTensor, weight: Float32, book: CodeBook, moment: Float64) -> StoredTensor:
+def _rounded(book: CodeBook, tensor: StoredTensor, weight: Float32, moment: Float64) -> StoredTensor:
     codes = compensated(LayerToRound.of(tensor, weight, moment), book)
     return replace(tensor, codes=codes.reshape(-1))

@@ -14,6 +14,7 @@ from qtaml_hw.arrays import Codes
 from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
+from qtaml_hw.weights.sizes import planes_by_damage
 
 WORD_WEIGHTS = 32  # weights per "word" group: one 256-bit row segment of int8 codes
 
@@ -140,7 +141,6 @@ class StoredImage:
         top where significance is constant, the exponent from its top bit down in floating-point codes.  Ties go to the
         higher plane.
         """
-        planes = np.arange(self.planes)
         if self.format.linear:
             damage = self.format.significance**2
         else:
@@ -149,7 +149,7 @@ class StoredImage:
                 worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
                 counts += np.bincount(t.meant_codes, weights=worth, minlength=counts.size)
             damage = counts @ self.format.flip_damage
-        return np.lexsort((-planes, -damage))
+        return planes_by_damage(damage)
 
     @cached_property
     def digest(self) -> str:

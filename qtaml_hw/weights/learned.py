@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import nn
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
-from qtaml_hw.weights.moments import LayerToRound, input_moments
+from qtaml_hw.weights.moments import LayerToRound, rounded_on_inputs
 
 SWEEPS: Final = 4
 
@@ -32,16 +33,10 @@ def learned_rounding(
     Scales stay.  Tensors whose layer is of another kind, or does not run, keep their nearest codes.  Raises ValueError
     without inputs.
     """
-    if len(inputs) == 0:
-        raise ValueError("learned rounding needs unlabelled calibration inputs, and there are none")
-    moments = input_moments(module, {t.name for t in image.tensors}, inputs)
-    tensors = [
-        _rounded(t, weights[t.name], image.format, moments[t.name]) if t.name in moments else t for t in image.tensors
-    ]
-    return replace(image, tensors=tuple(tensors))
+    return rounded_on_inputs(image, weights, module, inputs, "learned", partial(_rounded, image.format))
 
 
-def _rounded(tensor: StoredTensor, weight: Float32, form: NumberFormat, moment: Float64) -> StoredTensor:
+def _rounded(form: NumberFormat, tensor: StoredTensor, weight: Float32, moment: Float64) -> StoredTensor:
     """The tensor with better codes; ``moment`` [groups, columns, columns], rows of a group lie together."""
     rows = tensor.shape[0]
     codes = descend(LayerToRound.of(tensor, weight, moment), form, tensor.codes.reshape(rows, -1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.weights.effective import evaluating
-from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.weights.image import StoredImage, StoredTensor
 
 RIDGE: Final = 0.01  # of the mean diagonal: inputs that calibration does not show are not free
 CHUNK_INPUTS: Final = 16
@@ -44,6 +44,30 @@ def input_moments(module: nn.Module, names: set[str], inputs: torch.Tensor) -> d
         for handle in handles:
             handle.remove()
     return {name: moment.mean for name, moment in sums.items()}
+
+
+RoundOne = Callable[[StoredTensor, Float32, Float64], StoredTensor]
+"""A tensor with other codes, from its weights and the second moments [groups, columns, columns] of its inputs."""
+
+
+def rounded_on_inputs(
+    image: StoredImage,
+    weights: Mapping[str, Float32],
+    module: nn.Module,
+    inputs: torch.Tensor,
+    rounding: str,
+    one: RoundOne,
+) -> StoredImage:
+    """The image with linear and convolutional layers rounded by ``one``, from unlabelled inputs [N, ...].
+
+    Scales stay.  Tensors whose layer is of another kind, or does not run, keep their codes.  Raises ValueError without
+    inputs, with the name of the ``rounding``.
+    """
+    if len(inputs) == 0:
+        raise ValueError(f"{rounding} rounding needs unlabelled calibration inputs, and there are none")
+    moments = input_moments(module, {t.name for t in image.tensors}, inputs)
+    tensors = [one(t, weights[t.name], moments[t.name]) if t.name in moments else t for t in image.tensors]
+    return replace(image, tensors=tuple(tensors))
 
 
 @dataclass(eq=False)

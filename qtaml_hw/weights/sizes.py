@@ -8,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def planes_by_damage(damage: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Planes from the one whose flips do most damage down, int64 [planes]; ties go to the higher plane."""
+    return np.lexsort((-np.arange(damage.size), -damage))
+
+
 class StoredSizes(Protocol):
     """A stored image, or the sizes of one that is never whole in memory."""
 

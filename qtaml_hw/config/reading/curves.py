@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from qtaml_hw.files import read_at_most
 from qtaml_hw.names import CELLS
 from qtaml_hw.units import DIMENSIONS, parse, shorten, show
 
@@ -52,11 +53,11 @@ class Points:
     def of_file(cls, path: Path) -> Points:
         """The points of a CSV file. Raises ValueError: the file, the line and what is wrong with it."""
         try:
-            raw = path.read_bytes()
+            raw = read_at_most(path, _LARGEST)
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         try:
-            if len(raw) > _LARGEST:
+            if raw is None:
                 raise ValueError(f"is larger than {_LARGEST:,} bytes")
             return _of_text(raw.decode("utf-8-sig"))
         except (ValueError, csv.Error) as error:

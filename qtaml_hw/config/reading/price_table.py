@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from qtaml_hw.config.reading.yaml_strict import decode, read
 from qtaml_hw.errors import unknown
-from qtaml_hw.files import stamp
+from qtaml_hw.files import read_at_most, stamp
 from qtaml_hw.units import parse
 
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -76,9 +76,8 @@ def price_table(file: Path) -> PriceTable:
 
 @lru_cache(maxsize=64)
 def _read(file: Path, known_as: str) -> PriceTable:
-    with file.open("rb") as opened:
-        raw = opened.read(_MOST_BYTES + 1)
-    if len(raw) > _MOST_BYTES:
+    raw = read_at_most(file, _MOST_BYTES)
+    if raw is None:
         raise ValueError(f"{file}: larger than {_MOST_BYTES:,} bytes")
     text = decode(raw, file.name)
     source, rows = _of_yaml(text, file.name) if file.suffix in (".yaml", ".yml") else _of_csv(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,13 +19,13 @@ class Stored:
 
     ``written`` [tensors], the codes that the cells should hold; ``seen`` [tensors], those with the flips of every bit
     that lies in no ECC word (in words as decoded); ``errors``: by number of the menu entry the bits in error of its
-    words, int64 keys word * n + position, sorted.
+    words, int64 keys word * n + position, in parts.
     """
 
     laid_out: LaidOut
     written: tuple[Codes, ...]
     seen: tuple[Codes, ...]
-    errors: Mapping[int, Int64]
+    errors: Mapping[int, Sequence[Int64]]
 
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
@@ -51,8 +51,8 @@ class Stored:
         return tuple(out)
 
     def errors_of(self, region: CodeRegion) -> Int64:
-        """Keys of the bits in error of an entry's words."""
-        return self.errors.get(region.index, np.empty(0, dtype=np.int64))
+        """Keys of the bits in error of an entry's words, sorted."""
+        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.errors.get(region.index, ())]))
 
     def words(self, region: CodeRegion) -> tuple[Uint8, Uint8]:
         """Words of an entry as written and as held: 0/1 uint8 [words, n], data bits first.

@@ -96,7 +96,5 @@ class Tally:
             over_horizon=self.over_horizon,
         )
         reload = Reload(self.over_horizon.reloaded, self.reloaded_bits, self.reload_s, self.reload_wait_s)
-        errors = {index: np.sort(np.concatenate(parts)) for index, parts in self.errors.items()}
-        return Aged(
-            read_out, counts, reload, Stored(self.laid_out, tuple(self.right[-1]) if self.right else (), seen, errors)
-        )
+        written = tuple(self.right[-1]) if self.right else ()
+        return Aged(read_out, counts, reload, Stored(self.laid_out, written, seen, self.errors))

@@ -279,13 +279,17 @@ class ArrayLayout:
         """Duration of refreshing one lane in one bank, seconds."""
         return self._pass_s[lane]
 
-    def check_refresh(self, intervals_s: Sequence[float | None]) -> float:
-        """Share of a bank's time taken by refresh at these intervals of the classes, faster rows included.
+    def refresh_share(self, intervals_s: Sequence[float | None]) -> float:
+        """Share of a bank's time that refresh takes at these intervals of the classes, faster rows included."""
+        return sum(p / s for p, s in self._passes(intervals_s))
 
-        ValueError with the numbers when above 1.
-        """
-        passes = [(self.pass_s(n), s) for n, s in enumerate(self.lane_intervals_s(intervals_s)) if s is not None]
-        share = sum(p / s for p, s in passes)
+    def _passes(self, intervals_s: Sequence[float | None]) -> list[tuple[float, float]]:
+        """(duration, interval) of the refresh passes of every lane, seconds."""
+        return [(self.pass_s(n), s) for n, s in enumerate(self.lane_intervals_s(intervals_s)) if s is not None]
+
+    def check_refresh(self, intervals_s: Sequence[float | None]) -> float:
+        """The share; ValueError with the numbers when above 1."""
+        passes, share = self._passes(intervals_s), self.refresh_share(intervals_s)
         if share > 1.0:
             cycle_ns, needed = max(self.row_s) * 1e9, math.ceil(share * self.geometry.banks)
             kind = "lane" if self.fast else "class"

@@ -5,7 +5,7 @@
   if (!source || !root) return;
   const data = JSON.parse(source.textContent);
   const total = data.points.label.length, MANY = 24, ROWS = 100, BARS = 300;
-  const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#a88b00", "#d55e00", "#7a8594"];
+  const COLORS = data.colours;
   const MARKS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross", "star"];
   const columns = new Map(data.columns.map((column) => [column.key, column]));
   const $ = (id) => document.getElementById(`explorer-${id}`);

@@ -234,7 +234,6 @@ def view_cell(study: Study, planes: int) -> CellView:
     population = _population(cell, None)
     if isinstance(population, device.StaticPopulation):
         return _static_view(study, cell, population, planes)
-    population = _charge_population(cell, None)
     view = CellView(
         cells=_charge_cells(study, cell),
         channel=_charge_channel(study, cell, None, planes),

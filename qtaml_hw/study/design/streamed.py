@@ -33,6 +33,7 @@ from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.quantise import in_steps, peak_step
 from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.weights.sizes import planes_by_damage
 from qtaml_hw.workloads.shards import Shard, Slot, files_of, open_shards
 
 BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
@@ -78,7 +79,7 @@ class StreamedImage:
     def plane_order(self) -> Int64:
         """Planes from the most to the least significant: by the mean squared change of a weight when one flips."""
         damage = sum(t.weighted for t in self.tensors) @ self.form.flip_damage
-        return np.array(sorted(range(self.planes), key=lambda plane: (-damage[plane], -plane)), dtype=np.int64)
+        return planes_by_damage(damage)
 
     def damage(self) -> tac.DamageModel:
         """What flips cost by layer, a weight being worth its layer's mean square (the magnitude score)."""

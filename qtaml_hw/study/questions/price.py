@@ -30,6 +30,7 @@ from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.protect import possible_kinds, side_bits
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.weights.sizes import planes_by_damage
 
 NOT_ASKED = "no network is in the memory: accuracy is not asked, and flips are those of the cell alone"
 
@@ -49,11 +50,6 @@ class Price(Answer):
         """Area, energy of one inference, times, shares; ``access``: what one access of a bank and standing by cost."""
         cost, sums = self.cost, network_cost(self.layers)
         plan, layout = cost.array.plan, cost.array.layout
-        shares = [
-            layout.pass_s(c) / s
-            for c, s in enumerate(cost.array.schedule.refresh_intervals(layout.classes))
-            if s is not None
-        ]
         low, high = cost.whole.band("access_s")
         return {
             "study": self.study.label,
@@ -68,7 +64,7 @@ class Price(Answer):
             F.read_latency_s: cost.whole.access_s + cost.codec.decode_latency_s,
             F.read_latency_low_s: low + cost.codec.decode_latency_s,
             F.read_latency_high_s: high + cost.codec.decode_latency_s,
-            F.refresh_bandwidth_share: sum(shares),
+            F.refresh_bandwidth_share: layout.refresh_share(cost.array.schedule.refresh_intervals(layout.classes)),
             "cycles_per_inference": sums.cycles,
             "compute_latency_s": sums.latency_s(self.study.accelerator.clock_hz),
             "access": self._access,
@@ -129,8 +125,7 @@ class _Sizes:
     @property
     def plane_order(self) -> Int64:
         """Planes from the most significant down, by the mean squared change of a code when one flips."""
-        damage = self.form.flip_damage.mean(axis=0)
-        return np.array(sorted(range(self.planes), key=lambda plane: (-damage[plane], -plane)), dtype=np.int64)
+        return planes_by_damage(self.form.flip_damage.mean(axis=0))
 
 
 def price(study: Study, *, topology: str | Path | None = None, weights: int | None = None) -> Price:

@@ -53,6 +53,7 @@ def study() -> Study:
         {"accelerator.dataflow": "output_stationary", "weights.scale": "per_channel"},
         {"protection.policy": "none", "refresh.interval": "off"},
         {"protection.planes": None, "protection.budget.parity": "2 %", "weights.format": "int4"},
+        {"protection.menu": ["refresh-2x"]},
     ],
 )
 def test_layers_listed_by_us_cost_what_the_record_says(
