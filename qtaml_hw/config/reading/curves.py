@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from qtaml_hw.files import read_at_most
 from qtaml_hw.names import CELLS
 from qtaml_hw.units import DIMENSIONS, parse, shorten, show
 
@@ -52,6 +51,8 @@ class Points:
     @classmethod
     def of_file(cls, path: Path) -> Points:
         """The points of a CSV file. Raises ValueError: the file, the line and what is wrong with it."""
+        from qtaml_hw.files import read_at_most  # a study whose curve is no file is read without it
+
         try:
             raw = read_at_most(path, _LARGEST)
         except (OSError, ValueError) as error:
