@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from qtaml_hw.faults._flip import error_masks, flip, flip_bits
+from qtaml_hw.faults._flip import error_masks, flip, flip_bits, flip_each
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
 from qtaml_hw.faults._weak import WeakCells, second_uniforms, weak_cells
 from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey
@@ -20,6 +20,7 @@ __all__ = [
     "error_masks",
     "flip",
     "flip_bits",
+    "flip_each",
     "flip_structured",
     "second_uniforms",
     "weak_cells",

@@ -163,6 +163,14 @@ def flip_chunks(
                 data[(first + i) * stride + group] = part[i]
 
 
+@njit(nogil=True)
+def flip_rows(rows: Uint8, place: tuple[int, int], keys: Uint64, todo: Program, work: Scratch) -> None:
+    """:func:`flip_chunks` of every row [N, bytes] under a key of its own."""
+    chunks = (rows.shape[1] // place[0] + CHUNK_BYTES - 1) // CHUNK_BYTES
+    for i in range(len(rows)):
+        flip_chunks(rows[i], place, (0, chunks), keys[i], todo, work)
+
+
 class Below(NamedTuple):
     """A bound on U as the kernels take it: itself, the words W below it and the levels that can hold such arrivals."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.arrays import Uint8
-from qtaml_hw.faults._chunks import flip_chunks, program, scratch
+from qtaml_hw.faults._chunks import flip_chunks, flip_rows, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
 from qtaml_hw.faults._streams import CHUNK_BYTES
@@ -72,6 +73,27 @@ def flip(
     result = _result(codes, out)
     flip_in_place(result, p01, p10, key, threads)
     return result
+
+
+def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: Sequence[MapKey]) -> None:
+    """Flip rows of codes [N, M] where they lie, row i as :func:`flip` does under ``keys[i]``: many short draws at once.
+
+    Raises ValueError for codes that are not C-contiguous rows, another number of keys, and what :func:`flip` refuses.
+    """
+    if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or len(keys) != len(codes):
+        raise ValueError(
+            f"needs C-contiguous rows of uint8, uint16 or uint32 and a key for each; got {codes.dtype} {codes.shape} "
+            f"and {len(keys)} keys"
+        )
+    stride = codes.dtype.itemsize
+    up, down = plane_probabilities(p01, p10, 8 * stride)
+    rows = codes.view(np.uint8)
+    for group in range(stride):
+        rates = group_rates(up[8 * group : 8 * group + 8], down[8 * group : 8 * group + 8])
+        if not rates.idle and rows.size:
+            drawn = np.array([key.group(group) for key in keys], dtype=np.uint64)
+            with compile_notice(flip_rows):
+                flip_rows(rows, (stride, group), drawn, program(rates), scratch())
 
 
 def error_masks(n_weights: int, p: ArrayLike, key: MapKey, *, bits: int = 8, threads: int = 1) -> NDArray[Any]:

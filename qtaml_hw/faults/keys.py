@@ -64,6 +64,8 @@ TENSORS: Final[Mapping[str, Stretch]] = MappingProxyType(
         "second": Stretch(
             1 << 41, (1 << 41) + (1 << 21), "second uniforms of the weak cells of tensor i, parity included"
         ),
+        "values": Stretch(1 << 48, 1 << 60, "values of a forward pass: value i of input j is number i * 2^32 + j"),
+        "value parity": Stretch(1 << 60, 1 << 61, "check cells of the ECC words of values, numbered as the values"),
         "clusters": Stretch(1 << 40, 1 << 41, "rates of the clusters of weak cells of tensor i"),
     }
 )
