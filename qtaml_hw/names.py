@@ -141,25 +141,30 @@ FLOAT_FORMATS: Final = (
 )
 POWER_FORMATS: Final = ("power4", "power5", "power6", "power7", "power8")
 INTEGER_FORMATS: Final = ("int2", "int3", "int4", "int5", "int6", "int7", "int8", "int16")
+UNSIGNED_FORMATS: Final = ("uint2", "uint3", "uint4", "uint5", "uint6", "uint7", "uint8")
 CODED_FORMATS: Final = (*INTEGER_FORMATS, *POWER_FORMATS)
 UNSCALED_FORMATS: Final = ("float16", "bfloat16")
-FORMATS: Final = (*CODED_FORMATS, *FLOAT_FORMATS, "binary")
+FORMATS: Final = (*CODED_FORMATS, *UNSIGNED_FORMATS, *FLOAT_FORMATS, "binary")
 """Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
-those of two bytes have no scale."""
+unsigned ones a zero point beside every scale, those of two bytes have no scale."""
 
 CHANNEL_FORMATS: Final = ("cosq",)
 """Formats made for the flips of a study's own cells: no name alone says what their codes are."""
+FILE_FORMAT: Final = "file"
+"""The codes, scales and formats that the network's own file brings."""
 
 PLANES: Final = {
     **{name: int(name.removeprefix("int").removeprefix("power")) for name in CODED_FORMATS},
+    **{name: int(name.removeprefix("uint")) for name in UNSIGNED_FORMATS},
     **dict.fromkeys(("e4m3", "e4m3-ieee", "e3m4", "e5m2"), 8),
     **dict.fromkeys(("e2m3", "e3m2"), 6),
     "e2m1": 4,
     **dict.fromkeys(UNSCALED_FORMATS, 16),
     "binary": 1,
     "cosq": 8,
+    FILE_FORMAT: 8,
 }
-"""Bit planes of a stored weight by number format."""
+"""Bit planes of a stored weight by number format; of a file's own formats what checks before it is read go by."""
 
 Scale = Literal[
     "per_tensor", "per_channel", "per_channel_log8", "per_input_channel", "group-32", "group-64", "group-128"

@@ -61,5 +61,5 @@ def shifted(weights: Weights, form: WeightFormat) -> StoredImage:
         shift = np.where(alive, np.floor(np.log2(largest / tensor.scale)), 0.0)
         scale = (largest * np.exp2(-np.clip(shift, 0, (1 << SHIFT_BITS) - 1))).astype(np.float32)
         codes = form.encode(in_steps(w, scale, form, layout)).reshape(-1)
-        stored.append(StoredTensor(tensor.name, tensor.shape, codes, scale, layout))
-    return StoredImage(form, tuple(stored))
+        stored.append(StoredTensor(tensor.name, tensor.shape, codes, form, scale, layout))
+    return StoredImage(tuple(stored))

@@ -96,7 +96,7 @@ def measured_importance(image: StoredImage, forward: Forward, channel: FlipChann
         distortion = energy = 0.0
         for draw in range(MEASURED_MAPS):
             codes = flipped(t.codes, channel, seed=seed, draw=draw, tensor=i)
-            faulty = t.decode(codes, image.format.decode_table)
+            faulty = t.decode(codes)
             change = alone.outputs(t.name, faulty) - alone.reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
             energy += float(np.sum((faulty.astype(np.float64) - alone.clean[t.name]) ** 2))

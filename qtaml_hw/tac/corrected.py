@@ -32,12 +32,13 @@ def corrected_damage(
         begin, end = (int(x) for x in image.tensor_starts[i : i + 2])
         first, last = np.searchsorted(starts, [begin, end])
         worth = importance[begin:end] * tensor.weight_scale().astype(np.float64) ** 2
-        histogram = np.bincount(tensor.meant_codes, minlength=1 << planes).astype(np.float64)
+        form = tensor.format
+        histogram = np.bincount(tensor.meant_codes, minlength=1 << form.bits).astype(np.float64)
         for k in range(planes):
             guarded = channel.with_planes(image.plane_order[:k].tolist(), 0.0, 0.0)
-            p01, p10 = tensor.meant_flips(guarded.p01, guarded.p10)
-            table = correction(kind, image.format, p01, p10, histogram).table
-            bias, variance = corrected_noise(image.format, p01, p10, table)
+            p01, p10 = tensor.meant_flips(guarded.p01[: form.bits], guarded.p10[: form.bits])
+            table = correction(kind, form, p01, p10, histogram).table
+            bias, variance = corrected_noise(form, p01, p10, table)
             moment = (bias**2 + variance)[tensor.meant_codes]
             left[first:last, k] = np.add.reduceat(worth * moment, starts[first:last] - begin)
     return left

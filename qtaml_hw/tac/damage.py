@@ -58,8 +58,12 @@ def damage_model(image: StoredImage, importance: Float64, starts: Int64) -> Dama
     codes, meant = np.concatenate(image.codes()), np.concatenate([t.meant_codes for t in image.tensors])
     scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
     energy = importance * scale**2
-    for plane, damage in enumerate(image.format.flip_damage.T):
-        hurt = energy * damage[meant]
+    edges = [*zip(image.tensors, image.tensor_starts[:-1].tolist(), image.tensor_starts[1:].tolist(), strict=True)]
+    for plane in range(image.planes):
+        hurt = np.zeros_like(energy)
+        for t, first, last in edges:
+            if plane < t.format.bits:
+                hurt[first:last] = energy[first:last] * t.format.flip_damage[meant[first:last], plane]
         one = np.add.reduceat(hurt * ((codes >> plane) & 1), starts[:-1])
         ones[:, plane] = one
         zeros[:, plane] = np.maximum(np.add.reduceat(hurt, starts[:-1]) - one, 0.0)

@@ -87,7 +87,8 @@ class ProtectedImage:
 
     def layer(self, tensor: int, kind: CorrectionKind) -> LayerDecoder:
         """The decoder of one tensor with one kind of correction."""
-        stored, form = self.image.tensors[tensor], self.image.format
+        stored = self.image.tensors[tensor]
+        form = stored.format
         first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
         rows, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
         pattern = np.repeat(of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1])).astype(np.uint16)
@@ -95,7 +96,7 @@ class ProtectedImage:
         tables, folds = np.empty((len(rows), 1 << form.bits)), True
         bias, variance = np.empty_like(tables), np.empty_like(tables)
         for i in range(len(rows)):
-            p01, p10 = stored.meant_flips(residual01[i], residual10[i])
+            p01, p10 = stored.meant_flips(residual01[i, : form.bits], residual10[i, : form.bits])
             histogram = np.bincount(stored.meant_codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
             corrected = correction(kind, form, p01, p10, histogram)
             tables[i] = corrected.table
@@ -128,11 +129,9 @@ class ProtectedImage:
         ``forward`` maps weights by name to outputs [N, C] on unlabelled calibration inputs.
         """
         alone, chosen = OneLayer(self.image, forward), []
-        form = self.image.format
-        if form.for_channel:
+        if any(form.for_channel for form in self.image.formats):
             return self.decoder("none")
-        kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or form.linear]
-        for i in range(len(self.image.tensors)):
-            candidates = [self.layer(i, kind) for kind in kinds]
+        for i, t in enumerate(self.image.tensors):
+            candidates = [self.layer(i, kind) for kind in FOLDING_KINDS if kind != "unbias" or t.format.linear]
             chosen.append(min(candidates, key=lambda layer: self.distortion(i, layer, importance, alone)))
         return ImageDecoder(self.image, tuple(chosen))

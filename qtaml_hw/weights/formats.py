@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.names import Encoding
 
-Scaling = Literal["peak", "mean", "rms", "none"]
+Scaling = Literal["peak", "range", "mean", "rms", "none"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 LINEAR_ENCODINGS: tuple[Encoding, ...] = ENCODINGS[:2]
 
@@ -64,7 +64,7 @@ class NumberFormat(ABC):
 
     @property
     def scaling(self) -> Scaling:
-        """What sets the step: the largest, the mean or the root mean square magnitude, or nothing (its own range)."""
+        """What sets the step: the largest magnitude, the range, the mean or root mean square magnitude, or nothing."""
         return "peak"
 
     @property
@@ -102,9 +102,14 @@ class NumberFormat(ABC):
 
     @cached_property
     def largest(self) -> float:
-        """Largest magnitude written: the range is symmetric."""
+        """Largest level written."""
         table = self.decode_table
         return float(min(table.max(), -table.min()))
+
+    @property
+    def lowest(self) -> float:
+        """Lowest level written: the range is symmetric."""
+        return -self.largest
 
     @cached_property
     def _ladder(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -164,6 +169,53 @@ class NumberFormat(ABC):
         if self._constant_significance is None:
             raise ValueError(f"the planes of {self.name} have no constant significance; see decode_table, flip_damage")
         return self._constant_significance
+
+
+@dataclass(frozen=True)
+class UnsignedFormat(NumberFormat):
+    """Integer levels 0 to 2^bits - 1 as they are: weights with a zero point or a minimum beside their scale.
+
+    Raises ValueError for bits outside 1..8.
+    """
+
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 8:
+            raise ValueError(f"an unsigned level has 1 to 8 bits, got {self.bits}")
+
+    @property
+    def name(self) -> str:
+        """``uint4`` and the like."""
+        return f"uint{self.bits}"
+
+    @property
+    def scaling(self) -> Scaling:
+        """All levels from the least weight of a scale to the largest."""
+        return "range"
+
+    @cached_property
+    def largest(self) -> float:
+        """The highest level."""
+        return float((1 << self.bits) - 1)
+
+    @property
+    def lowest(self) -> float:
+        """Zero."""
+        return 0.0
+
+    def _values(self) -> NDArray[np.float64]:
+        return np.arange(1 << self.bits, dtype=np.float64)
+
+    @property
+    def decode_ge(self) -> float:
+        """One bit of a subtractor of the zero point per plane."""
+        return self.bits * (XOR_GE + HALF_ADDER_GE)
+
+    @property
+    def decode_basis(self) -> str:
+        """What ``decode_ge`` counts."""
+        return "modelled: cells of the Nangate 45 nm library, a subtractor of the zero point or minimum"
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,9 @@ class CodeBook:
 
     @classmethod
     def of(cls, form: NumberFormat) -> CodeBook:
-        """What a format writes: its symmetric range, of codes of one value the lowest."""
+        """What a format writes: its range, of codes of one value the lowest."""
         values, first = np.unique(form.decode_table, return_index=True)
-        inside = np.abs(values) <= form.largest
+        inside = (form.lowest <= values) & (values <= form.largest)
         return cls(first[inside].astype(form.code_dtype), values[inside])
 
     def nearest(self, wanted: Float64) -> NDArray[np.int64]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.arrays import Codes
+from qtaml_hw.arrays import Bool, Codes, Float32, Int64
 from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
+from qtaml_hw.weights.parts import ScalePart, product
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 from qtaml_hw.weights.sizes import planes_by_damage
 
@@ -21,28 +22,73 @@ WORD_WEIGHTS = 32  # weights per "word" group: one 256-bit row segment of int8 c
 
 @dataclass(frozen=True, eq=False)
 class StoredTensor:
-    """One weight tensor in the memory.
+    """One weight tensor in the memory: weight = scale x (level - zero) + minimum, in float32 in this order.
 
-    ``codes`` is flat in C order [weights]; ``scale`` is float32 [scales], the step of one level of the weights that
-    ``layout`` gives it: weight = scale * level.  Planes in the bit mask ``inverted`` are stored inverted: a code means
-    what the format says of ``code ^ inverted``.
+    ``codes`` is flat in C order [weights], in ``format``; ``scale`` float32 [scales] is the step of one level of the
+    weights that ``layout`` gives it, ``zero`` and ``minimum`` float32 [scales] belong to the same weights (None: 0).
+    ``parts``: the codes that these consist of where they have some, as ``made_of`` reads them.  Planes in the bit mask
+    ``inverted`` are stored inverted: a code means what the format says of ``code ^ inverted``.
     """
 
     name: str
     shape: tuple[int, ...]
     codes: Codes
-    scale: NDArray[np.float32]
+    format: NumberFormat
+    scale: Float32
     layout: ScaleLayout = PER_TENSOR
     inverted: int = 0
+    zero: Float32 | None = None
+    minimum: Float32 | None = None
+    parts: tuple[ScalePart, ...] = ()
 
     def __post_init__(self) -> None:
         if self.codes.shape != (int(np.prod(self.shape)),):
             raise ValueError(f"{self.name}: {self.codes.shape} codes do not fill a tensor of shape {self.shape}")
-        if self.scale.shape != (self.layout.count(self.shape),):
-            expected = self.layout.count(self.shape)
-            raise ValueError(f"{self.name}: scale has shape {self.scale.shape}, {self.layout.kind} needs ({expected},)")
-        for array in (self.codes, self.scale):
-            array.setflags(write=False)
+        expected = self.layout.count(self.shape)
+        for what in ("scale", "zero", "minimum"):
+            array = getattr(self, what)
+            if array is not None and array.shape != (expected,):
+                raise ValueError(f"{self.name}: {what} has shape {array.shape}, {self.layout.kind} needs ({expected},)")
+        for array in (self.codes, self.scale, self.zero, self.minimum):
+            if array is not None:
+                array.setflags(write=False)
+
+    @classmethod
+    def made_of(
+        cls,
+        name: str,
+        shape: tuple[int, ...],
+        codes: Codes,
+        format: NumberFormat,
+        layout: ScaleLayout,
+        parts: tuple[ScalePart, ...],
+    ) -> StoredTensor:
+        """A tensor whose scales, zero points and minima are the products of stored parts.
+
+        Raises ValueError for parts that do not fit, or none of a scale.
+        """
+        count = layout.count(shape)
+        scale = product(parts, "scale", count)
+        if scale is None:
+            raise ValueError(f"{name}: no part is a scale")
+        zero, minimum = product(parts, "zero", count), product(parts, "minimum", count)
+        return cls(name, shape, codes, format, scale, layout, zero=zero, minimum=minimum, parts=parts)
+
+    @property
+    def zero_code(self) -> int | None:
+        """The code that stands for zero; None where every scale has its own zero point or minimum."""
+        return self.format.zero_code if self.zero is None and self.minimum is None else None
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of scales, zero points and minima; none where the format has its own range."""
+        if self.parts:
+            return sum(part.bits for part in self.parts)
+        if self.format.scaling == "none":
+            return 0
+        own, count = self.layout.bits(self.shape), self.scale.size
+        zeros = 0 if self.zero is None else count * self.format.bits
+        return own + zeros + (0 if self.minimum is None else own)
 
     @property
     def weights(self) -> int:
@@ -72,39 +118,97 @@ class StoredTensor:
         return spread.reshape(-1)
 
     def decode(
-        self, codes: Codes, tables: NDArray[np.float64], pattern: NDArray[np.uint16] | None = None
+        self, codes: Codes, tables: NDArray[np.float64] | None = None, pattern: NDArray[np.uint16] | None = None
     ) -> NDArray[np.float32]:
         """Weights in float32, of the tensor's shape, from codes [weights] and decode tables in LSB.
 
-        ``tables`` is [2^B], or [P, 2^B] with the table of every weight in ``pattern`` [weights].
+        ``tables`` is [2^B] (default: the format's own), or [P, 2^B] with the table of every weight in ``pattern``
+        [weights].
         """
-        table = tables.astype(np.float32)
+        table = (self.format.decode_table if tables is None else tables).astype(np.float32)
         meant = codes ^ codes.dtype.type(self.inverted) if self.inverted else codes
-        levels = table[meant] if pattern is None else table[pattern, meant]
-        weights: NDArray[np.float32] = levels.reshape(self.shape) * self.layout.spread(self.scale, self.shape)
-        return weights
+        levels = (table[meant] if pattern is None else table[pattern, meant]).reshape(self.shape)
+        if self.zero is not None:
+            levels = levels - self.layout.spread(self.zero, self.shape)
+        weights: NDArray[np.float32] = levels * self.layout.spread(self.scale, self.shape)
+        return weights if self.minimum is None else weights + self.layout.spread(self.minimum, self.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
-    """All stored tensors of a network, in network order; weights have one global index, tensor after tensor."""
+    """All stored tensors of a network, in network order; weights have one global index, tensor after tensor.
 
-    format: NumberFormat
+    Tensors may differ in their formats; their codes then are all of the widest one's type, a narrow code in the low
+    planes of it.
+    """
+
     tensors: tuple[StoredTensor, ...]
 
     def __post_init__(self) -> None:
         if not self.tensors:
             raise ValueError("the network stores no weights: nothing that it multiplies with was found")
+        wide = np.result_type(*(t.codes.dtype for t in self.tensors))
+        if any(t.codes.dtype != wide for t in self.tensors):
+            object.__setattr__(self, "tensors", tuple(replace(t, codes=t.codes.astype(wide)) for t in self.tensors))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tensors' names."""
         return tuple(t.name for t in self.tensors)
 
+    @cached_property
+    def formats(self) -> tuple[NumberFormat, ...]:
+        """The number formats of the tensors, each once, that of most weights first."""
+        held: dict[NumberFormat, int] = {}
+        for t in self.tensors:
+            held[t.format] = held.get(t.format, 0) + t.weights
+        return tuple(sorted(held, key=lambda form: -held[form]))
+
     @property
+    def format_name(self) -> str:
+        """The name of the format, or of all that occur, that of most weights first."""
+        return " + ".join(form.name for form in self.formats)
+
+    @property
+    def format(self) -> NumberFormat:
+        """The one format of all tensors.
+
+        Raises ValueError where they differ.
+        """
+        if len(self.formats) > 1:
+            raise ValueError(f"the stored tensors have several number formats: {self.format_name}")
+        return self.formats[0]
+
+    @property
+    def decode_ge(self) -> float:
+        """Gates that decode a code of any tensor: those of the format that takes most."""
+        return max(form.decode_ge for form in self.formats)
+
+    @property
+    def zero_code(self) -> int:
+        """The code that stands for zero in all tensors.
+
+        Raises ValueError where they differ in it.
+        """
+        found = {t.zero_code for t in self.tensors}
+        if len(found) != 1 or None in found:
+            raise ValueError("no one code is zero in all stored tensors: their formats or zero points differ")
+        return int(next(iter(found)) or 0)
+
+    @cached_property
     def planes(self) -> int:
-        """Bit planes of a weight."""
-        return self.format.bits
+        """Bit planes of the widest weights."""
+        return max(t.format.bits for t in self.tensors)
+
+    @cached_property
+    def tensor_planes(self) -> Int64:
+        """Bit planes of the weights of every tensor, int64 [tensors]."""
+        return np.array([t.format.bits for t in self.tensors], dtype=np.int64)
+
+    @property
+    def absent(self) -> Bool:
+        """Planes that a tensor does not have, bool [tensors, planes]."""
+        return np.asarray(np.arange(self.planes) >= self.tensor_planes[:, None])
 
     @cached_property
     def tensor_starts(self) -> NDArray[np.int64]:
@@ -119,14 +223,12 @@ class StoredImage:
     @property
     def stored_bits(self) -> int:
         """Data bits in the memory, parity not counted."""
-        return self.weights * self.planes
+        return int(np.diff(self.tensor_starts) @ self.tensor_planes)
 
     @property
     def metadata_bits(self) -> int:
         """Bits of all scales, which are kept beside the memory; none where the format has its own range."""
-        if self.format.scaling == "none":
-            return 0
-        return sum(t.layout.bits(t.shape) for t in self.tensors)
+        return sum(t.scale_bits for t in self.tensors)
 
     @property
     def storage_bits_per_weight(self) -> float:
@@ -141,24 +243,24 @@ class StoredImage:
         top where significance is constant, the exponent from its top bit down in floating-point codes.  Ties go to the
         higher plane.
         """
-        if self.format.linear:
-            damage = self.format.significance**2
-        else:
-            counts = np.zeros(1 << self.planes)
-            for t in self.tensors:
-                worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
-                counts += np.bincount(t.meant_codes, weights=worth, minlength=counts.size)
-            damage = counts @ self.format.flip_damage
+        if len(self.formats) == 1 and self.format.linear:
+            return planes_by_damage(self.format.significance**2)
+        damage = np.zeros(self.planes)
+        for t in self.tensors:
+            worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
+            counts = np.bincount(t.meant_codes, weights=worth, minlength=1 << t.format.bits)
+            damage[: t.format.bits] += counts @ t.format.flip_damage
         return planes_by_damage(damage)
 
     @cached_property
     def digest(self) -> str:
         """sha256 over format, names, shapes, codes and scales."""
-        h = hashlib.sha256(self.format.name.encode())
+        h = hashlib.sha256(self.format_name.encode())
         for t in self.tensors:
             h.update(f"{t.name}{t.shape}{f'~{t.inverted}' if t.inverted else ''}".encode())
             h.update(np.ascontiguousarray(t.codes).data)
-            h.update(np.ascontiguousarray(t.scale).data)
+            for array in (t.scale, t.zero, t.minimum):
+                h.update(b"" if array is None else np.ascontiguousarray(array).data)
         return h.hexdigest()
 
     def codes(self) -> list[Codes]:
@@ -168,8 +270,7 @@ class StoredImage:
     def decode(self, codes: Sequence[Codes] | None = None) -> dict[str, NDArray[np.float32]]:
         """Tensors by name from codes, tensor by tensor (default: the stored ones)."""
         codes = self.codes() if codes is None else codes
-        table = self.format.decode_table
-        return {t.name: t.decode(c, table) for t, c in zip(self.tensors, codes, strict=True)}
+        return {t.name: t.decode(c) for t, c in zip(self.tensors, codes, strict=True)}
 
     def group_starts(self, kind: GroupKind, word_weights: int = WORD_WEIGHTS) -> NDArray[np.int64]:
         """First global weight index of every group, and the total: int64 [groups + 1].

@@ -45,7 +45,7 @@ def _rounded(form: NumberFormat, tensor: StoredTensor, weight: Float32, moment: 
 
 def descend(layer: LayerToRound, form: NumberFormat, codes: NDArray[Any]) -> NDArray[Any]:
     """Better codes [rows, columns]: every column in turn to the code nearest to its conditional optimum."""
-    codes, table, top = codes.copy(), form.decode_table, form.largest
+    codes, table = codes.copy(), form.decode_table
     value = table[codes] * layer.step
     error = (value - layer.target).reshape(len(layer.moment), -1, value.shape[1])
     slope = (error @ layer.moment).reshape(value.shape)
@@ -54,7 +54,7 @@ def descend(layer: LayerToRound, form: NumberFormat, codes: NDArray[Any]) -> NDA
         moved = 0
         for j in range(value.shape[1]):
             wish = (value[:, j] - slope[:, j] / curvature[:, j]) / layer.step[:, j]
-            best = form.encode(np.clip(wish, -top, top))
+            best = form.encode(np.clip(wish, form.lowest, form.largest))
             change = table[best] * layer.step[:, j] - value[:, j]
             rows = np.nonzero(change)[0]
             codes[rows, j] = best[rows]

@@ -119,6 +119,8 @@ class LayerToRound:
     def of(cls, tensor: StoredTensor, weight: Float32, moment: Float64) -> LayerToRound:
         """Of a stored tensor; ``moment`` [groups, columns, columns], rows of a group lie together."""
         spread = np.broadcast_to(tensor.layout.spread(tensor.scale, tensor.shape), tensor.shape)
+        if tensor.zero is not None:
+            weight = weight.reshape(tensor.shape) + tensor.layout.spread(tensor.zero, tensor.shape) * spread
         return cls.stepped(weight, spread, moment)
 
     @classmethod

@@ -28,8 +28,9 @@ def quantise(
 ) -> StoredImage:
     """Quantise weight tensors to the nearest value of a format, int8 by default; vectors get one scale each.
 
-    The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), or their mean magnitude
-    for binary weights.  All-zero weights of a scale get the smallest step of their tensor: a flip there costs no more
+    The step is ||W||_inf / largest over the weights of a scale (docs/theory.md, stored weight), their mean magnitude
+    for binary weights, or for unsigned levels their range, zero included, over the highest level, with a whole zero
+    point beside it.  All-zero weights of a scale get the smallest step of their tensor: a flip there costs no more
     than elsewhere (``filled``).  ``clip="mse"`` searches each scale's step of least squared error below that.
     channels: where tensors have them that do not lie as [out, in, ...].
 
@@ -46,17 +47,29 @@ def quantise(
             raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
         own = layout.turned((channels or {}).get(name)) if w.ndim > 1 else PER_TENSOR
         scale = own.rounded(full_step(w, format, own))
+        zero = zero_points(w, scale, format, own) if format.scaling == "range" else None
         if clip == "mse":
-            scale = clipped_step(w, format, own, scale)
-        codes = format.encode(in_steps(w, scale, format, own)).reshape(-1)
-        stored.append(StoredTensor(name, tuple(w.shape), codes, scale, own))
-    return StoredImage(format, tuple(stored))
+            scale = clipped_step(w, format, own, scale, zero)
+        codes = format.encode(in_steps(w, scale, format, own, zero)).reshape(-1)
+        stored.append(StoredTensor(name, tuple(w.shape), codes, format, scale, own, zero=zero))
+    return StoredImage(tuple(stored))
 
 
-def in_steps(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
-    """Weights in steps, clipped to the range of the format."""
-    steps: Float32 = np.clip(w / layout.spread(scale, w.shape), -form.largest, form.largest)
-    return steps
+def in_steps(
+    w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout, zero: Float32 | None = None
+) -> Float32:
+    """Weights in steps from the zero point [scales], clipped to the range of the format."""
+    steps: Float32 = w / layout.spread(scale, w.shape)
+    if zero is not None:
+        steps = steps + layout.spread(zero, w.shape)
+    return np.clip(steps, form.lowest, form.largest)
+
+
+def zero_points(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
+    """The level of every scale [scales] that stands for zero: a whole one, so that zero is stored exactly."""
+    low = np.minimum(layout.reduce(np.minimum, w), np.float32(0.0))
+    zero: Float32 = np.clip(np.rint(-low / scale), form.lowest, form.largest)
+    return zero
 
 
 def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
@@ -70,6 +83,9 @@ def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
     if form.scaling == "mean":
         mean = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))
         return np.where(mean == 0.0, LEAST_STEP, mean).astype(np.float32)  # no code of binary weights is zero
+    if form.scaling == "range":
+        span = layout.reduce(np.maximum, np.maximum(w, 0.0)) - layout.reduce(np.minimum, np.minimum(w, 0.0))
+        return peak_step(span, form)
     if form.scaling == "rms":
         squares = layout.reduce(np.add, magnitude.astype(np.float64) ** 2) / layout.reduce(np.add, np.ones(w.shape))
         return filled(2.0 * form.step_of_rms * np.sqrt(squares))
@@ -87,12 +103,15 @@ def filled(step: Float32) -> Float32:
     return np.where(step > 0.0, step, there.min() if there.size else LEAST_STEP).astype(np.float32)
 
 
-def clipped_step(w: Float32, form: NumberFormat, layout: ScaleLayout, full: Float32) -> Float32:
+def clipped_step(
+    w: Float32, form: NumberFormat, layout: ScaleLayout, full: Float32, zero: Float32 | None = None
+) -> Float32:
     """The step of least squared error of every scale [scales], of those on a geometric grid below the full one."""
     best, least = full, np.full(full.shape, np.inf)
     for candidate in _candidates(full, layout):
-        steps = in_steps(w, candidate, form, layout)
-        lost = form.squared_error(w, form.encode(steps), layout.spread(candidate, w.shape))
+        steps, step = in_steps(w, candidate, form, layout, zero), layout.spread(candidate, w.shape)
+        aim = w if zero is None else w + layout.spread(zero, w.shape) * step
+        lost = form.squared_error(aim, form.encode(steps), step)
         error = layout.reduce(np.add, lost)
         best, least = np.where(error < least, candidate, best), np.minimum(error, least)
         if np.all(error > HOPELESS * least):

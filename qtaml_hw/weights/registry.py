@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import FORMATS, INTEGER_FORMATS, PLANES, POWER_FORMATS, Encoding, Specials
+from qtaml_hw.names import (
+    FORMATS,
+    INTEGER_FORMATS,
+    PLANES,
+    POWER_FORMATS,
+    UNSIGNED_FORMATS,
+    Encoding,
+    Specials,
+)
 from qtaml_hw.weights.codes import BinaryFormat, PowerFormat
 from qtaml_hw.weights.floats import LAYOUTS, FloatFormat
-from qtaml_hw.weights.formats import NumberFormat, WeightFormat
+from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
 
 
 def number_format(
@@ -24,6 +32,7 @@ def number_format(
     """
     builders: list[tuple[bool, Callable[[], NumberFormat]]] = [
         (name in INTEGER_FORMATS, lambda: WeightFormat(PLANES[name], encoding)),
+        (name in UNSIGNED_FORMATS, lambda: UnsignedFormat(PLANES[name])),
         (name in LAYOUTS, lambda: FloatFormat(name, specials)),
         (name in POWER_FORMATS, lambda: PowerFormat(PLANES[name], power, encoding)),
         (name == "binary", BinaryFormat),

@@ -43,7 +43,7 @@ def inverted(image: StoredImage, masks: Sequence[int]) -> StoredImage:
         replace(t, codes=t.codes ^ t.codes.dtype.type(mask), inverted=mask)
         for t, mask in zip(image.tensors, masks, strict=True)
     )
-    return StoredImage(image.format, tuple(tensors))
+    return StoredImage(tuple(tensors))
 
 
 def inversion_cost(image: StoredImage) -> tuple[int, float]:

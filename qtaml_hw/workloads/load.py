@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from qtaml_hw.files import cache_folder
+from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads import cache, training
 from qtaml_hw.workloads.cache import TrainingRecord
 from qtaml_hw.workloads.catalogue import NetworkSpec, network
@@ -22,23 +21,6 @@ from qtaml_hw.workloads.data import load_data
 _LOG = logging.getLogger(__name__)
 
 DEFAULT_SEED = 2026
-
-
-@dataclass(frozen=True, eq=False)
-class FileCodes:
-    """A weight as its file stores it.
-
-    levels: int8, flat in the order of the parameter; scale: float32, one, or one per index of the parameter's ``axis``
-    (0 or 1). Weight = scale x level.
-    """
-
-    levels: npt.NDArray[np.int8]
-    scale: npt.NDArray[np.float32]
-    axis: int
-
-    def tensor(self) -> torch.Tensor:
-        """The levels, for a digest."""
-        return torch.from_numpy(self.levels.copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +33,7 @@ class ReadGraph:
     module: nn.Module
     input_shape: tuple[int, ...]
     input_type: torch.dtype = torch.float32
-    codes: Mapping[str, FileCodes] = field(default_factory=dict)
+    codes: Mapping[str, StoredTensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,7 @@ class LoadedNetwork:
 
     module: in eval mode, a new one at each load; digest: sha256 (hex) of its state; input_shape: of one sample,
     without batch; classes: number of logits; record: how the weights came to be (None for a user's own network);
-    codes: by parameter, int8 codes and scales that the network's file brings.
+    codes: by parameter, the weight as its file stores it: codes, their format, scales.
     """
 
     name: str
@@ -69,7 +51,7 @@ class LoadedNetwork:
     input_shape: tuple[int, ...]
     classes: int
     record: TrainingRecord | None
-    codes: Mapping[str, FileCodes] = field(default_factory=dict)
+    codes: Mapping[str, StoredTensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def load_model_file(path: str | Path) -> LoadedNetwork:
         with Bounded():
             width = output_width(place.name, graph.module, graph.input_shape, graph.input_type)
         _check_samples(graph)
-        codes = {f"{name} codes": code.tensor() for name, code in graph.codes.items()}
+        codes = {f"{name} codes": torch.from_numpy(code.codes.copy()) for name, code in graph.codes.items()}
         digest = state_digest({**graph.module.state_dict(), **codes})
     return LoadedNetwork(place.name, graph.module, digest, graph.input_shape, width, None, graph.codes)
 

@@ -16,8 +16,11 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from qtaml_hw.weights.given import given_integers
+from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError
-from qtaml_hw.workloads.load import FileCodes, ReadGraph
+from qtaml_hw.workloads.load import ReadGraph
 from qtaml_hw.workloads.tflite_file import FileGraph, FileOp, FileTensor, read_tflite
 
 NHWC_AXIS: Final = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of a stored image -> axis of ours
@@ -51,7 +54,7 @@ class _Importer:
 
     def __init__(self, graph: FileGraph) -> None:
         self.file, self.builder = graph, Builder()
-        self.codes: dict[str, FileCodes] = {}
+        self.codes: dict[str, StoredTensor] = {}
 
     def network(self) -> nn.Module:
         values = self.builder.values
@@ -107,7 +110,9 @@ class _Importer:
                 f"the weight {tensor.name!r} is {values.dtype} with zero point {int(tensor.zero.max())}; "
                 "read are float weights and symmetric int8"
             )
-        self.codes[f"{path}.weight"] = FileCodes(np.ascontiguousarray(values).reshape(-1), tensor.scale, axis)
+        name, parameter = f"{path}.weight", getattr(self.builder.root, path).weight
+        kind = "per_tensor" if tensor.scale.size == 1 else ("per_channel", "per_input_channel")[axis]
+        self.codes[name] = given_integers(name, tuple(parameter.shape), values, tensor.scale, ScaleLayout.of(kind))
 
     def weight(self, op: FileOp) -> nn.Parameter:
         """Input 1 as the file stores it; an operator that uses it again gets the same parameter."""

@@ -100,7 +100,9 @@ def test_wrong_scales_are_refused() -> None:
     with pytest.raises(ValueError, match="a group size goes with per_group"):
         ScaleLayout("per_channel", 32)
     with pytest.raises(ValueError, match=r"w: scale has shape \(3,\), per_channel needs \(2,\)"):
-        StoredTensor("w", (2, 2), np.zeros(4, np.uint8), np.ones(3, np.float32), ScaleLayout("per_channel"))
+        StoredTensor(
+            "w", (2, 2), np.zeros(4, np.uint8), WeightFormat(), np.ones(3, np.float32), ScaleLayout("per_channel")
+        )
 
 
 @pytest.mark.parametrize("name", ["int2", "int3", "int4", "int8", "e2m1", "power4"])

@@ -11,6 +11,7 @@ from qtaml_hw.config.sections.kinds import Flag, NoRepeats, OneOf, ScalarAsList
 from qtaml_hw.names import (
     CHANNEL_FORMATS,
     CODED_FORMATS,
+    FILE_FORMAT,
     FLOAT_FORMATS,
     FORMATS,
     POWER_FORMATS,
@@ -27,8 +28,10 @@ DEFAULT_POWER: Final = 2.0
 class WeightsSection(Section):
     """How a weight is written into bits."""
 
-    format: Annotated[str, OneOf((*FORMATS, *CHANNEL_FORMATS), "format")] = Field(
-        "int8", description="number format of a stored weight; cosq is made for the study's own flips"
+    format: Annotated[str, OneOf((*FORMATS, *CHANNEL_FORMATS, FILE_FORMAT), "format")] = Field(
+        "int8",
+        description="number format of a stored weight; cosq is made for the study's own flips, file is what the "
+        "network's own file brings",
     )
     encoding: Encoding = Field("twos_complement", description="bits of an integer level; for int and power formats")
     scale: Annotated[str, OneOf(SCALES, "scale")] = Field(
@@ -69,6 +72,8 @@ class WeightsSection(Section):
         for name, (default, formats, reason) in uses.items():
             if not default and self.format not in formats:
                 raise ValueError(f"{name} is for {', '.join(formats)}; {reason}")
+        if self.format == FILE_FORMAT:
+            self._only_the_file()
         if self.format in UNSCALED_FORMATS and self.scale != "per_tensor":
             raise ValueError(f"{scales}; leave scale at per_tensor, not {self.scale}")
         if self.format in UNSCALED_FORMATS and self.rounding == "mse_clip":
@@ -76,6 +81,17 @@ class WeightsSection(Section):
         if self.format in CHANNEL_FORMATS and (self.rounding != "nearest" or "invert_planes" in self.transforms):
             raise ValueError(f"{self.format} chooses its codes for the channel: rounding is nearest, no invert_planes")
         return self
+
+    def _only_the_file(self) -> None:
+        others = {
+            "scale": self.scale != "per_tensor",
+            "rounding": self.rounding != "nearest",
+            "fold_batch_norm": self.fold_batch_norm,
+            "transforms": bool(set(self.transforms) - {"invert_planes"}),
+        }
+        changed = [name for name, differs in others.items() if differs]
+        if changed:
+            raise ValueError(f"format file keeps the codes that the file brings, so that {changed[0]} has no effect")
 
     usual: ClassVar = {"rounding": "nearest", "specials": "saturate", "transforms": ()}
 

@@ -41,12 +41,18 @@ class Contents:
         cell = view_cell(study, image.planes)
         written = stored_image(image, calibration, study, cell.channel)
         bits, gates = storage_of_steps(study, written)
-        side = SideStorage(written.metadata_bits + bits, written.format.decode_ge + gates)
+        side = SideStorage(written.metadata_bits + bits, written.decode_ge + gates)
         pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
         protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_unlike_words(study, protection.plan)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
         return cls(protection.image or written, cell, protection, pricing)
+
+    @property
+    def _zero_code(self) -> int:
+        """What a zeroed weight reads as; any code where no word is zeroed."""
+        zeroes = _zeroing(self.protection.plan, self.pricing.study.array.on_uncorrectable)
+        return self.image.zero_code if zeroes else 0
 
     def chip(self, study: Study) -> memory.Memory:
         """The array with the image in it, ready to live through any number of fault maps.
@@ -55,7 +61,7 @@ class Contents:
         """
         image, schedule = self.image, self.pricing.schedule
         codes, plan = tuple(image.codes()), self.protection.plan
-        return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, image.format.zero_code)
+        return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, self._zero_code)
 
 
 def _refuse_unlike_words(study: Study, plan: ProtectionPlan) -> None:
@@ -81,10 +87,20 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
 
     Raises ValueError where both are asked for.
     """
-    zeroing = [e.name for e in plan.entries if e.zeroes_weight and plan.bits_by_entry().get(e.name)]
-    zeroing += ["on_uncorrectable: zero"] if on_uncorrectable == "zero" else []
+    zeroing = _zeroing(plan, on_uncorrectable)
     if zeroing and any(t.inverted for t in image.tensors):
         raise ValueError(f"{INVERT} and {zeroing[0]} do not go together: a detected word reads as one code of zero")
+    if zeroing:
+        try:
+            _ = image.zero_code
+        except ValueError as error:
+            raise ValueError(f"{zeroing[0]} needs one code of zero: {error}") from error
+
+
+def _zeroing(plan: ProtectionPlan, on_uncorrectable: str | None) -> list[str]:
+    """What makes weights read as zero: entries in use, and the answer to words that are flagged."""
+    zeroing = [e.name for e in plan.entries if e.zeroes_weight and plan.bits_by_entry().get(e.name)]
+    return zeroing + (["on_uncorrectable: zero"] if on_uncorrectable == "zero" else [])
 
 
 def chip_warnings(study: Study, chip: memory.Memory) -> list[str]:

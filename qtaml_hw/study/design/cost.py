@@ -71,7 +71,7 @@ class DesignCost:
     def warnings(self) -> list[str]:
         """What the energy of an inference takes for granted or leaves out."""
         image, mac, warnings = self.image, self.study.accelerator.mac, list(rail_warnings(self.study, self.price.whole))
-        if "int8" in mac and (not image.format.linear or image.planes > 8):
+        if "int8" in mac and (not all(form.linear for form in image.formats) or image.planes > 8):
             warnings.append(
                 f"multiply-accumulates are priced as {mac}, whatever {self.study.weights.format} needs: see "
                 "accelerator.mac"

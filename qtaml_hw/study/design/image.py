@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float32
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
-from qtaml_hw.names import CHANNEL_FORMATS, PLANES
+from qtaml_hw.names import CHANNEL_FORMATS, FILE_FORMAT, PLANES
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.cosq import SOURCES, ChannelFormat
+from qtaml_hw.weights.given import given_image, stands_for
 from qtaml_hw.weights.gptq import gptq_rounding
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
 from qtaml_hw.weights.network import parameter_arrays
 from qtaml_hw.weights.scales import Axes, ScaleLayout
-from qtaml_hw.workloads.load import FileCodes
 
 Weights = Mapping[str, Float32]
 Channels = Mapping[str, Axes | None]
@@ -38,8 +38,13 @@ def store_rule(study: Study) -> StoreRule:
 
 
 def formats_of(study: Study) -> tuple[NumberFormat, ...]:
-    """The number formats that the study's weights may take: one, or those made for its flips by kind of weights."""
+    """The number formats that the study's weights may take: one, or those made for its flips by kind of weights.
+
+    None are known where the network's file brings its own.
+    """
     asked = study.weights
+    if asked.format == FILE_FORMAT:
+        return ()
     if asked.format not in CHANNEL_FORMATS:
         return (number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials),)
     channel = view_cell(study, PLANES[asked.format]).channel
@@ -48,8 +53,14 @@ def formats_of(study: Study) -> tuple[NumberFormat, ...]:
 
 
 def stored_as(study: Study) -> tuple[NumberFormat, ScaleLayout]:
-    """The number format of the study's weights (the first that they may take) and what shares a scale."""
-    return formats_of(study)[0], ScaleLayout.of(study.weights.scale)
+    """The number format of the study's weights (the first that they may take) and what shares a scale.
+
+    Raises InputError where that is up to the network's file.
+    """
+    found = formats_of(study)
+    if not found:
+        raise InputError("weights.format: file keeps the codes that a network's file brings; name a number format here")
+    return found[0], ScaleLayout.of(study.weights.scale)
 
 
 def clip_of(form: NumberFormat, rounding: str) -> Clip:
@@ -65,12 +76,16 @@ def image_of(
     study: Study,
     calibration: torch.Tensor | None = None,
     channels: Channels | None = None,
+    codes: Mapping[str, StoredTensor] | None = None,
 ) -> tuple[dict[str, Float32], StoredImage]:
     """The named tensors of a module as trained, and their image in the study's format; channels: see ``quantise``.
 
-    Raises InputError when the rounding needs unlabelled ``calibration`` inputs [N, ...] and there are none.
+    ``codes``: what the network's file brings, by parameter.  Raises InputError when the rounding needs unlabelled
+    ``calibration`` inputs [N, ...] and there are none.
     """
     weights, rounding = parameter_arrays(module, names), study.weights.rounding
+    if study.weights.format == FILE_FORMAT:
+        return weights, given_image(weights, codes or {})
     layout = ScaleLayout.of(study.weights.scale)
     images = [quantise(weights, f, layout, clip=clip_of(f, rounding), channels=channels) for f in formats_of(study)]
     image = min(images, key=lambda one: _squared_error(one, weights)) if len(images) > 1 else images[0]
@@ -85,8 +100,8 @@ def _squared_error(image: StoredImage, weights: Weights) -> float:
     """Summed over all weights, expected over the flips that the format is made for."""
     total = 0.0
     for t in image.tensors:
-        step = t.layout.spread(t.scale, t.shape)
-        total += float(image.format.squared_error(weights[t.name], t.codes.reshape(t.shape), step).sum())
+        step = t.layout.spread(t.scale, t.shape)  # formats made for a channel have no zero points
+        total += float(t.format.squared_error(weights[t.name], t.codes.reshape(t.shape), step).sum())
     return total
 
 
@@ -94,31 +109,27 @@ def image_facts(study: Study, image: StoredImage, plan: ProtectionPlan) -> dict[
     """Record fields: how weights are written, and what that takes beside the bits that a plan stores of them."""
     asked = study.weights
     return {
-        "weights_format": image.format.name,
+        "weights_format": image.format_name,
         "scale": asked.scale,
         "rounding": "gptq" if study.protection.chooses_bits else asked.rounding,
         "fold_batch_norm": study.weights.fold_batch_norm,
         "storage_bits_per_weight": (plan.stored_bits + image.metadata_bits) / image.weights,
         "metadata_bits_fraction": image.metadata_bits / plan.stored_bits,
-        "decode_ge": image.format.decode_ge,
+        "decode_ge": image.decode_ge,
     }
 
 
-def as_in_file(image: StoredImage, weights: Weights, codes: Mapping[str, FileCodes], study: Study) -> StoredImage:
+def as_in_file(image: StoredImage, weights: Weights, codes: Mapping[str, StoredTensor], study: Study) -> StoredImage:
     """The image with the codes and scales that a network's file brings, as the file stores them.
 
-    Where the format is int8 and the weights are still the file's; else the image as it is.
+    Where it has codes of the study's own format and the weights are still the file's; else the image as it is.
     """
-    if not codes or study.weights.format != "int8" or study.weights.rounding != "nearest":
+    if study.weights.rounding != "nearest" or study.weights.format == FILE_FORMAT:
         return image
-    return StoredImage(image.format, tuple(_own(image, t, weights[t.name], codes.get(t.name)) for t in image.tensors))
+    return StoredImage(tuple(_own(t, weights[t.name], codes.get(t.name)) for t in image.tensors))
 
 
-def _own(image: StoredImage, tensor: StoredTensor, weights: Float32, own: FileCodes | None) -> StoredTensor:
-    if own is None or own.levels.size != tensor.weights:
+def _own(tensor: StoredTensor, weights: Float32, own: StoredTensor | None) -> StoredTensor:
+    if own is None or own.format != tensor.format or not stands_for(own, weights):
         return tensor
-    kind = "per_tensor" if own.scale.size == 1 else ("per_channel", "per_input_channel")[own.axis]
-    levels = own.levels.astype(np.float32)
-    stored = StoredTensor(tensor.name, tensor.shape, image.format.encode(levels), own.scale, ScaleLayout.of(kind))
-    same = np.array_equal(stored.decode(stored.codes, image.format.decode_table), weights)
-    return stored if same else tensor
+    return replace(own, name=tensor.name, shape=tensor.shape)

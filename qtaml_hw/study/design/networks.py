@@ -110,7 +110,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     channels = multiplied(module, torch.from_numpy(data.test_x[:1]))
     found = inventory(module, store_rule(study), channels)
     names = [entry.name for entry in found if entry.stored]
-    weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels)
+    weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels, loaded.codes)
     chosen = data.taken(study.evaluate.images, study.data.take)
     network = Network(
         name=loaded.name,

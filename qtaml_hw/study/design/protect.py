@@ -133,7 +133,7 @@ def planned_by(
     section = study.protection
     saved = None
     if section.plan is not None:
-        saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format.name)
+        saved = plan_for(study.folder / section.plan, image.tensor_starts, image.planes, image.format_name)
     menu = menu_of(study, channel) if saved is None else tac.Menu.of(saved.menu[1:])
     _check_law(channel, menu)
     planning = tac.Planning(

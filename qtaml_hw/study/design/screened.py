@@ -58,7 +58,7 @@ class Screening:
         cell = self._cell(study, stored.image.planes)
         image = stored_image(stored.image, stored.calibration, study, cell.channel)
         bits, gates = storage_of_steps(study, image)
-        side = SideStorage(image.metadata_bits + bits, image.format.decode_ge + gates)
+        side = SideStorage(image.metadata_bits + bits, image.decode_ge + gates)
         layers = stored.network.layers(study.accelerator)
         pricing = Pricing.of(study, image.names, image.tensor_starts, cell, side, layers)
         planned = planned_by(study, image, stored.calibration, cell.channel, pricing)[1]

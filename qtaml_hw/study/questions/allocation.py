@@ -53,7 +53,7 @@ class AllocationResult:
 
         Raises StoreError when the file cannot be written.
         """
-        save_plan(self.plan, path, self.image.format.name)
+        save_plan(self.plan, path, self.image.format_name)
 
     def as_dict(self) -> dict[str, Any]:
         """Groups with their weights and protected planes, overheads, prediction, bound, gap, rho*, how it was found.

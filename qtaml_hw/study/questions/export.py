@@ -142,7 +142,7 @@ class _Image:
             "row_bits": geometry.row_bits,
             "word_bits": geometry.word_bits,
             "planes": layout.planes,
-            "format": design.image.format.name,
+            "format": design.image.format_name,
             "plane_class": layout.class_of_plane.tolist(),
             "first_row_of_class": self.addresses.first_row.tolist(),
             "rows_of_class": self.addresses.rows.tolist(),
