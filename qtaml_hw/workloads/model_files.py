@@ -17,29 +17,23 @@ from qtaml_hw.workloads.reading import in_words, readable
 
 
 def _onnx(path: Path) -> ReadGraph:
-    from qtaml_hw.workloads.onnx_import import read_onnx
+    from qtaml_hw.workloads.onnx.reader import read_onnx
 
     return read_onnx(path)
 
 
-def _pt2(path: Path) -> ReadGraph:
-    from qtaml_hw.workloads.pt2_import import read_pt2
-
-    return read_pt2(path)
-
-
 def _tflite(path: Path) -> ReadGraph:
-    from qtaml_hw.workloads.tflite_import import read_tflite_network
+    from qtaml_hw.workloads.tflite.network import read_tflite_network
 
     return read_tflite_network(path)
 
 
-READERS: Final[dict[str, Callable[[Path], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite, ".pt2": _pt2}
+READERS: Final[dict[str, Callable[[Path], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite}
 ALIKE: Final = 1e-3  # of the largest output: rounding differs between batches of another size
 
 
 def load_model_file(path: str | Path) -> LoadedNetwork:
-    """The network in a .onnx, .pt2 or .tflite file, in eval mode; no code of the file is run.
+    """The network in a .onnx or .tflite file, in eval mode; no code of the file is run.
 
     Raises InputError, one line that names the file: other endings, files that cannot be read, all that is not read of
     a graph at once, packages that are not installed, and networks whose samples do not stand for themselves.

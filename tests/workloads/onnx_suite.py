@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from qtaml_hw.workloads.onnx_ops import OPS
+from qtaml_hw.workloads.onnx.operators import OPS
 
 EXPORTED = ("pytorch-converted", "pytorch-operator", "simple")
 LARGEST = 1 << 22  # bytes of a model

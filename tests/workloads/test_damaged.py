@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import save
 from torch import nn
 
@@ -67,13 +66,6 @@ def good_onnx() -> bytes:
     return onnx_file(nodes, {"w": np.ones((2, 4), np.float32), "s": np.array([0, -1])})
 
 
-def good_pt2() -> bytes:
-    batch = {0: torch.export.Dim("batch", min=1, max=64)}
-    program = torch.export.export(SMALL, (torch.zeros(2, 2, 2),), dynamic_shapes=(batch,))
-    torch.export.save(program, content := io.BytesIO())
-    return content.getvalue()
-
-
 def good_npz() -> bytes:
     np.savez(content := io.BytesIO(), x=np.ones((300, 2, 2), np.uint8), y=np.arange(300) % 3)
     return content.getvalue()
@@ -94,7 +86,6 @@ def tokenizer(path: Path) -> object:
 
 KINDS: dict[str, tuple[Callable[[], bytes], Callable[[Path], object]]] = {
     "net.onnx": (good_onnx, load_model_file),
-    "net.pt2": (good_pt2, load_model_file),
     "net.tflite": (tflite_network, load_model_file),
     "set.npz": (good_npz, load_npz),
     "images.idx": (lambda: IDX, read_idx),
@@ -175,21 +166,6 @@ def test_damaged_bytes(tmp_path: Path, name: str) -> None:
     assert refused > 20  # the rest changed what a network computes, or what nobody reads
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_damaged_values_in_the_json_of_a_program(tmp_path: Path) -> None:
-    content, draw, refused = good_pt2(), np.random.default_rng(24), 0
-    for _ in range(150):
-        out = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
-            for info in old.infolist():
-                part = old.read(info)
-                if info.filename.endswith(("models/model.json", "weights_config.json")) and draw.random() < 0.7:
-                    part = json.dumps(changed(json.loads(part), draw)).encode()
-                new.writestr(info.filename, part)
-        refused += refused_or_read(load_model_file, tmp_path / "net.pt2", out.getvalue())
-    assert refused > 20
-
-
 def test_damaged_values_in_the_json_of_weights_and_encoders(tmp_path: Path) -> None:
     draw, folder = np.random.default_rng(25), folder_of(tmp_path)
     for name in ("config.json", "tokenizer.json"):
@@ -260,7 +236,6 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "npz member": ("set.npz", lambda: zipped(**{"x.npy": array(bytes(1 << 28), 1 << 28)}), "are not unpacked"),
     "npz header": ("set.npz", lambda: zipped(**{"x.npy": array(b"", 1 << 40), "y.npy": b""}), "not a readable npz"),
     "gzip": ("images.gz", lambda: gzip.compress(bytes(1 << 28)), "are not unpacked"),
-    "zip of a program": ("net.pt2", lambda: zipped(**{"net/models/model.json": bytes(1 << 26)}), "it is compressed"),
     "nested json": ("config.json", lambda: nested(100_000), "RecursionError"),
     "sizes of an encoder": (
         "config.json",

@@ -11,8 +11,8 @@ import torch
 pytest.importorskip("onnx", reason="reads .onnx files: pip install 'qtaml-hw[onnx]'")
 ort = pytest.importorskip("onnxruntime", reason="the peer of the ONNX importer")
 
-from qtaml_hw.workloads.onnx_graph import Importer  # noqa: E402
-from qtaml_hw.workloads.onnx_ops import OPS  # noqa: E402
+from qtaml_hw.workloads.onnx.graph import Importer  # noqa: E402
+from qtaml_hw.workloads.onnx.operators import OPS  # noqa: E402
 from tests.workloads.onnx_suite import Case, cases  # noqa: E402
 
 

@@ -43,12 +43,16 @@ def _exactly_one(section: Section, names: tuple[str, ...], what: str) -> None:
 
 
 def _model_file(text: str) -> str:
+    if text.endswith(".pt2"):
+        raise ValueError(
+            f"{text[:80]!r} is a program of torch.export, which is not read: write it with torch.onnx.export"
+        )
     if not text.endswith(MODEL_FILES):
         raise ValueError(f"{text[:80]!r} is no model file; it ends in {', '.join(MODEL_FILES)}")
     return text
 
 
-MODEL_FILES: Final = (".onnx", ".tflite", ".pt2")
+MODEL_FILES: Final = (".onnx", ".tflite")
 Patterns = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(min_length=1), ScalarAsList]
 
 
@@ -86,7 +90,7 @@ class NetworkSection(Section):
         None, description="how keys of the weights file begin -> how they begin in the network"
     )
     file: Annotated[FilePath, AfterValidator(_model_file)] | None = Field(
-        None, description="a model file with its weights: .onnx, .tflite or .pt2, from the study's folder"
+        None, description="a model file with its weights: .onnx or .tflite, from the study's folder"
     )
     encoder: EncoderSection | None = Field(None, description="a text encoder from a local folder")
     store: StoreSection | None = Field(None, description="which tensors live in the memory")

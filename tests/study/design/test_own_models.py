@@ -249,7 +249,8 @@ def test_a_metric_out_of_bounds_fails_its_point(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("network: {file: net.pkl}", "it ends in .onnx, .tflite, .pt2"),
+        ("network: {file: net.pkl}", "it ends in .onnx, .tflite"),
+        ("network: {file: net.pt2}", "is not read: write it with torch.onnx.export"),
         ("network: {file: a.onnx, name: digits-lenet}", "exactly one of name, factory, file, encoder"),
         ("network: {file: a.onnx, weights: w.safetensors}", "weights goes with a factory"),
         ('network: {factory: "a:b", keys: {a: b}}', "keys renames what a weights file holds"),

@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from qtaml_hw.workloads.graph import TurnedLinear
-from qtaml_hw.workloads.onnx_graph import Importer, Operator, Row, Table
+from qtaml_hw.workloads.onnx.graph import Importer, Operator, Row, Table
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MAX_POOLS: Final = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)

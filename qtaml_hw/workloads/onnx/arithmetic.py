@@ -9,7 +9,7 @@ import torch
 from torch import fx
 from torch.nn import functional
 
-from qtaml_hw.workloads.onnx_graph import Importer, Operator, Row, Table
+from qtaml_hw.workloads.onnx.graph import Importer, Operator, Row, Table
 
 Made = fx.Node | torch.Tensor
 

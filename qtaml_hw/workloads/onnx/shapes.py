@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 from torch import fx
 
-from qtaml_hw.workloads.onnx_graph import ANY, Importer, Operator, Row, Table, tensor
-from qtaml_hw.workloads.onnx_layers import padded
+from qtaml_hw.workloads.onnx.graph import ANY, Importer, Operator, Row, Table, tensor
+from qtaml_hw.workloads.onnx.layers import padded
 
 
 def _flatten(at: Importer, n: Operator) -> fx.Node | torch.Tensor:

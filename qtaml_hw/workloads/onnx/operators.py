@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from qtaml_hw.workloads.onnx_graph import Table
-from qtaml_hw.workloads.onnx_layers import LAYERS
-from qtaml_hw.workloads.onnx_math import MATH
-from qtaml_hw.workloads.onnx_shapes import SHAPES
+from qtaml_hw.workloads.onnx.arithmetic import MATH
+from qtaml_hw.workloads.onnx.graph import Table
+from qtaml_hw.workloads.onnx.layers import LAYERS
+from qtaml_hw.workloads.onnx.shapes import SHAPES
 
 OPS: Final[Table] = {**LAYERS, **SHAPES, **MATH}

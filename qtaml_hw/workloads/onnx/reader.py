@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtaml_hw.workloads.load import ReadGraph
-from qtaml_hw.workloads.onnx_graph import Importer
-from qtaml_hw.workloads.onnx_ops import OPS
+from qtaml_hw.workloads.onnx.graph import Importer
+from qtaml_hw.workloads.onnx.operators import OPS
 
 
 def read_onnx(path: Path) -> ReadGraph:

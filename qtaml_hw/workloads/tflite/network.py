@@ -21,7 +21,7 @@ from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError
 from qtaml_hw.workloads.load import ReadGraph
-from qtaml_hw.workloads.tflite_file import FileGraph, FileOp, FileTensor, read_tflite
+from qtaml_hw.workloads.tflite.file import FileGraph, FileOp, FileTensor, read_tflite
 
 NHWC_AXIS: Final = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of a stored image -> axis of ours
 FUSED: Final = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH")  # ActivationFunctionType of the schema

@@ -1,0 +1,1 @@
+"""ONNX networks, read through a table of operators."""

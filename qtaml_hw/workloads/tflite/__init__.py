@@ -1,0 +1,1 @@
+"""TensorFlow Lite networks, with the codes that their files store."""
