@@ -1,0 +1,261 @@
+"""Where values are handed over: found by watching one forward pass.
+
+``activations`` are the tensors that go from one stored layer to the next: what a stored layer reads, after activation
+function, pooling and additions, written once however many layers read it.  What the network is given, and what it
+answers, is no such value.  ``kv`` are the keys and values of attention modules (with ``k_proj`` and ``v_proj``) as
+their products of attention read them, after any rotation of positions; where no fused attention is called, as the two
+projections write them.  Any other name is a module, whose output is the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from qtaml_hw.errors import nearest
+from qtaml_hw.weights.effective import evaluating
+
+ROLES: Final = ("activations", "kv")
+PROJECTIONS: Final = ("k_proj", "v_proj")
+Side = Literal["input", "output", "key", "value"]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One value of a pass: call number ``call`` of a module reads it (``input``), answers it, or attends to it.
+
+    ``shape`` : of one input, tokens before channels for keys and values; ``channels_first`` : whether its first axis is
+    the channel (feature maps), else the last one; ``written_after``, ``read_last`` : paths of the stored layers that
+    ran last when it was first read, and when it was read for the last time.
+    """
+
+    name: str
+    module: str
+    call: int
+    side: Side
+    shape: tuple[int, ...]
+    channels_first: bool
+    written_after: str
+    read_last: str
+
+    @property
+    def values(self) -> int:
+        """Numbers of one input."""
+        return int(torch.Size(self.shape).numel())
+
+
+def heads_first_to_tokens(x: torch.Tensor) -> torch.Tensor:
+    """[N, heads, tokens, width] as it lies in a cache: [N, tokens, heads x width]."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def stored_layers(stored: Collection[str]) -> tuple[str, ...]:
+    """Paths of the layers that own stored tensors, in their order."""
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in stored))
+
+
+def attentions(module: nn.Module) -> tuple[str, ...]:
+    """Paths of the modules that project keys and values."""
+    return tuple(path for path, m in module.named_modules() if all(hasattr(m, name) for name in PROJECTIONS))
+
+
+def own_heads(attention: nn.Module, x: torch.Tensor) -> int:
+    """How many heads of [N, heads, tokens, width] one stored head serves (grouped queries)."""
+    projected = getattr(attention.k_proj, "out_features", x.shape[1] * x.shape[3])
+    return max(1, x.shape[1] * x.shape[3] // int(projected))
+
+
+class Attending(TorchFunctionMode):
+    """Calls of fused attention inside a module, with keys and values as ``read`` gives them back."""
+
+    def __init__(self, read: Callable[[Side, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.read = read
+
+    @contextmanager
+    def inside(self, module: nn.Module) -> Iterator[None]:
+        """Calls inside that module, as long as the block lasts."""
+
+        def enter(*_: object) -> None:
+            self.__enter__()  # type: ignore[no-untyped-call]
+
+        def leave(*_: object) -> None:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+        handles = (module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func is functional.scaled_dot_product_attention:
+            given |= dict(zip(("query", "key", "value"), args, strict=False))
+            args = args[3:]
+            sides: tuple[Side, Side] = ("key", "value")
+            given |= {side: self.read(side, given[side]) for side in sides}
+            query, key, value = (given.pop(name) for name in ("query", *sides))
+            args = (query, key, value, *args)
+        return func(*args, **given)
+
+
+class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """When the memory of a watched tensor was last read."""
+
+    def __init__(self, now: Callable[[], str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now, self.kept, self.last = now, list[torch.Tensor](), dict[int, str]()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def watch(self, x: torch.Tensor) -> int:
+        """Its place from now on, which no other tensor gets while this watches."""
+        self.kept.append(x)
+        place = int(x.untyped_storage().data_ptr())
+        self.last.setdefault(place, self.now())
+        return place
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        for leaf in tree_leaves((args, kwargs)):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() in self.last:
+                self.last[leaf.untyped_storage().data_ptr()] = self.now()
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(eq=False)
+class _Trace:
+    """What one pass shows: the layers that ran, the tensors that they read, the values among them."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    known: dict[int, torch.Tensor] = field(default_factory=dict)
+    found: list[tuple[Tap, int]] = field(default_factory=list)
+
+    def now(self) -> str:
+        return self.ran[-1] if self.ran else ""
+
+    def add(self, uses: _Uses, place: tuple[str, Side], x: torch.Tensor, name: str, channels_first: bool) -> None:
+        path, side = place
+        call = self.calls.get(path, 1) - 1
+        shown = name if call == 0 else f"{name}#{call + 1}"
+        self.known[id(x)] = x
+        after = self.ran[-2] if side == "input" and len(self.ran) > 1 else self.now()
+        tap = Tap(shown, path, call, side, tuple(x.shape[1:]), channels_first, after, "")
+        self.found.append((tap, uses.watch(x)))
+
+
+def trace(
+    module: nn.Module, example: torch.Tensor, contents: Sequence[str], stored: Collection[str]
+) -> tuple[Tap, ...]:
+    """The values of a network in the order in which they are first read, from a pass of ``example`` [1, ...].
+
+    ``contents`` : ``activations``, ``kv``, or paths of modules; ``stored`` : names of the tensors in the weight memory.
+    Raises ValueError for a module that there is not, a role that the network has no value of, or an example that it
+    does not take.
+    """
+    modules = dict(module.named_modules())
+    named = [name for name in contents if name not in ROLES]
+    for name in named:
+        if name not in modules or not name:
+            raise ValueError(f"no module {name!r} in the network{nearest(name, [m for m in modules if m])}")
+    seen = _Trace()
+    uses = _Uses(seen.now)
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(module))
+        stack.enter_context(torch.no_grad())
+        layers = stored_layers(stored)
+        for path in layers:
+            stack.callback(modules[path].register_forward_pre_hook(_reader(seen, uses, path, contents)).remove)
+        for path in named:
+            stack.callback(modules[path].register_forward_hook(_answer(seen, uses, path, layers)).remove)
+        if "kv" in contents:
+            for path in attentions(module):
+                _watch_attention(stack, (seen, uses), path, modules[path])
+        stack.enter_context(uses)
+        try:
+            module(example)
+        except (RuntimeError, TypeError, IndexError) as error:
+            raise ValueError(f"the network does not take an input of shape {tuple(example.shape)} ({error})") from error
+    taps = tuple(Tap(**{**vars(tap), "read_last": uses.last[place]}) for tap, place in seen.found)
+    sides: dict[str, tuple[Side, ...]] = {"activations": ("input",), "kv": ("key", "value")}
+    for role in [name for name in contents if name in ROLES]:
+        if not any(tap.side in sides[role] for tap in taps):
+            what = {
+                "activations": "no tensor goes from one layer with stored weights to another: name modules instead",
+                "kv": f"no module of the network has {' and '.join(PROJECTIONS)}",
+            }
+            raise ValueError(f"the network has no {role} ({what[role]})")
+    return _fused(taps)
+
+
+def _fused(taps: tuple[Tap, ...]) -> tuple[Tap, ...]:
+    """Keys and values as attention reads them where it is fused, as projections write them elsewhere."""
+    fused = {tap.module for tap in taps if tap.side in ("key", "value") and not tap.module.endswith(PROJECTIONS)}
+    return tuple(
+        tap
+        for tap in taps
+        if tap.side not in ("key", "value") or tap.module in fused or tap.module.rpartition(".")[0] not in fused
+    )
+
+
+def _reader(seen: _Trace, uses: _Uses, path: str, contents: Sequence[str]) -> Callable[..., None]:
+    def hook(layer: nn.Module, args: tuple[Any, ...]) -> None:
+        first = not seen.ran
+        seen.ran.append(path)
+        seen.calls[path] = seen.calls.get(path, 0) + 1
+        x = args[0] if args else None
+        if "activations" not in contents or first or not isinstance(x, torch.Tensor):
+            return
+        if x.is_floating_point() and seen.known.get(id(x)) is not x:
+            seen.add(uses, (path, "input"), x, path, isinstance(layer, nn.modules.conv._ConvNd))
+
+    return hook
+
+
+def _answer(seen: _Trace, uses: _Uses, path: str, stored: Collection[str]) -> Callable[..., None]:
+    def hook(layer: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        if not isinstance(out, torch.Tensor) or not out.is_floating_point():
+            raise ValueError(f"the module {path} does not answer one tensor of numbers")
+        if path not in stored:
+            seen.calls[path] = seen.calls.get(path, 0) + 1
+        seen.add(uses, (path, "output"), out, path, out.ndim >= 4)
+
+    return hook
+
+
+def _watch_attention(stack: ExitStack, seen: tuple[_Trace, _Uses], path: str, attention: nn.Module) -> None:
+    trace, uses = seen
+
+    def read(side: Side, x: torch.Tensor) -> torch.Tensor:
+        stored = heads_first_to_tokens(x[:, :: own_heads(attention, x)])
+        trace.add(uses, (path, side), stored, f"{path}.{side}", False)
+        uses.watch(x)
+        return x
+
+    mode = Attending(read)
+    stack.enter_context(mode.inside(attention))
+    sides: tuple[Side, Side] = ("key", "value")
+    for name, side in zip(PROJECTIONS, sides, strict=True):
+        inner = f"{path}.{name}"
+
+        def hook(layer: nn.Module, args: tuple[Any, ...], out: torch.Tensor, at: str = inner, of: Side = side) -> None:
+            trace.add(uses, (at, of), out, f"{path}.{of}", False)
+
+        stack.callback(getattr(attention, name).register_forward_hook(hook).remove)

@@ -1,0 +1,210 @@
+"""A pass through buffers against the same pass written plainly, and what must hold of any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qtaml_hw.activations import Fresh, Held, Kept, Numbers, Same, calibrate, guard, trace
+from qtaml_hw.arrays import Float32
+from qtaml_hw.faults import MapKey
+from qtaml_hw.names import Encoding
+from qtaml_hw.protection import entry
+from qtaml_hw.weights.network import stored_names
+from qtaml_hw.weights.registry import number_format
+from qtaml_hw.workloads.families.lenet import build
+from tests.activations import twin
+
+INT8 = Numbers(number_format("int8"))
+
+
+def lenet() -> nn.Module:
+    torch.manual_seed(1)
+    return build(1, 8, 10, 4).eval()
+
+
+def kept_of(net: nn.Module, inputs: torch.Tensor, numbers: Numbers = INT8) -> tuple[Kept, ...]:
+    taps = trace(net, inputs[:1], ["activations"], stored_names(net))
+    return calibrate(net, [Kept(tap, numbers) for tap in taps], inputs)
+
+
+def struck(kept: tuple[Kept, ...], p01: float, p10: float) -> list[Kept]:
+    planes = kept[0].numbers.form.planes
+    rates = np.full((1, planes), p01), np.full((1, planes), p10)
+    return [replace(one, faults=Fresh(MapKey(5, 3), i, *rates)) for i, one in enumerate(kept)]
+
+
+def outputs(net: nn.Module, kept: list[Kept] | tuple[Kept, ...], inputs: torch.Tensor, batch: int) -> torch.Tensor:
+    with torch.inference_mode(), Held(kept).hooked(net):
+        return torch.cat([net(chunk) for chunk in inputs.split(batch)])
+
+
+INPUTS = torch.rand(7, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(("p01", "p10"), [(0.0, 0.0), (0.002, 0.06)])
+def test_a_pass_is_the_twins_bit_for_bit(p01: float, p10: float) -> None:
+    net, few = lenet(), INPUTS[:3]
+    kept = kept_of(net, INPUTS)
+    through = {
+        one.tap.name: partial(
+            twin.read_back, scale=one.scale.item(), p01=p01, p10=p10, seed=5, map_index=3, value=i, first=0
+        )
+        for i, one in enumerate(kept)
+        if one.scale is not None
+    }
+    with torch.inference_mode():
+        plain = twin.lenet_by_hand(net, few, through)
+    assert torch.equal(outputs(net, struck(kept, p01, p10), few, 3), plain)
+
+
+def test_without_a_flip_a_pass_is_that_of_rounded_values() -> None:
+    net = lenet()
+    for numbers in (INT8, Numbers(number_format("bfloat16")), Numbers(number_format("int16"), "per_channel")):
+        kept = kept_of(net, INPUTS, numbers)
+        assert torch.equal(outputs(net, kept, INPUTS, 7), outputs(net, struck(kept, 0.0, 0.0), INPUTS, 7))
+
+
+def test_flips_are_those_of_an_input_whatever_its_batch() -> None:
+    net = lenet()
+    kept = struck(kept_of(net, INPUTS), 0.01, 0.01)
+    whole = outputs(net, kept, INPUTS, 7)
+    assert torch.allclose(outputs(net, kept, INPUTS, 2), whole, atol=1e-5)
+    held, more = Held(kept), Held(struck(kept, 0.05, 0.05))  # type: ignore[arg-type]
+    for one in (held, more):
+        with torch.inference_mode(), one.hooked(net):
+            net(INPUTS)
+    assert all(0 < held.counts[name].raw < more.counts[name].raw for name in held.counts)
+
+
+def test_what_a_shortcut_reads_was_in_the_buffer_too() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.inner, self.last = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.relu(self.first(x))
+            return torch.as_tensor(self.last(x + self.inner(x)))
+
+    net = Block().eval()
+    x = torch.rand(2, 4)
+    taps = trace(net, x[:1], ["activations"], stored_names(net))
+    assert [(tap.name, tap.written_after, tap.read_last) for tap in taps] == [
+        ("inner", "first", "inner"), ("last", "inner", "last"),
+    ]  # fmt: skip
+    ones = np.full(4, 255, dtype=np.uint8)
+    lost = Kept(taps[0], INT8, np.ones((1, 1), np.float32), Same(MapKey(0), 0, ones * 0, ones))
+    with torch.inference_mode():
+        expected = net.last(net.inner(torch.zeros(2, 4)))
+    assert torch.equal(outputs(net, [lost], x, 2), expected)
+
+
+@pytest.mark.parametrize("form", ["int8", "int4", "int16", "float16", "bfloat16"])
+@pytest.mark.parametrize("granularity", ["per_tensor", "per_channel", "per_token"])
+@pytest.mark.parametrize("shape", [(5,), (4, 3, 2), (6, 5)])
+def test_numbers_are_nearest_values_of_their_format(form: str, granularity: str, shape: tuple[int, ...]) -> None:
+    numbers = Numbers(number_format(form), granularity)  # type: ignore[arg-type]
+    tap = trace(net := nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), torch.zeros(1, 3), ["0"], stored_names(net))[0]
+    tap = replace(tap, shape=shape, channels_first=len(shape) == 3)
+    x: Float32 = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+    known = numbers.steps(numbers.peaks(x, tap).max(axis=0)[None]) if numbers.calibrated else None
+    codes, scale = numbers.encode(x, tap, known)
+    back = np.empty_like(x)
+    numbers.decode(codes, scale, tap, back)
+    rounded = x.copy()
+    numbers.round(rounded, tap, known)
+    np.testing.assert_array_equal(back, rounded)
+    if numbers.unscaled:
+        kind = torch.bfloat16 if form == "bfloat16" else torch.float16
+        np.testing.assert_array_equal(back, torch.from_numpy(x).to(kind).float().numpy())
+    else:
+        axis: tuple[int, ...] = {  # reduced over
+            "per_tensor": (0, *range(1, x.ndim)),
+            "per_channel": tuple(i for i in range(x.ndim) if i != (1 if len(shape) == 3 else x.ndim - 1)),
+            "per_token": (x.ndim - 1,) if len(shape) == 2 else tuple(range(1, x.ndim)),
+        }[granularity]
+        step = np.abs(x).max(axis=axis, keepdims=True) / np.float32(numbers.form.largest)
+        np.testing.assert_array_equal(back, np.rint(x / step) * step)
+
+
+def test_what_is_no_number_is_written_as_zero_and_the_rest_saturates() -> None:
+    x = np.array([[np.nan, np.inf, -np.inf, 0.0]], dtype=np.float32)
+    tap = trace(net := nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3)), torch.zeros(1, 3), ["0"], stored_names(net))[0]
+    for form in ("int8", "float16", "bfloat16"):
+        numbers = Numbers(number_format(form))
+        back = x.copy()
+        numbers.round(back, tap, np.ones((1, 1), np.float32))
+        np.testing.assert_array_equal(back, [[0.0, numbers.form.largest, -numbers.form.largest, 0.0]])
+
+
+@pytest.mark.parametrize("encoding", ["offset_binary", "sign_magnitude", "gray"])
+def test_other_encodings_hold_the_same_values(encoding: Encoding) -> None:
+    net = lenet()
+    coded = kept_of(net, INPUTS, Numbers(number_format("int8", encoding=encoding)))
+    assert torch.equal(outputs(net, kept_of(net, INPUTS), INPUTS, 7), outputs(net, struck(coded, 0.0, 0.0), INPUTS, 7))
+
+
+@pytest.mark.parametrize("name", ["secded-13-8", "hamming-7-4", "repeat-3", "parity-zero", "secded-72-64"])
+def test_words_read_as_their_code_decodes_them(name: str) -> None:
+    """The top five planes of int8 codes in words, against the code's own encoder and decoder on whole words."""
+    rng, top = np.random.default_rng(4), np.arange(8) >= 3
+    written = rng.integers(0, 256, (6, 37), dtype=np.uint8)
+    p = np.full(8, 0.03)
+    faults = Fresh(MapKey(1), 0, p[None], p[None])
+    one = guard(entry(name), top, 37, (p, p))
+    held = written.copy()
+    faults.strike(held, 0)
+    raw = held.copy()
+    counts = one.read(written, held, 0, faults, 0)
+    checks = one._check_errors(written, faults, 0)
+    code, n_words = one.code, one.layout.n_words
+    assert counts.parity == len(checks) > 0
+    expected, zeroed = raw.copy(), set[tuple[int, int]]()
+    for i in range(6):
+        bits = [(w, b) for w in range(37) for b in range(7, 2, -1)]
+        for word in range(n_words):
+            mine = bits[word * code.k : (word + 1) * code.k]
+            clean, dirty = (
+                np.array([row[i, w] >> b & 1 for w, b in mine] + [0] * (code.k - len(mine)), dtype=np.uint8)
+                for row in (written, raw)
+            )
+            sent = code.encode(clean)
+            sent[: code.k] = dirty
+            for key in checks[checks // code.n == i * n_words + word]:
+                sent[key % code.n] ^= 1
+            decoded = code.decode(sent)
+            lost = bool(decoded.uncorrectable) and one.zeroes
+            for (w, b), bit in zip(mine, decoded.data.tolist(), strict=False):
+                expected[i, w] = (expected[i, w] & ~np.uint8(1 << b)) | np.uint8(bit << b)
+            zeroed |= {(i, w) for w, _ in mine} if lost else set()
+    for place in zeroed:
+        expected[place] = 0
+    np.testing.assert_array_equal(held, expected)
+
+
+def test_rates_meet_what_was_asked_for_in_every_plane() -> None:
+    """Within 5 sigma of Bernoulli trials, per plane and direction."""
+    p01, p10 = np.geomspace(1e-3, 0.2, 8), np.geomspace(0.3, 3e-3, 8)
+    codes = np.random.default_rng(2).integers(0, 256, (50, 3000), dtype=np.uint8)
+    held = codes.copy()
+    Fresh(MapKey(9), 2, p01[None], p10[None]).strike(held, 11)
+    for plane in range(8):
+        for bit, p in ((0, p01[plane]), (1, p10[plane])):
+            mine = (codes >> plane & 1) == bit
+            flips = int(((held ^ codes)[mine] >> plane & 1).sum())
+            assert abs(flips - mine.sum() * p) < 5 * np.sqrt(mine.sum() * p * (1 - p)), (plane, bit)
+
+
+def test_tokens_of_other_ages_have_rates_of_their_own() -> None:
+    codes = np.zeros((40, 600), dtype=np.uint16)
+    p = np.array([[0.0] * 16, [0.2] * 16, [0.02] * 16])
+    Fresh(MapKey(9), 0, p, p, (0, 200, 400)).strike(codes, 0)
+    shares = [np.bitwise_count(codes[:, a : a + 200]).sum() / (40 * 200 * 16) for a in (0, 200, 400)]
+    assert shares[0] == 0.0
+    np.testing.assert_allclose(shares[1:], [0.2, 0.02], atol=5 * np.sqrt(0.16 / 128_000))
