@@ -7,7 +7,7 @@ values of a network, ``Held`` lets a forward pass read every one of them back as
 from __future__ import annotations
 
 from qtaml_hw.activations.faults import Counts, Fresh, Same, ValueFaults
-from qtaml_hw.activations.held import Held, Kept, calibrate
+from qtaml_hw.activations.held import Held, Kept, Watched, calibrate, plain
 from qtaml_hw.activations.numbers import Granularity, Numbers
 from qtaml_hw.activations.taps import ROLES, Tap, trace
 from qtaml_hw.activations.words import Guard, guard
@@ -24,7 +24,9 @@ __all__ = [
     "Same",
     "Tap",
     "ValueFaults",
+    "Watched",
     "calibrate",
     "guard",
+    "plain",
     "trace",
 ]

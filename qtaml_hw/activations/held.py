@@ -84,14 +84,14 @@ class Held:
         def before(_: nn.Module, args: tuple[Any, ...]) -> None:
             call = self._calls[path] = self._calls.get(path, -1) + 1
             if ("input", call) in here:
-                self._write(here["input", call], args[0])
+                self.write(here["input", call], args[0])
 
         def after(_: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
             one = next((here[key] for side in sides if (key := (side, self._calls[path])) in here), None)
             if one is None or one.tap.side == "input":
                 return None
             new = out.clone(memory_format=torch.contiguous_format)
-            self._write(one, new)
+            self.write(one, new)
             return new
 
         stack.callback(layer.register_forward_pre_hook(before).remove)
@@ -109,11 +109,12 @@ class Held:
             return x
         times = own_heads(layer, x)
         stored = heads_first_to_tokens(x[:, ::times]).clone(memory_format=torch.contiguous_format)
-        self._write(here[key], stored)
+        self.write(here[key], stored)
         heads = stored.reshape(x.shape[0], x.shape[2], -1, x.shape[3]).transpose(1, 2)
         return heads.repeat_interleave(times, dim=1) if times > 1 else heads
 
-    def _write(self, one: Kept, x: torch.Tensor) -> None:
+    def write(self, one: Kept, x: torch.Tensor) -> None:
+        """A value on its way through its buffer, in place."""
         plain = x.detach().to("cpu", torch.float32).contiguous()
         counts = one.through(plain.numpy(), self._first)
         if plain.data_ptr() != x.data_ptr():
@@ -127,35 +128,43 @@ class Held:
         self._first += self._rows
 
 
+class Watched(Held):
+    """Passes whose values stay as they are; ``seen`` : the tensors of the last one by name, in reach of autograd."""
+
+    def __init__(self, kept: Sequence[Kept]) -> None:
+        super().__init__(kept)
+        self.seen: dict[str, torch.Tensor] = {}
+
+    def write(self, one: Kept, x: torch.Tensor) -> None:
+        """Note a value."""
+        if torch.is_grad_enabled() and not x.requires_grad:
+            x.requires_grad_(True)
+        self.seen[one.tap.name] = x
+
+
+def plain(x: torch.Tensor) -> Float32:
+    """A value [N, ...] as numbers of its own."""
+    return np.array(x.detach().to("cpu", torch.float32).numpy(), order="C")
+
+
 def calibrate(module: nn.Module, kept: Sequence[Kept], inputs: torch.Tensor, batch: int = 64) -> tuple[Kept, ...]:
-    """The same values with scales of the largest magnitude on inputs [N, ...], each seen behind those before it exact.
+    """The same values with scales of the largest magnitude on inputs [N, ...], all values exact meanwhile.
 
     Raises ValueError without inputs where a scale has to be calibrated.
     """
     wanted = [one for one in kept if one.numbers.calibrated]
-    if wanted and not len(inputs):
+    if not wanted:
+        return tuple(kept)
+    if not len(inputs):
         raise ValueError("scales of values are calibrated on unlabelled inputs, and there are none")
-    peaks: dict[str, Float32] = {}
-    probes = [replace(one, numbers=_Peeking(one.numbers, peaks, one.tap.name)) for one in wanted]  # type: ignore[arg-type]
-    if wanted:
-        with evaluating(module), torch.inference_mode(), Held(probes).hooked(module):
-            for chunk in torch.split(inputs, batch):
-                module(chunk)
-    found = {name: peak[None] for name, peak in peaks.items()}
+    watched, peaks = Watched(wanted), dict[str, Float32]()
+    with evaluating(module), torch.inference_mode(), watched.hooked(module):
+        for chunk in torch.split(inputs, batch):
+            module(chunk)
+            for one in wanted:
+                found = one.numbers.peaks(plain(watched.seen[one.tap.name]), one.tap).max(axis=0)
+                peaks[one.tap.name] = np.maximum(found, peaks.get(one.tap.name, found))
     return tuple(
-        replace(one, scale=one.numbers.steps(found[one.tap.name])) if one.numbers.calibrated else one for one in kept
+        replace(one, scale=one.numbers.steps(peaks[one.tap.name][None])) if one.tap.name in peaks else one
+        for one in kept
     )
-
-
-@dataclass(frozen=True)
-class _Peeking:
-    """Numbers that change nothing and note the largest magnitudes."""
-
-    numbers: Numbers
-    peaks: dict[str, Float32]
-    name: str
-
-    def round(self, x: Float32, tap: Tap, known: Float32 | None) -> None:
-        """Note them."""
-        found = self.numbers.peaks(x, tap).max(axis=0)
-        self.peaks[self.name] = np.maximum(found, self.peaks.get(self.name, found))

@@ -171,6 +171,11 @@ class Numbers:
             codes[:] = np.nan_to_num(np.clip(flat, -top, top), nan=0.0).astype(np.float16).view(np.uint16)
         return codes, self._ones
 
+    def spread(self, scale: Float32, x: Float32, tap: Tap) -> Float32:
+        """The scale of every number of values [N, ...]: [N, M]."""
+        laid = self.laid(x, tap)
+        return np.broadcast_to(scale[:, None, :, None], laid.shape).reshape(len(x), -1)
+
     def decode(self, codes: NDArray[Any], scale: Float32, tap: Tap, x: Float32) -> None:
         """What codes [N, M] are read as, into x [N, ...]."""
         laid = self.laid(x, tap)

@@ -38,7 +38,7 @@ PROBES: Final = 4  # a weight's energy is then known to 6 %, a layer's total to 
 
 
 @dataclass(frozen=True)
-class _Signs:
+class Signs:
     """Draws what is pulled back through the network: signs, or L times signs for the Gauss-Newton matrix."""
 
     output: Output
@@ -100,7 +100,7 @@ def jacobian_energy(
     transform = OUTPUTS[output] if isinstance(output, str) else output
     parameters = dict(module.named_parameters(remove_duplicate=False))
     wanted = [parameters[name] for name in names]
-    signs = _Signs(output, torch.Generator().manual_seed(seed))
+    signs = Signs(output, torch.Generator().manual_seed(seed))
     chunks, count = torch.split(inputs, batch), int(inputs.shape[0])
     with evaluating(module), _only(parameters, wanted), torch.enable_grad():
         squares = SquaredGradients(module, wanted, inputs, transform)
@@ -121,7 +121,7 @@ def _relative_error(totals: Float64) -> Float64:
 
 
 def _round(
-    squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: _Signs
+    squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs
 ) -> tuple[Float64, Float64]:
     """Squared gradients summed over inputs and probes [weights], and every probe's total per tensor [probes, T]."""
     sums = [torch.zeros(w.numel(), dtype=torch.float64) for w in squares.weights]
