@@ -117,3 +117,42 @@ class FloatFormat(NumberFormat):
     @property
     def _shape(self) -> FloatLayout:
         return LAYOUTS[self.layout]
+
+
+@dataclass(frozen=True)
+class ScaleExponent(NumberFormat):
+    """E8M0, the shared scale of the OCP Microscaling Formats 1.0: 2^(code - 127) without a sign; code 255 is NaN.
+
+    ``specials`` as in ``FloatFormat``.  Raises ValueError for an unknown rule.
+    """
+
+    specials: Specials = "saturate"
+
+    def __post_init__(self) -> None:
+        if self.specials not in SPECIALS:
+            raise ValueError(unknown("rule for special codes", self.specials, SPECIALS))
+
+    @property
+    def bits(self) -> int:
+        """Eight."""
+        return 8
+
+    @property
+    def name(self) -> str:
+        """``e8m0``."""
+        return "e8m0" if self.specials == "saturate" else f"e8m0/{self.specials}"
+
+    @property
+    def special_codes(self) -> NDArray[np.bool_]:
+        """The one code that is no number, bool [256]."""
+        return np.asarray(np.arange(256) == 255)
+
+    def _values(self) -> NDArray[np.float64]:
+        values = np.ldexp(1.0, np.arange(256) - 127)
+        values[255] = values[254] if self.specials == "saturate" else 0.0
+        return values
+
+    @property
+    def decode_ge(self) -> float:
+        """None of its own: it is added to an exponent."""
+        return 0.0

@@ -68,6 +68,11 @@ class NumberFormat(ABC):
         return "peak"
 
     @property
+    def special_codes(self) -> NDArray[np.bool_]:
+        """Codes that are no numbers, bool [2^B]: none."""
+        return np.zeros(1 << self.bits, dtype=np.bool_)
+
+    @property
     def step_of_rms(self) -> float:
         """One step over the root mean square, where that sets it."""
         raise ValueError(f"the steps of {self.name} do not go by the root mean square")
