@@ -176,6 +176,12 @@ SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 
 Encoding = Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"]
 Specials = Literal["saturate", "zero"]
+InPlaceCheck = Literal["copy", "parity"]
+"""Checks that stand in place of low planes of the same weight."""
+MismatchReads = Literal["zero", "and", "or"]
+"""What a mismatch of a weight's own checks reads as."""
+Beyond = Literal["zero", "bound"]
+"""What a value beyond a stated bound reads as."""
 
 NETWORKS: Final = (
     "digits-lenet",

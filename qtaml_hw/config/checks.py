@@ -187,6 +187,9 @@ def _bits_chosen_of_what_has_them(sections: Mapping[str, Any]) -> Finding | None
         said = f"{weights.format} in {weights.encoding}"
         message = f"the bits of a weight are chosen for integers in two's complement or offset binary; got {said}"
         return path, path, message
+    if weights.ruled:
+        path = ("weights", "format")
+        return path, path, "rules of invert_planes and in_place are for weights of fixed bits; the policy chooses them"
     if "invert_planes" in weights.transforms:
         path = ("weights", "transforms")
         return path, path, "invert_planes chooses among final codes, and the policy chooses the codes themselves"

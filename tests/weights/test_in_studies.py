@@ -130,3 +130,34 @@ def test_a_users_own_model_needs_inputs_to_learn_from() -> None:
         pass
     with qtaml_hw.corrupted(model, asked, calibration=torch.randn(16, 1, 8, 8)) as faulty:
         assert torch.isfinite(faulty(torch.randn(2, 1, 8, 8))).all()
+
+
+def test_stated_rules_run_through_plan_memory_and_network() -> None:
+    design = point("{invert_planes: {planes: [0, 1, 2, 3, 4, 5, 6]}, in_place: {planes: [7], into: [0]}}")
+    record = {**design.facts, **design.record(0)}
+    assert record["weights_format"] == "int8/twos_complement+copy-7-into-0+invert-0123456-if-0"
+    assert record["quantised_score"] >= 0.95
+    assert record["score"] > point("{}").record(0)["score"]  # a flipped sign ends at zero, one percent of all
+    assert record["parity_bits_fraction"] == 0.0
+    bounded, plain = (point(f"{{format: bfloat16{more}}}").record(0) for more in (", bound: {at: 2.0}", ""))
+    assert bounded["score"] > plain["score"] + 0.3
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("{in_place: {planes: [7], into: [7]}}", "plane 7 is guarded and gives way"),
+        ("{in_place: {planes: [7, 6], into: [0, 1, 2]}}", "take 2 planes or 4"),
+        ("{in_place: {check: parity, planes: [7, 6, 5], into: [0, 1]}}", "2 runs of equal length"),
+        ("{in_place: {check: parity, planes: [7], into: [0], reads: or}}", "single copies"),
+        ("{format: int4, in_place: {planes: [7], into: [0]}}", "it may name 0 to 3"),
+        ("{invert_planes: {planes: [7]}}", "it may name 0 to 6"),
+        ("{invert_planes: {planes: [0]}, transforms: [invert_planes]}", "not both"),
+        ("{format: uint8, in_place: {planes: [7], into: [0]}}", "formats with a sign plane"),
+        ("{bound: {at: 2.0}}", "bound is for float16 and bfloat16"),
+        ("{format: binary, invert_planes: {planes: [0]}}", "formats with a sign plane"),
+    ],
+)
+def test_rules_that_do_not_fit_the_format_are_refused(weights: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        study(weights)

@@ -7,22 +7,79 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from qtaml_hw.config.reading.quantities import Section
-from qtaml_hw.config.sections.kinds import Flag, NoRepeats, OneOf, ScalarAsList
+from qtaml_hw.config.sections.kinds import Flag, NoRepeats, OneOf, ScalarAsList, Whole
 from qtaml_hw.names import (
     CHANNEL_FORMATS,
     CODED_FORMATS,
     FILE_FORMAT,
     FLOAT_FORMATS,
     FORMATS,
+    PLANES,
     POWER_FORMATS,
     SCALES,
     TRANSFORMS,
     UNSCALED_FORMATS,
+    UNSIGNED_FORMATS,
+    Beyond,
     Encoding,
+    InPlaceCheck,
+    MismatchReads,
     Specials,
 )
 
 DEFAULT_POWER: Final = 2.0
+_RULES: Final = ("invert_planes", "in_place", "bound")
+
+
+PlaneList = Annotated[tuple[Annotated[Whole, Field(ge=0, le=15)], ...], Field(min_length=1), ScalarAsList, NoRepeats]
+
+
+class InvertSection(Section):
+    """Planes stored inverted in the weights whose top plane says so: stated, where the step of that name chooses."""
+
+    planes: PlaneList = Field(description="planes that are inverted, 0 the least significant; not the top one")
+    if_sign: Annotated[Whole, Field(ge=0, le=1)] = Field(0, description="what the top plane of such a weight holds")
+
+
+class InPlaceSection(Section):
+    """Checks of some planes in place of others, whose loss is the price: nothing is stored beside."""
+
+    check: InPlaceCheck = Field("copy", description="copies of the guarded planes, or the parity of runs of them")
+    planes: PlaneList = Field(description="guarded planes, 0 the least significant")
+    into: PlaneList = Field(
+        description="planes that give way: one or two a guarded plane (copy), one a run of equal length (parity)"
+    )
+    reads: MismatchReads = Field(
+        "zero", description="what a mismatch makes: weight zero, or of single copies the and or the or of both"
+    )
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        guarded, into = len(self.planes), len(self.into)
+        both = sorted(set(self.planes) & set(self.into))
+        if both:
+            raise ValueError(f"plane {both[0]} is guarded and gives way; name it once")
+        if self.check == "copy" and into not in (guarded, 2 * guarded):
+            raise ValueError(f"copies of {guarded} planes take {guarded} planes or {2 * guarded}; got into {into}")
+        if self.check == "parity" and (into > guarded or guarded % into):
+            raise ValueError(f"{guarded} guarded planes do not fall into {into} runs of equal length")
+        if self.reads != "zero" and (self.check == "parity" or into != guarded):
+            raise ValueError(f"reads: {self.reads} is for single copies; parity and two copies have no two to choose")
+        return self
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """All planes that it names."""
+        return (*self.planes, *self.into)
+
+    usual: ClassVar = {"reads": "zero"}
+
+
+class BoundSection(Section):
+    """A magnitude that no weight has: what is read beyond it is implausible."""
+
+    at: Annotated[float, Field(gt=0.0, le=1e6)] = Field(description="the bound, in units of the weights")
+    beyond: Beyond = Field("zero", description="what an implausible value reads as")
 
 
 class WeightsSection(Section):
@@ -47,6 +104,15 @@ class WeightsSection(Section):
     )
     specials: Specials = Field(
         "saturate", description="what a float code that is no number decodes to: the largest number, or zero"
+    )
+    invert_planes: InvertSection | None = Field(
+        None, description="planes stored inverted by the sign: a stated rule, as 'planes: [0, 1, 2], if_sign: 0'"
+    )
+    in_place: InPlaceSection | None = Field(
+        None, description="copies or parity of planes in place of low ones, as 'planes: [7], into: [0]'"
+    )
+    bound: BoundSection | None = Field(
+        None, description="float16 and bfloat16: values beyond a stated magnitude read as zero, or as the bound"
     )
     fold_batch_norm: Flag = Field(False, description="fold batch normalisation into the weights before storage")
     transforms: Annotated[tuple[Annotated[str, OneOf(TRANSFORMS, "transform")], ...], ScalarAsList, NoRepeats] = Field(
@@ -93,7 +159,37 @@ class WeightsSection(Section):
         if changed:
             raise ValueError(f"format file keeps the codes that the file brings, so that {changed[0]} has no effect")
 
-    usual: ClassVar = {"rounding": "nearest", "specials": "saturate", "transforms": ()}
+    @model_validator(mode="after")
+    def _rules_of_the_format(self) -> Self:
+        rules = [name for name in _RULES if getattr(self, name) is not None]
+        if not rules:
+            return self
+        if self.format in (*CHANNEL_FORMATS, *UNSIGNED_FORMATS, FILE_FORMAT) or PLANES[self.format] < 2:
+            raise ValueError(f"{rules[0]} is for formats with a sign plane and others below; got {self.format}")
+        if "invert_planes" in self.transforms and self.invert_planes is not None:
+            raise ValueError("invert_planes is stated by a rule or chosen by the step of that name, not both")
+        if self.bound is not None and self.format not in UNSCALED_FORMATS:
+            allowed = " and ".join(UNSCALED_FORMATS)
+            raise ValueError(f"bound is for {allowed}; the range of {self.format} is that of its weights anyway")
+        top = PLANES[self.format] - 1
+        asked = [] if self.in_place is None else [("in_place", self.in_place.named, top)]
+        asked += [] if self.invert_planes is None else [("invert_planes", self.invert_planes.planes, top - 1)]
+        for name, planes, most in asked:
+            if max(planes) > most:
+                raise ValueError(f"{name} names plane {max(planes)}; of {self.format} it may name 0 to {most}")
+        return self
+
+    @property
+    def ruled(self) -> bool:
+        """Whether a stated rule changes what the codes of the format mean."""
+        return any(getattr(self, name) is not None for name in _RULES)
+
+    usual: ClassVar = {
+        "rounding": "nearest",
+        "specials": "saturate",
+        "transforms": (),
+        **dict.fromkeys(("invert_planes", "in_place", "bound")),
+    }
 
     def unused(self) -> set[str]:
         """The power too, of formats that have none."""

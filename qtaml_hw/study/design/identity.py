@@ -21,7 +21,7 @@ from qtaml_hw.names import is_code_file
 from qtaml_hw.versions import installed
 
 _CODE = ("names.py", "workloads/**/*.py", "weights/**/*.py", "hardening/**/*.py")  # what makes networks and data
-_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding")
+_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding", "invert_planes", "in_place", "bound")
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
 _PACKAGES = ("torch", "numpy", "scikit-learn")
 Stamps = dict[str, list[int | str] | None]
@@ -71,7 +71,7 @@ def network_key(study: Study) -> str:
 
 def storage_key(study: Study) -> str:
     """The format that weights are written in, folding and transformations aside."""
-    return study.weights.model_dump_json(include=set(_FORMAT_FIELDS))
+    return study.weights.model_dump_json(include=set(_FORMAT_FIELDS), exclude_none=True)
 
 
 @dataclass(eq=False)

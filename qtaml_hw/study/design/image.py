@@ -11,6 +11,7 @@ from torch import nn
 
 from qtaml_hw.arrays import Float32
 from qtaml_hw.config import Study
+from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import CHANNEL_FORMATS, FILE_FORMAT, PLANES
 from qtaml_hw.protection import ProtectionPlan
@@ -18,6 +19,7 @@ from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.cosq import SOURCES, ChannelFormat
+from qtaml_hw.weights.derived import Bounded, InPlaceChecks, InvertedBySign
 from qtaml_hw.weights.given import given_image, stands_for
 from qtaml_hw.weights.gptq import gptq_rounding
 from qtaml_hw.weights.inventory import StoreRule
@@ -46,10 +48,23 @@ def formats_of(study: Study) -> tuple[NumberFormat, ...]:
     if asked.format == FILE_FORMAT:
         return ()
     if asked.format not in CHANNEL_FORMATS:
-        return (number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials),)
+        plain = number_format(asked.format, encoding=asked.encoding, power=asked.power, specials=asked.specials)
+        return (_by_rules(plain, asked),)
     channel = view_cell(study, PLANES[asked.format]).channel
     flips = tuple(channel.p01.tolist()), tuple(channel.p10.tolist())
     return tuple(ChannelFormat(*flips, source) for source in SOURCES)
+
+
+def _by_rules(form: NumberFormat, asked: WeightsSection) -> NumberFormat:
+    """The format under the rules that a study states, what is written last on the outside."""
+    if asked.bound is not None:
+        form = Bounded(form, asked.bound.at, asked.bound.beyond)
+    if asked.in_place is not None:
+        rule = asked.in_place
+        form = InPlaceChecks(form, rule.check, rule.planes, rule.into, rule.reads)
+    if asked.invert_planes is not None:
+        form = InvertedBySign(form, asked.invert_planes.planes, asked.invert_planes.if_sign)
+    return form
 
 
 def stored_as(study: Study) -> tuple[NumberFormat, ScaleLayout]:
