@@ -148,6 +148,9 @@ FORMATS: Final = (*CODED_FORMATS, *UNSIGNED_FORMATS, *FLOAT_FORMATS, "binary")
 """Number formats of stored weights, as in ``weights.number_format(name)``; those with integer levels have encodings,
 unsigned ones a zero point beside every scale, those of two bytes have no scale."""
 
+BUFFER_FORMATS: Final = ("int8", "int16", "float16", "bfloat16")
+"""Number formats of values that a buffer holds."""
+
 CHANNEL_FORMATS: Final = ("cosq",)
 """Formats made for the flips of a study's own cells: no name alone says what their codes are."""
 FILE_FORMAT: Final = "file"

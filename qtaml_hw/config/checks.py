@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qtaml_hw.config.reading.curves import axis_complaint
-from qtaml_hw.config.reading.yaml_strict import Path
+from qtaml_hw.config.reading.document import Layer, locate
+from qtaml_hw.config.reading.problems import Problem
+from qtaml_hw.config.reading.yaml_strict import Path, dotted
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
 from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, INTEGER_FORMATS, PLANES, THROUGH_CODES
 from qtaml_hw.units import show
@@ -233,3 +236,14 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("flips", "protection"), _thicker_oxide_than_measured),
 )
 """(sections that must be valid, check)."""
+
+
+def between(sections: Mapping[str, Any], layer: Layer) -> list[Problem]:
+    """What does not hold between sections that are valid each."""
+    problems: list[Problem] = []
+    for needed, check in CHECKS:
+        finding = check(sections) if all(name in sections for name in needed) else None
+        if finding is not None:
+            path, place, message = finding
+            problems.append(dataclasses.replace(locate(layer, place), path=dotted(path), message=message))
+    return problems

@@ -42,7 +42,7 @@ _LARGEST_MODULE: Final = 2_000_000  # bytes that are read to look for a function
 def missing(study: Study) -> list[Problem]:
     """What the study and the points of its sweep name that is not there, each once, at its place in the file."""
     absent: dict[tuple[str, str], Problem] = {}
-    for one in (study, *(point.study for point in study.points())):
+    for one in (study, *(point.study for point in study.points()), *(buffer.study for buffer in study.beside)):
         for path, value, complaint in _complaints(one):
             place = locate(one._layer, tuple(path.split(".")))
             absent.setdefault((path, value), dataclasses.replace(place, path=path, message=complaint))

@@ -60,17 +60,22 @@ def json_schema() -> dict[str, Any]:
     properties: dict[str, Any] = schema["properties"]
     for model in _models(Study):
         _in_units(schema if model is Study else parts[model.__name__], model)
-    _open_cell(parts, properties["cell"])
+    for place in (properties, parts["BufferSection"]["properties"]):
+        _open_cell(parts, place["cell"])
     _sweep(parts["SweepSection"])
     parts["SpaceSection"]["additionalProperties"] = {"description": "an axis by its field or short name"}
+    buffer = parts["BufferSection"]
     for path, key in SHORTHAND.items():
-        place = properties if len(path) == 1 else parts["DataSection"]["properties"]
         name = str(path[-1])
-        written = dict(place[name])
-        about = {"description": written.pop("description", "")}
-        place[name] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
+        for place in (properties, buffer["properties"]) if len(path) == 1 else (parts["DataSection"]["properties"],):
+            if name in place:
+                written = dict(place[name])
+                about = {"description": written.pop("description", "")}
+                place[name] = {"anyOf": [written, _shorthand(parts, path, key)], **about}
     for name in BY_PLANE:
-        properties[name]["anyOf"] = [*properties[name]["anyOf"], _BY_PLANE]
+        for place in (properties, buffer["properties"]):
+            place[name]["anyOf"] = [*place[name]["anyOf"], _BY_PLANE]
+    buffer["required"] = ["name", "contents"]
     schema.pop("required", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -8,12 +8,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, ValidationError
+from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError
 
-from qtaml_hw.config.checks import CHECKS
-from qtaml_hw.config.explain import MISSING, Context, explain
+from qtaml_hw.config.buffers import checked
+from qtaml_hw.config.checks import between
+from qtaml_hw.config.explain import Context, explain
+from qtaml_hw.config.reading.beside import BUFFERS, Beside
 from qtaml_hw.config.reading.by_plane import BY_PLANE, Lists
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
 from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, rounded, shown, suggest, value_at
@@ -21,8 +23,10 @@ from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import dotted
+from qtaml_hw.config.section import CELL_SECTIONS, Refused, lacks_preset, one_section
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.config.sections.array import ArraySection, RefreshSection, ScrubSection
+from qtaml_hw.config.sections.buffers import PARTS, BufferSection
 from qtaml_hw.config.sections.cell import CellSection
 from qtaml_hw.config.sections.evaluate import EvaluateSection
 from qtaml_hw.config.sections.flips import FlipsSection
@@ -33,10 +37,8 @@ from qtaml_hw.config.sections.timeline import TimelineSection
 from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.config.space import SpaceSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand, of_point
-from qtaml_hw.errors import unknown
 from qtaml_hw.names import PLANES
 from qtaml_hw.prompt import Rows, as_html, as_text
-from qtaml_hw.units import shorten
 
 RESULTS_VERSION: Final = 3
 """Raised whenever the same study would give other numbers than before; part of every identity."""
@@ -63,6 +65,7 @@ class Study(Section):
     )
     network: NetworkSection = Field(default_factory=NetworkSection, description="the network")
     data: DataSection = Field(default_factory=DataSection, description="the labelled images")
+    buffers: tuple[BufferSection, ...] = Field((), description="memories beside the weights': activations, kv")
     accelerator: AcceleratorSection = Field(default_factory=AcceleratorSection, description="the systolic array")
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection, description="what is measured")
     sweep: SweepSection = Field(default_factory=SweepSection, description="axes around the point")
@@ -73,6 +76,7 @@ class Study(Section):
     _raw: dict[str, Any] = PrivateAttr()
     _points: tuple[Point, ...] | None = PrivateAttr(None)
     _classes: tuple[PlaneClass, ...] = PrivateAttr(())
+    _beside: tuple[Buffer, ...] = PrivateAttr(())
 
     def __eq__(self, other: object) -> bool:
         """Equal labels, values and sweep; where the values were written does not count."""
@@ -85,7 +89,12 @@ class Study(Section):
 
     def unused(self) -> set[str]:
         """A name, the points around this one, and what every plane class has of its own."""
-        return {"label", "sweep", "space", *(BY_PLANE if self._classes else ())}
+        return {"label", "sweep", "space", BUFFERS, *(BY_PLANE if self._classes else ())}
+
+    @property
+    def beside(self) -> tuple[Buffer, ...]:
+        """The buffers, each with the study as it would be with its weights there."""
+        return self._beside
 
     @property
     def classes(self) -> tuple[PlaneClass, ...]:
@@ -123,7 +132,7 @@ class Study(Section):
             leaf = self._layer.get(tuple(path.split(".")))
             if leaf is not None:
                 found[path] = leaf.origin
-            elif not field.branch and not path.startswith(("sweep.", "space.")):
+            elif not field.branch and not path.startswith(("sweep.", "space.", f"{BUFFERS}.")):
                 text = shown(value_at(self, path), field)
                 if text:
                     found[path] = Origin("default", "qtaml_hw", text)
@@ -134,7 +143,7 @@ class Study(Section):
             for path, origin in one.study.provenance.items()
             if path.split(".")[0] in BY_PLANE
         }
-        return found | own | others
+        return found | own | others | {path: origin for one in self._beside for path, origin in one.provenance.items()}
 
     def __repr__(self) -> str:
         return as_text(*self._shown())
@@ -196,7 +205,7 @@ class Study(Section):
             own = [{name: one.study.resolved()[name] for name in BY_PLANE} for one in self._classes]
             planes = [list(one.planes) for one in self._classes]
             plain["planes"] = [{"planes": p, **one} for p, one in zip(planes, own, strict=True)]
-        return plain
+        return plain | ({BUFFERS: [one.resolved() for one in self._beside]} if self._beside else {})
 
     def identity(self) -> str:
         """SHA-256 of the resolved values and the results version: equal for equal physics, however it is written."""
@@ -227,6 +236,27 @@ class PlaneClass:
 
 
 @dataclass(frozen=True)
+class Buffer:
+    """A memory beside the weights', and the study as it would be with its weights in that memory."""
+
+    section: BufferSection
+    study: Study
+
+    @property
+    def provenance(self) -> dict[str, Origin]:
+        """Its values that are no default by field, with where they come from."""
+        inner = self.study.provenance.items()
+        return {f"{BUFFERS}.{self.section.name}.{p}": o for p, o in inner if p.split(".")[0] in PARTS and o.line}
+
+    def resolved(self) -> dict[str, Any]:
+        """What a result depends on, as ``Study.resolved``."""
+        unused = self.section.left_out() | dict.fromkeys(PARTS, True)
+        own: dict[str, Any] = rounded(self.section.model_dump(mode="json", exclude=unused, exclude_none=True))
+        inner = self.study.resolved()
+        return own | {name: inner[name] for name in (*PARTS, "planes") if name in inner}
+
+
+@dataclass(frozen=True)
 class Point:
     """One point of a sweep: its label, its values by dotted field as written, and the study there (without sweep).
 
@@ -244,6 +274,23 @@ NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 def build(document: Document, previous: Study | None = None) -> Study:
     """Check a document. Sections that are as in ``previous`` are taken over. Raises StudyError with every problem."""
+    beside = Beside.of(document)
+    if beside.leaf is None and not beside.problems:
+        return _of_weights(document, previous)
+    found, problems = checked(beside, _of_weights, catalogue(Study))
+    try:
+        study = _of_weights(beside.plain, previous)
+    except StudyError as error:
+        raise StudyError([*error.errors, *problems]) from None
+    if problems:
+        raise StudyError(_in_file(problem, document) for problem in problems)
+    study = study.model_copy(update={BUFFERS: tuple(section for section, _ in found)})
+    study._document, study._beside = document, tuple(Buffer(section, inner) for section, inner in found)
+    return study
+
+
+def _of_weights(document: Document, previous: Study | None = None) -> Study:
+    """The same without buffers."""
     lists = Lists.of(document, BY_PLANE)
     return _by_plane(lists, previous) if lists.given or lists.problems else _build(document, previous)
 
@@ -283,7 +330,9 @@ def _build(document: Document, previous: Study | None = None) -> Study:
     sections: dict[str, Any] = {}
     for attribute, info in Study.model_fields.items():
         name = info.alias or attribute
-        if previous is not None and previous._raw.get(name) == raw.get(name):
+        if attribute == BUFFERS:
+            sections[attribute] = ()
+        elif previous is not None and previous._raw.get(name) == raw.get(name):
             sections[attribute] = getattr(previous, attribute)
         elif name not in raw:
             if attribute == "label":
@@ -292,65 +341,25 @@ def _build(document: Document, previous: Study | None = None) -> Study:
                 sections[attribute] = models_in(info.annotation)[0].model_construct()
         else:
             try:
-                sections[attribute] = _section(attribute, raw[name])
+                sections[attribute] = one_section(attribute, raw[name], models_in(info.annotation))
             except ValidationError as failure:
                 problems += explain(failure, name, raw[name], Context(layer, fields, catalogue(Study)))
-            except _Refused as refusal:
+            except Refused as refusal:
                 path = (name, *refusal.inside)
                 problems.append(dataclasses.replace(locate(layer, path), path=dotted(path), message=str(refusal)))
     if any(problem.path == "cell.preset" for problem in problems):
-        problems = [problem for problem in problems if not _lacks_preset(problem)]
+        problems = [problem for problem in problems if not lacks_preset(problem)]
     problems += [_unknown_section(name, layer, fields) for name in raw if name not in _NAMES]
-    problems += _between(sections, layer)
+    problems += between(sections, layer)
     if problems:
         raise StudyError(_in_file(problem, document) for problem in problems)
     return Study._assemble(sections, document, layer, raw)
-
-
-def _lacks_preset(problem: Problem) -> bool:
-    """Whether a value of the cell is missing only because its preset is."""
-    return problem.path.startswith("cell.") and problem.message == MISSING
-
-
-class _Refused(ValueError):
-    """A value that no model of pydantic looks at."""
-
-    def __init__(self, message: str, *inside: str) -> None:
-        super().__init__(message)
-        self.inside = inside
-
-
-def _section(attribute: str, raw: Any) -> Any:
-    """One section, checked. Raises ValidationError or _Refused."""
-    if attribute == "label":
-        if not isinstance(raw, str) or not 0 < len(raw) <= _LONGEST_LABEL:
-            raise _Refused(f"expected a name of 1 to {_LONGEST_LABEL} characters, got {shorten(raw)}")
-        return raw
-    if attribute == "cell" and isinstance(raw, dict):
-        kind = raw.get("kind")
-        if kind is None:
-            raise _Refused(MISSING, "kind")
-        if not isinstance(kind, str) or kind not in CELL_SECTIONS:
-            raise _Refused(unknown("kind of cell", kind, CELL_SECTIONS), "kind")
-        return CELL_SECTIONS[kind].model_validate(raw)
-    return models_in(Study.model_fields[attribute].annotation)[0].model_validate(raw)
 
 
 def _fields_of(raw: dict[str, Any]) -> dict[str, FieldSpec]:
     """The fields of a study with the kind of cell that it has; of all kinds where that is not known."""
     kind = raw["cell"].get("kind") if isinstance(raw.get("cell"), dict) else None
     return catalogue(Study, kind) if isinstance(kind, str) and kind in CELL_SECTIONS else catalogue(Study)
-
-
-def _between(sections: dict[str, Any], layer: Layer) -> list[Problem]:
-    """What does not hold between sections that are valid each."""
-    problems: list[Problem] = []
-    for needed, check in CHECKS:
-        finding = check(sections) if all(name in sections for name in needed) else None
-        if finding is not None:
-            path, place, message = finding
-            problems.append(dataclasses.replace(locate(layer, place), path=dotted(path), message=message))
-    return problems
 
 
 def fields_of_study() -> dict[str, FieldSpec]:
@@ -388,11 +397,4 @@ def _unknown_section(name: str, layer: Layer, fields: dict[str, FieldSpec]) -> P
     return dataclasses.replace(place, message=f"unknown section {name[:60]!r}; allowed: {', '.join(_NAMES)}{hint}")
 
 
-_LONGEST_LABEL: Final = 200
 _NAMES: Final = tuple(info.alias or attribute for attribute, info in Study.model_fields.items())
-CELL_SECTIONS: Final[dict[str, type[BaseModel]]] = {
-    kind: model
-    for model in models_in(Study.model_fields["cell"].annotation)
-    for kind in get_args(model.model_fields["kind"].annotation)
-}
-"""Kind of cell -> its section."""

@@ -104,6 +104,8 @@ _FEW = 3  # fields of one key in different sections, all of them worth naming
 def suggest(path: str, fields: dict[str, FieldSpec]) -> str:
     """``; did you mean 'cell.t_ox'?`` for a path that is no field: same key elsewhere, else the closest spelling."""
     key = path.rpartition(".")[2].lower()
+    if not path.startswith("buffers"):  # whose fields are those of other sections again
+        fields = {known: field for known, field in fields.items() if not known.startswith("buffers.")}
     same = [known for known in fields if known.rpartition(".")[2] == key]
     if 1 <= len(same) <= _FEW:
         return f"; did you mean {' or '.join(repr(known) for known in same)}?"

@@ -1,0 +1,86 @@
+"""Buffers checked: the own fields of each, and the study as it would be with its weights in the buffer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from qtaml_hw.config.explain import Context, explain
+from qtaml_hw.config.reading.beside import BUFFERS, Beside
+from qtaml_hw.config.reading.fields import FieldSpec
+from qtaml_hw.config.reading.layers import Document
+from qtaml_hw.config.reading.problems import Problem, StudyError
+from qtaml_hw.config.sections.buffers import OWN, PARTS, BufferOwnSection, BufferSection
+from qtaml_hw.errors import unknown
+
+_Study = TypeVar("_Study")
+
+
+def checked(
+    beside: Beside, build: Callable[[Document], _Study], fields: dict[str, FieldSpec]
+) -> tuple[list[tuple[BufferSection, _Study]], list[Problem]]:
+    """The buffers that are right, each with the study of its cells, and what is wrong with the others."""
+    found, problems = [], list(beside.problems)
+    for index, item in enumerate(beside.items):
+        if not isinstance(item, dict):
+            text = "a buffer is a mapping, such as {name: kv, contents: [kv], format: int8, refresh: {interval: 40 us}}"
+            problems.append(dataclasses.replace(beside.at(index), message=text))
+            continue
+        own, wrong = _own(beside, index, fields)
+        inner: Any = None
+        try:
+            inner = build(beside.document(index, PARTS))
+        except StudyError as error:
+            of_item = [one for one in error.errors if one.path.split(".")[0].split("[")[0] in item]
+            wrong += [beside.told(index, one) for one in of_item or error.errors if "weights.format" not in one.path]
+        if inner is not None and inner.protection.chooses_bits:
+            place = beside.at(index, "protection")
+            wrong.append(dataclasses.replace(place, message="the bits of a value in a buffer are those of its format"))
+        if own is not None and inner is not None and not wrong:
+            parts = {name: getattr(inner, name) for name in PARTS}
+            given = own.model_fields_set | set(PARTS)
+            found.append((BufferSection.model_construct(given, **dict(own), **parts), inner))
+        problems += wrong
+    return found, problems + _twice(beside)
+
+
+def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[BufferOwnSection | None, list[Problem]]:
+    """The fields that are no section of a study."""
+    item = beside.items[index]
+    wrong = [
+        dataclasses.replace(beside.at(index, key), message=unknown("key", key, (*OWN, *PARTS)))
+        for key in item
+        if key not in (*OWN, *PARTS)
+    ]
+    raw = {key: value for key, value in item.items() if key in OWN}
+    try:
+        return BufferOwnSection.model_validate(raw), wrong
+    except ValidationError as failure:
+        for one in explain(failure, BUFFERS, raw, Context({}, fields, fields)):
+            inside = one.path.removeprefix(BUFFERS).lstrip(".").split(".") if one.path != BUFFERS else []
+            place = beside.at(index, *inside)
+            wrong.append(dataclasses.replace(place, message=one.message))
+        return None, wrong
+
+
+def _twice(beside: Beside) -> list[Problem]:
+    """Names, and contents, that several buffers have."""
+    items = [(n, one) for n, one in enumerate(beside.items) if isinstance(one, dict)]
+    problems = []
+    named = Counter(str(one.get("name")) for _, one in items)
+    listed = [one.get("contents") for _, one in items]
+    held = Counter(str(what) for one in listed for what in (one if isinstance(one, list) else [one]))
+    for index, one in items:
+        if named[str(one.get("name"))] > 1:
+            text = f"several buffers are called {one.get('name')}"
+            problems.append(dataclasses.replace(beside.at(index, "name"), message=text))
+        contents = one.get("contents")
+        for what in contents if isinstance(contents, list) else [contents]:
+            if held[str(what)] > 1:
+                text = f"{what} is held by several buffers; a value lies in one"
+                problems.append(dataclasses.replace(beside.at(index, "contents"), message=text))
+    return problems

@@ -1,0 +1,134 @@
+"""The list of buffers taken apart: documents of studies whose weights would lie in a buffer, one for each."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qtaml_hw.config.reading.document import Change, Leaf, Origin, flatten, nearest_mark, written
+from qtaml_hw.config.reading.layers import Document
+from qtaml_hw.config.reading.problems import Problem
+from qtaml_hw.config.reading.yaml_strict import Path, dotted
+
+BUFFERS: Final = "buffers"
+_KEPT: Final = ("network", "data", "accelerator")
+"""Sections that are those of the study; of its array the technology is taken over, its cell and flips together."""
+_TECHNOLOGY: Final = (("array", "node"), ("array", "periphery"), ("array", "v_dd"))
+_CELL: Final = ("cell", "flips")
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The buffers of a document: items with what changes them, and the document without them."""
+
+    plain: Document
+    items: list[Any]
+    leaf: Leaf | None
+    problems: list[Problem]
+
+    @classmethod
+    def of(cls, document: Document) -> Beside:
+        """As the file and the changes over it leave them; an item is changed under ``buffers.index.field``."""
+        leaf = document.base.get((BUFFERS,))
+        items = copy.deepcopy(leaf.value) if leaf is not None else []
+        problems: list[Problem] = []
+        kept = []
+        for group in document.changes:
+            for change in (one for one in group if one.path[0] == BUFFERS):
+                if len(change.path) == 1:
+                    items = [] if change.value is None else copy.deepcopy(change.value)
+                    leaf = None if change.value is None else Leaf(change.value, change.origin)
+                elif not (isinstance(items, list) and _set(items, change)):
+                    problems.append(_no_item(items, change))
+            kept.append(tuple(one for one in group if one.path[0] != BUFFERS))
+        base = {path: one for path, one in document.base.items() if path[0] != BUFFERS}
+        plain = dataclasses.replace(document, base=base, changes=tuple(kept))
+        found = cls(plain, items if isinstance(items, list) else [], leaf, problems)
+        if not isinstance(items, list):
+            problems.append(dataclasses.replace(found.at(), message="expected a list of buffers, each a mapping"))
+        return found
+
+    def at(self, *inside: str | int) -> Problem:
+        """An empty problem at a place of the list."""
+        path: Path = (BUFFERS, *inside)
+        if self.leaf is None:
+            return Problem("", 1, 1, dotted(path), "")
+        mark = nearest_mark(self.leaf.marks, path) if self.leaf.marks else None
+        origin = self.leaf.origin
+        line, column = (origin.line, origin.column) if mark is None else (mark.line, mark.column)
+        return Problem(origin.source, line, column, dotted(path), "")
+
+    def document(self, index: int, parts: Sequence[str]) -> Document:
+        """The document of a study that keeps weights of the buffer's format in the buffer."""
+        item: Mapping[str, Any] = self.items[index]
+        own = [name for name in parts if name in item]
+        taken = {*_KEPT, *(() if set(_CELL) & set(own) else _CELL)}
+
+        def stays(path: Path) -> bool:
+            return path[0] in taken or (path[:2] in _TECHNOLOGY and not _inside(item, path))
+
+        base = {path: leaf for path, leaf in self.plain.base.items() if stays(path)}
+        changes = tuple(tuple(one for one in group if stays(one.path)) for group in self.plain.changes)
+        usual = Origin("default", "qtaml_hw", "")
+        over = [Change(("evaluate", "at"), ["1 ms"], usual), Change(("weights", "format"), self._format(item), usual)]
+        for name in own:
+            for path, value in flatten(item[name], (name,)):
+                place = self.at(index, *path)
+                origin = Origin(self._kind, place.file, written(value), place.line, place.column)
+                over.append(Change(path, value, origin))
+        return dataclasses.replace(self.plain, base=base, changes=changes).changed(tuple(over))
+
+    @property
+    def _kind(self) -> Any:
+        return "file" if self.leaf is None else self.leaf.origin.kind
+
+    @staticmethod
+    def _format(item: Mapping[str, Any]) -> Any:
+        return item.get("format", "int8")
+
+    def told(self, index: int, problem: Problem) -> Problem:
+        """A problem of such a study as one of the buffer."""
+        path = problem.path.removeprefix("weights.") if problem.path == "weights.format" else problem.path
+        name = f"{BUFFERS}[{index}]"
+        if not problem.file or not problem.line:
+            place = self.at(index)
+            problem = dataclasses.replace(problem, file=place.file, line=place.line, column=place.column)
+        return dataclasses.replace(problem, path=f"{name}.{path}" if path else name)
+
+
+def _inside(item: Mapping[str, Any], path: Path) -> bool:
+    """Whether an item says a field of a section itself."""
+    section = item.get(str(path[0]))
+    return isinstance(section, dict) and path[1] in section
+
+
+def _set(items: list[Any], change: Change) -> bool:
+    """Set a field of an item in place; False where there is no such item."""
+    index = str(change.path[1])
+    if (
+        not index.isdigit()
+        or int(index) >= len(items)
+        or len(change.path) < 3
+        or not isinstance(items[int(index)], dict)
+    ):
+        return False
+    node = items[int(index)]
+    for step in change.path[2:-1]:
+        inner = node.get(str(step))
+        node[str(step)] = inner = inner if isinstance(inner, dict) else {}
+        node = inner
+    if change.value is None:
+        node.pop(str(change.path[-1]), None)
+    else:
+        node[str(change.path[-1])] = change.value
+    return True
+
+
+def _no_item(items: Any, change: Change) -> Problem:
+    known = len(items) if isinstance(items, list) else 0
+    ways = ", ".join(f"{BUFFERS}.{n}.FIELD" for n in range(known)) or "there is none: write the list first"
+    message = f"{BUFFERS} is a list: set a field of one item, {ways}"
+    return Problem(change.origin.source, change.origin.line, change.origin.column, dotted(change.path), message)

@@ -1,0 +1,98 @@
+"""Memories beside the weights': read, told apart, refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from qtaml_hw.config import StudyError, parse_study
+
+HEAD = "study: a\ncell: {preset: gain-cell-65nm}\n"
+KV = """buffers:
+  - {name: act, contents: activations, refresh: 20 us}
+  - name: kv
+    contents: [kv]
+    format: bfloat16
+    cell:
+      - {planes: [0, 1, 2, 3, 4, 5, 6], preset: gain-cell-65nm, t_ox: 2 nm}
+      - {planes: [7, 8, 9, 10, 11, 12, 13, 14, 15], preset: edram1t1c-65nm}
+    refresh:
+      - {planes: [0, 1, 2, 3, 4, 5, 6], interval: off}
+      - {planes: [7, 8, 9, 10, 11, 12, 13, 14, 15], interval: 45 us}
+    array: {banks: 4}
+    tokens: {score: age, relaxed: [{share: 80 %, interval: [4 ms, 1 ms]}]}
+"""
+
+
+def test_a_buffer_has_sections_of_its_own_and_the_weights_stay() -> None:
+    plain, study = (
+        parse_study(HEAD + "array: {node: 65 nm, banks: 16}\n"),
+        parse_study(HEAD + "array: {node: 65 nm, banks: 16}\n" + KV),
+    )
+    assert plain.buffers == ()
+    assert study.array.banks == 16
+    act, kv = study.beside
+    assert act.study.refresh.interval_s == 20e-6
+    assert act.study.cell == study.cell
+    assert (kv.study.array.banks, kv.study.array.node_m) == (4, 65e-9)
+    assert [one.study.refresh.interval_s for one in kv.study.classes] == [None, 45e-6]
+    assert kv.study.classes[0].study.cell.t_ox_m == 2e-9
+    assert study.buffers[1].tokens is not None
+    assert study.buffers[1].tokens.relaxed[0].interval_s == (4e-3, 1e-3)
+
+
+def test_identity_is_the_buffers_too_and_that_of_a_study_without_is_as_before() -> None:
+    plain, study = parse_study(HEAD), parse_study(HEAD + KV)
+    assert "buffers" not in plain.resolved()
+    assert study.identity() != plain.identity()
+    assert {k: v for k, v in study.resolved().items() if k != "buffers"} == plain.resolved()
+    assert study.with_({"buffers.0.name": "other"}).identity() == study.identity()
+    assert study.with_({"buffers.0.refresh.interval": "0.02 ms"}).identity() == study.identity()
+    assert study.with_({"buffers.0.refresh.interval": "30 us"}).identity() != study.identity()
+    assert study.with_({"buffers": None}).identity() == plain.identity()
+
+
+def test_a_sweep_names_an_item_by_its_place() -> None:
+    study = parse_study(HEAD + KV + "sweep: {grid: {buffers.0.refresh.interval: [10 us, 20 us]}}\n")
+    assert [point.study.beside[0].study.refresh.interval_s for point in study.points()] == [10e-6, 20e-6]
+
+
+@pytest.mark.parametrize(
+    ("item", "place", "words"),
+    [
+        ("{name: a, contents: [x], format: int9}", "f:4:38 buffers[0].format", "allowed: int8, int16, float16, bfloat16"),
+        ("{name: a, contents: [x], lifetime: 0 s}", "buffers[0].lifetime", "above 0 s"),
+        ("{name: a, contents: [x], lifetime: -1 us}", "buffers[0].lifetime", "above 0 s"),
+        ("{name: a, contents: [x], foo: 1}", "buffers[0].foo", "unknown key 'foo'"),
+        ("{name: a, contents: []}", "buffers[0].contents", "empty"),
+        ("{contents: [x]}", "buffers[0]", "missing"),
+        ("{name: a, contents: [x], array: {capacity: 1 bit}}", "buffers[0].array.capacity", "one row in each bank"),
+        (
+            "{name: a, contents: [x], protection: {policy: uniform, planes: 12}}",
+            "buffers[0].protection.planes",
+            "int8 has 8",
+        ),
+        ("{name: a, contents: [x], protection: {policy: joint}}", "buffers[0].protection", "those of its format"),
+        ("{name: a, contents: [x], tokens: {relaxed: [{share: 1, interval: 1 ms}]}}", "buffers[0]", "has kv"),
+        ("{name: a, contents: [x], cell: {preset: gain-cell}}", "buffers[0].cell.preset", "unknown preset"),
+        ("7", "buffers[0]", "a buffer is a mapping"),
+    ],
+)
+def test_bad_buffers_are_refused_where_they_stand(item: str, place: str, words: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        parse_study(f"{HEAD}buffers:\n  - {item}\n", name="f")
+    assert len(caught.value.errors) == 1, caught.value
+    assert place in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    text = HEAD.replace("65nm", "66nm") + "buffers:\n  - {name: a, contents: [x], format: int9, refresh: 0 s}\n"
+    with pytest.raises(StudyError) as caught:
+        parse_study(text + "  - {name: a, contents: [x]}\n")
+    paths = {problem.path for problem in caught.value.errors}
+    assert {"cell.preset", "buffers[0].format", "buffers[0].refresh.interval", "buffers[1].name"} <= paths
+
+
+def test_a_change_of_no_item_says_which_there_are() -> None:
+    with pytest.raises(StudyError, match=r"buffers\.0\.FIELD, buffers\.1\.FIELD"):
+        parse_study(HEAD + KV).with_({"buffers.7.refresh.interval": "1 us"})
