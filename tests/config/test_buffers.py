@@ -59,7 +59,7 @@ def test_a_sweep_names_an_item_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("item", "place", "words"),
     [
-        ("{name: a, contents: [x], format: int9}", "f:4:38 buffers[0].format", "allowed: int8, int16, float16, bfloat16"),
+        ("{name: a, contents: [x], format: int9}", "f:4:38 buffers[0].format", "int8, int16, float16, bfloat16"),
         ("{name: a, contents: [x], lifetime: 0 s}", "buffers[0].lifetime", "above 0 s"),
         ("{name: a, contents: [x], lifetime: -1 us}", "buffers[0].lifetime", "above 0 s"),
         ("{name: a, contents: [x], foo: 1}", "buffers[0].foo", "unknown key 'foo'"),
