@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = {path.name for path in (ROOT / "configs").glob("*.yaml")}
+CONFIGS = {path.name for path in (ROOT / "configs").rglob("*.yaml")}
 
 
 @pytest.fixture(scope="module")

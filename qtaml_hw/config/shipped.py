@@ -16,11 +16,14 @@ SCHEMA_FILE: Final = "qtaml_hw.schema.json"
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
-def shipped() -> dict[str, Path]:
-    """Study files by name: those of the wheel, or of the checkout that the package stands in."""
+def shipped(under: str = "") -> dict[str, Path]:
+    """Study files by name: those of the wheel, or of the checkout that the package stands in.
+
+    ``under`` : ``published`` has the designs that others published, each as a study.
+    """
     inside = _PACKAGE / "configs"
     folder = inside if inside.is_dir() else _PACKAGE.parent / "configs"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted((folder / under).glob("*.yaml"))}
 
 
 def write_first_study(file: Path, like: str = FIRST) -> list[Path]:

@@ -8,11 +8,13 @@ import pytest
 
 from qtaml_hw.config import load_study, parse_study
 from qtaml_hw.config.reading.presets import cell_preset, cell_presets, presets
+from qtaml_hw.config.shipped import shipped
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+PUBLISHED = shipped("published")
 
 
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*CONFIGS, *PUBLISHED.values()], ids=lambda file: file.stem)
 def test_shipped_study_is_valid_and_says_its_question(file: Path) -> None:
     study = load_study(file)
     points = study.points()
@@ -20,6 +22,16 @@ def test_shipped_study_is_valid_and_says_its_question(file: Path) -> None:
     first = file.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")
     assert first.endswith("?")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_design_says_what_is_from_its_source_and_what_is_not(name: str) -> None:
+    lines = PUBLISHED[name].read_text(encoding="utf-8").splitlines()
+    head = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    said = [line.split()[1].rstrip(":") for line in head if line.startswith("# ") and not line.startswith("#  ")]
+    assert {"Design", "Assumed", "Not"} <= set(said)
+    assert {"Source", "From"} & set(said)
+    assert f"#   qtaml-hw sweep configs/published/{name}.yaml --out runs/{name}" in head
 
 
 def test_there_is_one_study_for_every_question() -> None:
