@@ -61,6 +61,7 @@ TENSORS: Final[Mapping[str, Stretch]] = MappingProxyType(
     {
         "weights": Stretch(0, 1 << 20, "stored tensors, in the order of the network"),
         "parity": Stretch(1 << 20, 1 << 21, "check cells of the ECC words of tensor i, plane 0"),
+        "buffers": Stretch(1 << 21, 1 << 22, "cells of buffer i of a study, by address"),
         "second": Stretch(
             1 << 41, (1 << 41) + (1 << 21), "second uniforms of the weak cells of tensor i, parity included"
         ),

@@ -22,7 +22,8 @@ def test_stretches_are_disjoint_and_within_64_bits(table: Mapping[str, Stretch])
 def test_stretches_lie_where_records_of_earlier_versions_were_drawn() -> None:
     assert {name: s.first for name, s in MAPS.items()} == {"chips": 0, "training": 2**29, "planning": 2**30}
     assert {name: s.first for name, s in TENSORS.items()} == {
-        "weights": 0, "parity": 2**20, "clusters": 2**40, "second": 2**41, "values": 2**48, "value parity": 2**60,
+        "weights": 0, "parity": 2**20, "buffers": 2**21, "clusters": 2**40, "second": 2**41,
+        "values": 2**48, "value parity": 2**60,
     }  # fmt: skip
 
 

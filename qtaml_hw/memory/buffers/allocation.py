@@ -1,0 +1,80 @@
+"""Where values lie: first fit by address over their lifetimes, the same cells used again.
+
+Values are placed in the order they are written, each at the lowest address at which as many words are free until its
+last read.  Tokens that are yet to come have their place from the first token on.  What does not fit lies in the store
+behind the array, as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qtaml_hw.memory.buffers.values import Value
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A value and its first word; None: it lies in the store behind the array."""
+
+    value: Value
+    address: int | None
+
+    @property
+    def end(self) -> int:
+        """Behind its last word; 0 in the store behind."""
+        return 0 if self.address is None else self.address + self.value.words
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Values in the order they were given, and the words that the array has."""
+
+    places: tuple[Placement, ...]
+    words: int
+
+    @property
+    def inside(self) -> tuple[Placement, ...]:
+        """Values that lie in the array."""
+        return tuple(place for place in self.places if place.address is not None)
+
+    @property
+    def spilled(self) -> tuple[Value, ...]:
+        """Values that lie in the store behind it."""
+        return tuple(place.value for place in self.places if place.address is None)
+
+    @property
+    def used(self) -> int:
+        """Words that any value takes: the most at a time, with the gaps that first fit leaves."""
+        return max((place.end for place in self.places), default=0)
+
+
+def allocate(values: Sequence[Value], capacity_words: int | None = None, *, backing: bool = False) -> Allocation:
+    """Place values in an array of ``capacity_words`` (None: as many as they need).
+
+    Raises ValueError with the words when a value does not fit and there is no store behind the array.
+    """
+    order = sorted(range(len(values)), key=lambda i: (values[i].written_at_s, i))
+    placed = dict[int, Placement]()
+    for i in order:
+        value = values[i]
+        live = sorted(
+            (p.address, p.end)
+            for p in placed.values()
+            if p.address is not None and p.value.ends_s > value.written_at_s and value.ends_s > p.value.written_at_s
+        )
+        at = 0
+        for begin, end in live:
+            if at + value.words <= begin:
+                break
+            at = max(at, end)
+        fits = capacity_words is None or at + value.words <= capacity_words
+        if not fits and not backing:
+            raise ValueError(
+                f"{value.name} takes {value.words} words of {value.bits} bit and the buffer of {capacity_words} words "
+                f"has no room for it while it lives (it would end at word {at + value.words}); give the array more "
+                "capacity, or a store behind it: 'backing: {bandwidth: 10 GB/s}'"
+            )
+        placed[i] = Placement(value, at if fits else None)
+    found = Allocation(tuple(placed[i] for i in range(len(values))), capacity_words or 0)
+    return found if capacity_words is not None else Allocation(found.places, found.used)

@@ -1,0 +1,63 @@
+"""What a buffer costs by the rule of its refresh: closed forms of the rows' refreshes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qtaml_hw.memory import ArrayGeometry, PlannedArray, Schedule
+from qtaml_hw.memory.buffers import Allocation, BufferCost, PlaneCells, Value, allocate, buffer_cost
+from qtaml_hw.memory.buffers.cost import Rule
+from qtaml_hw.protection import ProtectionPlan
+from tests.memory.brute_force import UniformLife
+
+WORDS, PERIOD_S = 65_536, 1e-3
+SHORT = Value("short", "a", 16_384, 8, 0.0, 5e-6, 10e-6, word_reads=32_768)
+LONG = Value("long", "a", 16_384, 8, 0.0, 5e-6, 100e-6, word_reads=16_384)
+
+
+def cost(values: list[Value], rule: Rule, interval_s: float | None = 40e-6, capacity: int = WORDS) -> BufferCost:
+    """A buffer of four banks, one inference a millisecond."""
+    place: Allocation = allocate(values, capacity, backing=True)
+    geometry = ArrayGeometry(
+        banks=4, row_bits=1024, word_bits=64, cell="edram", node_m=65e-9, backing_bits_per_s=8e9, backing_latency_s=1e-7
+    )
+    plan = ProtectionPlan.unprotected(np.array([0, capacity]), 8)
+    array = PlannedArray(plan, geometry, Schedule(horizon_s=1e-3, refresh_interval_s=interval_s))
+    cells = (PlaneCells(tuple(range(8)), UniformLife(1.0), interval_s),)
+    classes = [np.zeros(v.tokens, dtype=np.int64) for v in values]
+    return buffer_cost(place, array, cells, classes, rule, PERIOD_S)
+
+
+def test_refreshes_by_rule() -> None:
+    """All rows 25 times a period; a quarter of the rows twice; one bank of four for 100 us."""
+    always, outlived, banks = (cost([SHORT, LONG], rule) for rule in ("always", "outlived", "banks"))  # type: ignore[arg-type]
+    assert always.refreshes == pytest.approx(25.0)
+    assert outlived.refreshes == pytest.approx(0.25 * 2)
+    assert banks.refreshes == pytest.approx(0.25 * 100 / 40)
+    assert outlived.refresh_j / always.refresh_j == pytest.approx(0.5 / 25.0)
+    assert outlived.refresh_bandwidth_share / always.refresh_bandwidth_share == pytest.approx(0.5 / 25.0)
+    assert outlived.refresh_saved == pytest.approx(1.0 - 0.5 / 25.0)
+    assert always.refresh_saved == 0.0
+
+
+def test_nothing_is_refreshed_where_every_value_dies_before_the_interval() -> None:
+    for rule in ("outlived", "banks"):
+        found = cost([SHORT], rule)  # type: ignore[arg-type]
+        assert (found.refreshes, found.refresh_j, found.refresh_saved) == (0.0, 0.0, 1.0)
+    assert cost([LONG], "always", None).refresh_j == 0.0
+
+
+def test_energy_is_of_whole_accesses_and_spilled_words_go_to_the_store_behind() -> None:
+    one, both = cost([SHORT], "always"), cost([SHORT, LONG], "always", capacity=20_000)
+    assert one.read_j / one.write_j == pytest.approx(2.0)  # eDRAM: a read and a write cost the same
+    assert one.backing_j == one.backing_s == 0.0
+    bits = (16_384 + 16_384) * 8
+    assert both.backing_j == pytest.approx(bits * 30e-12)
+    assert both.backing_s == pytest.approx(bits / 8e9 + 2e-7)
+    assert both.energy_j == pytest.approx(both.read_j + both.write_j + both.refresh_j + both.leakage_j + both.backing_j)
+
+
+def test_an_interval_that_no_pass_keeps_is_refused() -> None:
+    with pytest.raises(ValueError, match="refresh"):
+        cost([LONG], "always", 1e-7)

@@ -1,0 +1,113 @@
+"""Flips of values against closed forms, the engine, and a plain loop over cells and values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qtaml_hw.faults import TENSORS, MapKey, flip, weak_cells
+from qtaml_hw.memory import FixedCells, PoissonCells
+from qtaml_hw.memory.buffers import PlaneCells, Value, allocate, masks_of, probabilities
+from tests.memory.brute_force import UniformLife
+
+KEY = MapKey(7, 3)
+STATES = st.sampled_from([0, 1, "both"])
+
+
+def test_closed_forms_of_every_law() -> None:
+    value = Value("x", "a", 8, 8, 0.0, 1.0, 4.0)
+    life = UniformLife(16.0)
+    low, high = PlaneCells((0, 1, 2, 3), life), PlaneCells((4, 5, 6, 7), life, 2.0)
+    up, down = probabilities(value, (low, high))
+    assert not up.any()
+    assert down[0] == pytest.approx([4 / 16] * 4 + [2 / 16] * 4)
+    down = probabilities(value, (PlaneCells(tuple(range(8)), life, reads_restore=True),))[1]
+    assert down[0] == pytest.approx([3 / 16] * 8)  # from the first read to the last
+    up, down = probabilities(value, (PlaneCells(tuple(range(8)), PoissonCells(0.1, 0), 1.0),))
+    assert up[0] == pytest.approx([1 - math.exp(-0.4)] * 8)  # a refresh keeps what is lost
+    assert not down.any()
+    up, down = probabilities(value, (PlaneCells(tuple(range(8)), FixedCells(0.1, np.arange(8) / 10)),))
+    assert (up[0] == pytest.approx([0.1] * 8), down[0] == pytest.approx(np.arange(8) / 10)) == (True, True)
+
+
+def test_relaxed_tokens_have_their_own_interval() -> None:
+    value = Value("k", "a", 8, 8, 0.0, 1.0, 4.0, tokens=4, token_s=1.0)
+    cells = PlaneCells(tuple(range(8)), UniformLife(16.0), 1.5, (None, 2.5))
+    down = probabilities(value, (cells,), np.array([1, 2, 0, 0]))[1]
+    assert down[:, 0] * 16 == pytest.approx([4.0, 2.5, 1.5, 1.0])
+
+
+def test_masks_are_what_the_engine_flips_at_the_same_addresses() -> None:
+    """A value that fills the buffer from its first word on, with one probability a plane."""
+    value = Value("x", "a", 70_000, 16, 0.0, 1.0, 1.0)
+    p01, p10 = np.linspace(0.0, 0.3, 16)[None], np.linspace(0.2, 0.0, 16)[None]
+    (masks,) = masks_of(allocate([value]), [(p01, p10)], KEY, 2)
+    assert masks is not None
+    codes = np.random.default_rng(1).integers(0, 1 << 16, 70_000).astype(np.uint16)
+    key = KEY.of(TENSORS["buffers"].number(2))
+    assert np.array_equal(codes ^ ((~codes & masks[0]) | (codes & masks[1])), flip(codes, p01[0], p10[0], key))
+
+
+def test_empirical_rates_meet_the_closed_form_by_value_and_plane() -> None:
+    """Over 40 maps: within 5 sigma of the binomial, of both halves of a buffer that tokens of unlike age share."""
+    n, maps = 20_000, 40
+    values = [Value("x", "a", n, 8, 0.0, 1.0, 1.0), Value("k", "b", n, 8, 0.0, 0.5, 4.0, tokens=4, token_s=1.0)]
+    cells = (PlaneCells((0, 1, 2), UniformLife(100.0), None), PlaneCells((3, 4, 5, 6, 7), UniformLife(100.0, 0), 1.5))
+    p = [probabilities(value, cells) for value in values]
+    place = allocate(values)
+    found = np.zeros((2, 2, 4, 8))
+    for index in range(maps):
+        for v, masks in enumerate(masks_of(place, p, MapKey(5, index))):
+            assert masks is not None
+            for state in (0, 1):
+                bits = (masks[state][:, None] >> np.arange(8)) & 1
+                found[v, state, : values[v].tokens] += bits.reshape(values[v].tokens, -1, 8).sum(axis=1)
+    for v, value in enumerate(values):
+        each = maps * n / value.tokens
+        for state in (0, 1):
+            wanted = p[v][state]
+            sigma = np.sqrt(wanted * (1.0 - wanted) / each)
+            assert np.all(np.abs(found[v, state, : value.tokens] / each - wanted) <= 5.0 * sigma)
+
+
+spans = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(0, 9), st.integers(1, 6)), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=750, deadline=None)
+@given(spans, st.integers(0, 99), st.sampled_from([None, 1.0, 2.5]), STATES, st.integers(4, 40))
+def test_brute_force_agrees(
+    spans: list[tuple[int, int, int, int]], seed: int, interval_s: float | None, state: int | str, capacity: int
+) -> None:
+    """Every cell has one retention time, and loses whatever lies on it for longer without a restore."""
+    values = [
+        Value(f"v{i}", "", n * t, 8, float(at), at + 0.5, float(at + long + t - 1), tokens=t, token_s=float(t > 1))
+        for i, (n, t, at, long) in enumerate(spans)
+    ]
+    life = UniformLife(8.0, state)  # type: ignore[arg-type]
+    cells = (PlaneCells((0, 1, 2, 3, 4), life, interval_s), PlaneCells((5, 6, 7), life))
+    place = allocate(values, capacity, backing=True)
+    masks = masks_of(place, [probabilities(v, cells) for v in values], MapKey(seed, 1))
+    retention_s = np.full((8, capacity), np.inf)
+    for plane in range(8):
+        weak = weak_cells(place.used, plane, 1.0, MapKey(seed, 1, TENSORS["buffers"].number(0)))
+        retention_s[plane, weak.position] = life.retention_quantile(weak.u)
+    for where, found in zip(place.places, masks, strict=True):
+        if where.address is None:
+            assert found is None
+            continue
+        assert found is not None
+        value = where.value
+        for word in range(value.words):
+            written = value.written_at_s + (word // (value.words // value.tokens)) * value.token_s
+            for plane in range(8):
+                alone = value.last_read_s - written
+                alone = min(alone, interval_s) if interval_s is not None and plane < 5 else alone
+                lost = retention_s[plane, where.address + word] < alone
+                for stored in (0, 1):
+                    assert bool((found[stored][word] >> plane) & 1) == (lost and state in (stored, "both"))
