@@ -66,7 +66,8 @@ class Value:
     @property
     def lifetimes_s(self) -> Float64:
         """[tokens]: from the write to the last read."""
-        return self.last_read_s - self.written_at_s - self.token_s * np.arange(self.tokens)
+        found: Float64 = self.last_read_s - self.written_at_s - self.token_s * np.arange(self.tokens, dtype=np.float64)
+        return found
 
     @property
     def between_reads_s(self) -> Float64:
