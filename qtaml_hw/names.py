@@ -5,6 +5,7 @@ Plain tuples, rows and Literals, so that a study is checked without importing th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -174,6 +175,27 @@ Scale = Literal[
 ]
 WIDTH_SCALE: Final[Scale] = "per_channel_log8"
 """Scales of weights whose bits are chosen, where the study does not say which."""
+_FIXED_POINT: Final = re.compile(r"q(\d{1,2})\.(\d{1,2})")
+_STEP: Final = re.compile(r"step-(?:2\^(-?\d{1,2})|(\d+(?:\.\d+)?(?:e-?\d{1,2})?))")
+
+
+def fixed_point(name: str) -> tuple[int, int] | None:
+    """Whole and fraction bits of a scale ``qM.N``, the sign beside them; None for any other name."""
+    match = _FIXED_POINT.fullmatch(name)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def stated_step(name: str) -> float | None:
+    """The step of a scale that states it (``qM.N``: 2^-N, ``step-2^-6``, ``step-0.02``); None of the others."""
+    if (bits := fixed_point(name)) is not None:
+        return 2.0 ** -bits[1]
+    match = _STEP.fullmatch(name)
+    if match is None:
+        return None
+    step = 2.0 ** int(match[1]) if match[1] is not None else float(match[2])
+    return step if step > 0.0 else None
+
+
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
 """Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
 

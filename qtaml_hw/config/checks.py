@@ -11,7 +11,7 @@ from qtaml_hw.config.reading.document import Layer, locate
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, INTEGER_FORMATS, PLANES, THROUGH_CODES
+from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, INTEGER_FORMATS, PLANES, THROUGH_CODES, stated_step
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -190,6 +190,9 @@ def _bits_chosen_of_what_has_them(sections: Mapping[str, Any]) -> Finding | None
         said = f"{weights.format} in {weights.encoding}"
         message = f"the bits of a weight are chosen for integers in two's complement or offset binary; got {said}"
         return path, path, message
+    if stated_step(weights.scale) is not None:
+        path = ("weights", "scale")
+        return path, path, f"{weights.scale} states one step, and weights whose bits are chosen need their own"
     if weights.ruled:
         path = ("weights", "format")
         return path, path, "rules of invert_planes and in_place are for weights of fixed bits; the policy chooses them"

@@ -33,6 +33,10 @@ class Hardening:
     stored weight (as T0-QAT does; amplitude in units of the weights); ``relative_noise`` the same with ``amplitude``
     times the largest magnitude of the tensor; ``bit_error`` flips of probability ``p`` in the stored codes beside the
     undisturbed ones (RandBET: Stutz et al. 2021, arXiv:2006.13977).
+    p_from: with ``bit_error``, flips rise by epoch from this probability in the first to ``p`` in the last (a
+    curriculum, as EDEN's: Koppula et al. 2019, arXiv:1910.05340).  map_index: the same cells flip in every step, those
+    of one evaluated fault map of independent flips (training on the map of one chip, as MATIC: Kim et al. 2017,
+    arXiv:1706.04332).
     clip: largest magnitude of a stored weight, kept after every step (None: no limit); epochs: instead of the
     recipe's (None); seed: of initialisation, order of the images, noise and flips.
 
@@ -42,6 +46,8 @@ class Hardening:
     method: Method = "none"
     amplitude: float | None = None
     p: float | None = None
+    p_from: float | None = None
+    map_index: int | None = None
     direction: Direction = "symmetric"
     clip: float | None = None
     epochs: int | None = None
@@ -58,6 +64,13 @@ class Hardening:
                 raise ValueError(f"{name} must be positive, got {value}")
         if self.p is not None and self.p > 0.5:
             raise ValueError(f"p is a flip probability of at most 0.5, got {self.p}")
+        for name in ("p_from", "map_index"):
+            if getattr(self, name) is not None and self.method != "bit_error":
+                raise ValueError(f"{name} is for bit_error; the method is {self.method}")
+        if self.p_from is not None and not 0.0 < self.p_from <= (self.p or 0.0):
+            raise ValueError(f"p_from is where p begins, above 0 and at most p = {self.p}; got {self.p_from}")
+        if self.map_index is not None and self.map_index < 0:
+            raise ValueError(f"map_index counts fault maps from 0, got {self.map_index}")
         if self.clip is not None and not self.clip > 0.0:
             raise ValueError(f"clip must be positive, got {self.clip}")
 

@@ -28,14 +28,19 @@ LEARNT_LOSS = 1.75  # cross entropy below which RandBET starts to flip bits (Stu
 
 @dataclass(eq=False)
 class Disturbance:
-    """The stored weights of one training as its steps see them; counts the steps."""
+    """The stored weights of one training as its steps see them; counts the steps.
+
+    ``p``: flip probability of the epoch.
+    """
 
     hardening: Hardening
     store: Store
     noise: torch.Generator = field(init=False)
     step: int = 0
+    p: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.p = float(self.hardening.p or 0.0)
         self.noise = torch.Generator().manual_seed(self.hardening.seed)
 
     def noisy(self, weights: Seen) -> Seen:
@@ -52,12 +57,20 @@ class Disturbance:
         return _tensors(self.store(_arrays(weights)).decode(), weights)
 
     def flipped(self, weights: Seen) -> Seen:
-        """Weights as decoded from codes with this step's flips."""
+        """Weights as decoded from codes with the flips of this step, or of the one fault map that is stated."""
         image = self.store(_arrays(weights))
-        channel = FlipChannel.uniform(float(self.hardening.p or 0.0), image.planes, direction=self.hardening.direction)
-        key = MapKey(self.hardening.seed, MAPS["training"].number(self.step))
+        channel = FlipChannel.uniform(self.p, image.planes, direction=self.hardening.direction)
+        chip = self.hardening.map_index
+        number = MAPS["training"].number(self.step) if chip is None else MAPS["chips"].number(chip)
+        key = MapKey(self.hardening.seed, number)
         read = [flip(t.codes, channel.p01, channel.p10, key.of(i)) for i, t in enumerate(image.tensors)]
         return _tensors(image.decode(read), weights)
+
+    def begin(self, epoch: int, epochs: int) -> None:
+        """The flip probability of an epoch: a straight line from ``p_from`` in the first to ``p`` in the last."""
+        last, first = float(self.hardening.p or 0.0), self.hardening.p_from
+        if first is not None:
+            self.p = first + (last - first) * (epoch / (epochs - 1) if epochs > 1 else 1.0)
 
     def _gaussian(self, weight: torch.Tensor, deviation: float) -> torch.Tensor:
         return weight + deviation * torch.randn(weight.shape, generator=self.noise, dtype=weight.dtype)
@@ -98,7 +111,7 @@ def practice(hardening: Hardening, store: Store) -> Practice:
                 for name in stored_names(module):
                     parameters[name].clamp_(-hardening.clip, hardening.clip)
 
-    return Practice(loss, clip)
+    return Practice(loss, clip, disturbance.begin)
 
 
 def _loss_of(

@@ -45,10 +45,10 @@ def quantise(
         w = np.asarray(tensor, dtype=np.float32)
         if not np.all(np.isfinite(w)):
             raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
-        own = layout.turned((channels or {}).get(name)) if w.ndim > 1 else PER_TENSOR
+        own = layout.turned((channels or {}).get(name)) if w.ndim > 1 or layout.step else PER_TENSOR
         scale = own.rounded(full_step(w, format, own))
         zero = zero_points(w, scale, format, own) if format.scaling == "range" else None
-        if clip == "mse":
+        if clip == "mse" and not own.step:
             scale = clipped_step(w, format, own, scale, zero)
         codes = format.encode(in_steps(w, scale, format, own, zero)).reshape(-1)
         stored.append(StoredTensor(name, tuple(w.shape), codes, format, scale, own, zero=zero))
@@ -73,12 +73,14 @@ def zero_points(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLay
 
 
 def full_step(w: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
-    """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude.
+    """The step of every scale [scales] at which nothing is clipped; of binary weights the mean magnitude; or stated.
 
     Where the root mean square sets it, twice that: the searched steps lie around it.
     """
     if form.scaling == "none":
         return np.ones(1, dtype=np.float32)
+    if layout.step:
+        return np.full(1, layout.step, dtype=np.float32)
     magnitude = np.abs(w)
     if form.scaling == "mean":
         mean = layout.reduce(np.add, magnitude.astype(np.float64)) / layout.reduce(np.add, np.ones(w.shape))

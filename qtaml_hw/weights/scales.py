@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import SCALES, Scale
+from qtaml_hw.names import SCALES, Scale, stated_step
 
 Kind = Literal["per_tensor", "per_channel", "per_input_channel", "per_group"]
 KINDS: tuple[Kind, ...] = ("per_tensor", "per_channel", "per_input_channel", "per_group")
@@ -34,7 +34,8 @@ class ScaleLayout:
     ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
     where it must be.  Vectors (biases, norms) have one scale.  ``axes``: the channels of a tensor that lies otherwise,
     such as [in, out], or [expert, out, in] with the channels of every expert.  ``log``: scales on a grid of powers of
-    2^(1/16) in 8 bits each, below a power of two that the tensor names in 8 bits.
+    2^(1/16) in 8 bits each, below a power of two that the tensor names in 8 bits.  ``step``: one for all tensors, which
+    is part of the design and stored nowhere; 0 where every scale follows its weights.
 
     Raises ValueError for an unknown kind, or a group without the kind or the other way round.
     """
@@ -43,8 +44,11 @@ class ScaleLayout:
     group: int = 0
     axes: tuple[int, ...] = ()
     log: bool = False
+    step: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.step < 0.0 or (self.step > 0.0 and (self.kind != "per_tensor" or self.log)):
+            raise ValueError(f"a stated step is positive and one for all weights; got {self.step:g}, {self.kind}")
         if self.kind not in KINDS:
             raise ValueError(unknown("scale", self.kind, KINDS))
         if (self.kind == "per_group") != (self.group > 0):
@@ -52,7 +56,12 @@ class ScaleLayout:
 
     @classmethod
     def of(cls, name: str) -> ScaleLayout:
-        """The layout of a name: ``per_channel``, ``group-64``.  Raises ValueError for one that is not there."""
+        """The layout of a name: ``per_channel``, ``group-64``, ``q1.6``, ``step-2^-6``, ``step-0.02``.
+
+        Raises ValueError for one that is not there.
+        """
+        if (step := stated_step(name)) is not None:
+            return cls(step=step)
         if name not in GRANULARITIES:
             raise ValueError(unknown("scale", name, GRANULARITIES))
         if name == "per_channel_log8":
@@ -69,7 +78,7 @@ class ScaleLayout:
 
     def bits(self, shape: Shape) -> int:
         """Bits of all scales of a tensor."""
-        return self.count(shape) * self.scale_bits + (LOG_BITS if self.log else 0)
+        return 0 if self.step else self.count(shape) * self.scale_bits + (LOG_BITS if self.log else 0)
 
     def turned(self, axes: Axes | None) -> ScaleLayout:
         """The same for a tensor whose output and input channels lie along other axes than the first and second."""

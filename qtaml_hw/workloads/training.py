@@ -24,16 +24,21 @@ def plain_loss(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
     return functional.cross_entropy(module(images), labels)
 
 
+def unnoticed(epoch: int, epochs: int) -> None:
+    """Does the same in every epoch."""
+
+
 def unchanged(module: nn.Module) -> None:
     """Leaves the weights as the optimiser made them."""
 
 
 @dataclass(frozen=True)
 class Practice:
-    """What a training step minimises, and what is done to the weights after it."""
+    """What a training step minimises, what is done to the weights after it, and what an epoch begins with."""
 
     loss: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] = plain_loss
     after_step: Callable[[nn.Module], None] = unchanged
+    before_epoch: Callable[[int, int], None] = unnoticed
 
 
 PLAIN = Practice()
@@ -78,6 +83,7 @@ def fit(
     start = time.perf_counter()
     module.train()
     for epoch in range(recipe.epochs):
+        practice.before_epoch(epoch, recipe.epochs)
         order = torch.randperm(len(y), generator=generator)
         total = 0.0
         for batch in torch.split(order, recipe.batch):

@@ -78,6 +78,38 @@ def test_flips_are_those_of_the_engine_and_no_evaluated_map(net: nn.Sequential) 
         assert np.array_equal(found.numpy(), wanted[name])
 
 
+def test_one_chip_is_an_evaluated_map_in_every_step(net: nn.Sequential) -> None:
+    weights = {f"{i}.weight": net[i].weight.detach() for i in (0, 2)}
+    disturbance = Disturbance(Hardening("bit_error", p=0.02, seed=9, map_index=3), store)
+    first = disturbance.flipped(weights)
+    disturbance.step = 4
+    later = disturbance.flipped(weights)
+    image, p = quantise({name: w.numpy() for name, w in weights.items()}), np.full(8, 0.02)
+    wanted = image.decode(
+        [flip_bits(t.codes, p, p, seed=9, map_index=3, tensor=i) for i, t in enumerate(image.tensors)]
+    )
+    for name in weights:
+        assert np.array_equal(first[name].numpy(), wanted[name])
+        assert np.array_equal(later[name].numpy(), wanted[name])
+
+
+def test_a_curriculum_rises_by_epoch_in_a_straight_line() -> None:
+    steps = practice(Hardening("bit_error", p=0.05, p_from=0.01), store)
+    disturbance = Disturbance(Hardening("bit_error", p=0.05, p_from=0.01), store)
+    weights, shares = {"w": torch.linspace(-1.0, 1.0, 100_000)}, []
+    for epoch in range(5):
+        disturbance.begin(epoch, 5)
+        assert disturbance.p == pytest.approx(0.01 + 0.01 * epoch)
+        image = quantise({"w": weights["w"].numpy()})
+        changed = disturbance.flipped(weights)["w"].numpy() != image.decode()["w"]
+        shares.append(float(changed.mean()))
+    expected = [1.0 - (1.0 - p) ** 8 for p in (0.01, 0.02, 0.03, 0.04, 0.05)]
+    assert all(abs(a - b) < 5.0 * (b / 100_000) ** 0.5 for a, b in zip(shares, expected, strict=True))
+    assert steps.before_epoch is not PLAIN.before_epoch
+    disturbance.begin(0, 1)
+    assert disturbance.p == 0.05
+
+
 def test_bit_errors_wait_until_something_is_learnt(
     net: nn.Sequential, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
@@ -111,6 +143,9 @@ def test_clipping_holds_the_stored_weights_alone(net: nn.Sequential) -> None:
         ({"method": "qat", "p": 0.1}, "p is the strength of bit_error"),
         ({"method": "bit_error", "p": 0.6}, "at most 0.5"),
         ({"method": "noise", "amplitude": -1.0}, "positive"),
+        ({"method": "qat", "map_index": 0}, "map_index is for bit_error"),
+        ({"method": "bit_error", "p": 0.01, "p_from": 0.02}, "p_from is where p begins"),
+        ({"method": "bit_error", "p": 0.01, "map_index": -1}, "counts fault maps from 0"),
         ({"method": "qat", "clip": 0.0}, "clip must be positive"),
     ],
 )

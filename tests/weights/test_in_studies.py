@@ -139,6 +139,7 @@ def test_stated_rules_run_through_plan_memory_and_network() -> None:
     assert record["quantised_score"] >= 0.95
     assert record["score"] > point("{}").record(0)["score"]  # a flipped sign ends at zero, one percent of all
     assert record["parity_bits_fraction"] == 0.0
+    assert point("{scale: {step: 2^-6}}").facts["storage_bits_per_weight"] == 8.0
     bounded, plain = (point(f"{{format: bfloat16{more}}}").record(0) for more in (", bound: {at: 2.0}", ""))
     assert bounded["score"] > plain["score"] + 0.3
 
@@ -154,6 +155,10 @@ def test_stated_rules_run_through_plan_memory_and_network() -> None:
         ("{invert_planes: {planes: [7]}}", "it may name 0 to 6"),
         ("{invert_planes: {planes: [0]}, transforms: [invert_planes]}", "not both"),
         ("{format: uint8, in_place: {planes: [7], into: [0]}}", "formats with a sign plane"),
+        ("{scale: q2.6}", "not int8"),
+        ("{scale: q1}", "is no step"),
+        ("{scale: {step: -1}}", "is no step"),
+        ("{scale: q1.6, rounding: mse_clip}", "mse_clip searches the step"),
         ("{bound: {at: 2.0}}", "bound is for float16 and bfloat16"),
         ("{format: binary, invert_planes: {planes: [0]}}", "formats with a sign plane"),
     ],

@@ -35,6 +35,18 @@ def owners(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
+@pytest.mark.parametrize(("name", "step"), [("q1.6", 2.0**-6), ("step-2^-6", 2.0**-6), ("step-0.02", 0.02)])
+def test_a_stated_step_is_that_of_every_tensor_and_takes_no_bit(name: str, step: float) -> None:
+    draw = np.random.default_rng(1)
+    tensors = {"a": draw.normal(size=(30, 40)).astype(np.float32), "b": draw.normal(size=50).astype(np.float32)}
+    image = quantise(tensors, WeightFormat(8), name)
+    for tensor in image.tensors:
+        levels = np.clip(np.rint(tensors[tensor.name] / np.float32(step)), -127, 127)
+        assert np.array_equal(tensor.decode(tensor.codes), levels.astype(np.float32) * np.float32(step))
+    assert image.metadata_bits == 0
+    assert image.storage_bits_per_weight == 8.0
+
+
 @pytest.mark.parametrize("name", GRANULARITIES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_layouts_are_those_of_plain_loops(name: str, shape: tuple[int, ...]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic_core import core_schema
 
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.sections.kinds import Flag, NoRepeats, OneOf, ScalarAsList, Whole
@@ -25,6 +26,8 @@ from qtaml_hw.names import (
     InPlaceCheck,
     MismatchReads,
     Specials,
+    fixed_point,
+    stated_step,
 )
 
 DEFAULT_POWER: Final = 2.0
@@ -32,6 +35,30 @@ _RULES: Final = ("invert_planes", "in_place", "bound")
 
 
 PlaneList = Annotated[tuple[Annotated[Whole, Field(ge=0, le=15)], ...], Field(min_length=1), ScalarAsList, NoRepeats]
+
+
+class OnScale(OneOf):
+    """Which weights share a scale, or a step that is stated: ``q1.6``, ``step-2^-6`` or ``{step: 2^-6}``."""
+
+    def read(self, value: object) -> str:
+        """The one spelling of the name.  Raises ValueError with what is allowed."""
+        if isinstance(value, dict) and set(value) == {"step"}:
+            value = f"step-{value['step']}".replace(" ", "")
+        if isinstance(value, str) and len(value) < 40:
+            name = value.lower()
+            if (step := stated_step(name)) is not None and 1e-12 <= step <= 1e12:
+                return name
+            if name.startswith(("step-", "q")):
+                raise ValueError(f"{value!r} is no step; write it as q1.6 (Qm.n), 'step: 2^-6' or 'step: 0.02'")
+        return super().read(value)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        named = super().__get_pydantic_json_schema__(schema, handler)
+        step = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+        stated = {"type": "object", "properties": {"step": step}, "additionalProperties": False}
+        return {"anyOf": [named, {"type": "string", "pattern": r"^([qQ]\d+\.\d+|step-.+)$"}, stated]}
 
 
 class InvertSection(Section):
@@ -91,8 +118,10 @@ class WeightsSection(Section):
         "network's own file brings",
     )
     encoding: Encoding = Field("twos_complement", description="bits of an integer level; for int and power formats")
-    scale: Annotated[str, OneOf(SCALES, "scale")] = Field(
-        "per_tensor", description="which weights share a scale; groups are runs of one output channel"
+    scale: Annotated[str, OnScale(SCALES, "scale")] = Field(
+        "per_tensor",
+        description="which weights share a scale; groups are runs of one output channel; or one stated step for all, "
+        "as q1.6 (Qm.n) or 'step: 2^-6'",
     )
     rounding: Literal["nearest", "mse_clip", "learned", "gptq"] = Field(
         "nearest",
@@ -142,6 +171,11 @@ class WeightsSection(Section):
             self._only_the_file()
         if self.format in UNSCALED_FORMATS and self.scale != "per_tensor":
             raise ValueError(f"{scales}; leave scale at per_tensor, not {self.scale}")
+        if stated_step(self.scale) is not None and self.rounding == "mse_clip":
+            raise ValueError(f"mse_clip searches the step, and {self.scale} states it; rounding is nearest")
+        bits = fixed_point(self.scale)
+        if bits is not None and sum(bits) + 1 != PLANES[self.format]:
+            raise ValueError(f"{self.scale} has a sign, {bits[0]} whole and {bits[1]} fraction bits; not {self.format}")
         if self.format in UNSCALED_FORMATS and self.rounding == "mse_clip":
             raise ValueError(f"{scales} to clip; rounding is nearest, learned or gptq")
         if self.format in CHANNEL_FORMATS and (self.rounding != "nearest" or "invert_planes" in self.transforms):
