@@ -110,6 +110,10 @@ class F:
         "standard deviation of the noise in training")
     hardening_p = Field("hardening_p", "", "point", "assumed", NUMBER, "flip probability of a stored bit in training")
     hardening_direction = Field("hardening_direction", "", "point", "assumed", TEXT, "which bits flip in training")
+    hardening_p_from = Field("hardening_p_from", "", "point", "assumed", NUMBER,
+        "flip probability of the first epoch, from which it rises to hardening_p")
+    hardening_map_index = Field("hardening_map_index", "", "point", "assumed", NUMBER,
+        "the one fault map that training saw in every step")
     hardening_clip = Field("hardening_clip", "", "point", "assumed", NUMBER,
         "largest magnitude of a weight in training")
     hardening_epochs = Field("hardening_epochs", "", "point", "assumed", NUMBER, "passes over the training images")
