@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,19 @@ DIGITS_CALIBRATION: Final = 130  # of the 500 digits that are not trained on: as
 
 
 @dataclass(frozen=True)
+class InputPart:
+    """One input of a network: its name, and the shape of one sample of it, without batch."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def values(self) -> int:
+        """Numbers in one sample."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
 class DataSet:
     """Images and labels, split once and for all.
 
@@ -28,6 +42,8 @@ class DataSet:
     calibration_x: inputs without labels that plans, corrections and predictions look at; held out: neither
     trained on nor judged (a network is surer of its training images than of any others).
     digest: sha256 (hex) of all arrays, part of a result's identity.
+    parts: which input of the network gets which part of a sample, where the data say so: several lie one after the
+    other in flat samples.
     """
 
     name: str
@@ -37,6 +53,7 @@ class DataSet:
     test_y: Labels
     calibration_x: Images
     digest: str
+    parts: tuple[InputPart, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ import io
 import math
 import struct
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qtaml_hw.errors import nearest
-from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, Labels, data_set, spread
+from qtaml_hw.workloads.data import CALIBRATION_IMAGES, DataSet, Images, InputPart, Labels, data_set, spread
 from qtaml_hw.workloads.reading import check_members, readable, unpacked_limit
 
 Raw = npt.NDArray[Any]
@@ -76,15 +77,21 @@ def load_npz(
     *,
     train_x: str | None = None,
     train_y: str | None = None,
+    inputs: Mapping[str, str] | None = None,
     preprocessing: Preprocessing | None = None,
     calibration: int = CALIBRATION_IMAGES,
     name: str | None = None,
 ) -> DataSet:
     """A DataSet from an npz archive: x, y (and train_x, train_y) are the names of its arrays.
 
+    inputs: the array of every input of a network by the input's name, of any shape [N, ...], taken as they are.
+
     The split is that of ``load_idx``. Raises ValueError for a file that is missing, not npz or damaged, an array that
     is not in it, and arrays of pickled objects, which are never loaded.
     """
+    if inputs is not None:
+        arrays = npz_arrays(Path(path), [*inputs.values(), y])
+        return from_inputs(name or Path(path).name, {n: arrays[a] for n, a in inputs.items()}, arrays[y], calibration)
     if (train_x is None) != (train_y is None):
         raise ValueError("training images and training labels go together: one of the two array names is missing")
     wanted = [key for key in (x, y, train_x, train_y) if key is not None]
@@ -101,8 +108,6 @@ def from_arrays(
     calibration: int = CALIBRATION_IMAGES,
 ) -> DataSet:
     """A DataSet from raw images and labels, checked; see ``load_idx`` for the split. ValueError if they do not fit."""
-    if calibration < 1:
-        raise ValueError(f"calibration must be at least 1 image, got {calibration}")
     how = preprocessing or Preprocessing()
     x, y = _images(name, test[0], how), _labels(name, test[1])
     _same_count(name, x, y)
@@ -112,6 +117,34 @@ def from_arrays(
         _same_count(name, *given)
         if given[0].shape[1:] != x.shape[1:]:
             raise ValueError(f"{name}: training images are {given[0].shape[1:]}, test images {x.shape[1:]}")
+    return _held_out(name, x, y, given, calibration)
+
+
+def from_inputs(name: str, inputs: Mapping[str, Raw], labels: Raw, calibration: int = CALIBRATION_IMAGES) -> DataSet:
+    """A DataSet of a network's inputs by name [N, ...]; those of several lie one after the other in flat samples.
+
+    Whole numbers stay so where all inputs are.  Split as ``load_idx`` does.  Raises ValueError if they do not fit, or
+    whole numbers beside real ones are too large for float32.
+    """
+    y = _labels(name, labels)
+    for key, array in inputs.items():
+        if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "uifb":
+            raise ValueError(f"{name}: the input {key!r} must be numbers [N, ...], got {array.dtype} {array.shape}")
+        _same_count(f"{name}: {key}", array, y)
+    kind = np.int64 if all(array.dtype.kind in "uib" for array in inputs.values()) else np.float32
+    parts = [array.astype(kind) for array in inputs.values()]
+    for key, part in zip(inputs, parts, strict=True):
+        if not np.isfinite(part).all() or (inputs[key].dtype.kind in "ui" and np.any(part != inputs[key])):
+            raise ValueError(f"{name}: the input {key!r} holds values that {np.dtype(kind)} does not hold")
+    x = parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+    told = tuple(InputPart(key, tuple(part.shape[1:])) for key, part in zip(inputs, parts, strict=True))
+    return replace(_held_out(name, x, y, None, calibration), parts=told)
+
+
+def _held_out(name: str, x: Images, y: Labels, given: tuple[Images, Labels] | None, calibration: int) -> DataSet:
+    """Evenly spaced samples set aside for calibration, the rest judged."""
+    if calibration < 1:
+        raise ValueError(f"calibration must be at least 1 image, got {calibration}")
     if len(x) <= calibration:
         raise ValueError(
             f"{name}: {len(x)} images are too few to set {calibration} aside for calibration; "

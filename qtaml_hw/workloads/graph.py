@@ -33,6 +33,16 @@ class UnknownOpsError(ValueError):
         )
 
 
+def chosen_output(names: list[str], wanted: str | None) -> str:
+    """The output that is judged.  Raises ValueError where there are several and none is named, or one that is not."""
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted not in names:
+        said = "" if wanted is None else f", and {wanted[:60]!r} is none of them"
+        raise ValueError(f"it has {len(names)} outputs ({', '.join(names)}){said}: name one (network.output)")
+    return wanted
+
+
 class GraphNetwork(nn.Module):
     """A network of one input that walks its graph; its layers and constants are its own sub-modules and buffers.
 
@@ -134,6 +144,16 @@ class Builder:
         while hasattr(self.root, path):
             number, path = number + 1, f"{clean}_{number + 1}"
         return path
+
+
+def mirrored(x: torch.Tensor, pads: list[int]) -> torch.Tensor:
+    """Rows before every axis, then after every axis, that mirror what is inside; the edge itself is not repeated."""
+    for axis, (before, after) in enumerate(zip(pads[: x.ndim], pads[x.ndim :], strict=True)):
+        if before or after:
+            last = x.shape[axis] - 1
+            places = torch.arange(-before, last + 1 + after, device=x.device).abs()
+            x = torch.index_select(x, axis, last - (last - places).abs())
+    return x
 
 
 class TurnedLinear(nn.Module):

@@ -16,24 +16,30 @@ from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads import cache, training
 from qtaml_hw.workloads.cache import TrainingRecord
 from qtaml_hw.workloads.catalogue import NetworkSpec, network
-from qtaml_hw.workloads.data import load_data
+from qtaml_hw.workloads.data import InputPart, load_data
 
 _LOG = logging.getLogger(__name__)
 
 DEFAULT_SEED = 2026
 
 
+Shapes = Mapping[str, tuple[int, ...]] | tuple[int, ...]
+"""Of one sample: of every input by name, in the order in which a flat sample holds them, or of the one there is."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReadGraph:
     """What a model file holds: a network in eval mode, and what one sample of its input is.
 
-    input_shape: without batch; input_type: float32, or int64 for token numbers; codes: as in ``LoadedNetwork``.
+    input_shape: without batch; input_type: float32, or int64 for token numbers; codes: as in ``LoadedNetwork``;
+    parts: of a network of several inputs, which lie one after the other in a flat sample.
     """
 
     module: nn.Module
     input_shape: tuple[int, ...]
     input_type: torch.dtype = torch.float32
     codes: Mapping[str, StoredTensor] = field(default_factory=dict)
+    parts: tuple[InputPart, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,31 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.workloads.bounded import Bounded
 from qtaml_hw.workloads.cache import state_digest
 from qtaml_hw.workloads.factory import output_width
-from qtaml_hw.workloads.load import LoadedNetwork, ReadGraph
+from qtaml_hw.workloads.load import LoadedNetwork, ReadGraph, Shapes
 from qtaml_hw.workloads.reading import in_words, readable
 
 
-def _onnx(path: Path) -> ReadGraph:
+def _onnx(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
     from qtaml_hw.workloads.onnx.reader import read_onnx
 
-    return read_onnx(path)
+    return read_onnx(path, output, shapes)
 
 
-def _tflite(path: Path) -> ReadGraph:
+def _tflite(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
     from qtaml_hw.workloads.tflite.network import read_tflite_network
 
-    return read_tflite_network(path)
+    return read_tflite_network(path, output)
 
 
-READERS: Final[dict[str, Callable[[Path], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite}
+READERS: Final[dict[str, Callable[[Path, str | None, Shapes | None], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite}
 ALIKE: Final = 1e-3  # of the largest output: rounding differs between batches of another size
 
 
-def load_model_file(path: str | Path) -> LoadedNetwork:
+def load_model_file(path: str | Path, output: str | None = None, shapes: Shapes | None = None) -> LoadedNetwork:
     """The network in a .onnx or .tflite file, in eval mode; no code of the file is run.
+
+    output: the one that is judged, of several; shapes: of one sample of every input by name, or of the one there is,
+    where a file leaves sides open.  A network of several inputs takes flat samples that hold them one after the other.
 
     Raises InputError, one line that names the file: other endings, files that cannot be read, all that is not read of
     a graph at once, packages that are not installed, and networks whose samples do not stand for themselves.
@@ -44,7 +47,7 @@ def load_model_file(path: str | Path) -> LoadedNetwork:
         raise InputError(f"{place}: a model file ends in {', '.join(READERS)}")
     with readable(place, f"{place.suffix} network"):
         with Bounded():
-            graph = reader(place)
+            graph = reader(place, output, shapes)
         with Bounded():
             width = output_width(place.name, graph.module, graph.input_shape, graph.input_type)
         _check_samples(graph)

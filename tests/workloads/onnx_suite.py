@@ -33,6 +33,8 @@ def cases() -> Iterator[Case]:
     for name, model, inputs, outputs in (*_nodes(), *_files()):
         if any(n.op_type not in OPS or n.domain not in ("", "ai.onnx") for n in model.graph.node):
             continue
+        if any(n.op_type == "DynamicQuantizeLinear" for n in model.graph.node):
+            continue  # a range over all samples there, of each alone here
         known = {entry.name for entry in model.graph.initializer}
         free = [entry for entry in model.graph.input if entry.name not in known]
         arrays = [v for v in inputs if isinstance(v, np.ndarray)]

@@ -197,7 +197,7 @@ def test_names_of_a_file_never_become_code(tmp_path: Path, name: str) -> None:
         (make("LeakyRelu", ["x"], ["y"], alpha=0.1, slope=2.0), 16, "attribute 'slope' of LeakyRelu 'y'"),
         (make("Pad", ["x", "pads", "one", "axes"], ["y"]), 18, "input 3 of Pad 'y'"),
         (make("Pad", ["x", "pads"], ["y"], value=0.5), 18, "attribute 'value' of Pad 'y'"),
-        (make("Slice", ["x", "pads", "moved"], ["y"]), 13, "input 2 of Slice 'y', which is computed"),
+        (make("Slice", ["x", "axes", "axes", "moved"], ["y"]), 13, "input 3 of Slice 'y', which is computed"),
         (make("Add", ["x", "one"], ["y"], axis=1), 6, "attribute 'axis' of Add 'y'"),
         (make("Clip", ["x"], ["y"]), 5, "Clip 'y' as opset 1 defines it"),
         (make("Dropout", ["x", "one", "yes"], ["y"]), 13, "Dropout 'y' in training mode"),

@@ -143,14 +143,18 @@ def test_operators_that_are_not_read_are_listed_at_once(tmp_path: Path) -> None:
         load_model_file(tmp_path / "odd.tflite")
 
 
-def test_unsymmetric_weights_are_refused(tmp_path: Path) -> None:
+def test_zero_points_of_weights_are_kept(tmp_path: Path) -> None:
     f = File()
     x, y = f.tensor("x", (1, 16)), f.tensor("y", (1, 3))
     w = f.tensor("w", FULL.shape, values=FULL, scale=[0.01], zero=[3])
     f.op("FULLY_CONNECTED", (x, w, -1), (y,), table("FullyConnectedOptions"))
     (tmp_path / "odd.tflite").write_bytes(f.content(x, y))
-    with pytest.raises(ValueError, match="zero point 3"):
-        load_model_file(tmp_path / "odd.tflite")
+    loaded = load_model_file(tmp_path / "odd.tflite")
+    (code,) = loaded.codes.values()
+    np.testing.assert_array_equal(code.codes.view(np.int8), FULL.reshape(-1))
+    np.testing.assert_array_equal(code.zero, [3.0])
+    (weight,) = loaded.module.parameters()
+    np.testing.assert_array_equal(code.decode(code.codes), weight.detach().numpy())
 
 
 def test_damaged_files_are_refused_in_words(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class NetworkSection(Section):
     file: Annotated[FilePath, AfterValidator(_model_file)] | None = Field(
         None, description="a model file with its weights: .onnx or .tflite, from the study's folder"
     )
+    output: str | None = Field(None, description="the output of a model file that is judged, where it has several")
     encoder: EncoderSection | None = Field(None, description="a text encoder from a local folder")
     store: StoreSection | None = Field(None, description="which tensors live in the memory")
 
@@ -101,6 +102,8 @@ class NetworkSection(Section):
         extra = [name for name in ("arguments", "weights", "keys") if getattr(self, name)]
         if extra and self.factory is None:
             raise ValueError(f"{extra[0]} goes with a factory; other networks bring their own weights")
+        if self.output is not None and self.file is None:
+            raise ValueError("output names one of a model file's outputs: it goes with file")
         if self.keys and self.weights is None:
             raise ValueError("keys renames what a weights file holds, and there is none: add weights")
         return self
@@ -129,11 +132,16 @@ class NpzFile(Section):
     y: str = Field("y", description="name of the test labels in it")
     train_x: str | None = Field(None, description="name of the training images in it")
     train_y: str | None = Field(None, description="name of the training labels in it")
+    inputs: Annotated[dict[str, str], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="instead of x: the array of every input of the network by the input's name, taken as it is"
+    )
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
         if (self.train_x is None) != (self.train_y is None):
             raise ValueError("train_x and train_y come together")
+        if self.inputs is not None and self.train_x is not None:
+            raise ValueError("inputs are of a network that is not trained: leave out train_x and train_y")
         return self
 
 

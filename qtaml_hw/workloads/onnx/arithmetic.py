@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, Final
 
 import torch
 from torch import fx
 from torch.nn import functional
 
-from qtaml_hw.workloads.onnx.graph import Importer, Operator, Row, Table
+from qtaml_hw.workloads.onnx.graph import ANY, Importer, Operator, Row, Table
 
 Made = fx.Node | torch.Tensor
 
@@ -20,7 +21,9 @@ def _elementwise(function: Callable[..., torch.Tensor]) -> Callable[[Importer, O
     def build(at: Importer, n: Operator) -> Made:
         known = [n.constant(i) for i in range(len(n.inputs))]
         if all(k is not None for k in known):
-            return function(*known)
+            result = function(*known)
+            at.follow(n.op, result, [k for k in known if k is not None])
+            return result
         return n.call(function, *(n.node(i) for i in range(len(n.inputs))))
 
     return build
@@ -88,6 +91,11 @@ def _power(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.pow(a, b).to(a.dtype)
 
 
+def _over_all(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A function of two values for any number of them."""
+    return lambda *values: reduce(function, values)
+
+
 def _hard_sigmoid(x: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
     return torch.clamp(alpha * x + beta, 0.0, 1.0)
 
@@ -98,6 +106,8 @@ def _mod(at: Importer, n: Operator) -> Made:
 
 _ARITHMETIC: Final = (6, 7, 13, 14)
 _OLD: Final = (6, 13)
+_LIMITS: Final = (1, 11, 12, 13, 18, 20)
+_REDUCED: Final = ("axes", "keepdims", "noop_with_empty_axes")
 MATH: Final[Table] = {
     "Softmax": Row(_softmax, (1, 11, 13), ("axis",)),
     "Clip": Row(_clip, (6, 11, 12, 13), ("min", "max"), inputs=3),
@@ -107,6 +117,8 @@ MATH: Final[Table] = {
     "ReduceSum": Row(
         _reduce(torch.sum), (1, 11, 13), ("axes", "keepdims", "noop_with_empty_axes"), inputs=2, fixed=(1,)
     ),
+    "ReduceMax": Row(_reduce(torch.amax), _LIMITS, _REDUCED, inputs=2, fixed=(1,)),
+    "ReduceMin": Row(_reduce(torch.amin), _LIMITS, _REDUCED, inputs=2, fixed=(1,)),
     "Add": Row(_elementwise(torch.add), _ARITHMETIC, ("broadcast",), inputs=2),
     "Sub": Row(_elementwise(torch.sub), _ARITHMETIC, ("broadcast",), inputs=2),
     "Mul": Row(_elementwise(torch.mul), _ARITHMETIC, ("broadcast",), inputs=2),
@@ -115,6 +127,19 @@ MATH: Final[Table] = {
     "Mod": Row(_mod, (10, 13, 28), ("fmod",), inputs=2),
     "Where": Row(_elementwise(torch.where), (9, 16), inputs=3),
     "Equal": Row(_elementwise(torch.eq), (7, 11, 13, 19), inputs=2),
+    "And": Row(_elementwise(torch.logical_and), (7,), inputs=2),
+    "Or": Row(_elementwise(torch.logical_or), (7,), inputs=2),
+    "Not": Row(_elementwise(torch.logical_not), (1,)),
+    "Greater": Row(_elementwise(torch.gt), (7, 9, 13), inputs=2),
+    "GreaterOrEqual": Row(_elementwise(torch.ge), (12, 16), inputs=2),
+    "Less": Row(_elementwise(torch.lt), (7, 9, 13), inputs=2),
+    "LessOrEqual": Row(_elementwise(torch.le), (12, 16), inputs=2),
+    "IsNaN": Row(_elementwise(torch.isnan), (9, 13, 20)),
+    "Max": Row(_elementwise(_over_all(torch.maximum)), (6, 8, 12, 13), inputs=ANY),
+    "Min": Row(_elementwise(_over_all(torch.minimum)), (6, 8, 12, 13), inputs=ANY),
+    "Log": Row(_elementwise(torch.log), _OLD),
+    "Abs": Row(_elementwise(torch.abs), _OLD),
+    "Reciprocal": Row(_elementwise(torch.reciprocal), _OLD),
     "Relu": Row(_elementwise(torch.relu), (6, 13, 14)),
     "Sigmoid": Row(_elementwise(torch.sigmoid), _OLD),
     "Tanh": Row(_elementwise(torch.tanh), _OLD),

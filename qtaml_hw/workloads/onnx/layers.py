@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -32,23 +33,30 @@ def padded(n: Operator, x: fx.Node, rows: list[int], value: float = 0.0) -> fx.N
 
 
 def _conv(at: Importer, n: Operator) -> fx.Node:
-    weight, bias = n.fixed(1), n.constant(2)
+    return convolution(n, n.fixed(1), n.constant(2), n.node(0), (1, {}))
+
+
+def convolution(
+    n: Operator, weight: torch.Tensor, bias: torch.Tensor | None, x: fx.Node, how: tuple[int, Mapping[Any, Any]]
+) -> fx.Node:
+    """A convolution of x; how: the number of the input that is its weight, and other classes of layers than torch's."""
     sides, groups = weight.ndim - 2, int(n.get("group", 1))
     if sides not in (1, 2, 3) or list(n.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
         raise n.refuse(f"with a weight of shape {tuple(weight.shape)}")
     strides, dilations = (tuple(int(v) for v in n.get(k, [1] * sides)) for k in ("strides", "dilations"))
-    layer: Any = CONVOLUTIONS[sides - 1](
+    kind: Any = CONVOLUTIONS[sides - 1]
+    layer = how[1].get(kind, kind)(
         weight.shape[1] * groups,
         weight.shape[0],
-        tuple(weight.shape[2:]),  # type: ignore[arg-type]
-        stride=strides,  # type: ignore[arg-type]
-        dilation=dilations,  # type: ignore[arg-type]
+        tuple(weight.shape[2:]),
+        stride=strides,
+        dilation=dilations,
         groups=groups,
         bias=bias is not None,
         device="meta",
     )
-    _fill(at, layer, weight, bias)
-    return n.layer(layer, n.inputs[1], padded(n, n.node(0), padding(n, sides)))
+    _fill(n.at, layer, weight, bias)
+    return n.layer(layer, n.inputs[how[0]], padded(n, x, padding(n, sides)))
 
 
 def _fill(at: Importer, layer: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -62,11 +70,13 @@ def _fill(at: Importer, layer: Any, weight: torch.Tensor, bias: torch.Tensor | N
         setattr(layer, name, at.parameter(value))
 
 
-def _linear(at: Importer, weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear | TurnedLinear:
+def linear(
+    at: Importer, weight: torch.Tensor, bias: torch.Tensor | None = None, kind: type[nn.Linear] = nn.Linear
+) -> nn.Linear | TurnedLinear:
     """A layer of a weight [out, in]; of one that lies as [in, out] where another layer has it so already."""
     if at.stored(weight.T) and not at.stored(weight):
         return TurnedLinear(at.parameter(weight.T), None if bias is None else at.parameter(bias))
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    layer = kind(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     _fill(at, layer, weight, bias)
     return layer
 
@@ -86,7 +96,7 @@ def _gemm(at: Importer, n: Operator) -> fx.Node:
         outputs = weight.shape[0]
         per_output = bias is not None and bias.numel() in (1, outputs) and bias.shape[-1:] in ((), (1,), (outputs,))
         bias = bias.reshape(-1).expand(outputs) if bias is not None and per_output and alpha == beta == 1.0 else None
-        product = n.layer(_linear(at, weight, bias), n.inputs[1], n.node(0))
+        product = n.layer(linear(at, weight, bias), n.inputs[1], n.node(0))
     product = product if alpha == 1.0 else n.call(torch.mul, product, alpha)
     if not n.has(2) or bias is not None:
         return product
@@ -97,7 +107,7 @@ def _matmul(at: Importer, n: Operator) -> fx.Node:
     weight = n.constant(1)
     if weight is None or weight.ndim != 2:
         return n.call(torch.matmul, n.node(0), n.node(1))
-    return n.layer(_linear(at, weight.T), n.inputs[1], n.node(0))
+    return n.layer(linear(at, weight.T), n.inputs[1], n.node(0))
 
 
 def _batch_norm(at: Importer, n: Operator) -> fx.Node:
@@ -178,9 +188,13 @@ def _global_average(x: torch.Tensor) -> torch.Tensor:
     return x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
 
 
-_WINDOW: Final = ("auto_pad", "kernel_shape", "pads", "strides", "dilations")
+def _global_maximum(x: torch.Tensor) -> torch.Tensor:
+    return x.amax(dim=tuple(range(2, x.ndim)), keepdim=True)
+
+
+WINDOW: Final = ("auto_pad", "kernel_shape", "pads", "strides", "dilations")
 LAYERS: Final[Table] = {
-    "Conv": Row(_conv, (1, 11, 22), (*_WINDOW, "group"), inputs=3, fixed=(1, 2)),
+    "Conv": Row(_conv, (1, 11, 22), (*WINDOW, "group"), inputs=3, fixed=(1, 2)),
     "Gemm": Row(_gemm, (6, 7, 9, 11, 13), ("alpha", "beta", "transA", "transB", "broadcast"), inputs=3),
     "MatMul": Row(_matmul, (1, 9, 13), inputs=2),
     "BatchNormalization": Row(
@@ -192,9 +206,10 @@ LAYERS: Final[Table] = {
     ),
     "LayerNormalization": Row(_layer_norm, (17,), ("axis", "epsilon", "stash_type"), inputs=3, fixed=(1, 2)),
     "Gather": Row(_gather, (1, 11, 13), ("axis",), inputs=2),
-    "MaxPool": Row(_pool, (1, 8, 10, 11, 12, 22), (*_WINDOW, "ceil_mode", "storage_order")),
-    "AveragePool": Row(_pool, (1, 7, 10, 11, 19, 22), (*_WINDOW, "ceil_mode", "count_include_pad")),
+    "MaxPool": Row(_pool, (1, 8, 10, 11, 12, 22), (*WINDOW, "ceil_mode", "storage_order")),
+    "AveragePool": Row(_pool, (1, 7, 10, 11, 19, 22), (*WINDOW, "ceil_mode", "count_include_pad")),
     "GlobalAveragePool": Row(lambda at, n: n.call(_global_average, n.node(0)), (1, 22)),
+    "GlobalMaxPool": Row(lambda at, n: n.call(_global_maximum, n.node(0)), (1, 22)),
 }
 """``momentum``, ``stash_type`` and ``storage_order`` change nothing that is computed here; ``broadcast`` of a Gemm
 allows what it does anyhow."""

@@ -8,7 +8,8 @@ from typing import Any, Final
 import torch
 from torch import fx
 
-from qtaml_hw.workloads.onnx.graph import ANY, Importer, Operator, Row, Table, tensor
+from qtaml_hw.workloads.graph import mirrored
+from qtaml_hw.workloads.onnx.graph import ANY, WORDS, Importer, Operator, Row, Table, tensor
 from qtaml_hw.workloads.onnx.layers import padded
 
 
@@ -29,7 +30,7 @@ def _reshape(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
         return n.call(_reshaped_to, n.node(0), n.node(1), keep)
     if known is not None:
         return _reshaped_to(known, shape, keep)
-    return n.call(_reshaped, n.node(0), shape.tolist(), keep, at.value(at.input_name), at.batch)
+    return n.call(_reshaped, n.node(0), shape.tolist(), keep, at.samples, at.batch)
 
 
 def _reshaped(x: torch.Tensor, shape: list[int], keep: bool, inputs: torch.Tensor, batch: int) -> torch.Tensor:
@@ -84,14 +85,27 @@ def _parted(x: torch.Tensor, count: int, axis: int, shorter: bool) -> tuple[torc
 
 
 def _slice(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
+    if any(n.has(i) and n.constant(i) is None for i in (1, 2)):
+        return n.call(_sliced_to, n.node(0), n.node(1), n.node(2), n.ints("axes", 3), n.ints("steps", 4))
     starts, ends = n.ints("starts", 1), n.ints("ends", 2)
     if starts is None or ends is None:
         raise n.refuse("without bounds")
-    axes = n.ints("axes", 3) or list(range(len(starts)))
-    return n.of(_sliced, list(zip(axes, starts, ends, n.ints("steps", 4) or [1] * len(starts), strict=True)))
+    return n.of(_sliced, _bounds(starts, ends, n.ints("axes", 3), n.ints("steps", 4)))
 
 
-def _sliced(x: torch.Tensor, rows: list[tuple[int, int, int, int]]) -> torch.Tensor:
+def _bounds(
+    starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None
+) -> list[tuple[int, ...]]:
+    return list(zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True))
+
+
+def _sliced_to(
+    x: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor, axes: list[int] | None, steps: list[int] | None
+) -> torch.Tensor:
+    return _sliced(x, _bounds(starts.tolist(), ends.tolist(), axes, steps))
+
+
+def _sliced(x: torch.Tensor, rows: list[tuple[int, ...]]) -> torch.Tensor:
     """Rows of (axis, start, end, step); bounds as Python's, a step below 0 walks backwards."""
     for axis, start, end, step in rows:
         size = x.shape[axis]
@@ -108,11 +122,20 @@ def _sliced(x: torch.Tensor, rows: list[tuple[int, int, int, int]]) -> torch.Ten
 def _along(function: Callable[..., torch.Tensor]) -> Callable[[Importer, Operator], fx.Node | torch.Tensor]:
     def build(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
         axes = n.ints("axes", 1)
+        if axes is None and n.op == "Squeeze":
+            return n.of(_as_number)
         if axes is None:
             raise n.refuse("without axes")
         return n.of(function, axes)
 
     return build
+
+
+def _as_number(x: torch.Tensor) -> torch.Tensor:
+    """One value without an axis.  Raises ValueError for more axes: which of them is the batch could not be told."""
+    if x.ndim > 1:
+        raise ValueError("Squeeze of several axes does not say which")
+    return x.reshape(()) if x.numel() == 1 else x
 
 
 def _squeezed(x: torch.Tensor, axes: list[int]) -> torch.Tensor:
@@ -127,6 +150,8 @@ def _unsqueezed(x: torch.Tensor, axes: list[int]) -> torch.Tensor:
 
 
 def _pad(at: Importer, n: Operator) -> fx.Node:
+    if n.get("mode", "constant") == "reflect":
+        return n.call(mirrored, n.node(0), n.ints("pads", 1) or [])
     if n.get("mode", "constant") != "constant":
         raise n.refuse(f"with the mode {n.get('mode', '')}")
     pads, value = n.ints("pads", 1) or [], n.constant(2)
@@ -135,11 +160,44 @@ def _pad(at: Importer, n: Operator) -> fx.Node:
     return padded(n, n.node(0), rows, n.get("value", 0.0) if value is None else value.item())
 
 
+def _expand(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
+    known, shape = n.constant(0), n.constant(1)
+    return n.call(_expanded, n.node(0), n.node(1)) if known is None or shape is None else _expanded(known, shape)
+
+
+def _expanded(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """Sides of one become those of the shape, and the other way round."""
+    wanted = shape.tolist()
+    rank = max(x.ndim, len(wanted))
+    own, other = ([1] * (rank - len(sides)) + list(sides) for sides in (x.shape, wanted))
+    return x.expand([a if b == 1 else b for a, b in zip(own, other, strict=True)])
+
+
+def _range(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
+    known = [k for k in (n.constant(i) for i in range(3)) if k is not None]
+    return _ranged(*known) if len(known) == 3 else n.call(_ranged, *(n.node(i) for i in range(3)))
+
+
+def _ranged(start: torch.Tensor, end: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    return torch.arange(start.item(), end.item(), step.item(), dtype=start.dtype)
+
+
+def _gather_nd(at: Importer, n: Operator) -> fx.Node:
+    if n.get("batch_dims", 0):
+        raise n.refuse("with batch_dims")
+    return n.call(_gathered_nd, n.node(0), n.node(1))
+
+
+def _gathered_nd(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    return x[tuple(index.unbind(-1))]
+
+
 def _constant(at: Importer, n: Operator) -> torch.Tensor:
     if len(n.attributes) != 1:
         raise n.refuse(f"with {len(n.attributes)} values")
     name, value = next(iter(n.attributes.items()))
     if name == "value":
+        at.words |= {n.outputs[0]: WORDS[value.data_type]} if value.data_type in WORDS else {}
         return tensor(value)
     return torch.tensor(value, dtype=torch.float32 if "float" in name else torch.int64)
 
@@ -163,7 +221,12 @@ def _cast(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
     kind = kinds.get(int(n.get("to", 0)))
     if kind is None:
         raise n.refuse(f"to type number {n.get('to', 0)}")
-    return n.of(torch.Tensor.to, kind)
+    known, word = n.constant(0), at.words.get(n.inputs[0])
+    if known is None or word is None or kind is not torch.float32:
+        return n.of(torch.Tensor.to, kind)
+    real = known.float()
+    at.remember(real, known, word, torch.ones(()), torch.zeros(()))
+    return real
 
 
 def _dropout(at: Importer, n: Operator) -> fx.Node | torch.Tensor:
@@ -185,7 +248,7 @@ SHAPES: Final[Table] = {
     "Transpose": Row(_transpose, (1, 13, *_NEW), ("perm",)),
     "Concat": Row(_concat, (4, 11, 13), ("axis",), inputs=ANY),
     "Split": Row(_split, (2, 11, 13, 18), ("axis", "split", "num_outputs"), inputs=2, fixed=(1,)),
-    "Slice": Row(_slice, (1, 10, 11, 13), ("axes", "starts", "ends"), inputs=5, fixed=(1, 2, 3, 4)),
+    "Slice": Row(_slice, (1, 10, 11, 13), ("axes", "starts", "ends"), inputs=5, fixed=(3, 4)),
     "Squeeze": Row(_along(_squeezed), (1, 11, 13, *_NEW), ("axes",), inputs=2, fixed=(1,)),
     "Unsqueeze": Row(_along(_unsqueezed), (1, 11, 13, *_NEW), ("axes",), inputs=2, fixed=(1,)),
     "Pad": Row(_pad, (2, 11, 13, 18, 19, *_NEW), ("mode", "pads", "value"), inputs=3, fixed=(1, 2)),
@@ -198,6 +261,9 @@ SHAPES: Final[Table] = {
     "ConstantOfShape": Row(_constant_of_shape, (9, 20, *_NEW), ("value",), fixed=(0,)),
     "Shape": Row(_shape, (1, 13, 15, 19, *_NEW), ("start", "end")),
     "Cast": Row(_cast, (6, 9, 13, 19, *_NEW, 28), ("to", "saturate", "round_mode")),
+    "Expand": Row(_expand, (8, 13), inputs=2),
+    "Range": Row(_range, (11, 27), inputs=3),
+    "GatherND": Row(_gather_nd, (11, 12, 13), ("batch_dims",), inputs=2),
     "Identity": Row(_same, (1, 13, 14, 16, 19, *_NEW)),
     "Dropout": Row(_dropout, (7, 10, 12, 13, 22), ("ratio", "seed"), inputs=3, fixed=(1, 2)),
 }

@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.workloads.graph import chosen_output
+
 TYPES: Final = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1"}
 """TensorType of the schema -> NumPy type."""
 MOST_PARTS, MOST_INPUTS, MOST_AXES = 20_000, 64, 8  # tensors or operators, inputs of one, axes; MobileNet-v3 has 240
@@ -66,11 +68,12 @@ class FileGraph:
     output: int
 
 
-def read_tflite(path: Path) -> FileGraph:
+def read_tflite(path: Path, output: str | None = None) -> FileGraph:
     """The graph of a .tflite file.
 
-    Raises ValueError for more than one input or output, more than a file of its length can hold, and without the
-    package ``tflite``; what reading offsets of a damaged buffer raises.
+    output: the one that is judged, of several.  Raises ValueError for more than one input, outputs of which none is
+    named, more than a file of its length can hold, and without the package ``tflite``; what reading offsets of a
+    damaged buffer raises.
     """
     try:
         import tflite
@@ -79,27 +82,42 @@ def read_tflite(path: Path) -> FileGraph:
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
         raise ValueError("it does not begin as one")
-    found = _graph(tflite, tflite.Model.GetRootAsModel(content, 0))
+    found = _graph(tflite, tflite.Model.GetRootAsModel(content, 0), output)
     stored = sum(tensor.values.size for tensor in found.tensors if tensor.values is not None)
     if stored > len(content):
         raise ValueError(f"its {stored} stored values are more than its {len(content)} bytes")
     return found
 
 
-def _graph(tflite: ModuleType, model: Any) -> FileGraph:
+def _graph(tflite: ModuleType, model: Any, output: str | None) -> FileGraph:
     graph = model.Subgraphs(0)
-    if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
-        raise ValueError(f"it has {graph.InputsLength()} inputs and {graph.OutputsLength()} outputs, one each is read")
+    if graph.InputsLength() != 1:
+        raise ValueError(f"it has {graph.InputsLength()} inputs, one is read")
     names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
     tensors = tuple(_tensor(model, graph.Tensors(i)) for i in _few(graph.TensorsLength(), MOST_PARTS, "tensors"))
     ops = tuple(
         _op(tflite, model, graph.Operators(i), names) for i in _few(graph.OperatorsLength(), MOST_PARTS, "operators")
     )
-    found = FileGraph(tensors, ops, int(graph.Inputs(0)), int(graph.Outputs(0)))
+    last = [int(graph.Outputs(i)) for i in _few(graph.OutputsLength(), MOST_INPUTS, "outputs")]
+    if set(last) - set(range(len(tensors))):
+        raise ValueError("an output is a tensor that is not there")
+    chosen = chosen_output([tensors[i].name for i in last], output)
+    judged = next(i for i in last if tensors[i].name == chosen)
+    found = FileGraph(tensors, _leading_to(ops, judged), int(graph.Inputs(0)), judged)
     used = {i for op in ops for i in (*op.inputs, *op.outputs)} | {found.input, found.output}
     if used - set(range(-1, len(tensors))):
         raise ValueError("an operator names a tensor that is not there")
     return found
+
+
+def _leading_to(ops: tuple[FileOp, ...], output: int) -> tuple[FileOp, ...]:
+    """The operators that an output needs, in order."""
+    used, kept = {output}, []
+    for op in reversed(ops):
+        if used.intersection(op.outputs):
+            kept.append(op)
+            used.update(op.inputs[:1] if op.name == "RESHAPE" else op.inputs)  # its result says its shape
+    return tuple(reversed(kept))
 
 
 def _few(count: int, most: int, what: str) -> range:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from qtaml_hw.weights.given import given_integers
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError
+from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError, mirrored
 from qtaml_hw.workloads.load import ReadGraph
 from qtaml_hw.workloads.tflite.file import FileGraph, FileOp, FileTensor, read_tflite
 
@@ -28,13 +28,13 @@ FUSED: Final = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH")  # ActivationFu
 SAME: Final = 0  # Padding of the schema; 1 is VALID
 
 
-def read_tflite_network(path: Path) -> ReadGraph:
+def read_tflite_network(path: Path, output: str | None = None) -> ReadGraph:
     """The network of a .tflite file, with its codes.
 
     Raises ValueError for a file that cannot be read, all operators that are not read at once, and weights that are
-    neither float nor symmetric int8.
+    neither float nor 8-bit codes.
     """
-    graph = read_tflite(path)
+    graph = read_tflite(path, output)
     missing = [op.name for op in graph.ops if op.name not in OPS]
     if missing:
         raise UnknownOpsError(missing, OPS)
@@ -105,14 +105,13 @@ class _Importer:
         assert values is not None  # weights are constants: checked before
         if values.dtype.kind == "f":
             return
-        if values.dtype != np.int8 or not tensor.scale.size or np.any(tensor.zero):
-            raise ValueError(
-                f"the weight {tensor.name!r} is {values.dtype} with zero point {int(tensor.zero.max())}; "
-                "read are float weights and symmetric int8"
-            )
+        if values.dtype not in (np.int8, np.uint8) or not tensor.scale.size:
+            raise ValueError(f"the weight {tensor.name!r} is {values.dtype}; read are floats, and int8 or uint8 codes")
         name, parameter = f"{path}.weight", getattr(self.builder.root, path).weight
         kind = "per_tensor" if tensor.scale.size == 1 else ("per_channel", "per_input_channel")[axis]
-        self.codes[name] = given_integers(name, tuple(parameter.shape), values, tensor.scale, ScaleLayout.of(kind))
+        zero = np.broadcast_to(tensor.zero, tensor.scale.shape).astype(np.float32) if tensor.zero.any() else None
+        shape, layout = tuple(parameter.shape), ScaleLayout.of(kind)
+        self.codes[name] = given_integers(name, shape, values, tensor.scale, layout, zero=zero)
 
     def weight(self, op: FileOp) -> nn.Parameter:
         """Input 1 as the file stores it; an operator that uses it again gets the same parameter."""
@@ -219,6 +218,14 @@ def _two(function: Callable[..., torch.Tensor]) -> Callable[[_Importer, FileOp],
     return build
 
 
+def _compared(function: Callable[..., torch.Tensor]) -> Callable[[_Importer, FileOp], fx.Node]:
+    def build(at: _Importer, op: FileOp) -> fx.Node:
+        rank = len(at.file.tensors[op.outputs[0]].shape)
+        return at.builder.call(function, at.node(op, 0, rank), at.node(op, 1, rank))
+
+    return build
+
+
 def _one(function: Callable[..., torch.Tensor], **named: Any) -> Callable[[_Importer, FileOp], fx.Node]:
     return lambda at, op: at.builder.call(function, at.node(op, 0), **named)
 
@@ -232,6 +239,71 @@ def _reshape(at: _Importer, op: FileOp) -> fx.Node:
     shape = at.file.tensors[op.outputs[0]].shape
     x = at.builder.call(torch.reshape, _as_stored(at, at.node(op, 0), at.rank(op)), (-1, *shape[1:]))
     return at.builder.call(torch.permute, x, (0, 3, 1, 2)) if len(shape) == 4 else x
+
+
+def _in_file_order(function: Callable[..., Any]) -> Callable[[_Importer, FileOp], fx.Node]:
+    """Operators that name axes: ``function(at, op)`` gives what is called on the value in the file's order of axes."""
+
+    def build(at: _Importer, op: FileOp) -> fx.Node:
+        target, *more = function(at, op)
+        found = at.builder.call(target, _as_stored(at, at.node(op, 0), at.rank(op)), *more)
+        image = len(at.file.tensors[op.outputs[0]].shape) == 4
+        return at.builder.call(torch.permute, found, (0, 3, 1, 2)) if image else found
+
+    return build
+
+
+def _pack(at: _Importer, op: FileOp) -> fx.Node:
+    rank = at.rank(op)
+    parts = [_as_stored(at, at.node(op, i), rank) for i in range(len(op.inputs))]
+    found = at.builder.call(torch.stack, parts, op.options.Axis())
+    return at.builder.call(torch.permute, found, (0, 3, 1, 2)) if rank == 3 else found
+
+
+def _ints(at: _Importer, op: FileOp, number: int) -> list[int]:
+    return [int(v) for v in np.asarray(at.constant(op, number).values).reshape(-1)]
+
+
+def _reduced(function: Callable[..., torch.Tensor]) -> Callable[[_Importer, FileOp], fx.Node]:
+    return _in_file_order(lambda at, op: (function, _ints(at, op, 1), bool(op.options.KeepDims())))
+
+
+def _mirror_pad(at: _Importer, op: FileOp) -> tuple[Any, ...]:
+    if op.options.Mode() != 0:
+        raise ValueError("MIRROR_PAD that repeats the edge is not read")
+    rows = _ints(at, op, 1)
+    return mirrored, rows[::2] + rows[1::2]
+
+
+def _strided_slice(at: _Importer, op: FileOp) -> tuple[Any, ...]:
+    o = op.options
+    if o.EllipsisMask() or o.NewAxisMask():
+        raise ValueError("STRIDED_SLICE with an ellipsis or new axes is not read")
+    bounds = zip(*(_ints(at, op, i) for i in (1, 2, 3)), strict=True)
+    rows, dropped = [], []
+    for axis, (start, end, step) in enumerate(bounds):
+        if step < 1:
+            raise ValueError("STRIDED_SLICE that walks backwards is not read")
+        first, last = (mask >> axis & 1 for mask in (o.BeginMask(), o.EndMask()))
+        single = o.ShrinkAxisMask() >> axis & 1
+        dropped += [axis] * single
+        stop = (start + 1 or None) if single else None if last else end
+        rows.append((None if first else start, stop, step))
+    return _sliced, rows, dropped
+
+
+def _sliced(x: torch.Tensor, rows: list[tuple[int | None, int | None, int]], dropped: list[int]) -> torch.Tensor:
+    """Rows of (start, end, step) for every axis; those of ``dropped`` axes are one value, without the axis."""
+    return x[tuple(slice(*row) for row in rows)].squeeze(tuple(dropped))
+
+
+def _three(at: _Importer, op: FileOp) -> fx.Node:
+    rank = len(at.file.tensors[op.outputs[0]].shape)
+    return at.builder.call(_chosen, *(at.node(op, i, rank) for i in range(3)))
+
+
+def _chosen(condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.where(condition.bool(), a, b)
 
 
 def _softmax(at: _Importer, op: FileOp) -> fx.Node:
@@ -270,8 +342,23 @@ OPS: Final[dict[str, Callable[[_Importer, FileOp], fx.Node]]] = {
     "RELU": _one(torch.relu),
     "RELU6": _one(functional.relu6),
     "LOGISTIC": _one(torch.sigmoid),
+    "NEG": _one(torch.neg),
+    "SQRT": _one(torch.sqrt),
+    "SQUARE": _one(torch.square),
+    "LOG": _one(torch.log),
+    "DIV": _two(torch.div),
+    "EQUAL": _compared(torch.eq),
+    "SELECT_V2": _three,
+    "SUM": _reduced(torch.sum),
+    "REDUCE_MAX": _reduced(torch.amax),
+    "REDUCE_MIN": _reduced(torch.amin),
+    "TRANSPOSE": _in_file_order(lambda at, op: (torch.permute, _ints(at, op, 1))),
+    "EXPAND_DIMS": _in_file_order(lambda at, op: (torch.unsqueeze, _ints(at, op, 1)[0])),
+    "PACK": _pack,
+    "MIRROR_PAD": _in_file_order(_mirror_pad),
+    "STRIDED_SLICE": _in_file_order(_strided_slice),
     "TANH": _one(torch.tanh),
     "QUANTIZE": _same,
     "DEQUANTIZE": _same,
 }
-"""Operators of MLPerf Tiny and their kin, by their names in the schema."""
+"""Operators of MLPerf Tiny, of audio models and their kin, by their names in the schema."""
