@@ -1,0 +1,193 @@
+"""Folders of weights that are packed into 32-bit words: GPTQ, AWQ and compressed-tensors, read as data.
+
+Layouts: GPTQ packs neighbours along the inputs and its zero points along the outputs, one less than they are (AutoGPTQ,
+``checkpoint_format: gptq``; ``gptq_v2`` as they are); AWQ packs eight outputs in the order 0 2 4 6 1 3 5 7
+(mit-han-lab/llm-awq); compressed-tensors' ``pack-quantized`` packs neighbours along the inputs, levels counted from the
+lowest.  Lowest bits first in all of them; scale x (level - zero).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from qtaml_hw.weights.floats import FloatFormat
+from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
+from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.weights.parts import ScalePart
+from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.workloads.reading import readable
+from qtaml_hw.workloads.shards import files_of
+
+Array = NDArray[Any]
+Tensors = Mapping[str, torch.Tensor]
+WORD: Final = 32  # bits
+BITS: Final = (2, 4, 8)  # of a level: those that fill a word
+AWQ_ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)
+"""Output that each nibble of a word holds, lowest bits first."""
+SETTINGS: Final = ("config.json", "quantize_config.json")
+LONGEST_SETTINGS: Final = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class CountedFromOne(UnsignedFormat):
+    """Levels that are written one less than they are, as GPTQ writes zero points."""
+
+    @property
+    def name(self) -> str:
+        """``uint4+1`` and the like."""
+        return f"uint{self.bits}+1"
+
+    def _values(self) -> NDArray[np.float64]:
+        return np.arange(1 << self.bits, dtype=np.float64) + 1.0
+
+
+def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Tensor]:
+    """The tensors of a folder (or file) by the names of a network's parameters: packed weights [out, in] as their own
+    codes, scales and zero points, all others as they are.
+
+    Raises InputError, one line: files that cannot be read, weights whose parts are missing or do not fit, bits other
+    than 2, 4 and 8, and groups whose weights lie apart (activation order).
+    """
+    place = Path(path)
+    with readable(place, "folder of packed weights"):
+        tensors: dict[str, torch.Tensor] = {}
+        for file in files_of(place)[0]:
+            with safe_open(file, "pt") as opened:
+                tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        shift = _settings(place).get("checkpoint_format", "gptq") != "gptq_v2"
+        found: dict[str, StoredTensor | torch.Tensor] = {}
+        used: set[str] = set()
+        for kind, (ending, read) in KINDS.items():
+            for name in (name for name in tensors if name.endswith(ending)):
+                stem = name.removesuffix(ending)
+                own = {key.removeprefix(stem): value for key, value in tensors.items() if key.startswith(stem)}
+                missing = [part for part in _NEEDED[kind] if part not in own]
+                if missing:
+                    raise ValueError(f"{stem} lacks {', '.join(missing)}")
+                found[f"{stem}weight"] = read(f"{stem}weight", own, shift)
+                used |= {stem + part for part in _PARTS[kind]}
+        return {**found, **{name: tensor for name, tensor in tensors.items() if name not in used}}
+
+
+def _settings(place: Path) -> dict[str, Any]:
+    """What the folder says of its quantisation; empty where it says nothing."""
+    for name in SETTINGS:
+        file = (place if place.is_dir() else place.parent) / name
+        if file.is_file() and file.stat().st_size <= LONGEST_SETTINGS:
+            told = json.loads(file.read_text(encoding="utf-8"))
+            inner = told.get("quantization_config", told) if isinstance(told, dict) else {}
+            if isinstance(inner, dict) and "quant_method" in inner | told:
+                return inner
+    return {}
+
+
+def unpacked(words: Array, bits: int, axis: int) -> Array:
+    """Levels uint8 of words int32, lowest bits first, along an axis.  Raises ValueError for bits that fill no word."""
+    if bits not in BITS:
+        raise ValueError(f"{bits} bits a weight are not read; {', '.join(map(str, BITS))} are")
+    turned = np.moveaxis(words.astype(np.int32).view(np.uint32), axis, -1)
+    parts = (turned[..., None] >> np.arange(0, WORD, bits, dtype=np.uint32)) & np.uint32((1 << bits) - 1)
+    return np.moveaxis(parts.reshape(*turned.shape[:-1], -1), -1, axis).astype(np.uint8)
+
+
+def _bits(words: int, levels: int, name: str) -> int:
+    """Bits of a level when so many words hold so many of them."""
+    if not levels or words * WORD % levels:
+        raise ValueError(f"{name}: {words} words of {WORD} bits do not hold {levels} levels")
+    return words * WORD // levels
+
+
+def _gptq_or_awq(name: str, own: Tensors, shift: bool) -> StoredTensor:
+    """Both call their words ``qweight``; AWQ's are narrower than its scales."""
+    words, zeros, scales = (own[part] for part in ("qweight", "qzeros", "scales"))
+    if words.ndim != 2 or zeros.ndim != 2 or scales.ndim != 2:
+        raise ValueError(f"{name}: qweight, qzeros and scales have two axes")
+    if words.shape[1] == scales.shape[1]:
+        bits = _bits(zeros.shape[1], scales.shape[1], name)
+        level, zero = unpacked(words.numpy(), bits, 0), unpacked(zeros.numpy(), bits, 1)
+        form: NumberFormat = CountedFromOne(bits) if shift else UnsignedFormat(bits)
+    else:
+        bits, form = _bits(words.shape[1], scales.shape[1], name), UnsignedFormat(4)
+        if bits != 4:
+            raise ValueError(f"{name}: AWQ has 4 bits a weight, not {bits}")
+        level, zero = (_in_order(unpacked(part.numpy(), 4, 1)) for part in (words, zeros))
+    _check_order(name, own.get("g_idx"), level.shape[0], len(scales))
+    return _stored(name, level.T, UnsignedFormat(bits), scales.T, (zero.T, form))
+
+
+def _in_order(level: Array) -> Array:
+    back = np.argsort(AWQ_ORDER)
+    return level.reshape(len(level), -1, len(back))[..., back].reshape(len(level), -1)
+
+
+def _compressed(name: str, own: Tensors, shift: bool) -> StoredTensor:
+    words, scales = own["weight_packed"], own["weight_scale"]
+    outputs, inputs = (int(v) for v in own["weight_shape"].tolist())
+    bits = next((b for b in BITS if words.shape == (outputs, -(-inputs // (WORD // b)))), 0)
+    if not bits or scales.ndim != 2 or len(scales) != outputs:
+        raise ValueError(f"{name}: words {tuple(words.shape)} do not hold {outputs} x {inputs} weights")
+    _check_order(name, own.get("weight_g_idx"), inputs, scales.shape[1])
+    level = unpacked(words.numpy(), bits, 1)[:, :inputs]
+    zero = own.get("weight_zero_point")
+    if zero is None:
+        return _stored(name, level, WeightFormat(bits, "offset_binary"), scales, None)
+    levels = unpacked(zero.numpy(), bits, 0)[:outputs]
+    return _stored(name, level, UnsignedFormat(bits), scales, (levels, UnsignedFormat(bits)))
+
+
+def _check_order(name: str, index: torch.Tensor | None, inputs: int, groups: int) -> None:
+    """Groups must be runs of neighbouring inputs.  Raises ValueError."""
+    if index is None:
+        return
+    size = -(-inputs // groups)
+    if not np.array_equal(index.numpy(), np.arange(inputs) // size):
+        raise ValueError(f"{name}: the weights of a group lie apart (activation order), which is not read")
+
+
+def _stored(
+    name: str, level: Array, form: NumberFormat, scales: torch.Tensor, zero: tuple[Array, NumberFormat] | None
+) -> StoredTensor:
+    """level [out, in]; scales and zero points [out, groups]."""
+    outputs, inputs = level.shape
+    if scales.shape[0] != outputs or (zero is not None and zero[0].shape != tuple(scales.shape)):
+        raise ValueError(
+            f"{name}: scales {tuple(scales.shape)} and zero points do not fit {outputs} x {inputs} weights"
+        )
+    groups = scales.shape[1]
+    layout = ScaleLayout("per_channel") if groups == 1 else ScaleLayout("per_group", -(-inputs // groups))
+    if layout.count((outputs, inputs)) != outputs * groups:
+        raise ValueError(f"{name}: {inputs} inputs do not fall into {groups} groups of one size")
+    kind = "bfloat16" if scales.dtype == torch.bfloat16 else "float16"
+    if scales.dtype not in (torch.bfloat16, torch.float16):
+        raise ValueError(
+            f"{name}: scales are {str(scales.dtype).removeprefix('torch.')}; float16 and bfloat16 are read"
+        )
+    patterns = scales.contiguous().view(torch.int16).numpy().view(np.uint16).reshape(-1).copy()
+    parts = [ScalePart("scale", patterns, FloatFormat(kind))]
+    if zero is not None:
+        parts.append(ScalePart("zero", np.ascontiguousarray(zero[0]).reshape(-1), zero[1]))
+    codes = np.ascontiguousarray(level).reshape(-1)
+    return StoredTensor.made_of(name, (outputs, inputs), codes, form, layout, tuple(parts))
+
+
+KINDS: Final[dict[str, tuple[str, Callable[[str, Tensors, bool], StoredTensor]]]] = {
+    "gptq": ("qweight", _gptq_or_awq),
+    "compressed": ("weight_packed", _compressed),
+}
+_NEEDED: Final = {
+    "gptq": ("qweight", "qzeros", "scales"),
+    "compressed": ("weight_packed", "weight_scale", "weight_shape"),
+}
+_PARTS: Final = {
+    "gptq": (*_NEEDED["gptq"], "g_idx"),
+    "compressed": (*_NEEDED["compressed"], "weight_zero_point", "weight_g_idx"),
+}
