@@ -230,6 +230,9 @@ STRENGTHS: Final[dict[str, tuple[Method, ...]]] = {"amplitude": ("noise", "relat
 THROUGH_CODES: Final[tuple[Method, ...]] = ("qat", "bit_error")
 """Methods that train through the stored codes, so that the number format is part of what they are."""
 
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+"""Where a network computes; but for ``auto`` a number may follow, as in ``cuda:1``."""
+
 METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
 """What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 

@@ -1,9 +1,9 @@
-"""A PyTorch network whose weights are served from the memory: its outputs for any set of weights."""
+"""A PyTorch network whose weights are served from the memory: its outputs for any set of weights, on any device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,29 +14,54 @@ from torch import nn
 from qtaml_hw.weights.effective import effective
 from qtaml_hw.weights.network import call_with
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, NDArray[np.float32] | torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class ServedNetwork:
-    """A module in eval mode and how it is fed; the module's own parameters are never written."""
+    """A module in eval mode and how it is fed; the module's own parameters are never written.
+
+    It computes where its inputs are: in float32 sums without TF32, whose ten bits of mantissa would change answers.
+    """
 
     module: nn.Module
     batch: int = 512
 
     def outputs(self, weights: Weights, inputs: torch.Tensor) -> NDArray[np.float64]:
         """Outputs [N, C] for inputs [N, ...] when the named parameters are replaced by ``weights``."""
+        return on_host(self.begun(weights, inputs))
+
+    def begun(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+        """The same as a tensor where the inputs are; a GPU may still be at it."""
         own = dict(self.module.named_parameters(remove_duplicate=False))
-        parameters = {
-            name: torch.from_numpy(np.ascontiguousarray(w)).to(own[name].dtype) for name, w in weights.items()
-        }
-        with torch.inference_mode():
+        parameters = {name: _tensor(w).to(inputs.device, own[name].dtype) for name, w in weights.items()}
+        with torch.inference_mode(), _exact(inputs.device):
             parts = [call_with(self.module, parameters, chunk) for chunk in torch.split(inputs, self.batch)]
-        return torch.cat(parts).to(torch.float64).numpy()
+        return torch.cat(parts)
+
+
+def _tensor(w: NDArray[np.float32] | torch.Tensor) -> torch.Tensor:
+    return w if isinstance(w, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(w))
+
+
+def on_host(outputs: torch.Tensor) -> NDArray[np.float64]:
+    """Outputs in float64 in the processor's memory."""
+    found: NDArray[np.float64] = outputs.cpu().to(torch.float64).numpy()
+    return found
+
+
+def _exact(device: torch.device) -> AbstractContextManager[None]:
+    """Convolutions in float32 too (matrix products are so by default), by algorithms that give the same sums again."""
+    if device.type != "cuda":
+        return nullcontext()
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 @contextmanager
-def serving(module: nn.Module, weights: Weights) -> Iterator[nn.Module]:
+def serving(module: nn.Module, weights: Mapping[str, NDArray[np.float32]]) -> Iterator[nn.Module]:
     """The module with ``weights`` in it, by the names that ``effective`` gives them; as it was on exit, to the bit."""
     with effective(module):
         parameters = dict(module.named_parameters(remove_duplicate=False))

@@ -8,13 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes
+from qtaml_hw.arrays import Codes, Int64
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.ageing.ageing import Ageing
+from qtaml_hw.memory.ageing.alike import AlikePlanes
+from qtaml_hw.memory.ageing.counts import Counts, Reload
 from qtaml_hw.memory.ageing.histories import Histories
 from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
 from qtaml_hw.memory.ageing.profile import Profiler
 from qtaml_hw.memory.ageing.regions import CodeRegion
+from qtaml_hw.memory.ageing.stored import Stored
+from qtaml_hw.memory.ageing.words import WordCounts
 from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, Cells, check_cell
@@ -134,6 +138,37 @@ class Memory:
             meter=self.meter if costs is None else replace(self.meter, costs=costs),
             law=histories.law,
             warnings=(*self.warnings, *self._swamped(aged.reload.time_s, histories.log)),
+        )
+
+    def whole(self, cells: Cells) -> tuple[AlikePlanes, ...] | None:
+        """Probabilities that say all there is of a chip of these cells, tensor by tensor; None where they do not.
+
+        Then nothing is corrected or rewritten: codes under ``MapKey(seed, map_index, tensor)`` are what is read.
+        """
+        return None if self.schedule.retention_aware is not None else self.histories(cells).whole()
+
+    def counted(self, cells: Cells, flips: Int64) -> Timeline:
+        """The timeline of such a chip whose codes are read elsewhere: ``flips`` [samples] bits are in error."""
+        histories, none = self.histories(cells), np.zeros(len(flips), dtype=np.int64)
+        counts = Counts(
+            flips_data=flips,
+            flips_parity=none,
+            flips_read=flips,
+            words_corrected=none,
+            words_uncorrectable=none,
+            corrections=np.zeros((len(flips), 4), dtype=np.int64),
+            over_horizon=WordCounts(),
+        )
+        reload, stored = Reload(0, 0, 0.0, np.zeros(len(flips))), Stored(self.laid_out, (), (), {})
+        return Timeline(
+            read_out=(),
+            counts=counts,
+            reload=reload,
+            stored=stored,
+            log=histories.log,
+            meter=self.meter,
+            law=histories.law,
+            warnings=(*self.warnings, *self._swamped(0.0, histories.log)),
         )
 
     def _swamped(self, reload_s: float, log: CommandLog) -> list[str]:

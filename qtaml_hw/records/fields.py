@@ -162,6 +162,8 @@ class F:
         "score times images, rounded: images answered right at the last time", needed=True)
     clean_score = Field("clean_score", "%", "point", "measured", kinds.SHARE,
         "score of the network with its own weights", needed=True)
+    device = Field("device", "", "point", "assumed", kinds.TEXT,
+        "where the network computed: a score may differ by inputs whose two largest outputs are equal to 1e-4")
     same_answer_score = Field("same_answer_score", "%", "point", "measured", kinds.SHARE,
         "best score that one answer to all inputs has; missing for a metric of your own")
     at_chance = Field("at_chance", "", "point", "measured", kinds.FLAG,

@@ -21,6 +21,7 @@ from torch import nn
 from qtaml_hw.arrays import Float32
 from qtaml_hw.tac.alone import Weights
 from qtaml_hw.tac.decoder import ImageDecoder
+from qtaml_hw.tac.placed import fetched
 from qtaml_hw.tac.side import NUMBER_BITS
 from qtaml_hw.weights import Codes
 from qtaml_hw.weights.effective import evaluating
@@ -89,15 +90,16 @@ class ChannelMatch:
         new = dict(weights)
         for name, (gain, shift) in affine.items():
             w = new[name]
-            new[name] = (w * gain.numpy().reshape(-1, *[1] * (w.ndim - 1))).astype(np.float32)
+            new[name] = (w * gain.cpu().numpy().reshape(-1, *[1] * (w.ndim - 1))).astype(np.float32)
             layer = self.layers[name]
             if _biased(layer):
                 bias = gain * layer.bias.detach() + shift  # type: ignore[operator]
-                new[name.removesuffix("weight") + "bias"] = bias.numpy().astype(np.float32)
+                new[name.removesuffix("weight") + "bias"] = bias.cpu().numpy().astype(np.float32)
         return new
 
     def _pass(self, weights: Mapping[str, Float32], see: Any) -> None:
-        parameters = {name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()}
+        to = self.inputs.device
+        parameters = {name: torch.from_numpy(np.ascontiguousarray(w)).to(to) for name, w in weights.items()}
         with self._watched(see), evaluating(self.module), torch.no_grad():
             call_with(self.module, parameters, self.inputs)
 
@@ -166,3 +168,8 @@ class CalibratedDecoder(ImageDecoder):
         """Matched weights and biases by name, float32."""
         weights = super().decode(codes)
         return self.match.folded(weights, self.match.affine(weights) if self.static is None else self.static)
+
+    def tensors(self, codes: Sequence[Codes | torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+        """The same on a device; gains and shifts are worked out on the processor."""
+        weights = self.decode([fetched(c) for c in codes])
+        return {name: torch.from_numpy(w).to(device) for name, w in weights.items()}

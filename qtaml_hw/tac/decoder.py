@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float64
@@ -15,6 +16,7 @@ from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.alone import Forward, OneLayer, Weights
 from qtaml_hw.tac.correction import FOLDING_KINDS, corrected_noise, correction
+from qtaml_hw.tac.placed import PlacedTensor, sent
 from qtaml_hw.weights import Codes, StoredImage
 
 
@@ -49,6 +51,7 @@ class ImageDecoder:
 
     image: StoredImage
     layers: tuple[LayerDecoder, ...]
+    _on: dict[torch.device, tuple[PlacedTensor, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def decode(self, codes: Sequence[Codes]) -> Weights:
         """Corrected weights by tensor name, float32."""
@@ -56,6 +59,20 @@ class ImageDecoder:
             t.name: t.decode(c, d.tables if d.pattern is not None else d.tables[0], d.pattern)
             for t, c, d in zip(self.image.tensors, codes, self.layers, strict=True)
         }
+
+    def tensors(self, codes: Sequence[Codes | torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+        """The same weights, bit for bit, on a device; codes that are not there yet are sent, not weights."""
+        return {
+            t.name: placed.decode(sent(c, device))
+            for t, c, placed in zip(self.image.tensors, codes, self._placed(device), strict=True)
+        }
+
+    def _placed(self, device: torch.device) -> tuple[PlacedTensor, ...]:
+        """What decodes each tensor there, sent once."""
+        if device not in self._on:
+            pairs = zip(self.image.tensors, self.layers, strict=True)
+            self._on[device] = tuple(PlacedTensor.of(t, d.tables, d.pattern, device) for t, d in pairs)
+        return self._on[device]
 
     @property
     def side_bits(self) -> float:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, Positive, ScalarAsList, Whole, factory_name
-from qtaml_hw.names import METRICS
+from qtaml_hw.names import DEVICES, METRICS
 from qtaml_hw.units import show
 
 
@@ -42,6 +42,13 @@ def _metric(text: str) -> str:
     return factory_name(text) if ":" in text else str(OneOf(METRICS, "metric").read(text))
 
 
+def _device(text: str) -> str:
+    kind, colon, number = text.partition(":")
+    if colon and kind in DEVICES[1:] and number.isdigit():
+        return text
+    return str(OneOf(DEVICES, "device").read(text))
+
+
 class EvaluateSection(Section):
     """What is measured: when, on how many images, over how many fault maps."""
 
@@ -65,9 +72,12 @@ class EvaluateSection(Section):
     )
     maps: MapsSection = Field(default_factory=MapsSection)
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(2026, description="seed of every draw")
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="where the network computes: auto (cuda where it is, else cpu), cpu, cuda, cuda:1, mps"
+    )
 
     usual: ClassVar = {"metric": "top1"}
 
     def unused(self) -> set[str]:
-        """How many fault maps are drawn, and what is asked of them, too: each is what it is."""
-        return super().unused() | {"maps", "yield_at"}
+        """How many fault maps are drawn and where, and what is asked of them, too: each is what it is."""
+        return super().unused() | {"maps", "yield_at", "device"}

@@ -83,7 +83,7 @@ class Ageing:
                 [np.unique(plan.choice[first:last, p]) for p in range(laid_out.planes)],
                 [self.histories.thresholds(t, p, number, entries) for p in range(laid_out.planes)],
             )
-            dense = self._flip_structured(t, key, planes.thresholds) or self._flip_dense(t, key, planes)
+            dense = self._flip_structured(t, key, planes.thresholds) or self._flip_dense(t, key)
             for plane, (used, thresholds) in enumerate(zip(planes.used, planes.thresholds, strict=True)):
                 loose = self.slots[used][self.slots[used] != WORD]
                 p_max = thresholds[:, loose].max(axis=(0, 1, 2, 3), initial=0.0) * (plane not in dense)
@@ -115,35 +115,26 @@ class Ageing:
         lost = weak.u < p_max[stratum]
         return AgeingCells(weak.position[lost], weak.u[lost], stratum[lost])
 
-    def _flip_dense(self, tensor: int, key: MapKey, planes: _Planes) -> list[int]:
-        """Flip at once, and return, the planes whose bits all have one entry without words and one threshold.
+    def _flip_dense(self, tensor: int, key: MapKey) -> tuple[int, ...]:
+        """Flip at once, and return, the planes whose cells all flip alike and often.
 
         The same cells flip as when weak cells are listed (a cell flips when its U is below the threshold); only what is
         read once, before any rewrite, can be had this way.
         """
-        codes, samples = self.laid_out.codes[tensor], self.laid_out.samples
-        p = np.zeros((samples, 8 * codes.itemsize, 2))  # planes that are not used never flip
-        dense = []
-        for plane, (used, thresholds) in enumerate(zip(planes.used, planes.thresholds, strict=True)):
-            if self.histories.epochs > 1 or len(used) > 1 or self.slots[used[0]] == WORD:
-                continue
-            levels = thresholds[:, self.slots[used[0]]]
-            if levels.max(initial=0.0) >= DENSE_FROM and np.all(levels == levels[:, :1, :, :1]):
-                p[:, plane] = np.maximum(levels[:, 0, :, 0], 0.0)
-                dense.append(plane)
-        for s in range(samples if dense else 0):
-            flip(codes, p[s, :, 0], p[s, :, 1], key.of(tensor), out=self.tally.reads[tensor][s])
+        codes, dense = self.laid_out.codes[tensor], self.histories.alike(tensor).at_least(DENSE_FROM)
+        for s, p in enumerate(dense.p if dense.planes else ()):
+            flip(codes, p[:, 0], p[:, 1], key.of(tensor), out=self.tally.reads[tensor][s])
             self.tally.flipped(tensor, s, codes)
-        return dense
+        return dense.planes
 
-    def _flip_structured(self, tensor: int, key: MapKey, tables: list[Float64]) -> list[int]:
+    def _flip_structured(self, tensor: int, key: MapKey, tables: list[Float64]) -> tuple[int, ...]:
         """Flip, and return, all planes where neighbouring cells depend on each other; none where they do not.
 
         A cell flips with its neighbours or is ideal; raises ValueError where bits lie in ECC words or have another p.
         """
         cell = self.histories.exposure_of(0).cell
         if not isinstance(cell, FixedCells) or cell.structure is None:
-            return []
+            return ()
         plan, planes, samples = self.laid_out.plan, self.laid_out.planes, self.laid_out.samples
         codes = self.laid_out.codes[tensor]
         p = np.zeros((2, 8 * codes.itemsize))
@@ -162,7 +153,7 @@ class Ageing:
         for s in range(samples):
             self.tally.reads[tensor][s] = codes ^ (flips & leaky[s])
             self.tally.flipped(tensor, s, codes)
-        return list(range(planes))
+        return tuple(range(planes))
 
     def _word_p(self, epoch: _Epoch, plane: int) -> Float64:
         """[strata]: largest flip probability of a cell of an ECC word."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.channel import Keeping
+from qtaml_hw.memory.ageing.alike import AlikePlanes
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
 from qtaml_hw.memory.ageing.kernels import RowsOfPlane
@@ -52,6 +53,7 @@ class Histories:
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
         self._histories: dict[tuple[int, int, bool, Keeping | None], list[History]] = {}
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
+        self._alike: dict[int, AlikePlanes] = {}
 
     def exposure_under(self, keeping: Keeping | None, row_class: int) -> Exposure:
         """The cells of planes of a row class that are kept so (None: as the rest) over the schedule."""
@@ -189,6 +191,36 @@ class Histories:
                     self._fill(out[:, slot], tensor, plane, epoch, item)
             self._thresholds[key] = out
         return self._thresholds[key]
+
+    def alike(self, tensor: int) -> AlikePlanes:
+        """The planes of a tensor whose cells all flip alike; none where cells are rewritten."""
+        if tensor not in self._alike:
+            self._alike[tensor] = self._found_alike(tensor)
+        return self._alike[tensor]
+
+    def _found_alike(self, tensor: int) -> AlikePlanes:
+        laid_out, plan = self.laid_out, self.laid_out.plan
+        first, last = plan.tensor_groups(tensor)
+        free = [i for i, item in enumerate(plan.entries) if item.code is None]
+        entries = [plan.entries[i] for i in free]
+        p, planes = np.zeros((self.samples, 8 * laid_out.codes[tensor].itemsize, 2)), []
+        for plane in range(laid_out.planes if self.epochs == 1 else 0):
+            used = np.unique(plan.choice[first:last, plane]).tolist()
+            if len(used) > 1 or used[0] not in free:
+                continue
+            levels = self.thresholds(tensor, plane, 0, entries)[:, free.index(used[0])]
+            if np.all(levels == levels[:, :1, :, :1]):
+                p[:, plane] = np.maximum(levels[:, 0, :, 0], 0.0)
+                planes.append(plane)
+        return AlikePlanes(tuple(planes), p)
+
+    def whole(self) -> tuple[AlikePlanes, ...] | None:
+        """Of every tensor, where no plane of any is otherwise and no cell flips with its neighbours; else None."""
+        cells = [one.cell for one in self.of_classes]
+        if self.laid_out.regions or any(isinstance(c, FixedCells) and c.structure is not None for c in cells):
+            return None
+        tensors = tuple(self.alike(t) for t in range(self.laid_out.plan.tensors))
+        return tensors if all(len(t.planes) == self.laid_out.planes for t in tensors) else None
 
     def _fill(self, out: Float64, tensor: int, plane: int, epoch: int, item: MenuEntry) -> None:
         """[samples, banks * bins, 2, strata] thresholds under one entry; nothing where no row is kept so."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import torch
+
 from qtaml_hw import memory
+from qtaml_hw.accelerator.served import on_host
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
@@ -21,10 +25,25 @@ from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
 from qtaml_hw.study.design.protect import Protection
+from qtaml_hw.study.design.reading import Reading
 from qtaml_hw.study.design.timeline import bank_warnings, map_fields
 from qtaml_hw.study.design.transforms import Transforms, transform_warnings
 from qtaml_hw.versions import versions
 from qtaml_hw.weights import Codes, StoredImage
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A fault map on its way: outputs by sample where the network computes, and how to ask for its timeline."""
+
+    map_index: int
+    outputs: Sequence[torch.Tensor]
+    timeline: Callable[[], memory.Timeline]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its outputs take."""
+        return sum(one.nbytes for one in self.outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +61,30 @@ class DesignPoint:
 
     def score(self, codes: Sequence[Codes]) -> float:
         """The metric's score, 0..1, of the network with weights decoded from these codes."""
-        return self.network.score(self.protection.decoder.decode(codes))
+        return self.network.judged(on_host(self._begun(codes)))
+
+    def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
+        weights = self.protection.decoder.tensors(codes, self.network.device)
+        return self.network.served.begun(weights, self.network.inputs)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How its fault maps are read."""
+        return Reading.of(self.chip, self.cell, self.network.device)
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
-        seed = self.study.evaluate.seed
-        timeline = self.cell.live(self.chip, seed, map_index)
-        scores = [self.score(codes) for codes in timeline.read_out]
+        return self.finish(self.begin(map_index))
+
+    def begin(self, map_index: int) -> Begun:
+        """One fault map on its way to its outputs; a GPU works at several that are begun."""
+        read = self.reading.read(self.study.evaluate.seed, map_index)
+        return Begun(map_index, [self._begun(codes) for codes in read.codes], read.timeline)
+
+    def finish(self, begun: Begun) -> Record:
+        """The record of a fault map that was begun; waits for its outputs."""
+        map_index, timeline = begun.map_index, begun.timeline()
+        scores = [self.network.judged(on_host(one)) for one in begun.outputs]
         measured: dict[str, Any] = {
             F.map_index: map_index,
             F.correct: round(scores[-1] * self.network.images),

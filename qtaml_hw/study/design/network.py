@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import torch
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import METRICS, Metric
+from qtaml_hw.accelerator.place import titled
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
@@ -45,6 +46,11 @@ class Network:
     _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self.inputs.device
+
+    @property
     def images(self) -> int:
         """Test inputs per fault map."""
         return len(self.labels)
@@ -58,7 +64,10 @@ class Network:
 
         Raises ValueError when a user's own metric returns anything else.
         """
-        outputs = self.served.outputs(weights, self.inputs)
+        return self.judged(self.served.outputs(weights, self.inputs))
+
+    def judged(self, outputs: Float64) -> float:
+        """The metric's score of outputs [N, ...]; ValueError as ``score``."""
         clean = self._clean_outputs if self.metric.needs_clean else outputs
         return self.metric(outputs, clean, self.labels.numpy())
 
@@ -102,6 +111,7 @@ class Network:
             "images": self.images,
             "exact_parameters": self.exact_parameters,
             "clean_score": self.clean_score,
+            "device": titled(self.device),
             **({} if self.same_answer_score is None else {"same_answer_score": self.same_answer_score}),
             "at_chance": self.at_chance,
         }
@@ -192,6 +202,17 @@ class StoredNetwork:
     def quantised_score(self) -> float:
         """Score with the image decoded without any flip; planes stored inverted do not change it."""
         return self.network.score(self.image.decode())
+
+    def placed(self, device: torch.device) -> StoredNetwork:
+        """The network computing on a device; its module is moved there."""
+        network, seen = self.network, self.calibration
+        if device == network.device:
+            return self
+        module, inputs = network.served.module.to(device), network.inputs.to(device)
+        served = replace(network.served, module=module)
+        moved = None if seen.inputs is None else seen.inputs.to(device)
+        calibration = Calibration(served, seen.names, moved)
+        return replace(self, network=replace(network, served=served, inputs=inputs), calibration=calibration)
 
     def stage(self, step: str, output_change: float = 0.0) -> Stage:
         """The network as it is now, after a step."""

@@ -9,6 +9,7 @@ import torch
 
 from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.metric import IGNORED, Metric, metric
+from qtaml_hw.accelerator.place import place
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
@@ -40,7 +41,7 @@ class Networks:
         Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
         """
         sections = (study.network, study.data, study.weights, study.hardening)
-        judged = (str(study.evaluate.images), study.evaluate.metric, str(study.folder))
+        judged = (str(study.evaluate.images), study.evaluate.metric, study.evaluate.device, str(study.folder))
         written = (form.name for form in formats_of(study))  # which may depend on the flips
         key = "|".join([*(s.model_dump_json() for s in sections), *judged, *written])
         if key not in self._loaded:
@@ -51,15 +52,16 @@ class Networks:
 def load_network(study: Study, progress: Progress | None = None) -> StoredNetwork:
     """Load, fold, quantise, rewrite.
 
-    Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
+    Raises InputError for weights that do not fit, data that do not match, a norm that cannot be folded, or a
+    device that is not there.
     """
     outside = outside_digest(study)  # before anything is read: a file that changes meanwhile is another one next time
-    judge = metric_of(study)
+    judge, device = metric_of(study), place(study.evaluate.device)
     data = load_dataset(study)
     loaded = load_module(study, data, progress)
     try:
         _check_judged(study, judge, loaded, data)
-        return rewritten_network(_stored(study, loaded, data, outside, judge), study)
+        return rewritten_network(_stored(study, loaded, data, outside, judge), study).placed(device)
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from qtaml_hw import tac
+from qtaml_hw.accelerator.place import place
 from qtaml_hw.arrays import Codes, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study, takes_study
@@ -160,7 +161,7 @@ def stream(
     that is not there.
     """
     if device is not None:
-        _check_device(device)
+        place(device)
     if study.flips.structured:
         raise InputError("flips.structure: a streamed model has independent flips; leave it out, or write kind: iid")
     try:
@@ -182,18 +183,6 @@ def stream(
     left = tac.predicted_distortion(image.damage(), channel, plan)
     written, not_read = tuple(f for f in files if f is not None), files_of(weights)[1]
     return StreamResult(image, plan, left, chip.flips, taken_for, written, not_read)
-
-
-def _check_device(device: str) -> None:
-    """Raises InputError with torch's reason when no code can go there and come back."""
-    import torch
-
-    try:
-        torch.zeros(1, dtype=torch.uint8, device=device).cpu()
-    except (AssertionError, RuntimeError, ImportError) as error:  # as torch raises them, by kind of device
-        there = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-        raise InputError(f"device {device!r} cannot be used on this machine, {there} can: {reason}") from error
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:

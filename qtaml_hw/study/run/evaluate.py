@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.record import Record
-from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
 from qtaml_hw.study.design.hardened import trained_files
 from qtaml_hw.study.design.identity import Digests, Stamps, identity_of, stamps
 from qtaml_hw.study.design.networks import Networks
@@ -20,16 +21,30 @@ Draw = Callable[[int], Record]
 """The record of a fault map, by its index."""
 
 
+IN_FLIGHT_BYTES: Final = 1 << 28  # of outputs that wait on a GPU
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedPoint:
-    """A point's design, ready for any fault map, and where in a sweep its records belong."""
+    """A point's design, ready for any fault map, and where in a sweep its records belong.
+
+    ``ahead`` : whether maps that are needed for certain are begun before the one that is asked for is waited for.
+    """
 
     design: DesignPoint
     place: Record
+    ahead: bool = False
+    _begun: dict[int, Begun] = field(default_factory=dict, init=False, repr=False)
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
-        return Record(self.place, self.design.record(map_index))
+        certain = self.design.study.evaluate.maps.min if self.ahead else 0
+        for index in range(map_index, max(certain, map_index + 1)):
+            if index > map_index and sum(begun.bytes for begun in self._begun.values()) >= IN_FLIGHT_BYTES:
+                break
+            if index not in self._begun:
+                self._begun[index] = self.design.begin(index)
+        return Record(self.place, self.design.finish(self._begun.pop(map_index)))
 
 
 def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoint:
@@ -37,7 +52,8 @@ def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoin
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
-    return PreparedPoint(prepare(point.study, networks), Record(place(point, number)))
+    design = prepare(point.study, networks)
+    return PreparedPoint(design, Record(place(point, number)), ahead=design.network.device.type != "cpu")
 
 
 def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:

@@ -1,0 +1,63 @@
+"""Stored tensors on a device: codes are sent and decoded there, so that a byte travels where a float would.
+
+The decoding is that of ``StoredTensor.decode``, a look-up and one product in float32, so that the bits are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from qtaml_hw.arrays import Float64, Uint16
+from qtaml_hw.weights import Codes, StoredTensor
+
+
+def sent(codes: Codes | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Codes on a device; through pinned memory to a GPU, so that the processor goes on meanwhile."""
+    if isinstance(codes, torch.Tensor):
+        return codes.to(device)
+    here = torch.from_numpy(codes if codes.flags.writeable else codes.copy())
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
+
+
+def fetched(codes: Codes | torch.Tensor) -> Codes:
+    """Codes in the processor's memory."""
+    if isinstance(codes, torch.Tensor):
+        found: Codes = codes.cpu().numpy()
+        return found
+    return codes
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedTensor:
+    """Decode tables of one tensor, flat [P * 2^B] in levels, the first entry of every weight's, and its steps."""
+
+    shape: tuple[int, ...]
+    table: torch.Tensor
+    first: torch.Tensor | None
+    inverted: int
+    step: torch.Tensor
+
+    @classmethod
+    def of(cls, tensor: StoredTensor, tables: Float64, pattern: Uint16 | None, device: torch.device) -> PlacedTensor:
+        """Of a stored tensor, its tables [P, 2^B] and the one of every weight (None when P = 1)."""
+        first = None if pattern is None else pattern.astype(np.int32) * np.int32(tables.shape[-1])
+        step = tensor.layout.spread(tensor.scale, tensor.shape)
+        return cls(
+            shape=tensor.shape,
+            table=torch.from_numpy(tables.astype(np.float32).reshape(-1)).to(device),
+            first=None if first is None else torch.from_numpy(first).to(device),
+            inverted=tensor.inverted,
+            step=torch.from_numpy(np.array(step, dtype=np.float32)).to(device),
+        )
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Weights in float32, of the tensor's shape, from codes [weights]."""
+        at = codes.to(torch.int32)
+        if self.inverted:
+            at = at ^ self.inverted
+        if self.first is not None:
+            at = at + self.first
+        return self.table.index_select(0, at).reshape(self.shape) * self.step
