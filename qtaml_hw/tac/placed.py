@@ -1,6 +1,6 @@
 """Stored tensors on a device: codes are sent and decoded there, so that a byte travels where a float would.
 
-The decoding is that of ``StoredTensor.decode``, a look-up and one product in float32, so that the bits are the same.
+The decoding is that of ``StoredTensor.decode``, the same operations in float32 in the same order: the same bits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from qtaml_hw.arrays import Float64, Uint16
+from qtaml_hw.arrays import Float32, Float64, Uint16
 from qtaml_hw.weights import Codes, StoredTensor
 
 
@@ -32,25 +32,35 @@ def fetched(codes: Codes | torch.Tensor) -> Codes:
 
 @dataclass(frozen=True, eq=False)
 class PlacedTensor:
-    """Decode tables of one tensor, flat [P * 2^B] in levels, the first entry of every weight's, and its steps."""
+    """Decode tables of one tensor, flat [P * 2^B] in levels, the first entry of every weight's, and its scales.
+
+    ``step``, ``zero`` and ``minimum`` are as ``StoredTensor`` has them, spread over the shape.
+    """
 
     shape: tuple[int, ...]
     table: torch.Tensor
     first: torch.Tensor | None
     inverted: int
     step: torch.Tensor
+    zero: torch.Tensor | None
+    minimum: torch.Tensor | None
 
     @classmethod
     def of(cls, tensor: StoredTensor, tables: Float64, pattern: Uint16 | None, device: torch.device) -> PlacedTensor:
         """Of a stored tensor, its tables [P, 2^B] and the one of every weight (None when P = 1)."""
         first = None if pattern is None else pattern.astype(np.int32) * np.int32(tables.shape[-1])
-        step = tensor.layout.spread(tensor.scale, tensor.shape)
+
+        def spread(values: Float32) -> torch.Tensor:
+            return torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)
+
         return cls(
             shape=tensor.shape,
             table=torch.from_numpy(tables.astype(np.float32).reshape(-1)).to(device),
             first=None if first is None else torch.from_numpy(first).to(device),
             inverted=tensor.inverted,
-            step=torch.from_numpy(np.array(step, dtype=np.float32)).to(device),
+            step=spread(tensor.scale),
+            zero=None if tensor.zero is None else spread(tensor.zero),
+            minimum=None if tensor.minimum is None else spread(tensor.minimum),
         )
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
@@ -60,4 +70,8 @@ class PlacedTensor:
             at = at ^ self.inverted
         if self.first is not None:
             at = at + self.first
-        return self.table.index_select(0, at).reshape(self.shape) * self.step
+        levels = self.table.index_select(0, at).reshape(self.shape)
+        if self.zero is not None:
+            levels = levels - self.zero
+        weights = levels * self.step
+        return weights if self.minimum is None else weights + self.minimum

@@ -16,6 +16,8 @@ from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.reading import Reading, differing
 from qtaml_hw.study.run.evaluate import prepare_point
+from qtaml_hw.tac.placed import PlacedTensor
+from qtaml_hw.weights import ScaleLayout, StoredTensor, number_format
 from tests import studies
 
 CPU = torch.device("cpu")
@@ -83,7 +85,24 @@ def test_decoded_there_to_the_same_bits(form: str, scale: str) -> None:
     for name, weights in here.items():
         assert there[name].dtype == torch.float32
         np.testing.assert_array_equal(there[name].numpy(), weights)
-    assert not np.array_equal(codes[0], point.image.tensors[0].codes)
+    assert any(not np.array_equal(c, t.codes) for c, t in zip(codes, point.image.tensors, strict=True))
+
+
+@pytest.mark.parametrize("inverted", [0, 5])
+@pytest.mark.parametrize("zero", [None, 3.0])
+@pytest.mark.parametrize("minimum", [None, -0.7])
+def test_zero_points_minima_and_patterns_are_decoded_alike(
+    inverted: int, zero: float | None, minimum: float | None
+) -> None:
+    rng, form, layout = np.random.default_rng(2), number_format("int4"), ScaleLayout.of("per_channel")
+    codes = rng.integers(0, 16, 60, dtype=np.uint8)
+    scale = rng.uniform(0.1, 1.0, 6).astype(np.float32)
+    zeros, minima = (None if v is None else scale * np.float32(v) for v in (zero, minimum))
+    tensor = StoredTensor("w", (6, 10), codes, form, scale, layout, inverted=inverted, zero=zeros, minimum=minima)
+    pattern = rng.integers(0, 2, 60).astype(np.uint16)
+    tables = np.stack([form.decode_table, 0.3 * form.decode_table])
+    found = PlacedTensor.of(tensor, tables, pattern, CPU).decode(torch.from_numpy(codes.copy()))
+    np.testing.assert_array_equal(found.numpy(), tensor.decode(codes, tables, pattern))
 
 
 def test_bits_in_which_codes_differ() -> None:
