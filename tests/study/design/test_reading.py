@@ -67,8 +67,10 @@ def test_words_and_neighbours_are_simulated(sections: dict[str, str]) -> None:
     assert all(isinstance(codes, np.ndarray) for codes in read.codes[0])
 
 
-@pytest.mark.parametrize("form", ["int8", "int4", "e4m3", "float16"])
-@pytest.mark.parametrize("scale", ["per_tensor", "per_channel"])
+@pytest.mark.parametrize(
+    ("form", "scale"),
+    [("int8", "per_tensor"), ("int4", "per_channel"), ("e4m3", "per_channel"), ("float16", "per_tensor")],
+)
 def test_decoded_there_to_the_same_bits(form: str, scale: str) -> None:
     point = studies.design(
         weights=f"{{format: {form}, scale: {scale}, transforms: [invert_planes]}}",
