@@ -1,0 +1,164 @@
+"""A buffer of a study with values in it: their times and places, what its cells do to them, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qtaml_hw import memory
+from qtaml_hw.accelerator.layers import LayerCost
+from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.config import Study
+from qtaml_hw.config.study import Buffer
+from qtaml_hw.faults import MapKey
+from qtaml_hw.memory.buffers import (
+    Allocation,
+    BufferCost,
+    PlaneCells,
+    Produced,
+    allocate,
+    buffer_cost,
+    masks_of,
+    probabilities,
+    schedule_of,
+    token_classes,
+)
+from qtaml_hw.memory.buffers.flips import Masks
+from qtaml_hw.names import PLANES
+from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design import array as arrays
+from qtaml_hw.study.design.cell import CellView, view_cell
+
+Rates = tuple[tuple[Float64, Float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Values in a buffer.
+
+    ``number`` : of the buffer in the study; ``classes`` [tokens] of every value, 0 for those of the usual refresh;
+    ``seconds`` between two inferences.
+    """
+
+    buffer: Buffer
+    number: int
+    allocation: Allocation
+    classes: tuple[Int64, ...]
+    cell: CellView
+    geometry: memory.ArrayGeometry
+    seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        buffer: Buffer,
+        number: int,
+        produced: Sequence[Produced],
+        layers: Sequence[LayerCost],
+        study: Study,
+        scores: Mapping[str, Float64] | None = None,
+    ) -> Placed:
+        """The values that a network produces, in the buffer; ``scores`` [tokens] of keys and values by name.
+
+        Raises ValueError for a lifetime of zero or below, values that do not fit, and cells that cannot be modelled.
+        """
+        section, planes = buffer.section, PLANES[buffer.section.format]
+        rate, clock_hz = section.tokens_per_second, study.accelerator.clock_hz
+        values = schedule_of(
+            produced,
+            [(layer.name, layer.cycles / clock_hz) for layer in layers],
+            bits=planes,
+            batch=section.batch,
+            token_s=None if rate is None else 1.0 / rate,
+            lifetime_s=section.lifetime_s,
+        )
+        array = buffer.study.array
+        capacity = None if array.capacity_bits is None else int(array.capacity_bits) // planes
+        allocation = allocate(values, capacity, backing=array.backing is not None)
+        longest_s = max(float(value.lifetimes_s.max()) for value in values)
+        own = buffer.study.with_({"evaluate.at_s": [longest_s]})
+        shares = [] if section.tokens is None else [one.share for one in section.tokens.relaxed]
+        by_name = scores if section.tokens is not None and section.tokens.score == "attention" else None
+        classes = tuple(token_classes(value, shares, (by_name or {}).get(value.name)) for value in values)
+        geometry = arrays.geometry_of(buffer.study)
+        seconds = 1.0 / study.accelerator.inferences_per_second
+        return cls(buffer, number, allocation, classes, view_cell(own, planes), geometry, seconds)
+
+    @property
+    def planes(self) -> int:
+        """Bits of a number."""
+        return PLANES[self.buffer.section.format]
+
+    @property
+    def intervals_s(self) -> tuple[float | None, ...]:
+        """The refresh interval of every row class."""
+        study, classes = self.buffer.study, int(self.geometry.classes_of(self.planes).max()) + 1
+        if study.by_plane:
+            return tuple(one.study.refresh.intervals_s[0] for one in study.classes)
+        given = study.refresh.intervals_s
+        return given if len(given) == classes else given * classes
+
+    def cells_of(self, cells: memory.Cells) -> tuple[PlaneCells, ...]:
+        """The planes of every row class, of a chip with these cells.
+
+        Raises ValueError where a relaxed class of tokens has another number of intervals than there are row classes.
+        """
+        of_plane, tokens = self.geometry.classes_of(self.planes), self.buffer.section.tokens
+        relaxed = () if tokens is None else tokens.relaxed
+        found = []
+        for row_class, interval_s in enumerate(self.intervals_s):
+            own = []
+            for one in relaxed:
+                if len(one.interval_s) not in (1, len(self.intervals_s)):
+                    raise ValueError(
+                        f"buffer {self.buffer.section.name}: a class of tokens has {len(one.interval_s)} intervals and "
+                        f"the array {len(self.intervals_s)} row classes: give one, or one for each"
+                    )
+                own.append(one.interval_s[row_class % len(one.interval_s)])
+            members = tuple(np.flatnonzero(of_plane == row_class).tolist())
+            restores = self.geometry.reads_destroy(row_class)
+            found.append(PlaneCells(members, cells.of_class(row_class).model, interval_s, tuple(own), restores))
+        return tuple(found)
+
+    def rates(self, cells: memory.Cells | None = None) -> Rates:
+        """p01, p10 [tokens, planes] of every value, of a chip with these cells (None: at the process centre)."""
+        of_class = self.cells_of(self.cell.cells if cells is None else cells)
+        values = [place.value for place in self.allocation.places]
+        return tuple(probabilities(v, of_class, c) for v, c in zip(values, self.classes, strict=True))
+
+    def masks(self, draw: MapKey, rates: Rates) -> list[Masks | None]:
+        """Bits that flip in one fault map where they store 0, and 1, by value; None where it lies behind the array."""
+        return masks_of(self.allocation, rates, draw, self.number)
+
+    def cost(self) -> BufferCost:
+        """Area, energy and time per inference.  Raises ValueError when a refresh takes longer than its interval."""
+        starts = np.array([0, max(self.allocation.words, 1)], dtype=np.int64)
+        intervals_s = self.intervals_s
+        schedule = memory.Schedule(
+            horizon_s=self.seconds, refresh_interval_s=intervals_s if len(intervals_s) > 1 else intervals_s[0]
+        )
+        array = memory.PlannedArray(ProtectionPlan.unprotected(starts, self.planes), self.geometry, schedule)
+        rule, of_class = self.buffer.section.refreshed, self.cells_of(self.cell.cells)
+        return buffer_cost(self.allocation, array, of_class, self.classes, rule, self.seconds)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a record says of places, refresh and cost; check cells and codecs are not in it."""
+        cost = self.cost()
+        lives = [place.value.lifetimes_s for place in self.allocation.places]
+        return {
+            "lifetimes_s": [float(f"{s.max():.5g}") for s in lives],
+            "words": self.allocation.words,
+            "words_used": self.allocation.used,
+            "spilled": [value.name for value in self.allocation.spilled],
+            "refreshed": self.buffer.section.refreshed,
+            "refresh_saved": cost.refresh_saved,
+            "refresh_bandwidth_share": cost.refresh_bandwidth_share,
+            "area_m2": cost.area_m2,
+            "energy_j": cost.energy_j,
+            **{name: getattr(cost, name) for name in ("read_j", "write_j", "refresh_j", "leakage_j", "backing_j")},
+            "backing_s": cost.backing_s,
+        }

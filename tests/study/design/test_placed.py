@@ -1,0 +1,99 @@
+"""Buffers of a study with the values of a small network in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qtaml_hw import device
+from qtaml_hw.accelerator.topology import Product, costs_of
+from qtaml_hw.config import Study, parse_study
+from qtaml_hw.device.of_study import build_cell
+from qtaml_hw.faults import MapKey
+from qtaml_hw.memory.buffers import Produced
+from qtaml_hw.study.design.placed import Placed
+
+LAYERS = costs_of(
+    (Product("a", 64, 32, 32), Product("b", 4096, 32, 32), Product("c", 4096, 32, 32)), 32, 32, "weight_stationary"
+)
+MADE = (
+    Produced("x", 2048, "a", "b", "b"),
+    Produced("y", 131_072, "b", "c", "c"),
+    Produced("k", 512, "a", "c", "c", tokens=8),
+)
+HEAD = """study: a
+cell: {preset: gain-cell-65nm}
+accelerator: {clock: 500 MHz, inferences_per_second: 1000}
+buffers:
+  - {name: act, contents: activations, cell: {preset: gain-cell-65nm, t_ox: 2 nm}, REST}
+"""
+
+
+def placed(rest: str = "refresh: 4 us", made: tuple[Produced, ...] = MADE) -> tuple[Study, Placed]:
+    study = parse_study(HEAD.replace("REST", rest))
+    return study, Placed.of(study.beside[0], 0, made, LAYERS, study)
+
+
+def test_probabilities_are_those_of_the_cell_at_the_age_of_the_value() -> None:
+    study, found = placed("refresh: 4 us", MADE[:2])
+    population = device.population(build_cell(study.beside[0].study))
+    assert isinstance(population, device.RetentionPopulation)
+    for place, (up, down) in zip(found.allocation.places, found.rates(), strict=True):
+        age_s = float(place.value.lifetimes_s[0])
+        wanted = float(population.flip_probability(min(age_s, 4e-6)))
+        assert not up.any()
+        assert down == pytest.approx(np.full((1, 8), wanted), rel=1e-12)
+    life = [place.value.lifetimes_s[0] for place in found.allocation.places]
+    assert life == pytest.approx([layer.cycles / 500e6 for layer in LAYERS[1:]])
+
+
+def test_planes_and_tokens_have_their_own_intervals() -> None:
+    lists = (
+        "contents: [kv], format: float16, tokens_per_second: 1e5, array: {placement: plane_separated, "
+        "plane_class: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]}, refresh: {interval: [20 us, 5 us]}, "
+        "tokens: {score: age, relaxed: [{share: 50 %, interval: [off, 30 us]}]}"
+    )
+    study, found = _kv(lists)
+    population = device.population(build_cell(study.beside[0].study))
+    assert isinstance(population, device.RetentionPopulation)
+    ((_, down),) = found.rates()
+    ages_s = np.arange(8, 0, -1) * 1e-5
+    low = np.where(np.arange(8) < 4, ages_s, np.minimum(ages_s, 20e-6))
+    high = np.minimum(ages_s, np.where(np.arange(8) < 4, 30e-6, 5e-6))
+    assert down[:, 0] == pytest.approx(population.flip_probability(low))
+    assert down[:, 15] == pytest.approx(population.flip_probability(high))
+
+
+def _kv(rest: str) -> tuple[Study, Placed]:
+    study = parse_study(HEAD.replace("contents: activations, ", "").replace("REST", rest))
+    return study, Placed.of(study.beside[0], 0, MADE[2:], LAYERS, study)
+
+
+def test_masks_are_nested_over_refresh_and_replayed() -> None:
+    slow, fast = placed("refresh: off")[1], placed("refresh: 4 us")[1]
+    draw = MapKey(1, 5)
+    many, few = slow.masks(draw, slow.rates()), fast.masks(draw, fast.rates())
+    again = slow.masks(draw, slow.rates())
+    assert sum(int(np.bitwise_count(pair[1]).sum()) for pair in few if pair) > 0
+    for a, b, c in zip(many, few, again, strict=True):
+        assert a is not None
+        assert b is not None
+        assert c is not None
+        assert not (b[1] & ~a[1]).any()
+        assert np.array_equal(a[1], c[1])
+
+
+def test_a_buffer_too_small_without_a_store_behind_is_refused() -> None:
+    with pytest.raises(ValueError, match="y takes 131072 words of 8 bit and the buffer of 16384 words"):
+        placed("refresh: 4 us, array: {capacity: 131072 bit}")
+    _, found = placed("refresh: 4 us, array: {capacity: 131072 bit, backing: {bandwidth: 10 GB/s}}")
+    assert found.facts["spilled"] == ["y"]
+    assert found.facts["backing_j"] == pytest.approx(2 * 131_072 * 8 * 30e-12)
+
+
+def test_refresh_is_saved_where_values_die_in_time() -> None:
+    rules = {rule: placed(f"refresh: 40 us, refreshed: {rule}", MADE[:2])[1].facts for rule in ("always", "outlived")}
+    assert rules["always"]["refresh_saved"] == 0.0
+    assert rules["outlived"]["refresh_saved"] == 1.0
+    saved = rules["always"]["energy_j"] - rules["outlived"]["energy_j"]
+    assert saved == pytest.approx(rules["always"]["refresh_j"])
