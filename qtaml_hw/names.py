@@ -111,7 +111,10 @@ CODE_FILES: Final = (".json", ".alist")
 BOUNDS: Final = ("ideal", "shannon")
 """Error-free by assumption, at no price and at the least that any code can have: compared with, never built."""
 
-MENU: Final = (*BOUNDS, *CODES, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
+IN_PLACE: Final = ("in-place-64-57",)
+"""Codes that lie inside the weights they guard, which must be within a condition."""
+
+MENU: Final = (*BOUNDS, *CODES, *IN_PLACE, "robust-cell", "refresh-2x", "refresh-4x", "refresh-8x")
 """What can protect a bit plane, as in ``protection.entry(name)``; leaving it unprotected is always possible."""
 
 

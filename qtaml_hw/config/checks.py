@@ -11,7 +11,7 @@ from qtaml_hw.config.reading.document import Layer, locate
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, INTEGER_FORMATS, PLANES, THROUGH_CODES, stated_step
+from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, IN_PLACE, INTEGER_FORMATS, PLANES, THROUGH_CODES, stated_step
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -219,6 +219,23 @@ def _codes_made_for_the_channel(sections: Mapping[str, Any]) -> Finding | None:
     return None
 
 
+def _code_inside_the_weights(sections: Mapping[str, Any]) -> Finding | None:
+    protection, weights = sections["protection"], sections["weights"]
+    inside = [name for name in protection.menu if name in IN_PLACE]
+    if not inside or "menu" in protection.row.unused:
+        return None
+    path: Path = ("protection", "menu")
+    if weights.within != inside[0]:
+        return (
+            path,
+            path,
+            f"{inside[0]} lies inside the weights, which must keep room: write 'weights.within: {inside[0]}'",
+        )
+    if protection.policy != "uniform" or protection.planes != PLANES[weights.format] or len(protection.menu) > 1:
+        return path, path, f"{inside[0]} takes whole weights: write 'policy: uniform, planes: 8', and no other entry"
+    return None
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
@@ -234,6 +251,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("network", "data"), _texts_and_encoders),
     (("flips", "protection"), _structure_of_words),
     (("weights", "protection", "hardening"), _codes_made_for_the_channel),
+    (("protection", "weights"), _code_inside_the_weights),
     (("protection", "weights"), _bits_chosen_of_what_has_them),
     (("cell", "flips"), _law_of_the_cell),
     (("flips", "protection"), _thicker_oxide_than_measured),

@@ -44,7 +44,8 @@ class BlockCode(ABC):
 
     ``policy``: what a flagged word's data become: ``raw`` (as the decoder passes them), ``zero``, ``reload`` (from a
     backing store); ``t``: errors per word that are certain to be corrected; ``whole``: a block that is longer than what
-    is read at once, so that it is read and decoded as a whole.
+    is read at once, so that it is read and decoded as a whole;
+    ``in_place``: check bits lie inside the weights, so that all planes of eight neighbouring weights are a word.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BlockCode(ABC):
     t: int
     policy: OnUncorrectable
     whole: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -14,11 +14,12 @@ from qtaml_hw.ecc import finite_field as ff
 from qtaml_hw.ecc import matrices
 from qtaml_hw.ecc.code import Code, MatrixCode
 from qtaml_hw.ecc.cosets import TABLE_LIMIT
+from qtaml_hw.ecc.in_place import InPlaceCode
 from qtaml_hw.ecc.ldpc import long_block
 from qtaml_hw.ecc.parity_file import load_code
 from qtaml_hw.errors import unknown
 from qtaml_hw.files import stamp
-from qtaml_hw.names import CODE_ALIASES, CODES, canonical_code, is_code_file
+from qtaml_hw.names import CODE_ALIASES, CODES, IN_PLACE, canonical_code, is_code_file
 
 CODE_NAMES = CODES  # those that tables and menus list; the families accept other sizes too (see `code`)
 GOLAY = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1, generator of the (23,12) code
@@ -84,6 +85,8 @@ def _build(name: str) -> Code:
         return MatrixCode(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
     if match := re.fullmatch(r"ldpc-(\d{3,5})-(0\.\d{1,4})", name):
         return long_block(int(match.group(1)), float(match.group(2)))
+    if name in IN_PLACE:
+        return InPlaceCode(MatrixCode("secded-64-57", "secded", matrices.hsiao(57), 1, 4))
     match = re.fullmatch(r"([a-z]+)-(\d{1,4})-(\d{1,4})", name)
     if match is None or match.group(1) not in _BY_SIZE:
         raise ValueError(unknown("code", name, (*CODE_NAMES, *CODE_ALIASES)))

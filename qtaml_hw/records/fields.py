@@ -118,6 +118,11 @@ class F:
         "largest magnitude of a weight in training")
     hardening_epochs = Field("hardening_epochs", "", "point", "assumed", NUMBER, "passes over the training images")
     hardening_seed = Field("hardening_seed", "", "point", "assumed", NUMBER, "seed of the training")
+    within = Field("within", "", "point", "assumed", kinds.TEXT, "code inside the weights whose condition they keep")
+    within_clipped_weights = Field("within_clipped_weights", "", "point", "modelled", NUMBER,
+        "weights that the condition of a code inside them clips")
+    within_loss = Field("within_loss", "", "point", "measured", NUMBER,
+        "score without flips that the clipping costs")
     transforms = Field("transforms", "", "point", "assumed", kinds.TEXTS,
         "steps that rewrite the network before it is stored")
     transform_metadata_bits = Field("transform_metadata_bits", "bits", "point", "modelled", NUMBER,

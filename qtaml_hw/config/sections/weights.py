@@ -15,6 +15,7 @@ from qtaml_hw.names import (
     FILE_FORMAT,
     FLOAT_FORMATS,
     FORMATS,
+    IN_PLACE,
     PLANES,
     POWER_FORMATS,
     SCALES,
@@ -143,6 +144,9 @@ class WeightsSection(Section):
     bound: BoundSection | None = Field(
         None, description="float16 and bfloat16: values beyond a stated magnitude read as zero, or as the bound"
     )
+    within: Annotated[str, OneOf(IN_PLACE, "condition")] | None = Field(
+        None, description="clip weights to the condition of a code that lies inside them, such as in-place-64-57"
+    )
     fold_batch_norm: Flag = Field(False, description="fold batch normalisation into the weights before storage")
     transforms: Annotated[tuple[Annotated[str, OneOf(TRANSFORMS, "transform")], ...], ScalarAsList, NoRepeats] = Field(
         (), description="steps before storage that change no output, in this order; invert_planes is always the last"
@@ -194,6 +198,13 @@ class WeightsSection(Section):
             raise ValueError(f"format file keeps the codes that the file brings, so that {changed[0]} has no effect")
 
     @model_validator(mode="after")
+    def _within_int8(self) -> Self:
+        plain = self.format == "int8" and self.encoding == "twos_complement" and not self.ruled
+        if self.within is not None and not (plain and "invert_planes" not in self.transforms):
+            raise ValueError(f"{self.within} lies in plain int8 weights in two's complement; got {self.format}")
+        return self
+
+    @model_validator(mode="after")
     def _rules_of_the_format(self) -> Self:
         rules = [name for name in _RULES if getattr(self, name) is not None]
         if not rules:
@@ -222,7 +233,7 @@ class WeightsSection(Section):
         "rounding": "nearest",
         "specials": "saturate",
         "transforms": (),
-        **dict.fromkeys(("invert_planes", "in_place", "bound")),
+        **dict.fromkeys(("invert_planes", "in_place", "bound", "within")),
     }
 
     def unused(self) -> set[str]:

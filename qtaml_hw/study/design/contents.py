@@ -18,6 +18,7 @@ from qtaml_hw.study.design.price import Pricing, SideStorage
 from qtaml_hw.study.design.protect import Protection, protect
 from qtaml_hw.study.design.transforms import INVERT, storage_of_steps, stored_image
 from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights.within import holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Contents:
         pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
         protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_unlike_words(study, protection.plan)
+        _refuse_partial_words(written, protection.plan)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
         return cls(protection.image or written, cell, protection, pricing)
 
@@ -80,6 +82,21 @@ def _refuse_unlike_words(study: Study, plan: ProtectionPlan) -> None:
                 f"a word of {item.name} lies in one kind of cell, and the plan protects planes of several by it "
                 f"({names}): protect planes of one class, or by an entry of its own for each"
             )
+
+
+def _refuse_partial_words(image: StoredImage, plan: ProtectionPlan) -> None:
+    """A code inside the weights takes all planes of whole tensors, within its condition.
+
+    Raises ValueError where it does not.
+    """
+    for index, item in enumerate(plan.entries):
+        if item.code is None or not item.code.in_place or not np.any(plan.choice == index):
+            continue
+        whole = (plan.choice == index).all(axis=1)
+        first = [plan.tensor_groups(t) for t in range(plan.tensors)]
+        mixed = any(len(set(whole[a:b].tolist())) > 1 for a, b in first)
+        if mixed or not np.array_equal((plan.choice == index).any(axis=1), whole) or not holds(image):
+            raise ValueError(f"{item.name} takes all planes of whole tensors of weights within its condition")
 
 
 def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: str | None) -> None:

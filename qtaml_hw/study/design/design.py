@@ -20,7 +20,7 @@ from qtaml_hw.study.design.contents import Contents, chip_warnings
 from qtaml_hw.study.design.cost import DesignCost
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.identity import identity_of
-from qtaml_hw.study.design.image import image_facts
+from qtaml_hw.study.design.image import condition_facts, image_facts
 from qtaml_hw.study.design.network import Network
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
@@ -124,6 +124,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **_study_facts(study),
         **network.facts,
         **image_facts(study, image, protection.plan),
+        **condition_facts(study, network, image),
         F.quantised_score: stored.quantised_score if protection.image is None else network.score(image.decode()),
         **cell.facts,
         **_class_facts(study, cell),

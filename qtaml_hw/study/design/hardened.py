@@ -11,7 +11,7 @@ from qtaml_hw.hardening import Hardening, fine_tuned, hardened
 from qtaml_hw.hardening.method import Store
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.identity import storage_key
-from qtaml_hw.study.design.image import FROM_INPUTS, clip_of, stored_as
+from qtaml_hw.study.design.image import FROM_INPUTS, clip_of, stored_as, within_condition
 from qtaml_hw.weights import quantise
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.load import LoadedNetwork
@@ -69,4 +69,4 @@ def _store(study: Study) -> Store:
     """Weights to codes as the study stores them; rounding that goes by inputs is replaced by the nearest."""
     rounding = "nearest" if study.weights.rounding in FROM_INPUTS else study.weights.rounding
     form, layout = stored_as(study)
-    return lambda weights: quantise(weights, form, layout, clip=clip_of(form, rounding))
+    return lambda weights: within_condition(quantise(weights, form, layout, clip=clip_of(form, rounding)), study)

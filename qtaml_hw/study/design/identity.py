@@ -21,7 +21,8 @@ from qtaml_hw.names import is_code_file
 from qtaml_hw.versions import installed
 
 _CODE = ("names.py", "workloads/**/*.py", "weights/**/*.py", "hardening/**/*.py")  # what makes networks and data
-_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding", "invert_planes", "in_place", "bound")
+_RULES = ("invert_planes", "in_place", "bound", "within")
+_FORMAT_FIELDS = ("format", "encoding", "scale", "power", "specials", "rounding", *_RULES)
 _PLACES = ("QTAML_HW_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
 _PACKAGES = ("torch", "numpy", "scikit-learn")
 Stamps = dict[str, list[int | str] | None]

@@ -17,6 +17,7 @@ from qtaml_hw.names import CHANNEL_FORMATS, FILE_FORMAT, PLANES
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
 from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.network import Network
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.cosq import SOURCES, ChannelFormat
 from qtaml_hw.weights.derived import Bounded, InPlaceChecks, InvertedBySign
@@ -26,6 +27,7 @@ from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.weights.learned import learned_rounding
 from qtaml_hw.weights.network import parameter_arrays
 from qtaml_hw.weights.scales import Axes, ScaleLayout
+from qtaml_hw.weights.within import changed, clipped
 
 Weights = Mapping[str, Float32]
 Channels = Mapping[str, Axes | None]
@@ -104,11 +106,26 @@ def image_of(
     layout = ScaleLayout.of(study.weights.scale)
     images = [quantise(weights, f, layout, clip=clip_of(f, rounding), channels=channels) for f in formats_of(study)]
     image = min(images, key=lambda one: _squared_error(one, weights)) if len(images) > 1 else images[0]
-    if rounding not in FROM_INPUTS:
-        return weights, image
-    if calibration is None:
-        raise InputError(f"{rounding} rounding needs unlabelled inputs: pass calibration=...")
-    return weights, FROM_INPUTS[rounding](image, weights, module, calibration[:CALIBRATION_INPUTS])
+    if rounding in FROM_INPUTS:
+        if calibration is None:
+            raise InputError(f"{rounding} rounding needs unlabelled inputs: pass calibration=...")
+        image = FROM_INPUTS[rounding](image, weights, module, calibration[:CALIBRATION_INPUTS])
+    return weights, within_condition(image, study)
+
+
+def within_condition(image: StoredImage, study: Study) -> StoredImage:
+    """The image clipped to the condition of a code inside the weights, where the study states one."""
+    return image if study.weights.within is None else clipped(image)
+
+
+def condition_facts(study: Study, network: Network, image: StoredImage) -> dict[str, Any]:
+    """Record fields: how many weights the condition of a code clips, and the score that this costs without flips."""
+    if study.weights.within is None:
+        return {}
+    form, layout = stored_as(study)
+    free = quantise(network.weights, form, layout, clip=clip_of(form, study.weights.rounding))
+    cost = network.score(free.decode()) - network.score(image.decode())
+    return {"within": study.weights.within, "within_clipped_weights": changed(free, clipped(free)), "within_loss": cost}
 
 
 def _squared_error(image: StoredImage, weights: Weights) -> float:
@@ -141,7 +158,9 @@ def as_in_file(image: StoredImage, weights: Weights, codes: Mapping[str, StoredT
     """
     if study.weights.rounding != "nearest" or study.weights.format == FILE_FORMAT:
         return image
-    return StoredImage(tuple(_own(t, weights[t.name], codes.get(t.name)) for t in image.tensors))
+    return within_condition(
+        StoredImage(tuple(_own(t, weights[t.name], codes.get(t.name)) for t in image.tensors)), study
+    )
 
 
 def _own(tensor: StoredTensor, weights: Float32, own: StoredTensor | None) -> StoredTensor:
