@@ -25,10 +25,12 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import claim, replacing
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.cell import CellView, view_cell
 from qtaml_hw.study.design.image import store_rule, stored_as
-from qtaml_hw.study.design.price import Pricing, SideStorage
+from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
 from qtaml_hw.study.design.prices import budget_of, menu_of
+from qtaml_hw.study.design.protect import side_bits
 from qtaml_hw.study.design.slots import Told, rows_of, told
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
@@ -76,6 +78,11 @@ class StreamedImage:
         """Data bits in the memory, parity not counted."""
         return int(self.tensor_starts[-1]) * self.planes
 
+    @property
+    def metadata_bits(self) -> int:
+        """Bits of all scales, which are kept beside the memory."""
+        return sum(self.layout.bits((rows_of(t.slot), t.slot.values // rows_of(t.slot))) for t in self.tensors)
+
     @cached_property
     def plane_order(self) -> Int64:
         """Planes from the most to the least significant: by the mean squared change of a weight when one flips."""
@@ -95,10 +102,14 @@ class StreamedImage:
 
 @dataclass(frozen=True, eq=False)
 class StreamResult:
-    """What was done: the image's sizes, the plan, its prediction, and bits that read wrong after protection."""
+    """What was done: the image's sizes, the plan, its prediction and cost, and bits that read wrong after protection.
+
+    ``cost`` : of an inference that reads every stored weight once, such as one token of a language model.
+    """
 
     image: StreamedImage
     plan: ProtectionPlan
+    cost: PlanCost
     predicted_distortion: float
     flips: int
     taken_for: dict[str, Told]
@@ -123,6 +134,10 @@ class StreamResult:
             "parity_bits_fraction": self.plan.parity_bits_fraction,
             "predicted_distortion": self.predicted_distortion,
             "flips_residual": self.flips,
+            F.stored_bits_per_weight: self.cost.stored_bits_per_weight,
+            **self.cost.areas,
+            **self.cost.energies,
+            F.read_latency_s: self.cost.whole.access_s + self.cost.codec.decode_latency_s,
             "stored": [
                 {
                     "name": t.slot.name,
@@ -174,7 +189,9 @@ def stream(
         cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
         channel = cell.channel
         menu = menu_of(study, channel)
-        plan = _plan(study, image, cell, menu)
+        pricing = _pricing(study, image, cell)
+        plan = _plan(study, image, cell, menu, pricing)
+        cost = pricing.cost(plan, side_bits(plan, ("none",)))
         chip = _Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
         folder = None if out is None else _folder(Path(out), shards)
         files = [_pass(shard, chip, folder, each) for shard in shards]
@@ -182,7 +199,7 @@ def stream(
         raise InputError(f"{weights}: {error}") from error
     left = tac.predicted_distortion(image.damage(), channel, plan)
     written, not_read = tuple(f for f in files if f is not None), files_of(weights)[1]
-    return StreamResult(image, plan, left, chip.flips, taken_for, written, not_read)
+    return StreamResult(image, plan, cost, left, chip.flips, taken_for, written, not_read)
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
@@ -192,10 +209,11 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
         raise ValueError(f"a stream stores tensors as they are, without {' and '.join(steps)}: these need the network")
     if (
         form.scaling != "peak"
-        or layout.kind not in ("per_tensor", "per_channel")
+        or layout.kind == "per_input_channel"
+        or layout.step
         or study.weights.rounding != "nearest"
     ):
-        raise ValueError("a stream is stored with a scale per tensor or channel and rounded to the nearest code")
+        raise ValueError("a stream is stored with a scale per tensor, channel or group and rounded to the nearest code")
     return form, layout
 
 
@@ -225,29 +243,36 @@ def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
 def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: Float32) -> Iterator[Any]:
     """(first weight, codes [rows, columns], scales of the rows) of every block."""
     for first, block in _blocks(slot):
-        own = scale if layout.kind == "per_tensor" else scale[first : first + len(block)]
+        own = _of_rows(scale, layout, first, block.shape)
         yield first * block.shape[1], form.encode(in_steps(block, own, form, layout)), own
 
 
+def _of_rows(scale: Float32, layout: ScaleLayout, first: int, shape: tuple[int, ...]) -> Float32:
+    """The scales of a block of rows that begins at row ``first``."""
+    if layout.kind == "per_tensor":
+        return scale
+    each = layout.count((1, *shape[1:]))
+    return scale[first * each : (first + shape[0]) * each]
+
+
 def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
-    peaks = [np.abs(block).max(axis=1) for _, block in _blocks(slot)]
-    peak = np.concatenate(peaks)
-    scale = peak_step(peak.max(keepdims=True) if layout.kind == "per_tensor" else peak, form)
+    peak = np.concatenate([layout.reduce(np.maximum, np.abs(block)) for _, block in _blocks(slot)])
+    scale = layout.rounded(peak_step(peak.max(keepdims=True) if layout.kind == "per_tensor" else peak, form))
     histogram, weighted = np.zeros(1 << form.bits), np.zeros(1 << form.bits)
     for _, codes, own in _coded(slot, form, layout, scale):
-        if own.size == 1:
-            counts = np.bincount(codes.reshape(-1), minlength=histogram.size)
-            histogram += counts
-            weighted += counts * float(own[0]) ** 2
-            continue
-        for row, step in zip(codes, own, strict=True):
-            counts = np.bincount(row, minlength=histogram.size)
-            histogram += counts
-            weighted += counts * float(step) ** 2
+        flat, steps = codes.reshape(-1), layout.spread(own, codes.shape).astype(np.float64)
+        histogram += np.bincount(flat, minlength=histogram.size)
+        worth = np.broadcast_to(steps**2, codes.shape).reshape(-1)
+        weighted += np.bincount(flat, weights=worth, minlength=histogram.size)
     return StreamedTensor(slot, scale, histogram, weighted)
 
 
-def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu) -> ProtectionPlan:
+def _pricing(study: Study, image: StreamedImage, cell: CellView) -> Pricing:
+    side = SideStorage(image.metadata_bits, image.form.decode_ge)
+    return Pricing.of(study, tuple(t.slot.name for t in image.tensors), image.tensor_starts, cell, side)
+
+
+def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu, pricing: Pricing) -> ProtectionPlan:
     section = study.protection
 
     def damage(worth: tac.Worth, _: tac.Planning) -> tac.DamageModel:
@@ -258,8 +283,6 @@ def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu) ->
             "uniform with a budget, or magnitude by layer"
         )
 
-    side = SideStorage(0.0, image.form.decode_ge)
-    pricing = Pricing.of(study, tuple(t.slot.name for t in image.tensors), image.tensor_starts, cell, side)
     budget = budget_of(study, image, menu, pricing, pricing.spent)
     planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.way, damage)
     return tac.POLICIES[section.policy](planning).plan
@@ -298,8 +321,8 @@ class _Chip:
         step = max(1, BLOCK_VALUES // columns)
         for first in range(0, rows, step):
             levels = table[flipped[first * columns : (first + step) * columns]].reshape(-1, columns)
-            own = tensor.scale if layout.kind == "per_tensor" else tensor.scale[first : first + step]
-            yield (levels * own[:, None]).reshape(-1)
+            own = _of_rows(tensor.scale, layout, first, levels.shape)
+            yield (levels * layout.spread(own, levels.shape)).reshape(-1)
 
     def _flipped(self, codes: Codes, number: int) -> Codes:
         p01, p10 = self._residual

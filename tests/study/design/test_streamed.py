@@ -16,9 +16,13 @@ from qtaml_hw import cli, tac
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import flip_bits
+from qtaml_hw.study.design import streamed
+from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.price import Pricing, SideStorage
+from qtaml_hw.study.design.protect import side_bits
 from qtaml_hw.study.design.streamed import stream
 from qtaml_hw.weights import quantise
-from qtaml_hw.workloads.shards import open_shards
+from qtaml_hw.workloads.shards import Slot, open_shards
 
 
 def study(**changes: object) -> Study:
@@ -45,7 +49,7 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
     return {n: found[n].float().numpy() for n in order if found[n].ndim > 1 and n != "embed.weight"}
 
 
-@pytest.mark.parametrize("scale", ["per_tensor", "per_channel"])
+@pytest.mark.parametrize("scale", ["per_tensor", "per_channel", "group-32", "per_channel_log8"])
 @pytest.mark.parametrize("device", [None, "cpu"])
 def test_a_stream_is_the_whole_image_bit_for_bit(folder: Path, scale: str, device: str | None) -> None:
     seen: dict[str, np.ndarray] = {}
@@ -83,6 +87,48 @@ def test_a_streamed_plan_is_the_plan_of_the_whole_image(folder: Path, policy: st
         expected = tac.plan_by_damage(damage, channel, menu, prices, image=image, kind="layer", policy="magnitude").plan
     np.testing.assert_array_equal(found.plan.choice, expected.choice)
     assert 0.0 < found.plan.protected_bits_fraction <= 0.12
+
+
+@pytest.mark.parametrize("policy", ["none", "uniform"])
+def test_a_stream_costs_what_a_run_of_the_same_image_does(folder: Path, policy: str) -> None:
+    budget = {} if policy == "none" else {"budget": {"bits": "12 %"}, "menu": ["secded-72-64"]}
+    given = study(weights__scale="group-32", protection={"policy": policy, **budget})
+    found = stream(given, folder)
+    image = quantise(arrays(folder), None, "group-32")
+    side = SideStorage(image.metadata_bits, found.image.form.decode_ge)
+    cell = view_cell(given, 8)
+    cost = Pricing.of(given, image.names, image.tensor_starts, cell, side).cost(
+        found.plan, side_bits(found.plan, ("none",))
+    )
+    told = found.as_dict()
+    for name, value in {**cost.areas, **cost.energies}.items():
+        assert told[name] == (pytest.approx(value) if value is not None else None)
+    assert told["energy_per_inference_j"] > told["weight_read_energy_j"] > 0.0
+    assert told["stored_bits_per_weight"] >= 8.0 + image.metadata_bits / image.weights
+
+
+def test_reads_are_bounded_whatever_the_tensor_holds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    read = Slot.read
+
+    def watched(slot: Slot, first: int = 0, count: int | None = None) -> np.ndarray:
+        asked.append(slot.values - first if count is None else count)
+        return read(slot, first, count)
+
+    monkeypatch.setattr(Slot, "read", watched)
+    monkeypatch.setattr(streamed, "BLOCK_VALUES", 80)
+    few = stream(study(weights__scale="group-32"), folder).flips
+    assert max(asked) == 80  # two rows of 40; one of 72
+    monkeypatch.setattr(streamed, "BLOCK_VALUES", 1 << 20)
+    assert stream(study(weights__scale="group-32"), folder).flips == few
+
+
+@pytest.mark.parametrize("name", ["token_embd.weight", "wte.weight", "transformer.wpe.weight", "position_embd.weight"])
+def test_tables_are_told_by_the_names_of_gguf_and_gpt(tmp_path: Path, name: str) -> None:
+    save_file({name: torch.randn(30, 16), "a.weight": torch.randn(16, 16)}, tmp_path / "m.safetensors")
+    found = stream(study(), tmp_path)
+    assert [t.slot.name for t in found.image.tensors] == ["a.weight"]
+    assert found.taken_for[name].kind == "embedding"
 
 
 def test_written_shards_keep_types_names_and_what_is_not_stored(folder: Path, tmp_path: Path) -> None:
