@@ -8,12 +8,19 @@ from typing import Annotated, Final
 import typer
 
 import qtaml_hw as q
-from qtaml_hw.cli.options import Commands, JsonOption, QuietOption, answer, answer_lines, print_json
+from qtaml_hw.cli.options import Commands, JsonOption, QuietOption, SetOption, answer, answer_lines, print_json
 from qtaml_hw.progress import terminal_progress
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="theorems, paper, compact, distortion or t0-qat")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="theorems, paper, compact, distortion, t0-qat, published")
+    ],
+    designs: Annotated[
+        list[str] | None, typer.Argument(metavar="[DESIGN]...", help="published: which designs [default: all]")
+    ] = None,
+    *,
+    overrides: SetOption,
     quick: Annotated[bool, typer.Option("--quick", help="fewer images, maps and settings: minutes")] = False,
     data: Annotated[
         Path | None,
@@ -27,7 +34,7 @@ def reproduce(
 ) -> None:
     """A published result re-run: theirs beside ours, with a verdict per claim."""
     with terminal_progress(quiet) as progress:
-        result = q.reproduce(name, quick, data, out, progress)
+        result = q.reproduce(name, quick, data, out, progress, designs=designs or (), overrides=overrides)
     answer(result.as_dict(), as_json, result.table)
 
 

@@ -3,6 +3,7 @@
 from qtaml_hw.report.answers import write_design as write_design
 from qtaml_hw.report.answers import write_layers as write_layers
 from qtaml_hw.report.codes import ecc_page as ecc_page
+from qtaml_hw.report.codes import table_page as table_page
 from qtaml_hw.report.questions import comparison_table as comparison_table
 from qtaml_hw.report.questions import design_table as design_table
 from qtaml_hw.report.questions import effective_table as effective_table

@@ -111,8 +111,18 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def ecc_page(rows: Sequence[Row], title: str) -> str:
     """One offline HTML file with the tables, which sort and search; everything is escaped."""
+    return _page(title, slide_grids(rows), ["Modelled, but for scores, which are measured", *notes(rows)])
+
+
+def table_page(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], said: Sequence[str]) -> str:
+    """The same with one table of words, and what is ``said`` under it."""
+    grid = Grid(tuple(Head(plain(h), numeric=False) for h in heads), tuple(tuple(map(plain, row)) for row in rows))
+    return _page(title, [("", grid)], said)
+
+
+def _page(title: str, grids: Sequence[tuple[str, Grid]], said: Sequence[str]) -> str:
     environment = Environment(
         loader=PackageLoader("qtaml_hw.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template("ecc.html.j2")
-    return page.render(title=plain(title, 120), grids=slide_grids(rows), notes=notes(rows), scripts=(script(TABLES),))
+    return page.render(title=plain(title, 120), grids=grids, notes=said, scripts=(script(TABLES),))

@@ -23,6 +23,15 @@ class Row:
     ci95: tuple[float, float] | None
     verdict: str
 
+    def place(self) -> tuple[str, ...]:
+        """What the row is about, as text."""
+        return (self.what,)
+
+    def figures(self) -> tuple[str, str, str, str]:
+        """Published, ours, interval and verdict, as text."""
+        interval = "" if self.ci95 is None else f"{_shown(self.ci95[0])} to {_shown(self.ci95[1])}"
+        return _shown(self.published), _shown(self.ours), interval, self.verdict
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: infinities become None."""
         row = asdict(self)
@@ -50,11 +59,8 @@ class ReproductionResult:
 
     def table(self) -> Table:
         """What, published, ours, 95 % interval, verdict; the notes below."""
-        rows = []
-        for row in self.rows:
-            interval = "" if row.ci95 is None else f"{_shown(row.ci95[0])} to {_shown(row.ci95[1])}"
-            rows.append((row.what, _shown(row.published), _shown(row.ours), interval, row.verdict))
-        heads = ("", "Published", "Ours", "95 % CI", "Verdict")
+        heads = (*("" for _ in self.rows[0].place()), "Published", "Ours", "95 % CI", "Verdict") if self.rows else ()
+        rows = [(*row.place(), *row.figures()) for row in self.rows]
         return table(heads, rows, heading=f"Reproduction: {self.name}", caption="\n".join(self.notes))
 
 
