@@ -47,8 +47,9 @@ Tail = Literal["straight", "lognormal"]
 Direction = Literal["symmetric", "1to0", "0to1"]
 LeakyState = Literal[0, 1, "both"]
 """The stored value that a cell can lose; both: whichever it holds."""
-OnUncorrectable = Literal["raw", "zero", "reload"]
-"""What is made of an ECC word that is flagged: read as it is, as zero, or fetched anew from the backing store."""
+OnUncorrectable = Literal["raw", "zero", "reload", "sign"]
+"""What is made of an ECC word that is flagged: read as it is, as zero, fetched anew from the backing store, or its bits
+read as the sign (the top plane) of their weights, which itself is read as it is."""
 
 WriteDevice = Literal["nmos", "pmos"]
 LEAKS: Final[dict[str, Direction]] = {"nmos": "1to0", "pmos": "0to1"}

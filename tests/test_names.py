@@ -49,7 +49,8 @@ def test_sizes_that_a_study_may_name_are_those_of_codes_that_there_are(family: s
 
 
 @pytest.mark.parametrize(
-    "family", ["repeat-{}", "parity-zero-{}", "refresh-{}x", "bch-31-{}", "dected-45-{}", "secded-{}-8"]
+    "family",
+    ["repeat-{}", "parity-zero-{}", "parity-sign-{}", "refresh-{}x", "bch-31-{}", "dected-45-{}", "secded-{}-8"],
 )
 def test_every_number_of_a_family(family: str) -> None:
     for number in [*range(32), 63, 64, 65, 99, 100, "1.5", "0.5", "08", "x", "-1"]:

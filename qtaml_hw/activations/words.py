@@ -124,10 +124,10 @@ def _all_bits(layout: WordLayout, words: Int64) -> tuple[Int64, Int64]:
 def guard(entry: MenuEntry, planes: Bool, values: int, channel: tuple[Float64, Float64]) -> Guard:
     """The words of an entry with a code on planes [B] of a value; check cells fail as the top plane's do.
 
-    Raises ValueError where flagged words are to be reloaded.
+    Raises ValueError where flagged words are to be reloaded, or read as signs.
     """
     assert entry.code is not None
-    if entry.code.policy == "reload":
+    if entry.code.policy in ("reload", "sign"):
         raise ValueError("a value that was just computed lies nowhere else: a flagged word reads as it is, or as zero")
     top = int(np.flatnonzero(planes)[-1])
     layout = WordLayout(np.array([0, values]), planes[None], entry.code)

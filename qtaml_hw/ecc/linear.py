@@ -30,7 +30,8 @@ class LinearCode(BlockCode):
     parity_matrix : uint8 [k, r], row j = check bits of data bit j.
     t : errors per word that the decoder corrects.
     distance : (designed) minimum distance; every pattern of up to distance - 1 - t errors is corrected or flagged.
-    policy : what a flagged word's data become: ``raw`` (as read), ``zero``, ``reload`` (from a backing store).
+    policy : what a flagged word's data become: ``raw`` (as read), ``zero``, ``reload`` (from a backing store),
+        ``sign`` (of their weights).
     rule : ``strict`` or ``odd-syndrome`` (see :mod:`qtaml_hw.ecc.cosets`).
     gf : the field of a BCH code decoded algebraically (more than 18 check bits); None where a coset table serves.
     """
@@ -101,7 +102,7 @@ class LinearCode(BlockCode):
     def with_policy(self, policy: OnUncorrectable, rule: DecoderRule | None = None) -> Self:
         """The same code under another decoder policy; ValueError where the rule does not fit the family."""
         if policy not in get_args(OnUncorrectable):
-            raise ValueError(f"decoder policy {policy!r} is unknown; allowed: raw, zero, reload")
+            raise ValueError(f"decoder policy {policy!r} is unknown; allowed: {', '.join(get_args(OnUncorrectable))}")
         rule = self.rule if rule is None else rule
         if rule not in ("strict", "odd-syndrome"):
             raise ValueError(f"decoder rule {rule!r} is unknown; allowed: strict, odd-syndrome")

@@ -83,6 +83,8 @@ def _build(name: str) -> Code:
         return MatrixCode(name, "repetition", matrices.repetition(n), (n - 1) // 2, n)
     if match := re.fullmatch(r"parity-zero(?:-(\d{1,2}))?", name):
         return MatrixCode(name, "parity", matrices.single_parity(int(match.group(1) or 2)), 0, 2, policy="zero")
+    if match := re.fullmatch(r"parity-sign-(\d{1,2})", name):
+        return MatrixCode(name, "parity", matrices.single_parity(int(match.group(1))), 0, 2, policy="sign")
     if match := re.fullmatch(r"ldpc-(\d{3,5})-(0\.\d{1,4})", name):
         return long_block(int(match.group(1)), float(match.group(2)))
     if name in IN_PLACE:
@@ -111,8 +113,8 @@ def code(name: str) -> Code:
     """A code by name.
 
     Listed names are in ``CODE_NAMES``; the families secded-N-K, hamming-N-K, dected-N-K, bch-N-K (shortened ones
-    included), repeat-N, parity-zero-K and ldpc-N-R (blocks of N bits at rate R) accept other sizes.  ``secded-72-64``
-    has 72 bits per word, 64 of them data.
+    included), repeat-N, parity-zero-K, parity-sign-K and ldpc-N-R (blocks of N bits at rate R) accept other sizes.
+    ``secded-72-64`` has 72 bits per word, 64 of them data.
     The path of a ``.json`` or ``.alist`` parity-check file is a name too, in menus as well.
     Raises ValueError for an unknown name, a size that the family does not have, or a file that holds no code.
     """

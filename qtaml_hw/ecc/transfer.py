@@ -45,4 +45,7 @@ class Transfer:
             up, down = up + p01 * hit + (1.0 - p01) * clean, down + p10 * hit + (1.0 - p10) * clean
         elif policy == "zero":
             down = down + p10 * self.flagged_if_hit + (1.0 - p10) * self.flagged_if_clean
+        elif policy == "sign":  # half of the weights have the other sign: assumed, as a code does not know its planes
+            up = up + 0.5 * (p01 * self.flagged_if_hit + (1.0 - p01) * self.flagged_if_clean)
+            down = down + 0.5 * (p10 * self.flagged_if_hit + (1.0 - p10) * self.flagged_if_clean)
         return np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0)

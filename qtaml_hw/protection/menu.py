@@ -71,7 +71,7 @@ class MenuEntry:
     @property
     def zeroes_weight(self) -> bool:
         """True where a flagged word makes the whole weight read as zero (detection entries)."""
-        return self.kind == "detect"
+        return self.kind == "detect" and self.code is not None and self.code.policy == "zero"
 
     def residuals(self, channel: FlipChannel) -> tuple[Float64, Float64]:
         """p01 and p10 of every plane of one die under this entry, [B] each, for words of bits that are alike.
@@ -187,7 +187,8 @@ def _entry(name: str) -> MenuEntry:
 
 def _code_entry(chosen: Code) -> MenuEntry:
     kind: Kind = "detect" if chosen.t == 0 else "code"
-    what = "detect and zero" if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
+    answers = {"zero": "detect and zero", "sign": "detect, bits read as the sign"}
+    what = answers.get(chosen.policy, "detect") if kind == "detect" else f"corrects {chosen.t} per word of {chosen.n}"
     if chosen.whole:
         what = f"blocks of {chosen.n}, decoded by iteration"
     return MenuEntry(name=chosen.name, kind=kind, title=f"{chosen.name} ({what})", code=chosen)

@@ -89,8 +89,8 @@ class ArraySection(Section):
     )
     on_uncorrectable: OnUncorrectable | None = Field(
         None,
-        description="what is made of a word that a correcting code flags: passed as read, zeroed, or fetched anew "
-        "from the backing store; without it each code's own policy",
+        description="what is made of a word that a correcting code flags: passed as read, zeroed, its bits read "
+        "as the sign of their weights, or fetched anew from the backing store; without it each code's own policy",
     )
 
     @model_validator(mode="after")

@@ -54,8 +54,10 @@ _SIZES: Final[dict[str, Callable[[int, int], bool]]] = {
     "dected": lambda n, k: _in_field(n, k, lambda m: {2 * m + 1}),
     "repeat": lambda n, k: 3 <= n <= 99 and n % 2 == 1 and k == 1,
     "parity-zero": lambda n, k: 1 <= n <= 64 and k == 1,
+    "parity-sign": lambda n, k: 1 <= n <= 64 and k == 1,
 }
-"""Family -> whether it has a code of n bits for k data bits; the last two have one number."""
+"""Family -> whether it has a code of n bits for k data bits; the last three have one number."""
+_ONE_NUMBER: Final = ("repeat", "parity-zero", "parity-sign")
 
 
 def is_protection(name: str) -> bool:
@@ -67,9 +69,7 @@ def is_protection(name: str) -> bool:
     match = _SIZED.fullmatch(name)
     if match is None or match[1] not in _SIZES:
         return re.fullmatch(_FASTER, name) is not None and float(name[8:-1]) >= 1.0
-    return (match[3] is None) == (match[1] in ("repeat", "parity-zero")) and _SIZES[match[1]](
-        int(match[2]), int(match[3] or 1)
-    )
+    return (match[3] is None) == (match[1] in _ONE_NUMBER) and _SIZES[match[1]](int(match[2]), int(match[3] or 1))
 
 
 class OnMenu(OneOf):

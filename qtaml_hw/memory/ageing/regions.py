@@ -83,7 +83,7 @@ def code_regions(
 ) -> tuple[CodeRegion, ...]:
     """The regions of a plan's codes, with the check bits of ``codes`` (flat, tensor by tensor).
 
-    ``policy`` replaces what correcting codes do with a word they flag; detecting codes keep theirs.
+    ``policy`` replaces what correcting codes do with a word they flag; detecting codes keep one of theirs.
     """
     regions: list[CodeRegion] = []
     parity_used = np.zeros(plan.tensors, dtype=np.int64)
@@ -92,7 +92,7 @@ def code_regions(
             continue
         layouts = tuple(plan.layout(t, index) for t in range(plan.tensors))
         region = _region(index, item, layouts, parity_used.copy(), codes, plan, array)
-        if policy is not None and item.kind == "code":
+        if policy is not None and (item.kind == "code" or region.code.policy == "raw"):
             region = replace(region, code=region.code.with_policy(policy))
         regions.append(region)
         parity_used += [layout.parity_bits for layout in layouts]

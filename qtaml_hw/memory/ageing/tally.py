@@ -33,7 +33,7 @@ class Tally:
         self.over_horizon = WordCounts()
         self.reloaded_bits, self.reload_s = 0, 0.0
         self.reload_wait_s = np.zeros(samples)
-        self.zeroed: list[tuple[int, CodeRegion, Int64]] = []
+        self.answered: list[tuple[int, CodeRegion, Int64]] = []
         self.errors: dict[int, list[Int64]] = {}  # of words at the last sample, by number of the menu entry
 
     def flipped(self, tensor: int, sample: int, stored: Codes) -> None:
@@ -66,24 +66,37 @@ class Tally:
             np.bitwise_xor.at(self.reads[t][s], weight, flips)
         if region.code.policy == "reload":
             self.reload_wait_s[s] += len(sample.flagged) * reload_word_s
-        if region.code.policy == "zero" and len(sample.flagged):
-            self.zeroed.append((s, region, sample.flagged))
+        if region.code.policy in ("zero", "sign") and len(sample.flagged):
+            self.answered.append((s, region, sample.flagged))
 
-    def _zero(self, sample: int, region: CodeRegion, words: Int64) -> None:
-        """Read the weights, or the bits, of flagged words as zero."""
+    def _answer(self, sample: int, region: CodeRegion, words: Int64) -> None:
+        """Read the weights, or the bits, of flagged words as zero, or the bits below the top plane as that one."""
+        top = self.laid_out.planes - 1
         for t, weight, plane in region.data_addresses(words):
-            if region.entry.zeroes_weight:
+            if region.code.policy == "sign":
+                self._mask(self.reads[t][sample], weight[plane != top], plane[plane != top], top)
+            elif region.entry.zeroes_weight:
                 self.reads[t][sample, weight] = self.zero_code
             else:
                 dtype = self.reads[t].dtype
                 keep = ~np.left_shift(np.ones(len(plane), dtype=dtype), plane.astype(dtype))
                 np.bitwise_and.at(self.reads[t][sample], weight, keep)
 
+    @staticmethod
+    def _mask(read: Codes, weight: Int64, plane: Int64, top: int) -> None:
+        """Set bits of the weights of one tensor to their top plane."""
+        bit = np.left_shift(np.ones(len(plane), dtype=read.dtype), plane.astype(read.dtype))
+        sign = (read[weight] >> top) & 1 == 1
+        np.bitwise_or.at(read, weight[sign], bit[sign])
+        np.bitwise_and.at(read, weight[~sign], ~bit[~sign])
+
     def result(self) -> Aged:
         """Everything, once every bit and word has been added."""
-        seen = tuple(reads[-1].copy() if self.zeroed else reads[-1] for reads in self.reads if len(reads))
-        for sample, region, words in sorted(self.zeroed, key=lambda z: z[1].entry.zeroes_weight):  # whole weights last
-            self._zero(sample, region, words)
+        seen = tuple(reads[-1].copy() if self.answered else reads[-1] for reads in self.reads if len(reads))
+        for sample, region, words in sorted(
+            self.answered, key=lambda z: z[1].entry.zeroes_weight
+        ):  # whole weights last
+            self._answer(sample, region, words)
         read_out = tuple(tuple(reads[s] for reads in self.reads) for s in range(len(self.right)))
         flips_read = [sum(map(count_differences, *both)) for both in zip(read_out, self.right, strict=True)]
         counts = Counts(

@@ -2,7 +2,7 @@
 
 Only words with a weak cell are held, as a sparse set of errors: a bit in error is a weak cell that was lost, or a bit
 that a decoder miscorrected.  A correction re-encodes what it decoded, so a miscorrected word is left as a valid, wrong
-code word; a word flagged as uncorrectable keeps its bits (``raw`` and ``zero``) or is written anew (``reload``).
+code word; a word flagged as uncorrectable keeps its bits (``raw``, ``zero``, ``sign``) or is written anew (``reload``).
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class WordSample:
     """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
 
     ``errors`` int64 keys of the bits in error before decoding; ``left`` of the data bits still wrong after it in words
-    that were not flagged or pass raw; ``flagged`` int64 word ids; ``before`` what corrections counted up to here.
+    that were not flagged or pass raw (``sign`` too, whose top plane is read as it is); ``flagged`` int64 word ids;
+    ``before`` what corrections counted up to here.
     """
 
     sample: int
@@ -211,7 +212,7 @@ class WordState:
         outcome = self.code.correct_errors(keys // n, keys % n)
         words, positions = self._stored(outcome.word_ids, outcome.positions)
         flagged = outcome.uncorrectable_words
-        if self.code.policy != "raw":
+        if self.code.policy in ("zero", "reload"):
             passed = ~np.isin(words, flagged)
             words, positions = words[passed], positions[passed]
         return WordSample(

@@ -103,7 +103,9 @@ class Schedule:
         if self.refresh_mode not in ("burst", "staggered"):
             raise ValueError(f"refresh_mode must be 'burst' or 'staggered'; got {self.refresh_mode!r}")
         if self.on_uncorrectable not in (None, *get_args(OnUncorrectable)):
-            raise ValueError(f"on_uncorrectable must be 'raw', 'zero', 'reload' or None; got {self.on_uncorrectable!r}")
+            raise ValueError(
+                f"on_uncorrectable must be one of {get_args(OnUncorrectable)} or None; got {self.on_uncorrectable!r}"
+            )
         given = self.refresh_interval_s if isinstance(self.refresh_interval_s, tuple) else (self.refresh_interval_s,)
         for name, value in (*(("refresh_interval_s", v) for v in given), ("scrub_interval_s", self.scrub_interval_s)):
             if value is not None and not (math.isfinite(value) and value > 0.0):

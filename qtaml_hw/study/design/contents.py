@@ -106,7 +106,9 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
     """
     zeroing = _zeroing(plan, on_uncorrectable)
     if zeroing and any(t.inverted for t in image.tensors):
-        raise ValueError(f"{INVERT} and {zeroing[0]} do not go together: a detected word reads as one code of zero")
+        raise ValueError(
+            f"{INVERT} and {zeroing[0]} do not go together: what a detected word reads as is the same in all tensors"
+        )
     if zeroing:
         try:
             _ = image.zero_code
@@ -115,9 +117,11 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
 
 
 def _zeroing(plan: ProtectionPlan, on_uncorrectable: str | None) -> list[str]:
-    """What makes weights read as zero: entries in use, and the answer to words that are flagged."""
+    """What makes weights read as zero, or bits as their sign: entries in use, and the answer to words that are flagged."""
     zeroing = [e.name for e in plan.entries if e.zeroes_weight and plan.bits_by_entry().get(e.name)]
-    return zeroing + (["on_uncorrectable: zero"] if on_uncorrectable == "zero" else [])
+    signs = [e.name for e in plan.entries if e.code is not None and e.code.policy == "sign"]
+    zeroing += [name for name in signs if plan.bits_by_entry().get(name)]
+    return zeroing + ([f"on_uncorrectable: {on_uncorrectable}"] if on_uncorrectable in ("zero", "sign") else [])
 
 
 def chip_warnings(study: Study, chip: memory.Memory) -> list[str]:
