@@ -117,11 +117,12 @@ def _refuse_zeroing(image: StoredImage, plan: ProtectionPlan, on_uncorrectable: 
 
 
 def _zeroing(plan: ProtectionPlan, on_uncorrectable: str | None) -> list[str]:
-    """What makes weights read as zero, or bits as their sign: entries in use, and the answer to words that are flagged."""
+    """What makes weights read as zero, or bits as their sign: entries in use, the answer to flagged words."""
     zeroing = [e.name for e in plan.entries if e.zeroes_weight and plan.bits_by_entry().get(e.name)]
     signs = [e.name for e in plan.entries if e.code is not None and e.code.policy == "sign"]
     zeroing += [name for name in signs if plan.bits_by_entry().get(name)]
-    return zeroing + ([f"on_uncorrectable: {on_uncorrectable}"] if on_uncorrectable in ("zero", "sign") else [])
+    answer = [f"on_uncorrectable: {on_uncorrectable}"] if on_uncorrectable in ("zero", "sign") else []
+    return zeroing + answer
 
 
 def chip_warnings(study: Study, chip: memory.Memory) -> list[str]:
