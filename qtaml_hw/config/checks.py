@@ -11,7 +11,17 @@ from qtaml_hw.config.reading.document import Layer, locate
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
 from qtaml_hw.limits import arrivals, horizon_complaint, refresh_passes, ticks
-from qtaml_hw.names import BOUNDS, CELLS, CHANNEL_FORMATS, IN_PLACE, INTEGER_FORMATS, PLANES, THROUGH_CODES, stated_step
+from qtaml_hw.names import (
+    BOUNDS,
+    CELLS,
+    CHANNEL_FORMATS,
+    IN_PLACE,
+    INTEGER_FORMATS,
+    PLANES,
+    POLICIES,
+    THROUGH_CODES,
+    stated_step,
+)
 from qtaml_hw.units import show
 
 Finding = tuple[Path, Path, str]
@@ -35,6 +45,23 @@ def _decay_without_time(sections: Mapping[str, Any]) -> Finding | None:
         "state the times, such as 'at: [10 us, 100 us]'"
     )
     return ("evaluate", "at"), ("refresh", "interval"), message
+
+
+def _runtime_without_gradients(sections: Mapping[str, Any]) -> Finding | None:
+    network, protection, path = sections["network"], sections["protection"], ("evaluate", "runtime")
+    if sections["evaluate"].runtime == "torch":
+        return None
+    if network.file is None or not network.file.endswith(".onnx"):
+        return path, path, "onnxruntime runs .onnx files: name one by 'network: {file: net.onnx}'"
+    free = [name for name, row in POLICIES.items() if row.needs not in ("calibration", "plan")]
+    if protection.policy not in free:
+        message = f"onnxruntime gives no gradients, which the policy {protection.policy} needs"
+        return path, path, f"{message}; policies without are {', '.join(free)}"
+    if protection.correction != "none":
+        return path, path, "onnxruntime gives no gradients, which corrections look at: write 'correction: none'"
+    if sections["weights"].rounding != "nearest":
+        return path, path, "onnxruntime shows no layers, which this rounding looks at: write 'rounding: nearest'"
+    return None
 
 
 def _array_holds_no_row(sections: Mapping[str, Any]) -> Finding | None:
@@ -240,6 +267,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
     (("array",), _array_holds_no_row),
+    (("network", "evaluate", "protection", "weights"), _runtime_without_gradients),
     (("array", "refresh", "weights"), _classes_of_refresh),
     (("array", "weights"), _class_of_every_plane),
     (("protection", "weights"), _planes_of_the_format),

@@ -27,6 +27,16 @@ Shapes = Mapping[str, tuple[int, ...]] | tuple[int, ...]
 """Of one sample: of every input by name, in the order in which a flat sample holds them, or of the one there is."""
 
 
+@dataclass(frozen=True)
+class Product:
+    """A matrix product (m x k) by (k x n) of a network that runs elsewhere; weight: the parameter it reads, if any."""
+
+    weight: str | None
+    kind: str
+    size: tuple[int, int, int]
+    repeats: int
+
+
 @dataclass(frozen=True, eq=False)
 class ReadGraph:
     """What a model file holds: a network in eval mode, and what one sample of its input is.

@@ -28,21 +28,31 @@ def _tflite(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
     return read_tflite_network(path, output)
 
 
+def _deployed(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
+    from qtaml_hw.workloads.onnx.deployed import read_deployed
+
+    return read_deployed(path, output, shapes)
+
+
 READERS: Final[dict[str, Callable[[Path, str | None, Shapes | None], ReadGraph]]] = {".onnx": _onnx, ".tflite": _tflite}
 ALIKE: Final = 1e-3  # of the largest output: rounding differs between batches of another size
 
 
-def load_model_file(path: str | Path, output: str | None = None, shapes: Shapes | None = None) -> LoadedNetwork:
+def load_model_file(
+    path: str | Path, output: str | None = None, shapes: Shapes | None = None, runtime: str = "torch"
+) -> LoadedNetwork:
     """The network in a .onnx or .tflite file, in eval mode; no code of the file is run.
 
     output: the one that is judged, of several; shapes: of one sample of every input by name, or of the one there is,
     where a file leaves sides open.  A network of several inputs takes flat samples that hold them one after the other.
+    runtime: ``onnxruntime`` runs a .onnx file as it is deployed.
 
     Raises InputError, one line that names the file: other endings, files that cannot be read, all that is not read of
     a graph at once, packages that are not installed, and networks whose samples do not stand for themselves.
     """
     place = Path(path)
     reader = READERS.get(place.suffix)
+    reader = _deployed if runtime == "onnxruntime" and place.suffix == ".onnx" else reader
     if reader is None:
         raise InputError(f"{place}: a model file ends in {', '.join(READERS)}")
     with readable(place, f"{place.suffix} network"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -61,6 +61,9 @@ class EvaluateSection(Section):
     metric: Annotated[str, AfterValidator(_metric)] = Field(
         "top1", description=f"what is measured: {', '.join(METRICS)}, or your own 'package.module:function'"
     )
+    runtime: Literal["torch", "onnxruntime"] = Field(
+        "torch", description="what runs the network; onnxruntime: a .onnx file as it is deployed, without gradients"
+    )
     yield_at: Annotated[
         tuple[Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)], ...],
         Field(min_length=1, max_length=20),
@@ -76,7 +79,7 @@ class EvaluateSection(Section):
         "auto", description="where the network computes: auto (cuda where it is, else cpu), cpu, cuda, cuda:1, mps"
     )
 
-    usual: ClassVar = {"metric": "top1"}
+    usual: ClassVar = {"metric": "top1", "runtime": "torch"}
 
     def unused(self) -> set[str]:
         """How many fault maps are drawn and where, and what is asked of them, too: each is what it is."""

@@ -126,6 +126,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
         inventory=found,
         label_kinds=len(np.unique(data.test_y)),
     )
-    seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS])
+    gradients = study.evaluate.runtime == "torch"
+    seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]) if gradients else None
     calibration = Calibration(network.served, image.names, seen)
     return StoredNetwork(network, as_in_file(image, weights, loaded.codes, study), calibration)

@@ -54,7 +54,7 @@ def _users_network(study: Study, data: DataSet) -> LoadedNetwork:
         return load_encoder(study.folder / how.folder, tokens=how.tokens, pooling=how.pooling)
     if network.file is not None:
         shapes = {part.name: part.shape for part in data.parts} or data.input_shape
-        return load_model_file(study.folder / network.file, network.output, shapes)
+        return load_model_file(study.folder / network.file, network.output, shapes, study.evaluate.runtime)
     return load_factory(
         str(network.factory),
         None if network.weights is None else study.folder / network.weights,

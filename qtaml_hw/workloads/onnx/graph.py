@@ -80,7 +80,7 @@ class Importer:
             raise ValueError("it has functions or sparse constants of its own, which are not read")
         self.opset = opset_of(model)
         self.output = chosen_output([entry.name for entry in self.graph.output], output)
-        nodes, used = _leading_to(self.graph, self.output)
+        nodes, used = leading_to(self.graph, self.output)
         self.nodes = nodes
         self.constants = {entry.name: tensor(entry) for entry in self.graph.initializer if entry.name in used}
         self.words = {e.name: WORDS[e.data_type] for e in self.graph.initializer if e.data_type in WORDS}
@@ -283,7 +283,7 @@ def opset_of(model: Any) -> int:
     return int(found[0])
 
 
-def _leading_to(graph: Any, output: str) -> tuple[list[Any], set[str]]:
+def leading_to(graph: Any, output: str) -> tuple[list[Any], set[str]]:
     """The operators that an output needs, in order, and the names of all that they read."""
     used, nodes = {output}, []
     for node in reversed(graph.node):
