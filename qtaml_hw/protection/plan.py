@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.ecc.code import Code
 from qtaml_hw.names import GroupKind
 from qtaml_hw.protection.layout import WordLayout
-from qtaml_hw.protection.menu import MenuEntry
+from qtaml_hw.protection.menu import ABSENT, MenuEntry
 from qtaml_hw.protection.menu import entry as menu_entry
 
 
@@ -110,6 +110,15 @@ class ProtectionPlan:
         choice = np.zeros((edges.size - 1, planes), dtype=np.uint8)
         choice[:, planes - k :] = 1
         return cls(edges, edges, "layer", "uniform", ("none", entry), choice)
+
+    def limited(self, absent: Bool) -> ProtectionPlan:
+        """The plan without the planes that a tensor does not have, bool [T, B]; itself where all are there."""
+        if not absent.any():
+            return self
+        owner = np.searchsorted(self.tensor_starts, self.starts[:-1], side="right") - 1
+        names = self.menu if ABSENT in self.menu else (*self.menu, ABSENT)
+        choice = np.where(absent[owner], names.index(ABSENT), self.choice).astype(np.uint8)
+        return replace(self, menu=names, choice=choice)
 
     def _check_stored(self) -> None:
         """ValueError unless every tensor stores some planes, the same in all of its groups."""

@@ -14,6 +14,7 @@ from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded, compensation
 from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
+from qtaml_hw.tac.scale_worth import Direction, directions, with_scales
 from qtaml_hw.tac.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
 from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
 from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
@@ -40,6 +41,7 @@ __all__ = [
     "Correction",
     "CorrectionKind",
     "DamageModel",
+    "Direction",
     "DrawnFlips",
     "Draws",
     "ImageDecoder",
@@ -72,6 +74,7 @@ __all__ = [
     "corrected_noise",
     "correction",
     "damage_model",
+    "directions",
     "drawn_codes",
     "flipped",
     "ideal_path",
@@ -101,4 +104,5 @@ __all__ = [
     "symmetric_variance",
     "top_planes_plan",
     "value_statistics",
+    "with_scales",
 ]

@@ -96,10 +96,12 @@ def measured_importance(image: StoredImage, forward: Forward, channel: FlipChann
         distortion = energy = 0.0
         for draw in range(MEASURED_MAPS):
             codes = flipped(t.codes, channel, seed=seed, draw=draw, tensor=i)
-            faulty = t.decode(codes)
-            change = alone.outputs(t.name, faulty) - alone.reference
+            name, faulty = image.decode_changed(i, codes)
+            change = alone.outputs(name, faulty) - alone.reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
-            energy += float(np.sum((faulty.astype(np.float64) - alone.clean[t.name]) ** 2))
+            table = t.format.decode_table if t.part_of is not None else None
+            moved = faulty - alone.clean[name] if table is None else table[codes] - table[t.codes]
+            energy += float(np.sum(moved.astype(np.float64) ** 2))
         start, end = image.tensor_starts[i : i + 2]
         importance[start:end] = distortion / energy if energy > 0.0 else 0.0
     return importance

@@ -16,7 +16,7 @@ from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.alone import Forward, OneLayer, Weights
 from qtaml_hw.tac.correction import FOLDING_KINDS, corrected_noise, correction
-from qtaml_hw.tac.placed import PlacedTensor, sent
+from qtaml_hw.tac.placed import PlacedTensor, fetched, sent
 from qtaml_hw.weights import Codes, StoredImage
 
 
@@ -56,15 +56,18 @@ class ImageDecoder:
     def decode(self, codes: Sequence[Codes]) -> Weights:
         """Corrected weights by tensor name, float32."""
         return {
-            t.name: t.decode(c, d.tables if d.pattern is not None else d.tables[0], d.pattern)
-            for t, c, d in zip(self.image.tensors, codes, self.layers, strict=True)
+            t.name: t.decode(codes[i], d.tables if d.pattern is not None else d.tables[0], d.pattern)
+            for i, t in self.image.as_read(codes)
+            for d in (self.layers[i],)
         }
 
     def tensors(self, codes: Sequence[Codes | torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
         """The same weights, bit for bit, on a device; codes that are not there yet are sent, not weights."""
+        own, every = self._placed(device), self.image.tensors
+        read = [t.codes if t.part_of is None else fetched(c) for t, c in zip(every, codes, strict=True)]
         return {
-            t.name: placed.decode(sent(c, device))
-            for t, c, placed in zip(self.image.tensors, codes, self._placed(device), strict=True)
+            t.name: (own[i] if t is every[i] else own[i].scaled(t)).decode(sent(codes[i], device))
+            for i, t in self.image.as_read(read)
         }
 
     def _placed(self, device: torch.device) -> tuple[PlacedTensor, ...]:
@@ -106,6 +109,9 @@ class ProtectedImage:
         """The decoder of one tensor with one kind of correction."""
         stored = self.image.tensors[tensor]
         form = stored.format
+        if stored.part_of is not None:  # scales are read as they are: no correction knows their distribution
+            still = np.zeros((1, 1 << form.bits))
+            return LayerDecoder("none", form.decode_table[None, :], None, True, still, still)
         first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
         rows, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
         pattern = np.repeat(of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1])).astype(np.uint16)
@@ -149,6 +155,7 @@ class ProtectedImage:
         if any(form.for_channel for form in self.image.formats):
             return self.decoder("none")
         for i, t in enumerate(self.image.tensors):
-            candidates = [self.layer(i, kind) for kind in FOLDING_KINDS if kind != "unbias" or t.format.linear]
+            kinds = FOLDING_KINDS if t.part_of is None else FOLDING_KINDS[:1]
+            candidates = [self.layer(i, kind) for kind in kinds if kind != "unbias" or t.format.linear]
             chosen.append(min(candidates, key=lambda layer: self.distortion(i, layer, importance, alone)))
         return ImageDecoder(self.image, tuple(chosen))

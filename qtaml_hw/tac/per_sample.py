@@ -131,10 +131,27 @@ def _squares(uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> 
     return total.reshape(groups, number, -1).transpose(0, 1).reshape(number, -1)
 
 
+@dataclass(frozen=True)
+class Along:
+    """Numbers that move the weights at a place together: ``step`` [weights] per unit of number ``owner`` [weights]."""
+
+    place: int
+    step: torch.Tensor
+    owner: torch.Tensor
+    numbers: int
+
+    def squares(self, gradients: torch.Tensor) -> torch.Tensor:
+        """Squared gradients of the numbers, summed over inputs, float64 [numbers]; of weights [N, weights]."""
+        moved = gradients.new_zeros(len(gradients), self.numbers)
+        moved.index_add_(1, self.owner.to(gradients.device), gradients * self.step.to(gradients))
+        return moved.to("cpu", torch.float64).square().sum(0)
+
+
 class SquaredGradients:
     """Squared gradients of single inputs for a module's named weights; ``transform`` makes what is pulled back from.
 
-    ``alone``: positions of the weights that are taken one input at a time.
+    ``alone``: positions of the weights that are taken one input at a time.  ``together``: sums over all inputs and
+    passes so far of the squared gradients along each direction of ``along``, float64 [numbers].
     """
 
     def __init__(
@@ -143,8 +160,10 @@ class SquaredGradients:
         weights: Sequence[nn.Parameter],
         inputs: torch.Tensor,
         transform: Callable[[torch.Tensor], torch.Tensor],
+        along: Sequence[Along] = (),
     ) -> None:
-        self.module, self.weights, self.transform = module, list(weights), transform
+        self.module, self.weights, self.transform, self.along = module, list(weights), transform, along
+        self.together = [torch.zeros(one.numbers, dtype=torch.float64) for one in along]
         self._uses = _Uses(module, self.weights)
         self.alone = self._unexplained(inputs[:_CHECKED])
 
@@ -197,9 +216,24 @@ class SquaredGradients:
             pulled, calls = [self._pulled(y, seed, places) for seed in drawn], self._uses.calls
             for place in places:
                 sums[place] = _squares(calls[id(self.weights[place])], [one[place] for one in pulled])
+                if any(one.place == place for one in self.along):
+                    self._add_along(place, calls[id(self.weights[place])], [one[place] for one in pulled])
         if self.alone:
             self._add_alone(inputs, drawn, sums)
         return sums
+
+    def _add_along(self, place: int, uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> None:
+        """Gradients of single inputs themselves, some at a time, where several weights move together."""
+        read, some = _read(uses).transpose(2, 3), max(1, _AT_ONCE // self.weights[place].numel())
+        for deltas in passes:
+            back = _back(uses, deltas)
+            for start in range(0, len(back), some):
+                self._add(place, (back[start : start + some] @ read[start : start + some]).flatten(1))
+
+    def _add(self, place: int, gradients: torch.Tensor) -> None:
+        for one, total in zip(self.along, self.together, strict=True):
+            if one.place == place:
+                total += one.squares(gradients)
 
     def _add_alone(self, inputs: torch.Tensor, drawn: Sequence[torch.Tensor], sums: list[torch.Tensor]) -> None:
         """The weights that no layer explains, one input at a time."""
@@ -211,6 +245,7 @@ class SquaredGradients:
                 for place, gradient in zip(self.alone, found, strict=True):
                     if gradient is not None:
                         sums[place][number] += gradient.reshape(-1).square()
+                        self._add(place, gradient.reshape(1, -1))
 
 
 def _nothing(use: _Use) -> torch.Tensor:

@@ -5,7 +5,7 @@ The decoding is that of ``StoredTensor.decode``, the same operations in float32 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -50,17 +50,24 @@ class PlacedTensor:
         """Of a stored tensor, its tables [P, 2^B] and the one of every weight (None when P = 1)."""
         first = None if pattern is None else pattern.astype(np.int32) * np.int32(tables.shape[-1])
 
-        def spread(values: Float32) -> torch.Tensor:
-            return torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)
-
         return cls(
             shape=tensor.shape,
             table=torch.from_numpy(tables.astype(np.float32).reshape(-1)).to(device),
             first=None if first is None else torch.from_numpy(first).to(device),
             inverted=tensor.inverted,
-            step=spread(tensor.scale),
-            zero=None if tensor.zero is None else spread(tensor.zero),
-            minimum=None if tensor.minimum is None else spread(tensor.minimum),
+            step=_spread(tensor, tensor.scale, device),
+            zero=None if tensor.zero is None else _spread(tensor, tensor.zero, device),
+            minimum=None if tensor.minimum is None else _spread(tensor, tensor.minimum, device),
+        )
+
+    def scaled(self, tensor: StoredTensor) -> PlacedTensor:
+        """The same with the scales, zero points and minima of a tensor, which are few and come from the processor."""
+        device = self.table.device
+        return replace(
+            self,
+            step=_spread(tensor, tensor.scale, device),
+            zero=None if tensor.zero is None else _spread(tensor, tensor.zero, device),
+            minimum=None if tensor.minimum is None else _spread(tensor, tensor.minimum, device),
         )
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
@@ -75,3 +82,8 @@ class PlacedTensor:
             levels = levels - self.zero
         weights = levels * self.step
         return weights if self.minimum is None else weights + self.minimum
+
+
+def _spread(tensor: StoredTensor, values: Float32, device: torch.device) -> torch.Tensor:
+    """Values [scales] in a shape that broadcasts against the tensor's."""
+    return torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)

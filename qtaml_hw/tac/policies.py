@@ -121,17 +121,20 @@ def plan_uniform(
 ) -> ProtectionPlan:
     """Uniform-MSP: k top planes of every layer; what is left protects plane k + 1 of layers in network order.
 
-    Top planes are the most significant ones of the image (``StoredImage.plane_order``).  The remainder goes layer by
+    Top planes are the most significant ones of the image (``StoredImage.plane_order``), or of every tensor where they
+    differ in their formats.  The remainder goes layer by
     layer from the input and stops at the first layer that it cannot pay whole.
     """
     choice = np.zeros((image.tensor_starts.size - 1, image.planes), dtype=np.uint8)
     price = prices.of_groups(image.tensor_starts, image.tensor_starts)[:, option]
     left = prices.budget * (1.0 + 1e-12) - float(np.atleast_2d(prices.fixed)[0, option])
-    for plane in image.plane_order.tolist():
-        affordable = np.cumsum(price) <= left
-        choice[affordable, plane] = option
+    orders, tensors = image.plane_orders, np.arange(len(choice))
+    for rank in range(image.planes):
+        there = ~image.absent[tensors, orders[:, rank]]
+        affordable = there & (np.cumsum(price * there) <= left)
+        choice[affordable, orders[affordable, rank]] = option
         left -= float(price[affordable].sum())
-        if not affordable.all():
+        if not affordable[there].all():
             break
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)
 
@@ -159,4 +162,5 @@ def plan_uniform_reaching(
     planes, layer = divmod(np.arange(steps), len(before))
     choice = np.zeros((len(before), image.planes), dtype=np.uint8)
     choice[layer, layers.plane_order[planes]] = 1
+    choice[image.absent] = 0
     return ProtectionPlan(image.tensor_starts, image.tensor_starts, "layer", "uniform", menu.names, choice)

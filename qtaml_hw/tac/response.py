@@ -111,7 +111,7 @@ def measured_response(image: StoredImage, forward: Forward, channel: FlipChannel
             for k in range(min(probe.deepest, image.planes - 1) + 1):
                 low = tensor.codes.dtype.type(sum(1 << plane for plane in image.plane_order[k:].tolist()))
                 codes = tensor.codes ^ ((faulty ^ tensor.codes) & low)
-                outputs = alone.outputs(tensor.name, tensor.decode(codes))
+                outputs = alone.outputs(*image.decode_changed(i, codes))
                 values[draw, i, k] = compare(alone.reference, np.nan_to_num(outputs))
             for k in range(probe.deepest + 1, image.planes):
                 values[draw, i, k] = values[draw, i, k - 1] / 4.0

@@ -16,6 +16,7 @@ from torch import nn
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
+from qtaml_hw.tac.scale_worth import directions, with_scales
 from qtaml_hw.tac.sensitivity import PROBES, Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.effective import evaluating
@@ -33,7 +34,7 @@ class Calibration:
 
     def energy(self, output: str) -> Sensitivity:
         """Jacobian energies of an output."""
-        names = [t.name for t in self.image.tensors]
+        names = [t.name for t in self.image.weight_tensors]
         return jacobian_energy(
             self.module,
             names,
@@ -41,15 +42,22 @@ class Calibration:
             probes=self.probes,
             until=self.until,
             output=output,  # type: ignore[arg-type]
+            along=directions(self.image),
         )
+
+    def worth(self, output: str) -> Float64:
+        """Those of every stored value, [values]."""
+        found = self.energy(output)
+        return with_scales(self.image, found.values, found.along)
 
 
 def magnitude_importance(image: StoredImage) -> Float64:
     """The magnitude baseline: the layer's mean squared weight in place of the Jacobian energy, [weights]."""
     arrays = image.decode()
-    return np.concatenate(
-        [np.full(t.weights, float(np.mean(np.square(arrays[t.name], dtype=np.float64)))) for t in image.tensors]
-    )
+    own = [
+        np.full(t.weights, float(np.mean(np.square(arrays[t.name], dtype=np.float64)))) for t in image.weight_tensors
+    ]
+    return with_scales(image, np.concatenate(own))
 
 
 def random_importance(image: StoredImage, groups: GroupKind | Int64, seed: int) -> Float64:
@@ -63,7 +71,8 @@ def random_importance(image: StoredImage, groups: GroupKind | Int64, seed: int) 
 def peak_importance(image: StoredImage) -> Float64:
     """||W||_inf^2 of the layer for all its weights: the other magnitude baseline, [weights]."""
     arrays = image.decode()
-    return np.concatenate([np.full(t.weights, float(np.abs(arrays[t.name]).max()) ** 2) for t in image.tensors])
+    own = [np.full(t.weights, float(np.abs(arrays[t.name]).max()) ** 2) for t in image.weight_tensors]
+    return with_scales(image, np.concatenate(own))
 
 
 def activation_importance(calibration: Calibration) -> Float64:
@@ -91,7 +100,8 @@ def activation_importance(calibration: Calibration) -> Float64:
         for handle in handles:
             handle.remove()
     even = float(np.mean(np.concatenate(list(seen.values())))) if seen else 1.0
-    return np.concatenate([_spread(t.shape, seen.get(t.name), even) for t in image.tensors])
+    own = [_spread(t.shape, seen.get(t.name), even) for t in image.weight_tensors]
+    return with_scales(image, np.concatenate(own))
 
 
 def _spread(shape: tuple[int, ...], energy: Float64 | None, even: float) -> Float64:
@@ -105,9 +115,9 @@ def _spread(shape: tuple[int, ...], energy: Float64 | None, even: float) -> Floa
 
 
 SCORES: dict[str, Callable[[Calibration], Float64]] = {
-    "jacobian": lambda c: c.energy("logits").values,
-    "softmax": lambda c: c.energy("softmax").values,
-    "fisher": lambda c: c.energy("fisher").values,
+    "jacobian": lambda c: c.worth("logits"),
+    "softmax": lambda c: c.worth("softmax"),
+    "fisher": lambda c: c.worth("fisher"),
     "magnitude": lambda c: magnitude_importance(c.image),
     "peak": lambda c: peak_importance(c.image),
     "activation": activation_importance,

@@ -17,6 +17,7 @@ import numpy as np
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.tac.scale_worth import with_scales
 from qtaml_hw.weights import Codes, StoredImage
 
 EnergyAt = Callable[[Mapping[str, Float32]], Float64]
@@ -50,18 +51,18 @@ def drawn_codes(
 
 
 def noisy_importance(image: StoredImage, energy_at: EnergyAt, read: Sequence[Sequence[Codes]]) -> Float64:
-    """Mean of ``energy_at`` over the networks whose codes were ``read``, [weights]; those that overflow do not count.
+    """Mean of ``energy_at`` over the networks whose codes were ``read``, [values]; those that overflow do not count.
 
     Raises ValueError when none is left.
     """
-    total, counted = np.zeros(image.weights), 0
+    total, counted = np.zeros(image.network_weights), 0
     for codes in read:
         energy = energy_at(image.decode(codes))
         if np.isfinite(energy).all():
             total, counted = total + energy, counted + 1
     if counted == 0:
         raise ValueError("every noisy network overflows: no importance to second order; use the score jacobian")
-    return total / counted
+    return with_scales(image, total / counted)
 
 
 def second_order_importance(clean: Float64, noisy: Float64) -> Float64:

@@ -22,7 +22,8 @@ import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.per_sample import SquaredGradients
+from qtaml_hw.tac.per_sample import Along, SquaredGradients
+from qtaml_hw.tac.scale_worth import Direction
 from qtaml_hw.weights.effective import evaluating
 
 OutputName = Literal["logits", "softmax", "fisher"]
@@ -58,7 +59,8 @@ class Sensitivity:
 
     ``values`` float64 [weights], global weight order, output^2 per weight^2.  ``relative_error`` is the standard error
     of each tensor's total over probes, relative to it, [tensors].  ``alone`` : tensors whose gradients were taken one
-    input at a time, since no layer's input and output explain them.
+    input at a time, since no layer's input and output explain them.  ``along``: energies of numbers that move several
+    weights together, one array for each direction that was asked for.
     """
 
     values: Float64
@@ -66,6 +68,7 @@ class Sensitivity:
     probes: int
     inputs: int
     alone: tuple[str, ...] = ()
+    along: tuple[Float64, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def jacobian_energy(
     seed: int = 0,
     output: Output = "logits",
     until: Stopping | None = None,
+    along: Sequence[Direction] = (),
 ) -> Sensitivity:
     """Estimate the Jacobian energy of the named parameters on unlabelled inputs [N, ...].
 
@@ -103,13 +107,20 @@ def jacobian_energy(
     signs = Signs(output, torch.Generator().manual_seed(seed))
     chunks, count = torch.split(inputs, batch), int(inputs.shape[0])
     with evaluating(module), _only(parameters, wanted), torch.enable_grad():
-        squares = SquaredGradients(module, wanted, inputs, transform)
+        squares = SquaredGradients(module, wanted, inputs, transform, [_placed(d, names) for d in along])
         energy, totals = _round(squares, chunks, probes, signs)
         while until is not None and len(totals) < until.most and _relative_error(totals).max() > until.relative_error:
             more, drawn = _round(squares, chunks, probes, signs)
             energy, totals = energy + more, np.concatenate([totals, drawn])
     alone = tuple(names[i] for i in squares.alone)
-    return Sensitivity(energy / (len(totals) * count), _relative_error(totals), len(totals), count, alone)
+    passes = len(totals) * count
+    together = tuple(found.to("cpu").numpy() / passes for found in squares.together)
+    return Sensitivity(energy / passes, _relative_error(totals), len(totals), count, alone, together)
+
+
+def _placed(direction: Direction, names: Sequence[str]) -> Along:
+    step, owner = torch.from_numpy(direction.step.astype(np.float32)), torch.from_numpy(direction.owner)
+    return Along(names.index(direction.of), step, owner, direction.numbers)
 
 
 def _relative_error(totals: Float64) -> Float64:

@@ -156,3 +156,26 @@ class ScaleExponent(NumberFormat):
     def decode_ge(self) -> float:
         """None of its own: it is added to an exponent."""
         return 0.0
+
+
+@dataclass(frozen=True)
+class LogScale(NumberFormat):
+    """Scales on a logarithmic grid, the place of 2^(1/16) below a power of two in eight bits: 2^((code - 255) / 16)."""
+
+    @property
+    def bits(self) -> int:
+        """Eight."""
+        return 8
+
+    @property
+    def name(self) -> str:
+        """``log8``."""
+        return "log8"
+
+    def _values(self) -> NDArray[np.float64]:
+        return np.asarray(np.exp2((np.arange(256) - 255.0) / 16.0))
+
+    @property
+    def decode_ge(self) -> float:
+        """A table of one octave is shared by all."""
+        return 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtaml_hw.arrays import Bool, Codes, Float32, Int64
 from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
-from qtaml_hw.weights.parts import ScalePart, product
+from qtaml_hw.weights.parts import ROLES, ScalePart, product
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 from qtaml_hw.weights.sizes import planes_by_damage
 
@@ -27,7 +27,8 @@ class StoredTensor:
     ``codes`` is flat in C order [weights], in ``format``; ``scale`` float32 [scales] is the step of one level of the
     weights that ``layout`` gives it, ``zero`` and ``minimum`` float32 [scales] belong to the same weights (None: 0).
     ``parts``: the codes that these consist of where they have some, as ``made_of`` reads them.  Planes in the bit mask
-    ``inverted`` are stored inverted: a code means what the format says of ``code ^ inverted``.
+    ``inverted`` are stored inverted: a code means what the format says of ``code ^ inverted``.  ``part_of``: this is
+    no weight but that part, by number, of the scales of the tensor named.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StoredTensor:
     zero: Float32 | None = None
     minimum: Float32 | None = None
     parts: tuple[ScalePart, ...] = ()
+    part_of: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         if self.codes.shape != (int(np.prod(self.shape)),):
@@ -73,6 +75,29 @@ class StoredTensor:
             raise ValueError(f"{name}: no part is a scale")
         zero, minimum = product(parts, "zero", count), product(parts, "minimum", count)
         return cls(name, shape, codes, format, scale, layout, zero=zero, minimum=minimum, parts=parts)
+
+    def scale_of_weight(self) -> Int64:
+        """Index of the scale of every weight, int64 [weights]."""
+        spread = self.layout.spread(np.arange(self.scale.size), self.shape)
+        return np.ascontiguousarray(np.broadcast_to(spread, self.shape)).reshape(-1)
+
+    def part_tensors(self) -> tuple[StoredTensor, ...]:
+        """The parts of its scales as tensors of the memory, flat and without a scale of their own."""
+        one = np.ones(1, dtype=np.float32)
+        return tuple(
+            StoredTensor(
+                f"{self.name}:{part.role}{i}", part.codes.shape, part.codes, part.format, one, part_of=(self.name, i)
+            )
+            for i, part in enumerate(self.parts)
+        )
+
+    def reading(self, parts: Sequence[Codes]) -> StoredTensor:
+        """The tensor with scales, zero points and minima as the codes of its parts are read."""
+        count = self.scale.size
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale, zero, minimum = (product(self.parts, role, count, parts) for role in ROLES)
+        assert scale is not None  # ``made_of`` refuses others
+        return replace(self, scale=scale, zero=zero, minimum=minimum)
 
     @property
     def zero_code(self) -> int | None:
@@ -128,10 +153,11 @@ class StoredTensor:
         table = (self.format.decode_table if tables is None else tables).astype(np.float32)
         meant = codes ^ codes.dtype.type(self.inverted) if self.inverted else codes
         levels = (table[meant] if pattern is None else table[pattern, meant]).reshape(self.shape)
-        if self.zero is not None:
-            levels = levels - self.layout.spread(self.zero, self.shape)
-        weights: NDArray[np.float32] = levels * self.layout.spread(self.scale, self.shape)
-        return weights if self.minimum is None else weights + self.layout.spread(self.minimum, self.shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # a scale that is read wrong may be too large for any weight
+            if self.zero is not None:
+                levels = levels - self.layout.spread(self.zero, self.shape)
+            weights: NDArray[np.float32] = levels * self.layout.spread(self.scale, self.shape)
+            return weights if self.minimum is None else weights + self.layout.spread(self.minimum, self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,12 +254,70 @@ class StoredImage:
     @property
     def metadata_bits(self) -> int:
         """Bits of all scales, which are kept beside the memory; none where the format has its own range."""
-        return sum(t.scale_bits for t in self.tensors)
+        stored = {t.part_of[0] for t in self.tensors if t.part_of is not None}
+        return sum(t.scale_bits for t in self.tensors if t.part_of is None and t.name not in stored)
+
+    @cached_property
+    def weight_tensors(self) -> tuple[StoredTensor, ...]:
+        """The tensors that are weights, without those that are parts of scales."""
+        return tuple(t for t in self.tensors if t.part_of is None)
+
+    @property
+    def network_weights(self) -> int:
+        """Number of weights, parts of scales not counted."""
+        return sum(t.weights for t in self.weight_tensors)
+
+    @cached_property
+    def _parts(self) -> dict[str, list[int]]:
+        """Places of the parts of every tensor whose scales are stored."""
+        found: dict[str, list[int]] = {}
+        for i, t in enumerate(self.tensors):
+            if t.part_of is not None:
+                found.setdefault(t.part_of[0], []).append(i)
+        return found
+
+    @property
+    def read_with(self) -> Int64:
+        """The tensor that each one is read with, itself or the weights whose scales it holds: int64 [tensors]."""
+        place = {t.name: i for i, t in enumerate(self.tensors)}
+        return np.array([place[t.part_of[0] if t.part_of else t.name] for t in self.tensors], dtype=np.int64)
+
+    def as_read(self, codes: Sequence[Codes]) -> Iterator[tuple[int, StoredTensor]]:
+        """Every weight tensor by its place, its scales as these codes give them, tensor by tensor."""
+        for i, t in enumerate(self.tensors):
+            if t.part_of is None:
+                parts = self._parts.get(t.name)
+                yield i, t if parts is None else t.reading([codes[j] for j in parts])
+
+    def with_stored_scales(self) -> StoredImage:
+        """The image with the parts of all scales as tensors of their own, each behind its weights.
+
+        Raises ValueError for scales that have no codes.
+        """
+        bare = [t.name for t in self.tensors if not t.parts and t.format.scaling != "none" and not t.layout.step]
+        if bare:
+            raise ValueError(
+                f"network.store.scales: the scales of {', '.join(bare[:3])} are float32 numbers of the file without a "
+                "code; name a number format, or leave scales beside the memory"
+            )
+        return StoredImage(tuple(one for t in self.tensors for one in (t, *t.part_tensors())))
 
     @property
     def storage_bits_per_weight(self) -> float:
         """Planes and each weight's share of the scales; parity not counted."""
         return (self.stored_bits + self.metadata_bits) / self.weights
+
+    @cached_property
+    def plane_orders(self) -> Int64:
+        """Planes of every tensor from the most to the least significant, int64 [tensors, planes]; absent ones last."""
+        if len(self.formats) == 1:
+            return np.tile(self.plane_order, (len(self.tensors), 1))
+        damage = np.full((len(self.tensors), self.planes), -1.0)
+        for i, t in enumerate(self.tensors):
+            worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
+            counts = np.bincount(t.meant_codes, weights=worth, minlength=1 << t.format.bits)
+            damage[i, : t.format.bits] = counts @ t.format.flip_damage
+        return np.stack([planes_by_damage(row) for row in damage])
 
     @cached_property
     def plane_order(self) -> NDArray[np.int64]:
@@ -270,7 +354,17 @@ class StoredImage:
     def decode(self, codes: Sequence[Codes] | None = None) -> dict[str, NDArray[np.float32]]:
         """Tensors by name from codes, tensor by tensor (default: the stored ones)."""
         codes = self.codes() if codes is None else codes
-        return {t.name: t.decode(c) for t, c in zip(self.tensors, codes, strict=True)}
+        return {t.name: t.decode(codes[i]) for i, t in self.as_read(codes)}
+
+    def decode_changed(self, tensor: int, codes: Codes) -> tuple[str, Float32]:
+        """A weight tensor by name as it is with other codes of it, or of a part of its scales, at place ``tensor``."""
+        name = (self.tensors[tensor].part_of or (self.tensors[tensor].name,))[0]
+        read = [*self.codes()]
+        read[tensor] = codes
+        for i, t in self.as_read(read):
+            if t.name == name:
+                return name, t.decode(read[i])
+        raise ValueError(f"{name} is not stored")
 
     def group_starts(self, kind: GroupKind, word_weights: int = WORD_WEIGHTS) -> NDArray[np.int64]:
         """First global weight index of every group, and the total: int64 [groups + 1].

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Float32
 from qtaml_hw.weights.formats import NumberFormat
 
-Role = Literal["scale", "minimum", "zero"]
+Role = Literal["scale", "zero", "minimum"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
 
 from qtaml_hw.arrays import Float32
-from qtaml_hw.weights.formats import NumberFormat, WeightFormat
+from qtaml_hw.weights.floats import FloatFormat, LogScale, ScaleExponent
+from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
 from qtaml_hw.weights.image import StoredImage, StoredTensor
-from qtaml_hw.weights.scales import PER_TENSOR, Axes, Granularity, ScaleLayout
+from qtaml_hw.weights.parts import ScalePart
+from qtaml_hw.weights.scales import LOG_STEPS, PER_TENSOR, Axes, Granularity, ScaleLayout
 
 Clip = Literal["peak", "mse"]
 CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
@@ -45,14 +48,35 @@ def quantise(
         w = np.asarray(tensor, dtype=np.float32)
         if not np.all(np.isfinite(w)):
             raise ValueError(f"{name}: weights must be finite; {int(np.sum(~np.isfinite(w)))} are NaN or infinite")
-        own = layout.turned((channels or {}).get(name)) if w.ndim > 1 or layout.step else PER_TENSOR
+        plain = replace(PER_TENSOR, stored=layout.stored)
+        own = layout.turned((channels or {}).get(name)) if w.ndim > 1 or layout.step else plain
         scale = own.rounded(full_step(w, format, own))
         zero = zero_points(w, scale, format, own) if format.scaling == "range" else None
         if clip == "mse" and not own.step:
             scale = clipped_step(w, format, own, scale, zero)
         codes = format.encode(in_steps(w, scale, format, own, zero)).reshape(-1)
-        stored.append(StoredTensor(name, tuple(w.shape), codes, format, scale, own, zero=zero))
+        parts = scale_parts(scale, zero, format, own) if layout.stored else ()
+        stored.append(StoredTensor(name, tuple(w.shape), codes, format, scale, own, zero=zero, parts=parts))
     return StoredImage(tuple(stored))
+
+
+def scale_parts(scale: Float32, zero: Float32 | None, form: NumberFormat, layout: ScaleLayout) -> tuple[ScalePart, ...]:
+    """Our own scales as codes: bfloat16, or eight bits on a grid below a power of two; whole zero points."""
+    if form.scaling == "none" or layout.step:
+        return ()
+    if layout.log:
+        top = int(LOG_STEPS * np.ceil(np.log2(float(scale.max())) - 1e-4 / LOG_STEPS))
+        place = np.rint(LOG_STEPS * np.log2(scale.astype(np.float64))) - top + 255.0
+        octave = np.array([top // LOG_STEPS + 127], dtype=np.uint8)
+        parts = [
+            ScalePart("scale", place.astype(np.uint8), LogScale()),
+            ScalePart("scale", octave, ScaleExponent(), scale.size),
+        ]
+    else:
+        parts = [ScalePart("scale", (scale.view(np.uint32) >> 16).astype(np.uint16), FloatFormat("bfloat16"))]
+    if zero is not None:
+        parts.append(ScalePart("zero", zero.astype(np.uint8), UnsignedFormat(form.bits)))
+    return tuple(parts)
 
 
 def in_steps(

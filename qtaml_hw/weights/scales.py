@@ -35,7 +35,8 @@ class ScaleLayout:
     where it must be.  Vectors (biases, norms) have one scale.  ``axes``: the channels of a tensor that lies otherwise,
     such as [in, out], or [expert, out, in] with the channels of every expert.  ``log``: scales on a grid of powers of
     2^(1/16) in 8 bits each, below a power of two that the tensor names in 8 bits.  ``step``: one for all tensors, which
-    is part of the design and stored nowhere; 0 where every scale follows its weights.
+    is part of the design and stored nowhere; 0 where every scale follows its weights.  ``stored``: scales lie in the
+    memory with the weights, where none has 32 bits.
 
     Raises ValueError for an unknown kind, or a group without the kind or the other way round.
     """
@@ -45,6 +46,7 @@ class ScaleLayout:
     axes: tuple[int, ...] = ()
     log: bool = False
     step: float = 0.0
+    stored: bool = False
 
     def __post_init__(self) -> None:
         if self.step < 0.0 or (self.step > 0.0 and (self.kind != "per_tensor" or self.log)):
@@ -74,7 +76,7 @@ class ScaleLayout:
         """Bits of one scale: float32, or where their number counts a place on a grid, or bfloat16 in groups."""
         if self.log:
             return LOG_BITS
-        return BFLOAT16_BITS if self.kind == "per_group" else FLOAT32_BITS
+        return BFLOAT16_BITS if self.stored or self.kind == "per_group" else FLOAT32_BITS
 
     def bits(self, shape: Shape) -> int:
         """Bits of all scales of a tensor."""

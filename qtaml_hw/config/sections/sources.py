@@ -65,6 +65,9 @@ class StoreSection(Section):
     norms: Flag = Field(False, description="scales and shifts of norm layers too")
     embeddings: Flag = Field(False, description="embedding tables too")
     others: Flag = Field(False, description="parameters of no such layer too, such as class tokens")
+    scales: Flag = Field(False, description="scales, zero points and minima in the same array, as codes of their own")
+
+    usual: ClassVar = {"scales": False}
 
 
 class EncoderSection(Section):

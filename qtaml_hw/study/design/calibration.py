@@ -31,6 +31,7 @@ class Calibration:
     _damage: WeakKeyDictionary[StoredImage, dict[bytes, tac.DamageModel]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
+    _worth: WeakKeyDictionary[StoredImage, Float64] = field(default_factory=WeakKeyDictionary, init=False, repr=False)
     _uncoded: WeakKeyDictionary[StoredImage, tuple[tac.Uncoded, Float64]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
@@ -61,6 +62,20 @@ class Calibration:
             raise ValueError("Jacobian energies need unlabelled calibration inputs")
         return self.sensitivity.values
 
+    def worth(self, image: StoredImage) -> Float64:
+        """The Jacobian energy of every value that an image of the network stores, scales included, [values].
+
+        Raises ValueError without inputs.
+        """
+        along = tac.directions(image)
+        if not along:
+            return self.importance
+        if image not in self._worth:
+            assert self.inputs is not None or self.importance is not None  # ``importance`` raises without inputs
+            found = tac.jacobian_energy(self.served.module, list(self.names), self.inputs, along=along)  # type: ignore[arg-type]
+            self._worth[image] = tac.with_scales(image, found.values, found.along)
+        return self._worth[image]
+
     @cached_property
     def _ruled_out(self) -> Bool:
         """Where the network as loaded puts minus infinity, [N, ...]."""
@@ -87,7 +102,7 @@ class Calibration:
         """
         known, key = self._damage.setdefault(image, {}), starts.tobytes()
         if key not in known:
-            known[key] = tac.damage_model(image, self.importance, starts)
+            known[key] = tac.damage_model(image, self.worth(image), starts)
         return known[key]
 
     def uncoded(self, image: StoredImage) -> tuple[tac.Uncoded, Float64]:

@@ -39,11 +39,12 @@ class Contents:
         ``layers`` : the products of one inference; without them every weight is taken to be read once, as fast as the
         memory can.  Raises ValueError when the cell cannot be modelled or the plan cannot be made, with the reason.
         """
+        _refuse_unlike_tensors(study, image)
         cell = view_cell(study, image.planes)
         written = stored_image(image, calibration, study, cell.channel)
         bits, gates = storage_of_steps(study, written)
         side = SideStorage(written.metadata_bits + bits, written.decode_ge + gates)
-        pricing = Pricing.of(study, written.names, written.tensor_starts, cell, side, layers)
+        pricing = Pricing.of(study, written.names, written, cell, side, layers)
         protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_unlike_words(study, protection.plan)
         _refuse_partial_words(written, protection.plan)
@@ -64,6 +65,25 @@ class Contents:
         image, schedule = self.image, self.pricing.schedule
         codes, plan = tuple(image.codes()), self.protection.plan
         return memory.Memory(codes, image.planes, plan, geometry_of(study), schedule, self._zero_code)
+
+
+def _refuse_unlike_tensors(study: Study, image: StoredImage) -> None:
+    """Tensors of several formats go with one cell for all planes and codes that stay as they are.
+
+    Raises ValueError with what does not go together.
+    """
+    if len(image.formats) == 1:
+        return
+    others = {
+        "lists over planes": study.by_plane,
+        "array.plane_class": study.array.plane_class is not None,
+        "invert_planes": INVERT in study.weights.transforms,
+        f"the policy {study.protection.policy}": study.protection.chooses_bits,
+    }
+    found = [what for what, asked in others.items() if asked]
+    if found:
+        why = "network.store.scales" if any(t.part_of for t in image.tensors) else "weights.format: file"
+        raise ValueError(f"{found[0]} needs tensors of one number format, and {why} makes several: {image.format_name}")
 
 
 def _refuse_unlike_words(study: Study, plan: ProtectionPlan) -> None:

@@ -38,7 +38,12 @@ FROM_INPUTS: Final = {"learned": learned_rounding, "gptq": gptq_rounding}
 def store_rule(study: Study) -> StoreRule:
     """Which tensors the study keeps in the memory."""
     store = study.network.store
-    return StoreRule() if store is None else StoreRule(**store.model_dump(exclude_none=True))
+    return StoreRule() if store is None else StoreRule(**store.model_dump(exclude_none=True, exclude={"scales"}))
+
+
+def stores_scales(study: Study) -> bool:
+    """Whether scales lie in the memory with the weights."""
+    return study.network.store is not None and study.network.store.scales
 
 
 def formats_of(study: Study) -> tuple[NumberFormat, ...]:
@@ -104,6 +109,7 @@ def image_of(
     if study.weights.format == FILE_FORMAT:
         return weights, given_image(weights, codes or {})
     layout = ScaleLayout.of(study.weights.scale)
+    layout = replace(layout, stored=stores_scales(study) and not layout.step)
     images = [quantise(weights, f, layout, clip=clip_of(f, rounding), channels=channels) for f in formats_of(study)]
     image = min(images, key=lambda one: _squared_error(one, weights)) if len(images) > 1 else images[0]
     if rounding in FROM_INPUTS:
@@ -145,7 +151,7 @@ def image_facts(study: Study, image: StoredImage, plan: ProtectionPlan) -> dict[
         "scale": asked.scale,
         "rounding": "gptq" if study.protection.chooses_bits else asked.rounding,
         "fold_batch_norm": study.weights.fold_batch_norm,
-        "storage_bits_per_weight": (plan.stored_bits + image.metadata_bits) / image.weights,
+        "storage_bits_per_weight": (plan.stored_bits + image.metadata_bits) / image.network_weights,
         "metadata_bits_fraction": image.metadata_bits / plan.stored_bits,
         "decode_ge": image.decode_ge,
     }

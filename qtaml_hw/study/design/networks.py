@@ -15,7 +15,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
-from qtaml_hw.study.design.image import as_in_file, formats_of, image_of, store_rule
+from qtaml_hw.study.design.image import as_in_file, formats_of, image_of, store_rule, stores_scales
 from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.study.design.outside import outside_digest
 from qtaml_hw.study.design.sources import load_dataset, load_module
@@ -129,4 +129,5 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     gradients = study.evaluate.runtime == "torch"
     seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]) if gradients else None
     calibration = Calibration(network.served, image.names, seen)
-    return StoredNetwork(network, as_in_file(image, weights, loaded.codes, study), calibration)
+    image = as_in_file(image, weights, loaded.codes, study)
+    return StoredNetwork(network, image.with_stored_scales() if stores_scales(study) else image, calibration)

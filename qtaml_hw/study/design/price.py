@@ -16,7 +16,6 @@ import numpy as np
 from qtaml_hw.accelerator.energy import EnergySplit, WeightMemory, energy_per_inference
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.systolic import SystolicCost
-from qtaml_hw.arrays import Int64
 from qtaml_hw.config import Study
 from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
 from qtaml_hw.memory import ArrayCost, PlannedArray, Schedule
@@ -25,6 +24,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.array import geometry_of, schedule_of
 from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.rails import mac_at
+from qtaml_hw.weights.sizes import StoredSizes
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class PlanCost:
 
     ``data``, ``whole`` : one bank without the parity, and with it; ``stronger`` : what stronger cells add, over the
     area of the data; ``side`` : what the image, its plan and its corrections need beside the stored bits; ``memory`` :
-    what reads cost; ``weights_read`` : weights read from the memory per inference.
+    what reads cost; ``weights_read`` : weights read from the memory per inference; ``weights`` : those stored.
     """
 
     array: PlannedArray
@@ -111,6 +111,7 @@ class PlanCost:
     energy: EnergySplit
     side: SideStorage
     weights_read: int
+    weights: int
 
     @cached_property
     def areas(self) -> dict[str, Any]:
@@ -174,7 +175,7 @@ class PlanCost:
     @property
     def stored_bits_per_weight(self) -> float:
         """All bits in the memory, over the weights: data, check bits, and what tells how to read them."""
-        return (self.array.layout.stored_bits + self.side.side_bits) / self.array.plan.weights
+        return (self.array.layout.stored_bits + self.side.side_bits) / self.weights
 
     @property
     def _backing_j(self) -> float:
@@ -212,19 +213,23 @@ class Pricing:
     schedule: Schedule
     layers: tuple[LayerCost, ...]
     side: SideStorage
+    stored: StoredSizes
 
     @classmethod
     def of(
         cls,
         study: Study,
         names: tuple[str, ...],
-        tensor_starts: Int64,
+        stored: StoredSizes,
         cell: CellView,
         side: SideStorage,
         layers: tuple[LayerCost, ...] = (),
     ) -> Pricing:
-        """Of an image with these tensors; without ``layers`` an inference reads every weight once."""
-        weights = dict(zip(names, np.diff(tensor_starts).tolist(), strict=True))
+        """Of an image with these tensors; without ``layers`` an inference reads every weight once.
+
+        A part of scales is read as often as the weights before it that it belongs to.
+        """
+        weights = dict(zip(names, np.diff(stored.tensor_starts).tolist(), strict=True))
         products = layers or tuple(_read_once(name, size) for name, size in weights.items())
         own = [layer for layer in products if layer.weight in weights]
         cycles, reads = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
@@ -233,21 +238,27 @@ class Pricing:
             reads[layer.weight or ""] += layer.weight_reads
         layer_time_s = tuple(c / study.accelerator.clock_hz for c in cycles.values()) if layers else ()
         # a tensor that no product takes (an embedding) is passed once
-        tensor_reads = tuple(reads[name] / size if reads[name] else 1.0 for name, size in weights.items())
+        of_tensor = [reads[name] / size if reads[name] else 1.0 for name, size in weights.items()]
+        tensor_reads = tuple(of_tensor[place] for place in stored.read_with.tolist())
         schedule = schedule_of(study, cell.cells, cell.cells.phases, layer_time_s, tensor_reads)
-        return cls(study, names, schedule, products, side)
+        return cls(study, names, schedule, products, side, stored)
 
     def cost(self, plan: ProtectionPlan, planned_bits: float = 0.0) -> PlanCost:
         """What a plan costs; ``planned_bits`` : what tells its groups and corrections apart.
 
         Raises ValueError when the accelerator cannot keep the inference rate, or the array does not hold the image.
         """
+        plan = plan.limited(self.stored.absent)
         study, array = self.study, PlannedArray(plan, geometry_of(self.study), self.schedule)
         geometry, layout = array.geometry, array.layout
         data = geometry.bank_cost(plan.stored_bits, layout.class_data_bits)
         whole = geometry.bank_cost(layout.stored_bits, layout.class_bits)
         codec = codecs_of(array, self.names)
-        per_weight = layout.weight_bits + layout.parity_bits / np.diff(plan.tensor_starts)
+        sizes, together = np.diff(plan.tensor_starts), self.stored.read_with
+        per_weight = layout.weight_bits + layout.parity_bits / sizes
+        scales = together != np.arange(sizes.size)  # read with their weights, as often
+        bits = np.where(scales, per_weight * sizes, 0.0)
+        per_weight = per_weight + np.bincount(together, bits, sizes.size) / sizes
         memory = WeightMemory(
             word_bits=geometry.word_bits,
             read_energy_j=whole.read_energy_j,
@@ -265,11 +276,13 @@ class Pricing:
         )
         side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)
         read = sum(layer.weight_reads for layer in self.layers if layer.weight in codec.decode_j_per_weight)
-        return PlanCost(array, data, whole, codec, stronger_cells_area(plan), memory, energy, side, read)
+        stronger = stronger_cells_area(plan)
+        return PlanCost(array, data, whole, codec, stronger, memory, energy, side, read, int(sizes[~scales].sum()))
 
     def fits(self, plan: ProtectionPlan) -> bool:
         """Whether the array holds the image and the plan's check bits, or streams what it does not hold."""
         array = self.study.array
+        plan = plan.limited(self.stored.absent)
         needed = plan.stored_bits + plan.parity_bits
         return array.capacity_bits is None or array.backing is not None or needed <= int(array.capacity_bits)
 

@@ -49,7 +49,8 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
     if not protection.row.spends:
         return tac.Budget(protection.policy, None, tac.bit_prices(menu, image, 0.0))
     if protection.planes is not None:
-        share = min(protection.planes, image.planes) / image.planes
+        most = np.minimum(protection.planes, image.planes - image.absent.sum(axis=1))
+        share = float(np.diff(image.tensor_starts) @ most) / image.stored_bits
         return tac.Budget("planes", float(protection.planes), tac.bit_prices(menu, image, share))
     budget = protection.budget
     if budget is None:

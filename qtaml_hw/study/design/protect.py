@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
@@ -56,14 +56,15 @@ def protect(
     if planned.image is not None:
         return _with_codes(study, image, calibration, planned, planning, pricing)
     plan, optimum = planned.plan, planned.optimum
-    if not plan.stored_planes.all():
+    if not np.array_equal(plan.stored_planes, ~image.absent):
         raise ValueError("the plan stores fewer planes than the weights have: its codes come from the policy joint")
     decoder = _decoder(study, tac.ProtectedImage(image, plan, channel), calibration)
     planned_bits = side_bits(plan, decoder.kinds) + decoder.side_bits
     spent = Spent()
     if plan.protected_bits > 0:
-        bare = _decoder(study, tac.ProtectedImage(image, _bare(plan), channel), calibration)
-        spent = pricing.spent(plan, planned_bits, side_bits(_bare(plan), bare.kinds) + bare.side_bits)
+        nothing = _bare(plan).limited(image.absent)
+        bare = _decoder(study, tac.ProtectedImage(image, nothing, channel), calibration)
+        spent = pricing.spent(plan, planned_bits, side_bits(nothing, bare.kinds) + bare.side_bits)
     predicted = lower = rho = None
     if calibration.inputs is not None:
         predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
@@ -149,7 +150,8 @@ def planned_by(
         widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),
         agreement=lambda found: agreement(found, calibration, channel, study.evaluate.seed),
     )
-    return planning, tac.POLICIES[section.policy](planning)
+    planned = tac.POLICIES[section.policy](planning)
+    return planning, replace(planned, plan=planned.plan.limited(image.absent))
 
 
 def side_bits(plan: ProtectionPlan, kinds: Iterable[tac.CorrectionKind]) -> float:
@@ -168,7 +170,7 @@ def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibrati
     """The corrections that the study asks for."""
     kind = study.protection.correction
     if kind == "auto":
-        return protected.automatic(calibration.importance, calibration.outputs)
+        return protected.automatic(calibration.worth(protected.image), calibration.outputs)
     if kind == "calibrate" or kind == "per_chip":
         return calibrated(study, protected, protected.decoder("none"), calibration)
     return protected.decoder(kind)
@@ -213,7 +215,7 @@ def _rho_star(
     planning: tac.Planning, plan: ProtectionPlan, allocated: tac.DamageModel, predicted: float
 ) -> float | None:
     """Predicted overhead of Uniform-MSP over that of TAC, at the distortion that this plan leaves."""
-    if plan.protected_bits == 0:
+    if plan.protected_bits == 0 or planning.image.absent.any():
         return None
     layers = planning.damage("first_order", planning)
     ratio = tac.saturation_ratio_at(allocated, layers, planning.channel, planning.menu, predicted)

@@ -77,7 +77,7 @@ def _importance(study: Study, image: StoredImage, calibration: Calibration) -> F
     protection = study.protection
     name = "jacobian" if protection.score == "second_order" else protection.score
     if name == "jacobian" and protection.output == "logits":
-        return calibration.importance
+        return calibration.worth(image)
     if calibration.inputs is None:
         raise ValueError(f"the score {protection.score} needs unlabelled calibration inputs")
     seen = tac.Calibration(image, calibration.served.module, calibration.inputs, PROBES)

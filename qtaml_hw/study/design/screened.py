@@ -60,7 +60,7 @@ class Screening:
         bits, gates = storage_of_steps(study, image)
         side = SideStorage(image.metadata_bits + bits, image.decode_ge + gates)
         layers = stored.network.layers(study.accelerator)
-        pricing = Pricing.of(study, image.names, image.tensor_starts, cell, side, layers)
+        pricing = Pricing.of(study, image.names, image, cell, side, layers)
         planned = planned_by(study, image, stored.calibration, cell.channel, pricing)[1]
         plan = planned.plan
         bought = (plan.group_kind, plan.menu, plan.choice.tobytes()) if plan.protected_bits else ()

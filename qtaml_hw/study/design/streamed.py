@@ -36,7 +36,7 @@ from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.quantise import in_steps, peak_step
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.weights.sizes import planes_by_damage
+from qtaml_hw.weights.sizes import OneFormat, planes_by_damage
 from qtaml_hw.workloads.shards import Shard, Slot, files_of, open_shards
 
 BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
@@ -56,7 +56,7 @@ class StreamedTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedImage:
+class StreamedImage(OneFormat):
     """The stored tensors of a model as far as planning needs them; the codes stay on disk."""
 
     form: NumberFormat
@@ -269,7 +269,7 @@ def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTens
 
 def _pricing(study: Study, image: StreamedImage, cell: CellView) -> Pricing:
     side = SideStorage(image.metadata_bits, image.form.decode_ge)
-    return Pricing.of(study, tuple(t.slot.name for t in image.tensors), image.tensor_starts, cell, side)
+    return Pricing.of(study, tuple(t.slot.name for t in image.tensors), image, cell, side)
 
 
 def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu, pricing: Pricing) -> ProtectionPlan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -125,11 +126,9 @@ def _energies_of(stored: StoredNetwork) -> Callable[[nn.Module], Mapping[str, Fl
     """Jacobian energies of the network's own module, by parameter."""
 
     def energies(module: nn.Module) -> Mapping[str, Float64]:
-        starts, values = stored.image.tensor_starts, stored.calibration.importance
-        return {
-            t.name: values[a:b].reshape(t.shape)
-            for t, a, b in zip(stored.image.tensors, starts[:-1], starts[1:], strict=True)
-        }
+        tensors, values = stored.image.weight_tensors, stored.calibration.importance
+        ends = np.cumsum([t.weights for t in tensors])
+        return {t.name: values[b - t.weights : b].reshape(t.shape) for t, b in zip(tensors, ends, strict=True)}
 
     return energies
 

@@ -30,7 +30,7 @@ from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.protect import possible_kinds, side_bits
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.weights.sizes import planes_by_damage
+from qtaml_hw.weights.sizes import OneFormat, planes_by_damage
 
 NOT_ASKED = "no network is in the memory: accuracy is not asked, and flips are those of the cell alone"
 
@@ -93,7 +93,7 @@ class Price(Answer):
 
 
 @dataclass(frozen=True, eq=False)
-class _Sizes:
+class _Sizes(OneFormat):
     """Tensors [out, in] whose weights nobody knows."""
 
     form: NumberFormat
@@ -161,7 +161,7 @@ def _cost(study: Study, sizes: _Sizes, layers: tuple[LayerCost, ...]) -> PlanCos
     section, cell = study.protection, view_cell(study, sizes.planes)
     menu, side = menu_of(study, cell.channel), SideStorage(float(sizes.metadata_bits), sizes.form.decode_ge)
     names = tuple(product.name for product in sizes.products)
-    pricing = Pricing.of(study, names, sizes.tensor_starts, cell, side, layers)
+    pricing = Pricing.of(study, names, sizes, cell, side, layers)
     budget = budget_of(study, sizes, menu, pricing, pricing.spent)
 
     def unknown(worth: tac.Worth, _: tac.Planning) -> tac.DamageModel:
