@@ -147,7 +147,7 @@ def grid(network: str, quick: bool) -> None:
     maps = sum(len(records) for records in found)
     print(f"{network}: {len(points)} points, {maps} maps on 2 processes: {wall:.0f} s (goal <= {GOAL_GRID_S:g} s)")
     spent: dict[str, float] = {}
-    _watch(served, "functional_call", "forward passes", spent)
+    _watch(served, "call_with", "forward passes", spent)
     _watch(memory.Memory, "run", "memory simulation", spent)
     start = time.process_time()
     run_points(points, None, networks=Networks())

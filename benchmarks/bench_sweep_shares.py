@@ -1,0 +1,92 @@
+"""Where the CPU time of a sweep goes: forward passes, memory simulation, preparation of points, all else.
+
+``python benchmarks/bench_sweep_shares.py [--oxides 11] [--maps 16] [digits-lenet digits-resnet study.yaml ...]``
+
+A name is a network of the zoo on the digits; a file is a study of your own, over whose sweep the same shares are taken.
+CPU seconds of this process, so that others on the machine do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qtaml_hw._threads import single_thread
+from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.config import Point, load_study, parse_study
+from qtaml_hw.memory import Memory
+from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.run import evaluate
+from qtaml_hw.study.run.engine import run_points
+
+GRID = """
+study: shares
+cell: {{temperature: 85 degC}}
+network: {{name: {network}}}
+data: {{name: digits}}
+protection: {{policy: uniform, budget: {{bits: 25 %}}, menu: [secded-72-64]}}
+evaluate: {{at: [1 ms], images: 360, device: cpu, maps: {{min: {maps}, max: {maps}}}}}
+sweep:
+  grid: {{cell.t_ox: {{from: 1.5 nm, to: 2.0 nm, count: {oxides}}}, protection.policy: [none, uniform, tac]}}
+"""
+GOALS = {"forward passes": "goal >= 90 % on ResNet-20, 70 % on LeNet", "preparation": "goal <= 20 ms a point"}
+
+
+@contextmanager
+def watched(home: object, name: str, what: str, spent: dict[str, float]) -> Iterator[None]:
+    """Adds up the CPU seconds inside a function; those of watched functions that it calls are theirs."""
+    inner = getattr(home, name)
+
+    def timed(*args, **named):  # type: ignore[no-untyped-def]
+        start, others = time.process_time(), sum(spent.values())
+        try:
+            return inner(*args, **named)
+        finally:
+            own = time.process_time() - start - (sum(spent.values()) - others)
+            spent[what] = spent.get(what, 0.0) + own
+
+    setattr(home, name, timed)
+    try:
+        yield
+    finally:
+        setattr(home, name, inner)
+
+
+def shares(title: str, points: list[Point]) -> None:
+    """Prints one line per part."""
+    networks, spent = Networks(), dict[str, float]()
+    networks.load(points[0].study)
+    with (
+        single_thread(),
+        watched(ServedNetwork, "begun", "forward passes", spent),
+        watched(Memory, "run", "memory simulation", spent),
+        watched(evaluate, "prepare_point", "preparation", spent),
+    ):
+        start = time.process_time()
+        records = run_points(points, None, networks=networks)
+        whole = time.process_time() - start
+    spent["all else"] = whole - sum(spent.values())
+    print(f"{title}: {len(points)} points, {sum(map(len, records))} maps, {whole:.1f} s CPU")
+    for what, seconds in spent.items():
+        each = f", {1e3 * seconds / len(points):.0f} ms a point" if what == "preparation" else ""
+        print(f"  {what:18s} {seconds:7.2f} s  {seconds / whole:4.0%}{each}  {GOALS.get(what, '')}", flush=True)
+
+
+def main() -> None:
+    """All networks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=["digits-lenet", "digits-resnet"])
+    parser.add_argument("--oxides", type=int, default=11)
+    parser.add_argument("--maps", type=int, default=16)
+    asked = parser.parse_args()
+    for name in asked.networks:
+        text = GRID.format(network=name, oxides=asked.oxides, maps=asked.maps)
+        study = load_study(name) if Path(name).suffix in (".yaml", ".yml") else parse_study(text, name=name)
+        shares(name, list(study.points()))
+
+
+if __name__ == "__main__":
+    main()
