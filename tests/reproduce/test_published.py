@@ -23,7 +23,7 @@ def found(design: str, measure: str) -> float:
 
 
 def test_every_design_is_a_study_with_a_claim_and_every_claim_has_a_measure_or_a_reason() -> None:
-    assert {one.design for one in claims()} == set(shipped("published"))
+    assert {one.design for one in claims()} == set(shipped("published")) - {"bench"}  # which claims nothing
     for one in claims():
         assert bool(one.missing) != (one.measure in {*MEASURES, *ARITHMETIC}), one
         assert one.known_from.split(";")[0].split(" (")[0] in {
