@@ -77,27 +77,32 @@ def load_npz(
     *,
     train_x: str | None = None,
     train_y: str | None = None,
-    inputs: Mapping[str, str] | None = None,
     preprocessing: Preprocessing | None = None,
     calibration: int = CALIBRATION_IMAGES,
     name: str | None = None,
 ) -> DataSet:
     """A DataSet from an npz archive: x, y (and train_x, train_y) are the names of its arrays.
 
-    inputs: the array of every input of a network by the input's name, of any shape [N, ...], taken as they are.
-
     The split is that of ``load_idx``. Raises ValueError for a file that is missing, not npz or damaged, an array that
     is not in it, and arrays of pickled objects, which are never loaded.
     """
-    if inputs is not None:
-        arrays = npz_arrays(Path(path), [*inputs.values(), y])
-        return from_inputs(name or Path(path).name, {n: arrays[a] for n, a in inputs.items()}, arrays[y], calibration)
     if (train_x is None) != (train_y is None):
         raise ValueError("training images and training labels go together: one of the two array names is missing")
     wanted = [key for key in (x, y, train_x, train_y) if key is not None]
     arrays = npz_arrays(Path(path), wanted)
     train = (arrays[train_x], arrays[train_y]) if train_x is not None and train_y is not None else None
     return from_arrays(name or Path(path).name, (arrays[x], arrays[y]), train, preprocessing, calibration)
+
+
+def load_inputs(
+    path: str | Path, inputs: Mapping[str, str], y: str = "y", *, calibration: int = CALIBRATION_IMAGES
+) -> DataSet:
+    """A DataSet from an npz archive that has the array of every input of a network, by the input's name.
+
+    Of any shape [N, ...], taken as they are; see ``from_inputs``.  Raises ValueError as ``load_npz`` does.
+    """
+    arrays = npz_arrays(Path(path), [*inputs.values(), y])
+    return from_inputs(Path(path).name, {n: arrays[a] for n, a in inputs.items()}, arrays[y], calibration)
 
 
 def from_arrays(

@@ -11,7 +11,7 @@ from qtaml_hw.study.design.hardened import own_network, zoo_network
 from qtaml_hw.workloads.data import DataSet, load_data
 from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.factory import load_data_factory, load_factory
-from qtaml_hw.workloads.files import Preprocessing, load_idx, load_npz
+from qtaml_hw.workloads.files import Preprocessing, load_idx, load_inputs, load_npz
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
 from qtaml_hw.workloads.texts import BUILT_IN, load_texts
@@ -32,7 +32,9 @@ def load_dataset(study: Study) -> DataSet:
             )
         if data.npz is not None:
             arrays = data.npz.model_dump()
-            path = study.folder / arrays.pop("path")
+            path, inputs = study.folder / arrays.pop("path"), arrays.pop("inputs")
+            if inputs is not None:
+                return load_inputs(path, inputs, arrays["y"], calibration=data.calibration)
             return load_npz(path, **arrays, preprocessing=how, calibration=data.calibration)
         if data.texts is not None and study.network.encoder is not None:
             encoder = study.network.encoder
