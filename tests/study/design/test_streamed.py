@@ -97,9 +97,7 @@ def test_a_stream_costs_what_a_run_of_the_same_image_does(folder: Path, policy: 
     image = quantise(arrays(folder), None, "group-32")
     side = SideStorage(image.metadata_bits, found.image.form.decode_ge)
     cell = view_cell(given, 8)
-    cost = Pricing.of(given, image.names, image.tensor_starts, cell, side).cost(
-        found.plan, side_bits(found.plan, ("none",))
-    )
+    cost = Pricing.of(given, image.names, image, cell, side).cost(found.plan, side_bits(found.plan, ("none",)))
     told = found.as_dict()
     for name, value in {**cost.areas, **cost.energies}.items():
         assert told[name] == (pytest.approx(value) if value is not None else None)
