@@ -197,6 +197,14 @@ class F:
     words_uncorrectable = Field("words_uncorrectable", "per map", "map", "measured", kinds.TALLY,
         "ECC words flagged as uncorrectable", "Words lost", needed=True)
 
+    # Buffers
+    buffers = Field("buffers", "", "point", "modelled", kinds.list_of(kinds.MAPPING, "a list of mappings"),
+        "every buffer: its values and how many numbers each has, lifetimes in s, flip probabilities, protection")
+    faulty = Field("faulty", "", "point", "assumed", kinds.TEXTS, "memories whose flips are read; all without buffers")
+    buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.MAPPING,
+        "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected, "
+        "flagged")
+
     # Protection
     policy = Field("policy", "", "point", "assumed", TEXT, "policy of the protection")
     plan_policy = Field("plan_policy", "", "point", "assumed", TEXT, "policy that made the plan in use")

@@ -64,6 +64,10 @@ class EvaluateSection(Section):
     runtime: Literal["torch", "onnxruntime"] = Field(
         "torch", description="what runs the network; onnxruntime: a .onnx file as it is deployed, without gradients"
     )
+    faulty: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000), ScalarAsList, NoRepeats] = Field(
+        ("weights", "buffers"),
+        description="memories whose flips are read, the others being as written: weights, buffers, buffers.NAME",
+    )
     yield_at: Annotated[
         tuple[Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)], ...],
         Field(min_length=1, max_length=20),
@@ -79,7 +83,7 @@ class EvaluateSection(Section):
         "auto", description="where the network computes: auto (cuda where it is, else cpu), cpu, cuda, cuda:1, mps"
     )
 
-    usual: ClassVar = {"metric": "top1", "runtime": "torch"}
+    usual: ClassVar = {"metric": "top1", "runtime": "torch", "faulty": ("weights", "buffers")}
 
     def unused(self) -> set[str]:
         """How many fault maps are drawn and where, and what is asked of them, too: each is what it is."""

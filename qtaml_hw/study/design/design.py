@@ -19,9 +19,10 @@ from qtaml_hw.study.design.cell import CellView
 from qtaml_hw.study.design.contents import Contents, chip_warnings
 from qtaml_hw.study.design.cost import DesignCost
 from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
+from qtaml_hw.study.design.held import Buffers
 from qtaml_hw.study.design.identity import identity_of
 from qtaml_hw.study.design.image import condition_facts, image_facts
-from qtaml_hw.study.design.network import Network
+from qtaml_hw.study.design.network import Network, StoredNetwork
 from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
 from qtaml_hw.study.design.protect import Protection
@@ -34,11 +35,15 @@ from qtaml_hw.weights import Codes, StoredImage
 
 @dataclass(frozen=True, eq=False)
 class Begun:
-    """A fault map on its way: outputs by sample where the network computes, and how to ask for its timeline."""
+    """A fault map on its way: outputs by sample where the network computes, and how to ask for its timeline.
+
+    ``held`` : record fields of the buffers.
+    """
 
     map_index: int
     outputs: Sequence[torch.Tensor]
     timeline: Callable[[], memory.Timeline]
+    held: dict[str, Any]
 
     @property
     def bytes(self) -> int:
@@ -57,6 +62,7 @@ class DesignPoint:
     cell: CellView
     protection: Protection
     chip: memory.Memory
+    buffers: Buffers
     facts: dict[str, Any]
 
     def score(self, codes: Sequence[Codes]) -> float:
@@ -64,6 +70,8 @@ class DesignPoint:
         return self.network.judged(on_host(self._begun(codes)))
 
     def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
+        if not self.buffers.weights_faulty:
+            return self.network.served.begun(self.image.decode(), self.network.inputs)
         weights = self.protection.decoder.tensors(codes, self.network.device)
         return self.network.served.begun(weights, self.network.inputs)
 
@@ -79,7 +87,11 @@ class DesignPoint:
     def begin(self, map_index: int) -> Begun:
         """One fault map on its way to its outputs; a GPU works at several that are begun."""
         read = self.reading.read(self.study.evaluate.seed, map_index)
-        return Begun(map_index, [self._begun(codes) for codes in read.codes], read.timeline)
+        outputs = []
+        for codes in read.codes:
+            with self.buffers.reading(map_index) as held:
+                outputs.append(self._begun(codes))
+        return Begun(map_index, outputs, read.timeline, self.buffers.measured(held))
 
     def finish(self, begun: Begun) -> Record:
         """The record of a fault map that was begun; waits for its outputs."""
@@ -95,6 +107,7 @@ class DesignPoint:
             F.flips_residual: int(timeline.flips_read[-1]),
             F.words_corrected: int(timeline.words_corrected[-1]),
             F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
+            **begun.held,
         }
         record = Record(self.facts, measured, map_fields(timeline), self.network.measured(scores[-1]))
         record.check()
@@ -113,6 +126,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         contents = Contents.of(study, stored.image, stored.calibration, layers)
         image, cell, protection = contents.image, contents.cell, contents.protection
         chip, transforms = contents.chip(study), Transforms.of(study, stored, image)
+        buffers = Buffers.of(study, image, stored.calibration, layers)
         cost = DesignCost(study, chip, layers, image, contents.pricing.cost(protection.plan, protection.planned_bits))
         costs = cost.facts
     except ValueError as error:
@@ -125,7 +139,8 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         **network.facts,
         **image_facts(study, image, protection.plan),
         **condition_facts(study, network, image),
-        F.quantised_score: stored.quantised_score if protection.image is None else network.score(image.decode()),
+        F.quantised_score: _quantised(stored, protection.image, buffers),
+        **buffers.facts,
         **cell.facts,
         **_class_facts(study, cell),
         **protection_facts(study, image, protection),
@@ -154,8 +169,17 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         cell=cell,
         protection=protection,
         chip=chip,
+        buffers=buffers,
         facts=facts,
     )
+
+
+def _quantised(stored: StoredNetwork, image: StoredImage | None, buffers: Buffers) -> float:
+    """Score with the image, and values, as written."""
+    if image is None and not buffers.memories:
+        return stored.quantised_score
+    with buffers.reading(None):
+        return stored.network.score((image or stored.image).decode())
 
 
 def _class_facts(study: Study, cell: CellView) -> dict[str, Any]:

@@ -1,0 +1,320 @@
+"""The buffers of a study: which values they hold, how long, what their cells do to them, what protects them.
+
+A value lives from the end of the layer that wrote it to the end of the layer that reads it last, by the systolic times
+of an inference (of ``batch`` inferences that go through the layers together), or as long as the study says.  A cell can
+lose its bit over that time, or over a refresh interval where that is shorter.  Under laws of fixed weak cells every
+value has a place of its own, whose weak cells are the same for every inference; under other laws every write is a draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from qtaml_hw import device, tac
+from qtaml_hw.accelerator.layers import LayerCost
+from qtaml_hw.accelerator.served import serving
+from qtaml_hw.activations import Counts, Fresh, Guard, Held, Kept, Numbers, ValueFaults, calibrate, guard, same, trace
+from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.channel import FlipChannel
+from qtaml_hw.config import Study
+from qtaml_hw.config.study import Buffer
+from qtaml_hw.device.of_study import build_cell
+from qtaml_hw.errors import unknown
+from qtaml_hw.faults import MapKey
+from qtaml_hw.protection import MenuEntry, ProtectionPlan
+from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.prices import DEFAULT_BITS_BUDGET, menu_of
+from qtaml_hw.tac.handed import value_damage, value_starts
+from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights.registry import number_format
+
+WEIGHTS: Final = "weights"
+BUFFERS: Final = "buffers"
+_POLICIES: Final = ("none", "uniform", "tac")
+
+
+@dataclass(frozen=True, eq=False)
+class ValueSizes:
+    """The values of a buffer as planning sees stored tensors."""
+
+    planes: int
+    tensor_starts: Int64
+    plane_order: Int64
+
+    @property
+    def stored_bits(self) -> int:
+        """Data bits of one inference's values."""
+        return self.planes * int(self.tensor_starts[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class HeldBuffer:
+    """One buffer: its values, their lifetimes in s [V], the channel of each, and its plan; ``number`` of its first value."""
+
+    buffer: Buffer
+    kept: tuple[Kept, ...]
+    lifetimes_s: Float64
+    channels: tuple[FlipChannel, ...]
+    plan: ProtectionPlan
+    number: int
+
+    @property
+    def name(self) -> str:
+        """As the study calls it."""
+        return self.buffer.section.name
+
+    @cached_property
+    def _rates(self) -> tuple[tuple[Float64, Float64], ...]:
+        """p01, p10 of every plane of every value, error-free where the plan says so."""
+        found = []
+        for channel, choice in zip(self.channels, self.plan.choice, strict=True):
+            never = np.array([self.plan.entries[q].never_flips for q in choice])
+            found.append((np.where(never, 0.0, channel.p01), np.where(never, 0.0, channel.p10)))
+        return tuple(found)
+
+    def _guards(self, v: int) -> tuple[Guard, ...]:
+        values = self.kept[v].tap.values
+        return tuple(
+            guard(item, self.plan.choice[v] == q, values, self._rates[v])
+            for q, item in enumerate(self.plan.entries)
+            if item.code is not None and (self.plan.choice[v] == q).any()
+        )
+
+    def struck(self, draw: MapKey) -> list[Kept]:
+        """The values in one fault map."""
+        out = []
+        for v, one in enumerate(self.kept):
+            p01, p10 = self._rates[v]
+            faults: ValueFaults = Fresh(draw, self.number + v, p01[None], p10[None])
+            if self.buffer.study.flips.same_cells:
+                faults = same(draw, self.number + v, (p01, p10), one.tap.values, one.numbers.form.code_dtype)
+            out.append(replace(one, faults=faults, guards=self._guards(v)))
+        return out
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a record says of the buffer."""
+        plan = self.plan
+        return {
+            "name": self.name,
+            "format": self.kept[0].numbers.form.name,
+            "law": self.buffer.study.flips.law,
+            "refresh_interval_s": self.buffer.study.refresh.shortest_s,
+            "values": [one.tap.name for one in self.kept],
+            "numbers": [one.tap.values for one in self.kept],
+            "lifetimes_s": [float(f"{s:.5g}") for s in self.lifetimes_s],
+            "p01": [float(channel.p01.max()) for channel in self.channels],
+            "p10": [float(channel.p10.max()) for channel in self.channels],
+            "protected_bits_fraction": plan.protected_bits / plan.stored_bits,
+            "parity_bits_fraction": plan.parity_bits / plan.stored_bits,
+            "protected_planes": [int(row.astype(bool).sum()) for row in plan.choice],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Buffers:
+    """All buffers of a study on its network; ``faulty``: memories whose flips are read."""
+
+    module: nn.Module
+    memories: tuple[HeldBuffer, ...]
+    faulty: frozenset[str]
+    seed: int
+
+    @classmethod
+    def of(cls, study: Study, image: StoredImage, calibration: Calibration, layers: Sequence[LayerCost]) -> Buffers:
+        """The values of the study's buffers, calibrated and planned with the weights as written.
+
+        Raises ValueError for values that the network does not have or that two buffers hold, for memories that
+        ``evaluate.faulty`` names and that there are not, and for what a buffer's protection cannot be.
+        """
+        module, inputs = calibration.served.module, calibration.inputs
+        faulty = _faulty(study)
+        if not study.beside:
+            return cls(module, (), faulty, study.evaluate.seed)
+        if inputs is None:
+            raise ValueError("values of buffers are found on unlabelled calibration inputs, and there are none")
+        memories: list[HeldBuffer] = []
+        with serving(module, image.decode()):
+            for buffer in study.beside:
+                number = sum(len(one.kept) for one in memories)
+                kept = _kept(buffer, module, inputs, calibration.names)
+                _refuse_shared(memories, buffer.section.name, kept)
+                memories.append(_memory(buffer, kept, number, (module, inputs), layers, study))
+        return cls(module, tuple(memories), faulty, study.evaluate.seed)
+
+    @property
+    def weights_faulty(self) -> bool:
+        """Whether flips of the weight memory are read."""
+        return WEIGHTS in self.faulty
+
+    @contextmanager
+    def reading(self, map_index: int | None) -> Iterator[Held]:
+        """Passes in the block read values back as the buffers give them in a fault map; None: without a flip."""
+        kept: list[Kept] = []
+        for one in self.memories:
+            strikes = map_index is not None and one.name in self.faulty
+            kept += one.struck(MapKey(self.seed, map_index or 0)) if strikes else one.kept
+        held = Held(kept)
+        if not kept:
+            yield held
+            return
+        with held.hooked(self.module):
+            yield held
+
+    def measured(self, held: Held) -> dict[str, Any]:
+        """Record fields of one fault map: bits that passes over all inputs read wrong, by buffer."""
+        if not self.memories:
+            return {}
+        found = {}
+        for one in self.memories:
+            total = Counts()
+            for value in one.kept:
+                total = total.plus(held.counts.get(value.tap.name, Counts()))
+            found[one.name] = total._asdict()
+        return {F.buffer_flips: found}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Record fields of the point."""
+        if not self.memories:
+            return {}
+        return {F.buffers: [one.facts for one in self.memories], F.faulty: sorted(self.faulty)}
+
+
+def _faulty(study: Study) -> frozenset[str]:
+    """Memories whose flips are read: weights, and names of buffers.  Raises ValueError for one that is not there."""
+    names = [one.section.name for one in study.beside]
+    known = {WEIGHTS: [WEIGHTS], BUFFERS: names, **{f"{BUFFERS}.{name}": [name] for name in names}}
+    found: set[str] = set()
+    for name in study.evaluate.faulty:
+        if name not in known:
+            raise ValueError(f"evaluate.faulty: {unknown('memory', name, known)}")
+        found |= set(known[name])
+    return frozenset(found)
+
+
+def _kept(buffer: Buffer, module: nn.Module, inputs: torch.Tensor, stored: Sequence[str]) -> tuple[Kept, ...]:
+    section, weights = buffer.section, buffer.study.weights
+    form = number_format(section.format, encoding=weights.encoding, specials=weights.specials)
+    try:
+        taps = trace(module, inputs[:1], section.contents, stored)
+    except ValueError as error:
+        raise ValueError(f"buffer {section.name}: {error}") from error
+    return calibrate(module, [Kept(tap, Numbers(form, section.scale)) for tap in taps], inputs)
+
+
+def _refuse_shared(memories: Sequence[HeldBuffer], name: str, kept: Sequence[Kept]) -> None:
+    for one in memories:
+        both = {value.tap.name for value in one.kept} & {value.tap.name for value in kept}
+        if both:
+            raise ValueError(f"{min(both)} lies in two buffers, {one.name} and {name}: name it in one of them")
+
+
+def _memory(
+    buffer: Buffer,
+    kept: tuple[Kept, ...],
+    number: int,
+    seen: tuple[nn.Module, torch.Tensor],
+    layers: Sequence[LayerCost],
+    study: Study,
+) -> HeldBuffer:
+    lifetimes_s = _lifetimes(buffer, kept, layers, study.accelerator.clock_hz)
+    channels = tuple(_channel(buffer.study, kept[0].numbers.form.planes, s) for s in lifetimes_s.tolist())
+    worst = channels[int(np.argmax([float((one.p01 + one.p10).max()) for one in channels]))]
+    plan = _plan(buffer.study, kept, worst, seen)
+    return HeldBuffer(buffer, kept, lifetimes_s, channels, plan, number)
+
+
+def _lifetimes(buffer: Buffer, kept: Sequence[Kept], layers: Sequence[LayerCost], clock_hz: float) -> Float64:
+    """Seconds from write to last read of every value [V]; keys and values live to the end of their inference."""
+    section = buffer.section
+    if section.lifetime_s is not None:
+        return np.full(len(kept), section.lifetime_s)
+    ends, now = dict[str, float](), 0.0
+    for layer in layers:
+        now += section.batch * layer.cycles / clock_hz
+        if layer.weight is not None:
+            ends.setdefault(layer.weight.rpartition(".")[0], now)
+    last_read = [
+        now if one.tap.side in ("key", "value") else ends.get(one.tap.read_last, now)
+        for one in kept
+    ]  # fmt: skip
+    written = [ends.get(one.tap.written_after, 0.0) for one in kept]
+    found: Float64 = np.maximum(np.array(last_read) - np.array(written), 1.0 / clock_hz)
+    return found
+
+
+def _channel(study: Study, planes: int, lifetime_s: float) -> FlipChannel:
+    """What the cells do to a bit that lies there so long; refreshed ones lose it within an interval or never."""
+    if study.by_plane:
+        parts = [(one.planes, _channel(one.study, planes, lifetime_s)) for one in study.classes]
+        up, down = np.zeros(planes), np.zeros(planes)
+        for members, part in parts:
+            up[list(members)], down[list(members)] = part.p01[list(members)], part.p10[list(members)]
+        return FlipChannel(up, down, parts[-1][1].law, "; ".join(part.source for _, part in parts))
+    view = view_cell(study, planes)
+    if view.population is None or isinstance(view.population, device.StaticPopulation):
+        return view.channel
+    law = "poisson" if study.flips.law == "poisson" else "retention"
+    interval_s = study.refresh.shortest_s if law == "retention" else None
+    age_s = lifetime_s if interval_s is None else min(lifetime_s, interval_s)
+    return device.flip_channel(build_cell(study), age_s, planes, law, view.population)
+
+
+def _plan(
+    study: Study, kept: Sequence[Kept], channel: FlipChannel, seen: tuple[nn.Module, torch.Tensor]
+) -> ProtectionPlan:
+    """The plan of a buffer: unprotected, the same top planes of all values, or by damage within its budget."""
+    section, starts = study.protection, value_starts(kept)
+    if section.policy not in _POLICIES:
+        raise ValueError(f"a buffer is protected by {', '.join(_POLICIES)}; got {section.policy}")
+    form = kept[0].numbers.form
+    if section.policy == "none":
+        return ProtectionPlan.unprotected(starts, form.planes)
+    menu = menu_of(study, channel)
+    _refuse_entries(menu.entries)
+    damage = value_damage(seen[0], kept, seen[1])
+    sizes = ValueSizes(form.planes, starts, damage.plane_order)
+    planning = tac.Planning(
+        policy=section.policy,
+        image=sizes,
+        channel=channel,
+        menu=menu,
+        budget=_budget(study, sizes, menu),
+        group="layer",
+        solver=section.way,
+        damage=lambda worth, planning: damage,
+    )
+    return tac.POLICIES[section.policy](planning).plan
+
+
+def _refuse_entries(entries: Sequence[MenuEntry]) -> None:
+    odd = [item.name for item in entries if item.keeping is not None or item.kind == "absent"]
+    if odd:
+        raise ValueError(
+            f"a buffer's planes are protected by codes, detection and bounds; {odd[0]} is none: see refresh"
+        )
+
+
+def _budget(study: Study, sizes: ValueSizes, menu: tac.Menu) -> tac.Budget:
+    section = study.protection
+    if section.planes is not None:
+        share = min(section.planes, sizes.planes) / sizes.planes
+        return tac.Budget("planes", float(section.planes), tac.bit_prices(menu, sizes, share))
+    kind, value = (
+        ("bits", DEFAULT_BITS_BUDGET) if section.budget is None else (section.budget.kind, section.budget.value)
+    )
+    if kind not in ("bits", "parity"):
+        raise ValueError(f"a buffer's budget is in bits or parity; got {kind}")
+    prices = tac.bit_prices if kind == "bits" else tac.parity_prices
+    return tac.Budget(kind, value, prices(menu, sizes, value))
