@@ -235,7 +235,7 @@ def _answer(seen: _Trace, uses: _Uses, path: str, stored: Collection[str]) -> Ca
             raise ValueError(f"the module {path} does not answer one tensor of numbers")
         if path not in stored:
             seen.calls[path] = seen.calls.get(path, 0) + 1
-        seen.add(uses, (path, "output"), out, path, out.ndim >= 4)
+        seen.add(uses, (path, "output"), out, f"{path}.output", out.ndim >= 4)
 
     return hook
 

@@ -202,8 +202,8 @@ class F:
         "every buffer: its values and how many numbers each has, lifetimes in s, flip probabilities, protection")
     faulty = Field("faulty", "", "point", "assumed", kinds.TEXTS, "memories whose flips are read; all without buffers")
     buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.MAPPING,
-        "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected, "
-        "flagged")
+        "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected "
+        "and flagged")
 
     # Protection
     policy = Field("policy", "", "point", "assumed", TEXT, "policy of the protection")

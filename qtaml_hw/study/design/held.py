@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class ValueSizes:
 
 @dataclass(frozen=True, eq=False)
 class HeldBuffer:
-    """One buffer: its values, their lifetimes in s [V], the channel of each, and its plan; ``number`` of its first value."""
+    """One buffer: values, their lifetimes in s [V], the channel of each, its plan; ``number`` of its first value."""
 
     buffer: Buffer
     kept: tuple[Kept, ...]
@@ -134,7 +134,7 @@ class Buffers:
     def of(cls, study: Study, image: StoredImage, calibration: Calibration, layers: Sequence[LayerCost]) -> Buffers:
         """The values of the study's buffers, calibrated and planned with the weights as written.
 
-        Raises ValueError for values that the network does not have or that two buffers hold, for memories that
+        Raises ValueError for values that the network does not have, for memories that
         ``evaluate.faulty`` names and that there are not, and for what a buffer's protection cannot be.
         """
         module, inputs = calibration.served.module, calibration.inputs
@@ -148,7 +148,6 @@ class Buffers:
             for buffer in study.beside:
                 number = sum(len(one.kept) for one in memories)
                 kept = _kept(buffer, module, inputs, calibration.names)
-                _refuse_shared(memories, buffer.section.name, kept)
                 memories.append(_memory(buffer, kept, number, (module, inputs), layers, study))
         return cls(module, tuple(memories), faulty, study.evaluate.seed)
 
@@ -213,13 +212,6 @@ def _kept(buffer: Buffer, module: nn.Module, inputs: torch.Tensor, stored: Seque
     return calibrate(module, [Kept(tap, Numbers(form, section.scale)) for tap in taps], inputs)
 
 
-def _refuse_shared(memories: Sequence[HeldBuffer], name: str, kept: Sequence[Kept]) -> None:
-    for one in memories:
-        both = {value.tap.name for value in one.kept} & {value.tap.name for value in kept}
-        if both:
-            raise ValueError(f"{min(both)} lies in two buffers, {one.name} and {name}: name it in one of them")
-
-
 def _memory(
     buffer: Buffer,
     kept: tuple[Kept, ...],
@@ -265,7 +257,7 @@ def _channel(study: Study, planes: int, lifetime_s: float) -> FlipChannel:
     view = view_cell(study, planes)
     if view.population is None or isinstance(view.population, device.StaticPopulation):
         return view.channel
-    law = "poisson" if study.flips.law == "poisson" else "retention"
+    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
     interval_s = study.refresh.shortest_s if law == "retention" else None
     age_s = lifetime_s if interval_s is None else min(lifetime_s, interval_s)
     return device.flip_channel(build_cell(study), age_s, planes, law, view.population)

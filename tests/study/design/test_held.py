@@ -1,0 +1,108 @@
+"""Studies with buffers: what is read without a flip, whose flips count, what protects, what refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from qtaml_hw.activations import Held
+from qtaml_hw.errors import InputError
+from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.design import DesignPoint
+from tests.studies import design, study
+
+
+def buffers(p: str = "2 %", **more: str) -> str:
+    own = "".join(f", {name}: {value}" for name, value in ({"protection": "{policy: none}"} | more).items())
+    return f"[{{name: features, contents: activations, flips: {{law: fixed, p: {p}}}{own}}}]"
+
+
+def held(p: str = "2 %", faulty: str = "[weights, buffers]", **more: str) -> DesignPoint:
+    evaluate = f"{{at: [1 ms], images: 60, maps: {{min: 2, max: 2}}, faulty: {faulty}}}"
+    return design(flips="{law: fixed, p: 1 %}", buffers=buffers(p, **more), evaluate=evaluate)
+
+
+def test_without_a_flip_the_network_is_the_quantised_one_exactly() -> None:
+    quiet = design(flips="{law: fixed, p: 0}", buffers=buffers("0"))
+    record = quiet.record(0)
+    assert record[F.score] == record[F.quantised_score]
+    kept = quiet.buffers.memories[0].kept
+    with torch.inference_mode(), Held(kept).hooked(quiet.network.served.module):
+        by_hand = quiet.network.served.outputs(quiet.image.decode(), quiet.network.inputs)
+    with quiet.buffers.reading(0):
+        np.testing.assert_array_equal(quiet.network.served.outputs(quiet.image.decode(), quiet.network.inputs), by_hand)
+
+
+def test_flips_of_each_memory_alone_and_of_both() -> None:
+    found = {name: held(faulty=name).record(0) for name in ("weights", "buffers", "[weights, buffers.features]")}
+    both = found["[weights, buffers.features]"]
+    assert both[F.faulty] == ["features", "weights"]
+    assert both[F.score] < min(found["weights"][F.score], found["buffers"][F.score])
+    assert found["weights"][F.buffer_flips]["features"]["raw"] == 0
+    raw = found["buffers"][F.buffer_flips]["features"]["raw"]
+    assert raw == both[F.buffer_flips]["features"]["raw"]
+    bits = 60 * 8 * sum(both[F.buffers][0]["numbers"])
+    assert abs(raw - 0.02 * bits) < 5 * np.sqrt(bits * 0.02 * 0.98)
+
+
+def test_top_planes_kept_by_a_code_and_by_a_bound() -> None:
+    bare = held(faulty="buffers").record(0)
+    bound = held(faulty="buffers", protection="{policy: uniform, planes: 3, menu: [ideal]}").record(0)
+    coded = held(faulty="buffers", protection="{policy: uniform, planes: 3, menu: [secded-13-8]}").record(0)
+    assert bare[F.score] < bound[F.score]
+    tally = coded[F.buffer_flips]["features"]
+    assert 0 < tally["left"] < tally["raw"]
+    assert tally["corrected"] > 0 < tally["parity"]
+    assert bound[F.buffers][0]["protected_planes"] == [3, 3, 3, 3]
+    assert coded[F.buffers][0]["parity_bits_fraction"] == pytest.approx(3 / 8 * 5 / 8, rel=0.02)
+
+
+def test_the_budget_goes_where_flips_do_most_damage() -> None:
+    tac = held(faulty="buffers", protection="{policy: tac, menu: [ideal], budget: {bits: 20 %}}")
+    plan = tac.buffers.memories[0].plan
+    assert 0.15 < plan.protected_bits / plan.stored_bits <= 0.2
+    assert plan.choice[:, 7].all()
+    assert not plan.choice[:, :4].any()
+
+
+def test_values_age_by_the_schedule_and_no_longer_than_an_interval() -> None:
+    cells = "{preset: gain-cell-65nm, t_ox: 1.8 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}"
+    own = "[{{name: a, contents: [conv1, fc1], lifetime: {}, cell: {}, refresh: {}, protection: {{policy: none}}}}]"
+    off, on = (design(buffers=own.format("30 us", cells, refresh)) for refresh in ("off", "10 us"))
+    longer, shorter = (one.buffers.memories[0].channels[0].p10.max() for one in (off, on))
+    assert longer > shorter > 0.0
+    assert shorter == pytest.approx(off.cell.population.flip_probability(10e-6), rel=1e-9)  # type: ignore[union-attr]
+    record = off.record(1)
+    raw = record[F.buffer_flips]["a"]["raw"]
+    assert raw > 0
+    assert record[F.buffers][0]["values"] == ["conv1.output", "fc1.output"]
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("[{name: a, contents: conv9}]", "buffer a: no module 'conv9'"),
+        ("[{name: a, contents: kv}]", "buffer a: the network has no kv"),
+    ],
+)
+def test_what_a_buffer_cannot_hold_is_said(written: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        design(buffers=written)
+
+
+def test_memories_that_are_not_there_and_protection_that_there_is_not() -> None:
+    with pytest.raises(InputError, match=r"unknown memory 'buffers.kv'.*features"):
+        held(faulty="buffers.kv")
+    for protection, complaint in (
+        ("{policy: magnitude}", "none, uniform, tac"),
+        ("{policy: uniform, planes: 1, menu: [robust-cell]}", "robust-cell"),
+        ("{policy: tac, budget: {area: 0.1 mm2}, menu: [secded-13-8]}", "bits or parity; got area"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            held(protection=protection)
+
+
+def test_studies_without_buffers_are_what_they_were() -> None:
+    assert "faulty" not in study().resolved()["evaluate"]
+    assert not {F.buffers, F.buffer_flips, F.faulty} & design().record(0).keys()
