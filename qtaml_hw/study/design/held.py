@@ -18,21 +18,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from qtaml_hw import device, tac
+from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.served import serving
-from qtaml_hw.activations import Counts, Fresh, Guard, Held, Kept, Numbers, ValueFaults, calibrate, guard, same, trace
+from qtaml_hw.activations import Counts, Fresh, Guard, Held, Kept, Numbers, Same, ValueFaults, calibrate, guard, trace
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.config.study import Buffer
-from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
+from qtaml_hw.memory.buffers import Produced
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.placed import Placed, path_of
 from qtaml_hw.study.design.prices import DEFAULT_BITS_BUDGET, menu_of
 from qtaml_hw.tac.handed import value_damage, value_starts
 from qtaml_hw.weights import StoredImage
@@ -59,12 +59,11 @@ class ValueSizes:
 
 @dataclass(frozen=True, eq=False)
 class HeldBuffer:
-    """One buffer: values, their lifetimes in s [V], the channel of each, its plan; ``number`` of its first value."""
+    """One buffer: values, where and how long they lie, their plan; ``number`` of the first value."""
 
     buffer: Buffer
     kept: tuple[Kept, ...]
-    lifetimes_s: Float64
-    channels: tuple[FlipChannel, ...]
+    placed: Placed
     plan: ProtectionPlan
     number: int
 
@@ -75,29 +74,34 @@ class HeldBuffer:
 
     @cached_property
     def _rates(self) -> tuple[tuple[Float64, Float64], ...]:
-        """p01, p10 of every plane of every value, error-free where the plan says so."""
+        """p01, p10 [tokens, planes] of every value, error-free where the plan says so and behind the array."""
         found = []
-        for channel, choice in zip(self.channels, self.plan.choice, strict=True):
-            never = np.array([self.plan.entries[q].never_flips for q in choice])
-            found.append((np.where(never, 0.0, channel.p01), np.where(never, 0.0, channel.p10)))
+        for (p01, p10), choice, place in zip(
+            self.placed.rates(), self.plan.choice, self.placed.allocation.places, strict=True
+        ):
+            never = np.array([self.plan.entries[q].never_flips for q in choice]) | (place.address is None)
+            found.append((np.where(never, 0.0, p01), np.where(never, 0.0, p10)))
         return tuple(found)
 
     def _guards(self, v: int) -> tuple[Guard, ...]:
-        values = self.kept[v].tap.values
+        values, (p01, p10) = self.kept[v].tap.values, self._rates[v]
         return tuple(
-            guard(item, self.plan.choice[v] == q, values, self._rates[v])
+            guard(item, self.plan.choice[v] == q, values, (p01.max(axis=0), p10.max(axis=0)))
             for q, item in enumerate(self.plan.entries)
             if item.code is not None and (self.plan.choice[v] == q).any()
         )
 
     def struck(self, draw: MapKey) -> list[Kept]:
         """The values in one fault map."""
+        same = self.placed.masks(draw, self._rates) if self.buffer.study.flips.same_cells else None
         out = []
         for v, one in enumerate(self.kept):
             p01, p10 = self._rates[v]
-            faults: ValueFaults = Fresh(draw, self.number + v, p01[None], p10[None])
-            if self.buffer.study.flips.same_cells:
-                faults = same(draw, self.number + v, (p01, p10), one.tap.values, one.numbers.form.code_dtype)
+            starts = range(0, one.tap.values, one.tap.values // len(p01))
+            faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
+            masks = None if same is None else same[v]
+            if masks is not None:
+                faults = Same(draw, self.number + v, *masks)
             out.append(replace(one, faults=faults, guards=self._guards(v)))
         return out
 
@@ -112,9 +116,9 @@ class HeldBuffer:
             "refresh_interval_s": self.buffer.study.refresh.shortest_s,
             "values": [one.tap.name for one in self.kept],
             "numbers": [one.tap.values for one in self.kept],
-            "lifetimes_s": [float(f"{s:.5g}") for s in self.lifetimes_s],
-            "p01": [float(channel.p01.max()) for channel in self.channels],
-            "p10": [float(channel.p10.max()) for channel in self.channels],
+            "p01": [float(p01.max()) for p01, _ in self.placed.rates()],
+            "p10": [float(p10.max()) for _, p10 in self.placed.rates()],
+            **self.placed.facts,
             "protected_bits_fraction": plan.protected_bits / plan.stored_bits,
             "parity_bits_fraction": plan.parity_bits / plan.stored_bits,
             "protected_planes": [int(row.astype(bool).sum()) for row in plan.choice],
@@ -215,52 +219,30 @@ def _kept(buffer: Buffer, module: nn.Module, inputs: torch.Tensor, stored: Seque
 def _memory(
     buffer: Buffer,
     kept: tuple[Kept, ...],
-    number: int,
+    numbers: tuple[int, int],
     seen: tuple[nn.Module, torch.Tensor],
     layers: Sequence[LayerCost],
     study: Study,
 ) -> HeldBuffer:
-    lifetimes_s = _lifetimes(buffer, kept, layers, study.accelerator.clock_hz)
-    channels = tuple(_channel(buffer.study, kept[0].numbers.form.planes, s) for s in lifetimes_s.tolist())
-    worst = channels[int(np.argmax([float((one.p01 + one.p10).max()) for one in channels]))]
-    plan = _plan(buffer.study, kept, worst, seen)
-    return HeldBuffer(buffer, kept, lifetimes_s, channels, plan, number)
+    """``numbers`` : of the buffer, and of its first value among all."""
+    placed = Placed.of(buffer, numbers[0], _produced(kept, layers), layers, study)
+    worst = max(placed.rates(), key=lambda p: float((p[0] + p[1]).max()))
+    view = placed.cell.channel
+    channel = FlipChannel(worst[0].max(axis=0), worst[1].max(axis=0), view.law, view.source)
+    return HeldBuffer(buffer, kept, placed, _plan(buffer.study, kept, channel, seen), numbers[1])
 
 
-def _lifetimes(buffer: Buffer, kept: Sequence[Kept], layers: Sequence[LayerCost], clock_hz: float) -> Float64:
-    """Seconds from write to last read of every value [V]; keys and values live to the end of their inference."""
-    section = buffer.section
-    if section.lifetime_s is not None:
-        return np.full(len(kept), section.lifetime_s)
-    ends, now = dict[str, float](), 0.0
-    for layer in layers:
-        now += section.batch * layer.cycles / clock_hz
-        if layer.weight is not None:
-            ends.setdefault(layer.weight.rpartition(".")[0], now)
-    last_read = [
-        now if one.tap.side in ("key", "value") else ends.get(one.tap.read_last, now)
-        for one in kept
-    ]  # fmt: skip
-    written = [ends.get(one.tap.written_after, 0.0) for one in kept]
-    found: Float64 = np.maximum(np.array(last_read) - np.array(written), 1.0 / clock_hz)
+def _produced(kept: Sequence[Kept], layers: Sequence[LayerCost]) -> list[Produced]:
+    """The values as the schedule takes them; a layer that is none of the accelerator's ends with the inference."""
+    known = {path_of(layer) for layer in layers}
+    last = path_of(layers[-1])
+    found = []
+    for tap in (one.tap for one in kept):
+        after = tap.written_after if tap.written_after in known else ""
+        until = tap.read_last if tap.read_last in known else last
+        tokens = tap.shape[0] if tap.side in ("key", "value") else 0
+        found.append(Produced(tap.name, tap.values, after, until, until, tokens=tokens))
     return found
-
-
-def _channel(study: Study, planes: int, lifetime_s: float) -> FlipChannel:
-    """What the cells do to a bit that lies there so long; refreshed ones lose it within an interval or never."""
-    if study.by_plane:
-        parts = [(one.planes, _channel(one.study, planes, lifetime_s)) for one in study.classes]
-        up, down = np.zeros(planes), np.zeros(planes)
-        for members, part in parts:
-            up[list(members)], down[list(members)] = part.p01[list(members)], part.p10[list(members)]
-        return FlipChannel(up, down, parts[-1][1].law, "; ".join(part.source for _, part in parts))
-    view = view_cell(study, planes)
-    if view.population is None or isinstance(view.population, device.StaticPopulation):
-        return view.channel
-    law: Literal["retention", "poisson"] = "poisson" if study.flips.law == "poisson" else "retention"
-    interval_s = study.refresh.shortest_s if law == "retention" else None
-    age_s = lifetime_s if interval_s is None else min(lifetime_s, interval_s)
-    return device.flip_channel(build_cell(study), age_s, planes, law, view.population)
 
 
 def _plan(
