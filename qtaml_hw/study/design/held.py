@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -149,10 +149,10 @@ class Buffers:
             raise ValueError("values of buffers are found on unlabelled calibration inputs, and there are none")
         memories: list[HeldBuffer] = []
         with serving(module, image.decode()):
-            for buffer in study.beside:
+            for place, buffer in enumerate(study.beside):
                 number = sum(len(one.kept) for one in memories)
                 kept = _kept(buffer, module, inputs, calibration.names)
-                memories.append(_memory(buffer, kept, number, (module, inputs), layers, study))
+                memories.append(_memory(buffer, kept, (place, number), (module, inputs), layers, study))
         return cls(module, tuple(memories), faulty, study.evaluate.seed)
 
     @property

@@ -35,6 +35,11 @@ from qtaml_hw.study.design.cell import CellView, view_cell
 Rates = tuple[tuple[Float64, Float64], ...]
 
 
+def path_of(layer: LayerCost) -> str:
+    """The module whose product a layer is; the name of one that reads no weights."""
+    return layer.weight.rpartition(".")[0] or layer.weight if layer.weight else layer.name
+
+
 @dataclass(frozen=True, eq=False)
 class Placed:
     """Values in a buffer.
@@ -69,7 +74,7 @@ class Placed:
         rate, clock_hz = section.tokens_per_second, study.accelerator.clock_hz
         values = schedule_of(
             produced,
-            [(layer.name, layer.cycles / clock_hz) for layer in layers],
+            [(path_of(layer), layer.cycles / clock_hz) for layer in layers],
             bits=planes,
             batch=section.batch,
             token_s=None if rate is None else 1.0 / rate,

@@ -70,7 +70,7 @@ def test_values_age_by_the_schedule_and_no_longer_than_an_interval() -> None:
     cells = "{preset: gain-cell-65nm, t_ox: 1.8 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}"
     own = "[{{name: a, contents: [conv1, fc1], lifetime: {}, cell: {}, refresh: {}, protection: {{policy: none}}}}]"
     off, on = (design(buffers=own.format("30 us", cells, refresh)) for refresh in ("off", "10 us"))
-    longer, shorter = (one.buffers.memories[0].channels[0].p10.max() for one in (off, on))
+    longer, shorter = (one.buffers.memories[0].placed.rates()[0][1].max() for one in (off, on))
     assert longer > shorter > 0.0
     assert shorter == pytest.approx(off.cell.population.flip_probability(10e-6), rel=1e-9)  # type: ignore[union-attr]
     record = off.record(1)
@@ -106,3 +106,18 @@ def test_memories_that_are_not_there_and_protection_that_there_is_not() -> None:
 def test_studies_without_buffers_are_what_they_were() -> None:
     assert "faulty" not in study().resolved()["evaluate"]
     assert not {F.buffers, F.buffer_flips, F.faulty} & design().record(0).keys()
+
+
+def test_a_record_prices_a_buffer_whose_values_share_cells() -> None:
+    """Four values of LeNet one after another: fewer words than numbers, and no refresh where all die in time."""
+    found = {}
+    for rule in ("always", "outlived"):
+        own = f"[{{name: a, contents: activations, refresh: 200 us, refreshed: {rule}, protection: {{policy: none}}}}]"
+        record = design(buffers=own).record(0)
+        (found[rule],) = record[F.buffers]
+    a, b = found["always"], found["outlived"]
+    assert max(a["numbers"]) <= a["words_used"] < sum(a["numbers"])
+    assert (a["refresh_saved"], b["refresh_saved"]) == (0.0, 1.0)
+    assert b["energy_j"] == pytest.approx(a["energy_j"] - a["refresh_j"])
+    assert a["area_m2"] > 0.0
+    assert a["p10"] == b["p10"]
