@@ -22,7 +22,7 @@ from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.served import serving
 from qtaml_hw.activations import Counts, Fresh, Guard, Held, Kept, Numbers, Same, ValueFaults, calibrate, guard, trace
-from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.config.study import Buffer
@@ -55,6 +55,21 @@ class ValueSizes:
     def stored_bits(self) -> int:
         """Data bits of one inference's values."""
         return self.planes * int(self.tensor_starts[-1])
+
+    @property
+    def plane_orders(self) -> Int64:
+        """The same by value."""
+        return np.tile(self.plane_order, (len(self.tensor_starts) - 1, 1))
+
+    @property
+    def absent(self) -> Bool:
+        """Planes that a value does not have: none."""
+        return np.zeros((len(self.tensor_starts) - 1, self.planes), dtype=bool)
+
+    @property
+    def read_with(self) -> Int64:
+        """Every value is read alone."""
+        return np.arange(len(self.tensor_starts) - 1)
 
 
 @dataclass(frozen=True, eq=False)
