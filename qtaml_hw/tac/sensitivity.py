@@ -36,6 +36,7 @@ OUTPUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 PROBES: Final = 4  # a weight's energy is then known to 6 %, a layer's total to 2 to 5 % (docs/tac.md)
+BATCH: Final = 32  # inputs at once
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,6 @@ def jacobian_energy(
     inputs: torch.Tensor,
     *,
     probes: int = PROBES,
-    batch: int = 32,
     seed: int = 0,
     output: Output = "logits",
     until: Stopping | None = None,
@@ -97,7 +97,7 @@ def jacobian_energy(
     """Estimate the Jacobian energy of the named parameters on unlabelled inputs [N, ...].
 
     ``until``: go on in rounds of ``probes`` until the standard error is small enough.  Deterministic in (module,
-    inputs, probes, batch, seed).  Raises ValueError without inputs or probes.
+    inputs, probes, seed).  Raises ValueError without inputs or probes.
     """
     if inputs.shape[0] == 0 or probes < 1:
         raise ValueError(f"sensitivity needs inputs and probes, got {inputs.shape[0]} inputs and {probes} probes")
@@ -105,7 +105,7 @@ def jacobian_energy(
     parameters = dict(module.named_parameters(remove_duplicate=False))
     wanted = [parameters[name] for name in names]
     signs = Signs(output, torch.Generator().manual_seed(seed))
-    chunks, count = torch.split(inputs, batch), int(inputs.shape[0])
+    chunks, count = torch.split(inputs, BATCH), int(inputs.shape[0])
     with evaluating(module), _only(parameters, wanted), torch.enable_grad():
         squares = SquaredGradients(module, wanted, inputs, transform, [_placed(d, names) for d in along])
         energy, totals = _round(squares, chunks, probes, signs)

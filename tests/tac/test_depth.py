@@ -65,7 +65,7 @@ def test_fisher_scores_are_the_gauss_newton_diagonal() -> None:
     p = torch.softmax(net(x), dim=-1).detach()
     h = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
     exact = torch.einsum("nciw,ncd,ndiw->iw", jacobian, h, jacobian).reshape(-1).numpy() / 6
-    got = tac.jacobian_energy(net, ["weight"], x, probes=200, batch=6, output="fisher", seed=2)
+    got = tac.jacobian_energy(net, ["weight"], x, probes=200, output="fisher", seed=2)
     # signs give a relative spread of at most sqrt(2) per probe: 5 sigma over 200 probes
     np.testing.assert_allclose(got.values, exact, rtol=5 * np.sqrt(2 / 200))
 
@@ -110,7 +110,7 @@ def test_a_small_noise_response_is_the_first_order_prediction() -> None:
     low = FlipChannel.uniform(0.02, 8).with_planes(range(3, 8), 0.0, 0.0)
     probe = tac.Probe(measure="squared", maps=40, deepest=0)
     measured = tac.measured_response(image, forward_of(net, x), low, probe)
-    energy = tac.jacobian_energy(net, ["weight"], x, probes=1, batch=1).values
+    energy = tac.jacobian_energy(net, ["weight"], x, probes=1).values
     predicted = tac.damage_model(image, energy, image.tensor_starts).distortion(low.p01, low.p10).sum()
     assert measured.values[0, 0] == pytest.approx(predicted, abs=4 * measured.error[0, 0])
 

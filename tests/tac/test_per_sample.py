@@ -127,7 +127,7 @@ def test_one_output_makes_one_pass_exact(case: str) -> None:
     torch.manual_seed(3)
     net, x = build().eval(), torch.randn(shape)
     names = [n for n, p in net.named_parameters() if p.dim() > 1]
-    got = jacobian_energy(net, names, x, probes=1, batch=4)
+    got = jacobian_energy(net, names, x, probes=1)
     expected = exact_energy(net, names, x)
     np.testing.assert_allclose(got.values, expected, rtol=2e-4, atol=1e-6 * expected.max())
     assert set(got.alone) == alone

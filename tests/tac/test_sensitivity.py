@@ -14,7 +14,7 @@ from qtaml_hw.tac import jacobian_energy
 def test_a_linear_layer_has_the_mean_square_of_its_inputs() -> None:
     torch.manual_seed(0)
     layer, x = nn.Linear(5, 3), torch.randn(40, 5)
-    got = jacobian_energy(layer, ["weight"], x, probes=1, batch=1)
+    got = jacobian_energy(layer, ["weight"], x, probes=1)
     expected = x.square().mean(0).repeat(3, 1).detach().numpy().reshape(-1)
     np.testing.assert_allclose(got.values, expected, rtol=1e-5)
 
@@ -27,7 +27,7 @@ def test_hutchinson_meets_the_full_jacobian() -> None:
     parameters = {n: p.detach() for n, p in net.named_parameters()}
     full = jacrev(lambda w: functional_call(net, {**parameters, **w}, (x,)))({n: parameters[n] for n in names})
     exact = np.concatenate([full[n].square().sum((0, 1)).reshape(-1).numpy() for n in names]) / 12
-    got = jacobian_energy(net, names, x, probes=4000, batch=12, seed=3)
+    got = jacobian_energy(net, names, x, probes=4000, seed=3)
     # signs give a relative spread of at most sqrt(2) per probe: 5 sigma over 4,000 probes
     np.testing.assert_allclose(got.values, exact, rtol=5 * np.sqrt(2 / 4000), atol=1e-7)
     assert np.all(got.relative_error < 0.03)
