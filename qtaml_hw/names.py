@@ -237,7 +237,7 @@ THROUGH_CODES: Final[tuple[Method, ...]] = ("qat", "bit_error")
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 """Where a network computes; but for ``auto`` a number may follow, as in ``cuda:1``."""
 
-METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity")
+METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity", "bits_per_byte")
 """What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 
 SHARES_OF_IMAGES: Final = METRICS[:3]

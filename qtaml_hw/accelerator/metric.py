@@ -1,7 +1,8 @@
 """What is measured on a network's outputs: a score from 0 to 1 by which chips are compared, and its value in its unit.
 
-For most metrics the two are the same number.  Perplexity has a unit of its own: its score is 1 / perplexity, the
-geometric mean of the probability that the network gives to the right token.
+For most metrics the two are the same number.  Perplexity has a unit of its own (``records.measure``): its score is
+1 / perplexity, the geometric mean of the probability that the network gives to the right token; that of bits per byte
+is the same mean per byte of text.
 
 Minus infinity is a score, the least there is: networks give it to classes that they rule out.  NaN and plus infinity
 are answers of no class.  A score that the same answer to all inputs reaches too says nothing of a network.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +29,28 @@ IGNORED = -100  # label of a token that does not count (torch's own ignore_index
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """A metric over windows of tokens.
+
+    kept: from a batch's outputs [N, T, V] and labels to what is kept of each token [N, T]; score: of that, the same of
+    the clean network, and labels; same_answer: of the clean network's and labels; per_byte: a mean over bytes of text.
+    """
+
+    kept: Callable[[Outputs, Labels], Outputs]
+    score: Score
+    same_answer: Callable[[Outputs, Labels], float]
+    per_byte: bool = False
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric by name.
 
     title: as tables and figures show it; score: 0..1, more is better; needs_clean: the clean network's outputs are its
     reference (and its own score is 1), else labels are numbers of outputs; counts: the score is a share of inputs;
-    value: from score to the metric's unit; least_outputs: with fewer the score is always the same; same_answer: from
-    the clean outputs and labels to the best score that one answer to all inputs has (None: nobody knows).
+    least_outputs: with fewer the score is always the same; same_answer: from
+    the clean outputs and labels to the best score that one answer to all inputs has (None: nobody knows); tokens: how
+    it is measured of a language model, whose outputs for all windows would fill the memory.
     """
 
     name: str
@@ -41,9 +58,9 @@ class Metric:
     score: Score
     needs_clean: bool = False
     counts: bool = False
-    value: Callable[[float], float] = float
     least_outputs: int = 1
     same_answer: Callable[[Outputs, Labels], float] | None = None
+    tokens: Tokens | None = None
 
     def __call__(self, outputs: Outputs, clean: Outputs, labels: Labels) -> float:
         """The score.
@@ -99,26 +116,54 @@ def embedding_cosine(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     return float(np.clip(cosine.mean(), 0.0, 1.0))
 
 
+def log_probabilities(outputs: Outputs, labels: Labels) -> Outputs:
+    """Natural logarithm of the softmax probability of every label [N, ...], from outputs [N, ..., V].
+
+    Minus infinity for a token that is ruled out, or among whose outputs are NaN or plus infinity; 0 for label -100.
+    """
+    count = labels != IGNORED
+    logits, right = outputs[count], labels[count]
+    top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    found = np.zeros(labels.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log_sum = np.log(np.exp(logits - top).sum(axis=-1)) + top[:, 0]
+        each = logits[np.arange(right.size), right] - log_sum
+    found[count] = np.where(_decided(logits) if right.size else True, each, -np.inf)
+    return found
+
+
+def _of_tokens(logs: Outputs, clean: Outputs, labels: Labels) -> float:
+    """Geometric mean over judged tokens of the probability of the right one, from its logarithms."""
+    return float(np.exp(np.mean(logs[labels != IGNORED])))
+
+
 def token_probability(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     """Geometric mean over tokens of the softmax probability of the right one: 1 / perplexity.
 
     Outputs [N, T, V] or [N, V]; labels [N, T] or [N], those that are -100 do not count.  A token that is ruled out by
     minus infinity, or among whose outputs are NaN or plus infinity, has probability 0, and so has the whole set then.
     """
+    return _of_tokens(log_probabilities(outputs, labels), outputs, labels)
+
+
+def next_token(outputs: Outputs, labels: Labels) -> Outputs:
+    """The token that is chosen at every place [N, T]; -1 where none is."""
+    return np.where(_decided(outputs), _largest(outputs), -1).astype(np.float64)
+
+
+def _same_tokens(chosen: Outputs, clean: Outputs, labels: Labels) -> float:
+    """Share of judged tokens at which the clean network's choice is chosen."""
     count = labels != IGNORED
-    logits, right = outputs[count], labels[count]
-    if not _decided(logits).all():
-        return 0.0
-    top = logits.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(logits - top).sum(axis=-1)) + top[:, 0]
-    return float(np.exp(np.mean(logits[np.arange(right.size), right] - log_sum)))
+    return float(np.mean((chosen[count] == clean[count]) & (chosen[count] >= 0)))
 
 
-def _perplexity(score: float) -> float:
-    return 1.0 / score if score > 0.0 else np.inf
+def _frequencies(clean: Outputs, labels: Labels) -> float:
+    """Score of the one distribution that fits all labels best: exp of minus their entropy."""
+    share = np.unique(labels[labels != IGNORED], return_counts=True)[1] / np.count_nonzero(labels != IGNORED)
+    return float(np.exp(np.sum(share * np.log(share))))
 
 
-def _most(answers: NDArray[np.int64], kinds: int = 1) -> float:
+def _most(answers: NDArray[Any], kinds: int = 1) -> float:
     """Share of the most frequent answers."""
     counts = np.unique(answers, return_counts=True)[1]
     return float(np.sort(counts)[-kinds:].sum() / answers.size)
@@ -148,6 +193,7 @@ METRICS: dict[str, Metric] = {
             counts=True,
             least_outputs=2,
             same_answer=lambda clean, labels: _most(_largest(clean)),
+            tokens=Tokens(next_token, _same_tokens, lambda clean, labels: _most(clean[labels != IGNORED])),
         ),
         Metric(
             *("embedding_cosine", "Cosine to the clean embedding", embedding_cosine),
@@ -156,10 +202,15 @@ METRICS: dict[str, Metric] = {
             same_answer=_mean_direction,
         ),
         Metric(
-            *("perplexity", "1 / perplexity", token_probability),
-            value=_perplexity,
+            *("perplexity", "Perplexity", token_probability),
             least_outputs=2,
             same_answer=lambda clean, labels: 1.0 / clean.shape[-1],
+            tokens=Tokens(log_probabilities, _of_tokens, _frequencies),
+        ),
+        Metric(
+            *("bits_per_byte", "Bits per byte", token_probability),
+            least_outputs=2,
+            tokens=Tokens(log_probabilities, _of_tokens, _frequencies, per_byte=True),
         ),
     )
 }

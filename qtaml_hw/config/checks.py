@@ -171,9 +171,13 @@ def _conditions_of_timeless_cells(sections: Mapping[str, Any]) -> Finding | None
 
 def _texts_and_encoders(sections: Mapping[str, Any]) -> Finding | None:
     network, data = sections["network"], sections["data"]
-    if data.texts is not None and network.encoder is None:
+    if data.texts is not None and network.encoder is None and network.language is None:
         path = ("data", "texts")
-        return path, path, "texts are for an encoder, whose tokenizer reads them: give network.encoder"
+        return path, path, "texts are for an encoder or a language model, whose tokenizer reads them: name its folder"
+    if network.language is not None and data.texts is None and data.factory is None:
+        path = ("network", "gguf" if network.gguf else "folder")
+        message = "a language model reads texts: write 'data: {texts: dataset-descriptions}', or a .txt file"
+        return path, path, message
     if network.encoder is not None and data.texts is None and data.factory is None:
         path = ("network", "encoder")
         message = "an encoder reads texts: write 'data: {texts: sentences}', a .txt file, or a factory of token numbers"

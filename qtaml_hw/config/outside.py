@@ -26,6 +26,8 @@ FILES: Final = (
     "network.weights",
     "network.file",
     "network.encoder.folder",
+    "network.folder",
+    "network.gguf",
     *(f"data.idx.{name}" for name in ("images", "labels", "train_images", "train_labels")),
     "data.npz.path",
     "data.texts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,8 +60,13 @@ def share_changed(facts: Mapping[str, Any], flips: float) -> float:
 def image_sampling(facts: Mapping[str, Any], score: float) -> tuple[float, float] | None:
     """95 % interval of a score over other test images of the same kind; None where the score counts no images.
 
+    Of a language model that over other texts: Student's of the mean negative log-likelihood (``log_score_halfwidth``).
+
     Clopper and Pearson's, as if every image were right or wrong on all chips alike, which is the widest it can be.
     """
+    spread = facts.get(F.log_score_halfwidth)
+    if spread is not None:
+        return (score * math.exp(-float(spread)), min(score * math.exp(float(spread)), 1.0)) if score else None
     images = int(facts.get(F.images) or 0)
     if images < 1 or str(facts.get(F.metric, "top1")) not in SHARES_OF_IMAGES:
         return None

@@ -91,6 +91,12 @@ class F:
     classes = Field("classes", "", "study", "assumed", NUMBER, "classes that the network tells apart")
     images = Field("images", "images", "study", "assumed", kinds.WHOLE,
         "test inputs that every fault map is judged on", needed=True)
+    tokens = Field("tokens", "tokens", "study", "assumed", NUMBER,
+        "of a language model: tokens that every fault map is judged on, each once")
+    texts = Field("texts", "texts", "study", "assumed", NUMBER, "of a language model: texts that these are of")
+    vocabulary = Field("vocabulary", "tokens", "study", "assumed", NUMBER, "tokens that a language model chooses from")
+    log_score_halfwidth = Field("log_score_halfwidth", "nats", "study", "measured", NUMBER,
+        "of a language model: half of the 95 % interval of its log score over other texts, with the clean weights")
     weights_format = Field("weights_format", "", "point", "assumed", kinds.TEXT, "number format of the stored weights")
     scale = Field("scale", "", "point", "assumed", TEXT, "what shares a scale")
     rounding = Field("rounding", "", "point", "assumed", TEXT, "how weights become codes")

@@ -7,7 +7,7 @@ on drawn chips, and how often each covered the mean, is in docs/validation.md (`
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -79,6 +79,20 @@ def score_interval(scores: Sequence[float], changed: float = 1.0) -> Interval:
     count, mean = int(x.size), float(x.mean())
     low, high = (float(end[0]) for end in score_ends(x[None]))
     return Interval(mean, max(low, mean - changed), min(high, mean + changed), count, count < FEW and changed == 1.0)
+
+
+def log_interval(scores: Sequence[float]) -> Interval:
+    """Geometric mean of the scores of chips with Student's 95 % interval of the mean of their logarithms; within 0..1.
+
+    For scores that are a mean probability per token: the mean is exp of minus the mean negative log-likelihood over
+    chips.  0 where a chip gives a right token no chance at all.  Raises ValueError without scores.
+    """
+    x = _checked(scores)
+    few = x.size < FEW
+    if (x <= 0.0).any():
+        return Interval(0.0, 0.0, float(x.max()), int(x.size), few)
+    found = t_interval(np.log(x).tolist(), (-math.inf, 0.0))
+    return Interval(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.maps, few)
 
 
 def score_ends(scores: Float64) -> tuple[Float64, Float64]:
@@ -153,11 +167,22 @@ def fewest_to_keep(share: float) -> int | None:
     return count
 
 
-def narrow_enough(scores: Sequence[float], minimum: int, maximum: int, halfwidth: float, changed: float = 1.0) -> bool:
+def narrow_enough(
+    scores: Sequence[float],
+    minimum: int,
+    maximum: int,
+    halfwidth: float,
+    changed: float = 1.0,
+    width: Callable[[Sequence[float], float], float] | None = None,
+) -> bool:
     """Whether sampling may stop: the maximum is reached, or at least the minimum and the interval is narrow.
 
     The interval is wide enough to be looked at after every map; coverage after stopping is in docs/validation.md.
+    ``width``: half of the interval's width, of scores and ``changed``, for metrics that are no share.
     """
     if len(scores) >= maximum:
         return True
-    return len(scores) >= minimum and score_interval(scores, changed).halfwidth <= halfwidth
+    if len(scores) < minimum:
+        return False
+    found = score_interval(scores, changed).halfwidth if width is None else width(scores, changed)
+    return found <= halfwidth

@@ -13,6 +13,7 @@ from qtaml_hw.prompt import Rows, Shown, Suggesting
 from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
+from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.shown import change_rows, point_rows, sweep_rows
 from qtaml_hw.records.summary import PointSummary, warnings_of
 from qtaml_hw.records.text import count, spelled
@@ -118,6 +119,7 @@ class Result(Shown):
         return {
             **self.score.as_dict("score"),
             **self.accuracy.as_dict("accuracy"),
+            **measure_of(self.summary.facts).as_dict(self.accuracy),
             "images_ci95_low": images[0],
             "images_ci95_high": images[1],
             "yields": [found.as_dict() for found in self.yields],
@@ -214,12 +216,19 @@ class WhatIf(Suggesting, Shown):
     after: Result
 
     def _title_and_rows(self) -> tuple[str, Rows]:
-        return "What if", change_rows(self.before.summary, self.after.summary, self.difference)
+        return "What if", change_rows(self.before.summary, self.after.summary)
 
     @property
     def difference(self) -> Interval:
         """Accuracy after minus before, map by map."""
         return paired_difference(self.after.summary.accuracies, self.before.summary.accuracies)
+
+    def _ratio(self) -> dict[str, float | int]:
+        """``ratio_mean`` and its ends, of values that are averaged as logarithms; paired over the same maps."""
+        found = measure_of(self.before.summary.facts).ratio(
+            self.after.summary.accuracies, self.before.summary.accuracies
+        )
+        return {} if found is None else found.as_dict("ratio")
 
     def as_dict(self) -> dict[str, Any]:
         """``before``, ``after``, and the ``difference`` of every number, the accuracy's with its paired interval."""
@@ -236,6 +245,7 @@ class WhatIf(Suggesting, Shown):
                 **numbers,
                 **paired.as_dict("score"),
                 **paired.as_dict("accuracy"),
+                **self._ratio(),
                 "ci95": [paired.low, paired.high],
             },
         }

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from qtaml_hw.prompt import Rows
 from qtaml_hw.records.fields import FIELDS, F, Field
-from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import counted, heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import Scale, count, number, percent, percent_interval, plain, scale, spelled
+from qtaml_hw.records.text import Scale, count, number, percent, plain, scale, spelled
 
 _BANDS: Final = (
     (F.area_m2, F.area_low_m2, F.area_high_m2),
@@ -18,7 +18,6 @@ _BANDS: Final = (
     (F.read_latency_s, F.read_latency_low_s, F.read_latency_high_s),
 )
 _MOST_POINTS: Final = 20
-_SWEEP: Final = ("Point", "Accuracy (%)", "95 % interval (%)", "Maps")
 
 
 def point_rows(s: PointSummary) -> Rows:
@@ -27,11 +26,14 @@ def point_rows(s: PointSummary) -> Rows:
     rows = [("network, data", f"{plain(facts.get(F.network, ''), 40)}, {plain(facts.get(F.data, ''), 60)}")]
     if s.error is not None:
         return [*rows, ("failed", plain(s.error))]
-    name = str(facts.get(F.metric_title, F.score.heading)).lower()
-    maps = f"{count(len(s.accuracies), 'map')} of {count(facts.get(F.images, 0), 'image')}"
+    name = title_of(facts).lower()
+    maps, read = f"{count(len(s.accuracies), 'map')} of {counted(facts)}", measure_of(facts)
     rows += [
-        (name, f"{_accuracy(s.accuracy)}, {maps}"),
-        ("clean, quantised", f"{percent(facts[F.clean_score])} %, {percent(facts[F.quantised_score])} %"),
+        (name, f"{read.shown(s.accuracy)}, {maps}"),
+        (
+            "clean, quantised",
+            ", ".join(f"{read.show(facts[k])}{read.suffix}" for k in (F.clean_score, F.quantised_score)),
+        ),
         ("bit errors per map", f"{number(s.means.get(F.flips_raw))} raw, {number(s.means.get(F.flips_residual))} left"),
         ("protection", _protection(facts)),
         *((key.heading.lower(), _banded(facts, key, low, high)) for key, low, high in _BANDS),
@@ -40,10 +42,6 @@ def point_rows(s: PointSummary) -> Rows:
     ]
     warnings = facts.get(F.warnings) or ()
     return [*rows, *([("warnings", f"{len(warnings)}, see .warnings")] if warnings else [])]
-
-
-def _accuracy(found: Interval) -> str:
-    return f"{percent(found.mean)} %, 95 % interval {percent_interval(found)}"
 
 
 def _protection(facts: dict[str, Any]) -> str:
@@ -69,25 +67,29 @@ def sweep_rows(summaries: Sequence[PointSummary]) -> Rows:
     """A head and a row per point: accuracy with its interval, area and energy; the first twenty, and how many more."""
     done = [s for s in summaries if s.error is None]
     costs = [(key, scale([s.facts.get(key) for s in done], key.unit)) for key in (F.area_m2, F.energy_per_inference_j)]
-    rows: Rows = [(*_SWEEP, *(f"{key.heading} ({unit.unit})" for key, unit in costs))]
+    title, reading = heading_of(s.facts for s in done)
+    head = (f"{title}{reading.per}", f"95 % interval{reading.per}", "Maps")
+    rows: Rows = [("Point", *head, *(f"{key.heading} ({unit.unit})" for key, unit in costs))]
     for s in summaries[:_MOST_POINTS]:
         name = spelled(s.facts.get(F.label, s.identity), 48)
         if s.error is not None:
             rows.append((name, "failed", "", "", "", ""))
             continue
         found = s.accuracy
-        figures = (percent(found.mean), percent_interval(found), str(found.maps))
+        read = measure_of(s.facts)
+        figures = (read.show(found.mean), read.ends(found), str(found.maps))
         rows.append((name, *figures, *(unit.show(s.facts.get(key)) for key, unit in costs)))
     left = len(summaries) - _MOST_POINTS
     return [*rows, *([(f"and {left} more", "", "", "", "", "")] if left > 0 else [])]
 
 
-def change_rows(before: PointSummary, after: PointSummary, difference: Interval) -> Rows:
+def change_rows(before: PointSummary, after: PointSummary) -> Rows:
     """Before and after a change: the score with the interval of the paired difference, area, energy, errors."""
-    name = str(before.facts.get(F.metric_title, F.score.heading))
+    name = title_of(before.facts)
     head = ("", "before", f"after {spelled(after.facts.get(F.label, ''), 60)}", "difference")
-    paired = f"{percent(difference.mean)} ({percent_interval(difference)}), {count(difference.maps, 'map')} in pairs"
-    rows: Rows = [head, (f"{name} (%)", percent(before.accuracy.mean), percent(after.accuracy.mean), paired)]
+    read = measure_of(before.facts)
+    means = (read.show(s.accuracy.mean) for s in (before, after))
+    rows: Rows = [head, (f"{name}{read.per}", *means, read.change(after.accuracies, before.accuracies))]
     for key in (F.p10, F.protected_bits_fraction, F.area_m2, F.energy_per_inference_j, F.read_latency_s):
         values = [s.facts.get(key) for s in (before, after)]
         if all(map(is_number, values)):

@@ -10,7 +10,8 @@ from typing import Any
 
 from qtaml_hw.records.chips import KEEP, Yield, image_sampling, share_changed
 from qtaml_hw.records.fields import MEANS, OF_A_MAP, SERIES, F
-from qtaml_hw.records.interval import FEW, Interval, score_interval, t_interval
+from qtaml_hw.records.interval import FEW, Interval, t_interval
+from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.record import Record
 
 Finished = dict[str, dict[int, Record]]
@@ -41,11 +42,12 @@ class PointSummary:
     @cached_property
     def accuracy(self) -> Interval:
         """Accuracy at the last time asked for, over chips; another sample of test images is not part of it."""
-        return score_interval(self.accuracies, _changed(self.facts, self.means))
+        return measure_of(self.facts).interval(self.accuracies, _changed(self.facts, self.means))
 
     @property
     def images_ci95(self) -> tuple[float, float] | None:
-        """95 % interval of the accuracy over other test images of the same kind; None where no images are counted."""
+        """95 % interval of the accuracy over other test images of the same kind, or of a language model's score over
+        other texts; None where nobody knows."""
         return image_sampling(self.facts, self.accuracy.mean)
 
     @property
@@ -124,12 +126,13 @@ def _one(identity: str, maps: list[Record], shares: tuple[float, ...]) -> PointS
     times = [float(t) for t, _ in maps[0][F.score_series]]
     at = tuple(tuple(float(r[F.score_series][i][1]) for r in maps) for i in range(len(times)))
     means = {str(n): sum(float(r[n]) for r in maps) / len(maps) for n in MEANS if all(n in r for r in maps)}
+    interval = measure_of(facts).interval
     changed = [*[1.0] * (len(times) - 1), _changed(facts, means)]
     return PointSummary(
         identity,
         facts,
         tuple(float(r[F.score]) for r in maps),
-        tuple((t, score_interval(scores, share)) for t, scores, share in zip(times, at, changed, strict=True)),
+        tuple((t, interval(scores, share)) for t, scores, share in zip(times, at, changed, strict=True)),
         means,
         counts={str(n): tuple(tuple(r[n]) for r in maps) for n in SERIES if all(n in r for r in maps)},
         accuracies_at=at,

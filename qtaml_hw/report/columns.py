@@ -9,6 +9,7 @@ from typing import Any, Final
 from qtaml_hw.records import fields
 from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F, Mark
+from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import NOTHING, number, percent, scale
 
@@ -82,6 +83,10 @@ def show(summaries: Sequence[PointSummary], key: str) -> Shown:
     if key in _STATED and summaries and all(s.facts.get(F.law) == "fixed" for s in summaries):
         column = replace(column, mark="assumed")  # the study file states them, no cell model is behind them
     values = [value(s, key) for s in summaries]
+    read = heading_of(s.facts for s in summaries if s.error is None)[1]
+    if key == F.score and read.logarithmic:
+        cells = tuple(NOTHING if s.error is not None else read.show(s.accuracy.mean) for s in summaries)
+        return Shown(column, read.unit, cells)
     if column.unit == "%":
         return Shown(column, "%", tuple(percent(v) for v in values))
     if column.unit in UNSCALED:
@@ -97,5 +102,4 @@ def tells(shown: Shown) -> bool:
 
 def score_name(points: Iterable[PointSummary]) -> str:
     """What the score of these points stands for: their metric's title where all share one, else "Score"."""
-    titles = {str(s.facts.get(F.metric_title, F.score.heading)) for s in points if s.error is None}
-    return titles.pop() if len(titles) == 1 else "Score" if titles else F.score.heading
+    return heading_of(s.facts for s in points if s.error is None)[0]

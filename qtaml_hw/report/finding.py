@@ -16,8 +16,9 @@ from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, fewest_to_keep
 from qtaml_hw.records.kinds import STEP_NUMBERS, is_number
+from qtaml_hw.records.measure import heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import count, listed, number, percent, percent_interval, plain, scale, spelled
+from qtaml_hw.records.text import count, listed, number, percent, plain, scale, spelled
 from qtaml_hw.report.columns import score_name, show
 from qtaml_hw.report.layout import CASE, POLICY, Axis, Layout, Line, focus, lay_out, short, title
 from qtaml_hw.report.material import Material
@@ -151,17 +152,25 @@ def _over_time(points: Sequence[PointSummary]) -> list[str]:
     time_s, found = s.worst
     last_s = s.series[-1][0]
     unit, kept, maps = scale([time_s], "s"), s.yield_series(KEEP)[[t for t, _ in s.series].index(time_s)], found.maps
-    end = scale([last_s], "s")
+    end, moves = scale([last_s], "s"), "rises" if measure_of(s.facts).lower else "falls"
     return [
-        f"The verdict stands on the worst time, {unit.show(time_s)} {unit.unit}: the accuracy falls to "
-        f"{percent(found.mean)} %, when {round(kept * maps)} of {maps} chips reach the target. At the last time, "
-        f"{end.show(last_s)} {end.unit}, it is {percent(s.accuracy.mean)} %."
+        f"The verdict stands on the worst time, {unit.show(time_s)} {unit.unit}: the {_called_score(s)} {moves} to "
+        f"{_value(s, found.mean)}, when {round(kept * maps)} of {maps} chips reach the target. At the last time, "
+        f"{end.show(last_s)} {end.unit}, it is {_value(s, s.accuracy.mean)}."
     ]
 
 
 def _target(points: Sequence[PointSummary]) -> str:
     clean = {float(s.facts[F.clean_score]) for s in points}
     name = score_name(points)
+    read = heading_of(s.facts for s in points)[1]
+    if read.logarithmic and len(clean) == 1:
+        value = clean.pop()
+        most = f"that is at most {read.show(KEEP * value)}{read.suffix}"
+        return (
+            f"Target: a score of at least {percent(KEEP, 0)} % of the clean one, whose {name.lower()} is "
+            f"{read.show(value)}{read.suffix}; {most}, with the whole 95 % interval over fault maps."
+        )
     stands = "" if name == F.score.heading else f"Accuracy stands here for: {name[0].lower()}{name[1:]}. "
     if len(clean) > 1:
         return f"{stands}Target: at least {percent(KEEP, 0)} % of each network’s clean accuracy."
@@ -228,21 +237,30 @@ def with_words(name: str, layout: Layout) -> str:
     return f"with {short(layout.series)} {name}"
 
 
-def _figures(found: Interval) -> str:
+def _figures(s: PointSummary, found: Interval) -> str:
     if found.maps == 1:
-        return f"{percent(found.mean)} %, one map, no interval"
-    return f"{percent(found.mean)} %, 95 % interval {percent_interval(found)}, {count(found.maps, 'map')}"
+        return f"{_value(s, found.mean)}, one map, no interval"
+    return f"{measure_of(s.facts).shown(found)}, {count(found.maps, 'map')}"
+
+
+def _value(s: PointSummary, score: float) -> str:
+    read = measure_of(s.facts)
+    return f"{read.show(score)}{read.suffix}"
+
+
+def _called_score(s: PointSummary) -> str:
+    return title_of(s.facts).lower() if measure_of(s.facts).logarithmic else "accuracy"
 
 
 def _met(verdict: Verdict, layout: Layout, hardest: str) -> str:
     end = ", the end of the tested range" if verdict.at == hardest else ""
     words = " ".join(filter(None, [verdict.at, with_words(verdict.name, layout)]))
-    return f"{words} ({_figures(verdict.shown.worst[1])}{end})"
+    return f"{words} ({_figures(verdict.shown, verdict.shown.worst[1])}{end})"
 
 
 def _missed(verdict: Verdict, layout: Layout) -> str:
     words = with_words(verdict.name, layout)
-    return " ".join(filter(None, [words, f"(best {_figures(verdict.best.worst[1])})"]))
+    return " ".join(filter(None, [words, f"(best {_figures(verdict.best, verdict.best.worst[1])})"]))
 
 
 def _comparison(material: Material, layout: Layout) -> list[str]:
@@ -254,6 +272,10 @@ def _comparison(material: Material, layout: Layout) -> list[str]:
     if len(ranked) < 2 or (gain := material.paired(ranked[0][1], ranked[1][1])) is None:
         return []
     (first, a), (second, b) = ranked[:2]
+    read = measure_of(a.facts)
+    if read.logarithmic:
+        words = f"{with_words(first, layout)} against {with_words(second, layout)}: {material.change(a, b)}"
+        return [f"At {where}, where the choice matters most, {title_of(a.facts).lower()} {words}."]
     interval = f"95 % interval {percent(gain.low)} to {percent(gain.high)} points, {_paired(gain, a, b)}"
     ahead, behind = with_words(first, layout), with_words(second, layout)
     lead = f"At {where}, where the choice matters most,"
@@ -329,11 +351,11 @@ def _judged(s: PointSummary) -> str:
     found = s.worst[1]
     target = KEEP * float(s.facts[F.clean_score])
     if found.maps == 1:
-        return f"reaches {_figures(found)}, so nothing is claimed about other chips"
+        return f"reaches {_figures(s, found)}, so nothing is claimed about other chips"
     if s.facts.get(F.at_chance):
-        return f"is at chance without a fault, so there is nothing to keep ({_figures(found)})"
+        return f"is at chance without a fault, so there is nothing to keep ({_figures(s, found)})"
     verdict = "keeps it" if keeps(s) else "does not keep it" if found.high < target else "may or may not keep it"
-    return f"{verdict} ({_figures(found)})"
+    return f"{verdict} ({_figures(s, found)})"
 
 
 def _alone(s: PointSummary) -> list[str]:

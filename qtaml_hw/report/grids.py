@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
-from qtaml_hw.records.text import NOTHING, Scale, count, number, percent, percent_interval, plain, scale, spelled
+from qtaml_hw.records.text import NOTHING, Scale, count, number, percent, plain, scale, spelled
 from qtaml_hw.report.columns import BANKS, COLUMNS, YIELD, score_name, show, tells
 from qtaml_hw.report.finding import Finding
 from qtaml_hw.report.layout import POLICY, shown_value, title, varying
@@ -72,14 +74,16 @@ def _score_heads(points: Sequence[PointSummary]) -> tuple[Head, ...]:
     """Accuracy, at the worst time where there are several; the last time has a column of its own."""
     timed = _timed(points)
     name, unit = score_name(points), _time_unit(points).unit
-    heads = (Head(name, "%", "measured"), Head("95 % interval", "%", "measured"), Head("Maps"))
-    return (*heads, Head("Worst at", unit), Head("At the last time", "%", "measured")) if timed else heads
+    per = heading_of(s.facts for s in points)[1].unit
+    heads = (Head(name, per, "measured"), Head("95 % interval", per, "measured"), Head("Maps"))
+    return (*heads, Head("Worst at", unit), Head("At the last time", per, "measured")) if timed else heads
 
 
 def _accuracy_cells(s: PointSummary, points: Sequence[PointSummary]) -> tuple[str, ...]:
     time_s, found = s.worst
-    cells = (percent(found.mean), percent_interval(found), str(found.maps))
-    return (*cells, _time_unit(points).show(time_s), percent(s.accuracy.mean)) if _timed(points) else cells
+    read = measure_of(s.facts)
+    cells = (read.show(found.mean), read.ends(found), str(found.maps))
+    return (*cells, _time_unit(points).show(time_s), read.show(s.accuracy.mean)) if _timed(points) else cells
 
 
 def _timed(points: Sequence[PointSummary]) -> bool:
@@ -130,7 +134,9 @@ def _chip_heads(first: PointSummary) -> tuple[Head, ...]:
         for share in shares
         for head in (Head(f"Chips ≥ {share} of clean", "%", "measured"), Head("95 % interval", "%"))
     ]
-    return (*chips, Head("Maps"), Head("Accuracy on other test images", "%", "measured"), Head("Images"))
+    read, of_tokens = measure_of(first.facts), first.facts.get(F.tokens) is not None
+    other = f"{title_of(first.facts)} on other {'texts' if of_tokens else 'test images'}"
+    return (*chips, Head("Maps"), Head(other, read.unit, "measured"), Head("Tokens" if of_tokens else "Images"))
 
 
 def _chip_cells(s: PointSummary) -> tuple[str, ...]:
@@ -138,8 +144,9 @@ def _chip_cells(s: PointSummary) -> tuple[str, ...]:
     chips = [cell for y in s.yields for cell in (percent(y.chips), " to ".join(percent(end) for end in y.ci95))]
     if s.facts.get(F.at_chance):  # nothing is kept of chance
         chips = [NOTHING] * len(chips)
-    images = NOTHING if s.images_ci95 is None else " to ".join(percent(end) for end in s.images_ci95)
-    return *chips, str(len(s.accuracies)), images, f"{s.facts[F.images]:,}"
+    read = measure_of(s.facts)
+    images = NOTHING if s.images_ci95 is None else read.ends(Interval(s.accuracy.mean, *s.images_ci95, 2))
+    return *chips, str(len(s.accuracies)), images, f"{s.facts.get(F.tokens) or s.facts[F.images]:,}"
 
 
 CHIPS: Final = "Chips and test images"

@@ -12,6 +12,7 @@ from qtaml_hw.errors import StoreError
 from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, t_interval
+from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import read_store
 from qtaml_hw.records.summary import PointSummary, summarise
@@ -58,6 +59,12 @@ class Material:
                 break
             lines.append(line.lstrip("# "))
         return plain(" ".join(lines), 600)
+
+    def change(self, first: PointSummary, second: PointSummary) -> str:
+        """The same in words, in the metric's own terms: points of a share, or a ratio."""
+        mine, other = self.maps[first.identity], self.maps[second.identity]
+        both = sorted(mine.keys() & other.keys())
+        return measure_of(first.facts).change([mine[i] for i in both], [other[i] for i in both])
 
     def paired(self, first: PointSummary, second: PointSummary) -> Interval | None:
         """Accuracy of ``first`` minus ``second`` over the fault maps that both saw; None without two such maps."""

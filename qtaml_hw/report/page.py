@@ -10,8 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary, warnings_of
-from qtaml_hw.records.text import count, percent, plain, plain_lines, spelled, touching
+from qtaml_hw.records.text import count, plain, plain_lines, spelled, touching
 from qtaml_hw.report import style
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
@@ -103,15 +104,20 @@ def tiles(found: Material) -> list[tuple[str, str]]:
     """The handful of figures that stand at the head of the page: (what, value)."""
     total = len(found.points) + len(found.failed)
     maps = sum(len(s.accuracies) for s in found.points)
+    read = heading_of(s.facts for s in found.points)[1]
+    unit = F.tokens if any(s.facts.get(F.tokens) for s in found.points) else F.images
     tile = [
         ("points finished", f"{len(found.points):,} of {total:,}"),
         ("fault maps in all", f"{maps:,}"),
-        ("images per map", _values(found.points, F.images, lambda v: f"{v:,}")),
+        (f"{unit} per map", _values(found.points, unit, lambda v: f"{v:,}")),
         ("network", _values(found.points, F.network)),
         ("data", _values(found.points, F.data)),
         ("measured", "" if score_name(found.points) == F.score.heading else score_name(found.points)),
-        ("clean accuracy", _values(found.points, F.clean_score, lambda v: f"{percent(v)} %")),
-        ("quantised", _values(found.points, F.quantised_score, lambda v: f"{percent(v)} %")),
+        (
+            "clean" if read.logarithmic else "clean accuracy",
+            _values(found.points, F.clean_score, lambda v: f"{read.show(v)}{read.suffix}"),
+        ),
+        ("quantised", _values(found.points, F.quantised_score, lambda v: f"{read.show(v)}{read.suffix}")),
         ("parameters kept exact", _values(found.points, F.exact_parameters, _counted)),
         ("flip law", _values(found.points, F.law)),
     ]

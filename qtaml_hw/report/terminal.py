@@ -16,13 +16,13 @@ from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import Measure, counted, heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import (
     NOTHING,
     Scale,
     number,
     percent,
-    percent_interval,
     retention_basis,
     scale,
     share_of_cells,
@@ -60,17 +60,22 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
             continue
         accuracy, row = s.accuracy, next(nth)
         cells = (*(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
-        rows.append((name, percent(accuracy.mean), _interval(accuracy), accuracy.maps, *cells))
+        read = measure_of(s.facts)
+        rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), accuracy.maps, *cells))
     caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
-    return table(["Point", f"{score_name(done)}\n(%)", "95 % CI\n(%)", "Maps", *heads], rows, caption=caption, words=1)
+    title, reading = heading_of(s.facts for s in done)
+    heads = [_header(title, reading.unit), _header("95 % CI", reading.unit), "Maps", *heads]
+    return table(["Point", *heads], rows, caption=caption, words=1)
 
 
 def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
     said = []
     for key, name in ((F.clean_score, "clean"), (F.quantised_score, "quantised")):
-        values = sorted({percent(s.facts.get(key)) for s in done})
-        said += [f"{name} {' / '.join(values)} %"] if values else []
-    images = [0.5 * (ends[1] - ends[0]) for s in done if (ends := s.images_ci95) is not None]
+        read = heading_of(s.facts for s in done)[1]
+        values = sorted({read.show(s.facts[key]) for s in done})
+        said += [f"{name} {' / '.join(values)}{read.suffix}"] if values else []
+    shares = [s for s in done if not measure_of(s.facts).logarithmic]
+    images = [0.5 * (ends[1] - ends[0]) for s in shares if (ends := s.images_ci95) is not None]
     said += [f"other test images: ±{percent(max(images))} %"] if images else []
     said += [f"{s.column.title} {s.cells[0]} {s.unit}".strip() for s in same]
     return [*said, *([f"{failed} of {failed + len(done)} points failed"] if failed else [])]
@@ -93,8 +98,8 @@ def _chips(point: PointSummary, found: Yield) -> str:
     return f"{percent(found.chips, 0)} ({percent(low, 0)}–{percent(high, 0)})"
 
 
-def _interval(found: Interval) -> str:
-    return f"{percent(found.low)}–{percent(found.high)}" if found.maps > 1 else "1 map"
+def _interval(found: Interval, read: Measure) -> str:
+    return read.ends(found).replace(" to ", "–") if found.maps > 1 else "1 map"
 
 
 _RUN_KEYS: Final = tuple(c.key for c in COLUMNS if c.mark != "assumed" and c.key not in (F.score, YIELD))
@@ -112,18 +117,20 @@ def run_table(summary: PointSummary) -> Table:
     if summary.error is not None:
         return table(heads, [("failed", text(summary.error), "", "", "")], heading=spelled(label), words=1)
     found = summary.accuracy
-    interval = f"{percent_interval(found)}, {found.maps} maps" if found.maps > 1 else percent_interval(found)
-    rows = [(score_name([summary]), percent(found.mean), "%", interval, "measured")]
+    read, judged = measure_of(summary.facts), counted(summary.facts)
+    interval = f"{read.ends(found)}, {found.maps} maps" if found.maps > 1 else read.ends(found)
+    rows = [(score_name([summary]), read.show(found.mean), read.unit, interval, "measured")]
     if (ends := summary.images_ci95) is not None:
-        sampled = f"{percent(ends[0])} to {percent(ends[1])}, {summary.facts[F.images]:,} images"
-        rows.append(("  on other test images", "", "%", sampled, "measured"))
+        sampled = f"{read.ends(Interval(found.mean, *ends, 2))}, {judged}"
+        other = "  on other texts" if read.logarithmic else "  on other test images"
+        rows.append((other, "", read.unit, sampled, "measured"))
     for chips in () if summary.facts.get(F.at_chance) else summary.yields:
         low, high = chips.ci95
         spread = f"{percent(low)} to {percent(high)}, {chips.good} of {chips.maps} maps"
         rows.append((f"Chips ≥ {100 * chips.share:g} % of clean", percent(chips.chips), "%", spread, "measured"))
-    images = f"{summary.facts.get(F.images, 0):,} images"
-    for row, name in ((F.clean_score, "Clean accuracy"), (F.quantised_score, "Quantised accuracy")):
-        rows.append((name, percent(summary.facts.get(row)), row.unit, images, row.mark))
+    name = score_name([summary]).lower() if read.logarithmic else "accuracy"
+    for row, kind in ((F.clean_score, "Clean"), (F.quantised_score, "Quantised")):
+        rows.append((f"{kind} {name}", read.show(summary.facts[row]), read.unit, judged, row.mark))
     for key in _RUN_KEYS:
         shown = show([summary], key)
         if tells(shown):
@@ -263,7 +270,10 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
     ``difference`` : the same keys; ``accuracy_ci95_low/high`` bound the paired difference, ``maps`` is its count.
     """
     rows: list[Sequence[object]] = []
-    for key, name, si in _WHAT_IF:
+    asked: Sequence[tuple[str, str, str]] = _WHAT_IF
+    if before.get("metric_mean") is not None:
+        asked = [("metric_mean", title_of(before), measure_of(before).unit), *_WHAT_IF[2:]]
+    for key, name, si in asked:
         if not (is_number(before.get(key)) and is_number(after.get(key))):
             continue
         values = [float(before[key]), float(after[key])]
@@ -276,6 +286,13 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
             if values[0] > 0 and change:
                 cells[2] += f" ({100 * change / values[0]:+.1f} %)"
         rows.append((name, unit, *cells))
+        if key == "metric_mean":
+            ends = [
+                f"{number(r.get('metric_ci95_low'))} to {number(r.get('metric_ci95_high'))}" for r in (before, after)
+            ]
+            low, high = (number(difference.get(f"ratio_ci95_{end}")) for end in ("low", "high"))
+            ratio = f"x {number(difference.get('ratio_mean'))} ({low} to {high})"
+            rows.append(("  95 % CI, ratio in pairs", si, *ends, ratio))
         if key == ACCURACY_MEAN:
             rows.append(("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference))))
     return table(["", "Unit", "Before", "After", "Difference"], rows, heading="What if", words=1)

@@ -20,6 +20,14 @@ CALIBRATION_IMAGES: Final = 256
 DIGITS_CALIBRATION: Final = 130  # of the 500 digits that are not trained on: as many as sensitivities look at
 
 
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """What test windows of texts stand for: int64 [N] the number of the text, and UTF-8 bytes of the judged tokens."""
+
+    text: npt.NDArray[np.int64]
+    judged_bytes: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class InputPart:
     """One input of a network: its name, and the shape of one sample of it, without batch."""
@@ -43,7 +51,7 @@ class DataSet:
     trained on nor judged (a network is surer of its training images than of any others).
     digest: sha256 (hex) of all arrays, part of a result's identity.
     parts: which input of the network gets which part of a sample, where the data say so: several lie one after the
-    other in flat samples.
+    other in flat samples.  windows: of texts in windows of tokens.
     """
 
     name: str
@@ -54,6 +62,7 @@ class DataSet:
     calibration_x: Images
     digest: str
     parts: tuple[InputPart, ...] = ()
+    windows: Windows | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -76,12 +85,18 @@ def spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
 
 
-def data_set(name: str, train: tuple[Images, Labels], test: tuple[Images, Labels], calibration_x: Images) -> DataSet:
+def data_set(
+    name: str,
+    train: tuple[Images, Labels],
+    test: tuple[Images, Labels],
+    calibration_x: Images,
+    windows: Windows | None = None,
+) -> DataSet:
     """A DataSet out of its parts, with the digest computed."""
     train_x, train_y = train
     test_x, test_y = test
     parts = (train_x, train_y, test_x, test_y, calibration_x)
-    return DataSet(name, train_x, train_y, test_x, test_y, calibration_x, array_digest(*parts))
+    return DataSet(name, train_x, train_y, test_x, test_y, calibration_x, array_digest(*parts), windows=windows)
 
 
 def array_digest(*arrays: npt.NDArray[np.generic]) -> str:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from qtaml_hw.accelerator.metric import METRICS, Metric, metric
 from qtaml_hw.names import METRICS as NAMES
+from qtaml_hw.records.measure import MEASURES
 
 rng = np.random.default_rng(1)
 
@@ -54,10 +55,10 @@ def test_perplexity_is_torchs_cross_entropy() -> None:
     score = metric("perplexity")(logits, logits, labels)
     loss = functional.cross_entropy(torch.from_numpy(logits).flatten(0, 1), torch.from_numpy(labels).flatten())
     assert score == pytest.approx(float(torch.exp(-loss)), rel=1e-12)
-    assert metric("perplexity").value(score) == pytest.approx(float(torch.exp(loss)), rel=1e-12)
+    assert MEASURES["perplexity"].value(score) == pytest.approx(float(torch.exp(loss)), rel=1e-12)
     assert metric("perplexity")(np.zeros((2, 3, 30)), logits, np.zeros((2, 3), np.int64)) == pytest.approx(1.0 / 30.0)
     assert metric("perplexity")(np.full((2, 3, 30), np.nan), logits, np.zeros((2, 3), np.int64)) == 0.0
-    assert metric("perplexity").value(0.0) == np.inf
+    assert MEASURES["perplexity"].value(0.0) == np.inf
 
 
 def test_labels_must_fit_the_outputs() -> None:

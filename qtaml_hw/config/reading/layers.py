@@ -187,7 +187,11 @@ def _correcting_pays(layer: Layer) -> bool:
 
 
 _UNLESS: Final[tuple[tuple[Path, tuple[Path, ...], str], ...]] = (
-    (("network", "name"), (("network", "factory"), ("network", "file"), ("network", "encoder")), DEFAULT_NETWORK),
+    (
+        ("network", "name"),
+        tuple(("network", kind) for kind in ("factory", "file", "encoder", "folder", "gguf")),
+        DEFAULT_NETWORK,
+    ),
     (("data", "name"), (("data", "idx"), ("data", "npz"), ("data", "texts"), ("data", "factory")), DEFAULT_DATA),
     (
         ("protection", "budget", "bits"),

@@ -17,6 +17,12 @@ def _safe_weights(text: str) -> str:
     return text
 
 
+def _gguf(text: str) -> str:
+    if not text.endswith(".gguf"):
+        raise ValueError(f"{text[:80]!r} is not a .gguf file")
+    return text
+
+
 def _npz(text: str) -> str:
     if not text.endswith(".npz"):
         raise ValueError(f"{text[:80]!r} is not a .npz file")
@@ -24,12 +30,12 @@ def _npz(text: str) -> str:
 
 
 def _texts(text: str) -> str:
-    if text != BUILT_IN_TEXTS and not text.endswith(".txt"):
-        raise ValueError(f"{text[:80]!r} is neither a .txt file nor {BUILT_IN_TEXTS!r}")
+    if text not in BUILT_IN_TEXTS and not text.endswith(".txt"):
+        raise ValueError(f"{text[:80]!r} is neither a .txt file nor {' or '.join(map(repr, BUILT_IN_TEXTS))}")
     return text
 
 
-BUILT_IN_TEXTS: Final = "sentences"
+BUILT_IN_TEXTS: Final = ("sentences", "dataset-descriptions")
 
 
 Factory = Annotated[str, AfterValidator(factory_name)]
@@ -97,11 +103,17 @@ class NetworkSection(Section):
     )
     output: str | None = Field(None, description="the output of a model file that is judged, where it has several")
     encoder: EncoderSection | None = Field(None, description="a text encoder from a local folder")
+    folder: FilePath | None = Field(
+        None, description="a causal language model: a local Hugging Face folder of config.json and .safetensors"
+    )
+    gguf: Annotated[FilePath, AfterValidator(_gguf)] | None = Field(
+        None, description="a causal language model: a .gguf file, with its tokenizer"
+    )
     store: StoreSection | None = Field(None, description="which tensors live in the memory")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _exactly_one(self, ("name", "factory", "file", "encoder"), "a network")
+        _exactly_one(self, ("name", "factory", "file", "encoder", "folder", "gguf"), "a network")
         extra = [name for name in ("arguments", "weights", "keys") if getattr(self, name)]
         if extra and self.factory is None:
             raise ValueError(f"{extra[0]} goes with a factory; other networks bring their own weights")
@@ -110,6 +122,11 @@ class NetworkSection(Section):
         if self.keys and self.weights is None:
             raise ValueError("keys renames what a weights file holds, and there is none: add weights")
         return self
+
+    @property
+    def language(self) -> str | None:
+        """Where a language model is, a folder or a file; None for other networks."""
+        return self.folder or self.gguf
 
 
 class IdxFiles(Section):
@@ -175,7 +192,13 @@ class DataSection(Section):
     idx: IdxFiles | None = Field(None, description="IDX files (as MNIST is published)")
     npz: NpzFile | None = Field(None, description="a .npz file with images and labels")
     texts: Annotated[FilePath, AfterValidator(_texts)] | None = Field(
-        None, description="a .txt file with one text per line for an encoder, or 'sentences': 120 of the product's own"
+        None,
+        description="for an encoder a .txt file with a text per line, or 'sentences', 120 of the product's own; for "
+        "a language model a .txt file (three blank lines between texts) or 'dataset-descriptions' of scikit-learn",
+    )
+    tokens: Annotated[Positive, Field(le=65_536)] = Field(128, description="of a window, for a language model")
+    stride: Positive | None = Field(
+        None, description="tokens from one window to the next; the default is half a window; every token is judged once"
     )
     factory: Factory | None = Field(None, description="'package.module:function' that returns images and labels")
     preprocessing: PreprocessingSection | None = Field(None, description="of the images in idx and npz files")
@@ -188,7 +211,7 @@ class DataSection(Section):
         "first", description="fewer images than there are: the first ones, or evenly spaced ones (sorted files)"
     )
 
-    usual: ClassVar = {"take": "first"}
+    usual: ClassVar = {"take": "first", "tokens": 128, "stride": None}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from qtaml_hw.records.chips import KEEP, Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import Measure, heading_of, measure_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, scale
 from qtaml_hw.report import style
@@ -49,13 +50,15 @@ def accuracy(material: Material) -> Drawing | None:
     looks = style.looks(_names(layout))
     for ax, panel in zip(axes, panels, strict=True):
         _lines(ax, panel, layout.x, looks)
-        ax.set_ylabel(f"{score_name(material.points)} (%)")
+        ax.set_ylabel(score_label(material.points))
         if panel.title:
             ax.set_title(style.words(panel.title, 60))
     axes[-1].set_xlabel(layout.x.title)
     style.legend(figure, axes)
     caption = f"{_REPLICATES} ({maps_words(material.points)}); hollow marks: one map, no interval.{_cut(layout)}"
-    return Drawing("accuracy", f"Accuracy against {short(layout.x.path)}", caption, figure, *_table(layout))
+    return Drawing(
+        "accuracy", f"{score_name(material.points)} against {short(layout.x.path)}", caption, figure, *_table(layout)
+    )
 
 
 def _names(layout: Layout) -> list[str]:
@@ -66,16 +69,33 @@ def _lines(ax: Axes, panel: Panel, axis: Axis, looks: dict[str, style.Look]) -> 
     for line in panel.lines[:MOST_LINES]:
         x = [axis.at(s) for s in line.points]
         found = [s.accuracy for s in line.points]
-        _interval_line(ax, x, found, looks[line.name], line.name)
+        _interval_line(ax, x, found, looks[line.name], line.name, measure_of(line.points[0].facts))
     reference_lines(ax, [s for line in panel.lines for s in line.points])
     limits(ax)
     style.value_axis(ax, [axis.at(s) for line in panel.lines for s in line.points], axis.log)
 
 
-def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look: style.Look, name: str) -> None:
-    means = [100.0 * i.mean for i in found]
-    below = [100.0 * (i.mean - i.low) if i.maps > 1 else 0.0 for i in found]
-    above = [100.0 * (i.high - i.mean) if i.maps > 1 else 0.0 for i in found]
+def score_label(points: Iterable[PointSummary]) -> str:
+    """The metric and its unit, as an axis is called."""
+    title, read = heading_of(s.facts for s in points)
+    return f"{title}{read.per}"
+
+
+def finite(value: float) -> float:
+    """A value that can be drawn: nothing of infinity."""
+    return value if math.isfinite(value) else math.nan
+
+
+def _interval_line(
+    ax: Axes, x: Sequence[float], found: Sequence[Interval], look: style.Look, name: str, read: Measure
+) -> None:
+    means = [finite(read.value(i.mean)) for i in found]
+    ends = [
+        sorted((read.value(i.low), read.value(i.high))) if i.maps > 1 else [m, m]
+        for i, m in zip(found, means, strict=True)
+    ]
+    below = [finite(m - end[0]) for m, end in zip(means, ends, strict=True)]
+    above = [finite(end[1] - m) for m, end in zip(means, ends, strict=True)]
     single = all(i.maps == 1 for i in found)
     ax.errorbar(
         x,
@@ -93,20 +113,26 @@ def _interval_line(ax: Axes, x: Sequence[float], found: Sequence[Interval], look
 def reference_lines(ax: Axes, points: Sequence[PointSummary], along: str = "y") -> None:
     """Clean and quantised accuracy, and the 95 %-of-clean target, where all points agree on them."""
     draw = ax.axhline if along == "y" else ax.axvline
+    read = heading_of(s.facts for s in points)[1]
+    if read.logarithmic:
+        (ax.set_yscale if along == "y" else ax.set_xscale)("log")
     clean = {s.facts[F.clean_score] for s in points}
     quantised = {s.facts[F.quantised_score] for s in points}
     if len(quantised) == 1:
         value = quantised.pop()
-        draw(100 * value, color=style.MUTED, lw=1.3, ls=(0, (4, 2)), label=f"quantised {percent(value)} %", zorder=2)
+        label = f"quantised {read.show(value)}{read.suffix}"
+        draw(read.value(value), color=style.MUTED, lw=1.3, ls=(0, (4, 2)), label=label, zorder=2)
     if len(clean) == 1:
         value = clean.pop()
-        draw(100 * value, color=style.INK, lw=1.1, label=f"clean {percent(value)} %", zorder=1)
+        draw(read.value(value), color=style.INK, lw=1.1, label=f"clean {read.show(value)}{read.suffix}", zorder=1)
         target = f"{percent(KEEP, 0)} % of clean"
-        draw(100 * KEEP * value, color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=target, zorder=1)
+        draw(read.value(KEEP * value), color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=target, zorder=1)
 
 
 def limits(ax: Axes, along: str = "y") -> None:
     """At least two points of accuracy in view, never beyond 0 .. 101 %."""
+    if (ax.get_yscale() if along == "y" else ax.get_xscale()) == "log":
+        return
     low, high = ax.get_ylim() if along == "y" else ax.get_xlim()
     span = max(high - low, 2.0)
     middle = 0.5 * (low + high)
@@ -120,8 +146,9 @@ def limits(ax: Axes, along: str = "y") -> None:
 def maps_words(points: Sequence[PointSummary]) -> str:
     """``16 maps of 500 images``, or the ranges."""
     maps = sorted({len(s.accuracies) for s in points})
-    images = sorted({int(s.facts[F.images]) for s in points})
-    return f"{_range(maps)} map{'' if maps == [1] else 's'} of {_range(images)} images each"
+    unit = "tokens" if all(s.facts.get(F.tokens) for s in points) else "images"
+    judged = sorted({int(s.facts[unit]) for s in points})
+    return f"{_range(maps)} map{'' if maps == [1] else 's'} of {_range(judged)} {unit} each"
 
 
 def _range(values: Sequence[int]) -> str:
@@ -179,19 +206,28 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     looks = style.looks(list(dict.fromkeys(str(s.facts.get(F.policy, "")) for _, s in named)))
     for row, (_, s) in enumerate(named):
         look = looks[str(s.facts.get(F.policy, ""))]
-        values = [100.0 * a for a in s.accuracies]
+        read = measure_of(s.facts)
+        values = [finite(read.value(a)) for a in s.accuracies]
         jitter = [row + 0.24 * (((i * 0.618) % 1.0) - 0.5) for i in range(len(values))]
         ax.plot(values, jitter, ls="", marker="o", ms=3.2, mew=0, color=look.color, alpha=0.35, zorder=2)
         found = s.accuracy
         if found.maps > 1:
-            ax.plot([100 * found.low, 100 * found.high], [row, row], color=look.color, lw=2.2, zorder=3)
-        ax.plot([100 * found.mean], [row], marker="D", ms=5.5, color=look.color, mec=style.PAPER, zorder=4)
+            ax.plot(
+                [finite(read.value(found.low)), finite(read.value(found.high))],
+                [row, row],
+                color=look.color,
+                lw=2.2,
+                zorder=3,
+            )
+        ax.plot(
+            [finite(read.value(found.mean))], [row], marker="D", ms=5.5, color=look.color, mec=style.PAPER, zorder=4
+        )
     reference_lines(ax, [s for _, s in named], "x")
     limits(ax, "x")
     ax.set_yticks(range(len(named)), [style.words(name, 34) for name, _ in named])
     ax.set_ylim(len(named) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel(f"{score_name(material.points)} (%)")
+    ax.set_xlabel(score_label(material.points))
     style.legend(figure, ax)
     rows = [(name, *interval_cells(s.accuracy), s.facts[F.clean_score]) for name, s in named]
     columns = ("point", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps", "clean_accuracy")
@@ -199,7 +235,9 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     caption = (
         f"Dots: fault maps ({maps_words(material.points)}). Diamond and bar: mean and 95 % interval over maps.{more}"
     )
-    return Drawing("accuracy_by_point", "Accuracy over fault maps", caption, figure, columns, rows)
+    return Drawing(
+        "accuracy_by_point", f"{score_name(material.points)} over fault maps", caption, figure, columns, rows
+    )
 
 
 def accuracy_map(material: Material) -> Drawing | None:
@@ -275,20 +313,22 @@ def accuracy_time(material: Material) -> Drawing | None:
     looks = style.looks([name for name, _ in pairs])
     for name, s in pairs:
         times = [t / unit.factor for t, _ in s.series]
-        _interval_line(ax, times, [i for _, i in s.series], looks[name], name)
+        _interval_line(ax, times, [i for _, i in s.series], looks[name], name, measure_of(s.facts))
     reference_lines(ax, [s for _, s in pairs])
     limits(ax)
     times = [t for _, s in pairs for t, _ in s.series]
     if min(times) > 0 and max(times) >= 20 * min(times):
         style.log_axis(ax, "x")
     ax.set_xlabel(f"Simulated time since the weights were written ({unit.unit})")
-    ax.set_ylabel(f"{score_name(points)} (%)")
+    ax.set_ylabel(score_label(points))
     style.legend(figure, ax)
     said = [f"At {where}" if where else "", f"{_REPLICATES} ({maps_words(points)})", more]
     caption = ". ".join(filter(None, said)) + "."
     rows = [(name, t, *interval_cells(i)) for name, s in pairs for t, i in s.series]
     columns = ("series", "time_s", "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
-    return Drawing("accuracy_time", "Accuracy over simulated time", caption, figure, columns, rows)
+    return Drawing(
+        "accuracy_time", f"{score_name(material.points)} over simulated time", caption, figure, columns, rows
+    )
 
 
 def chip_yield(material: Material) -> Drawing | None:

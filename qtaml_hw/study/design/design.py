@@ -73,7 +73,7 @@ class DesignPoint:
         if not self.buffers.weights_faulty:
             return self.network.served.begun(self.image.decode(), self.network.inputs)
         weights = self.protection.decoder.tensors(codes, self.network.device)
-        return self.network.served.begun(weights, self.network.inputs)
+        return self.network.begun(weights)
 
     @cached_property
     def reading(self) -> Reading:
@@ -204,7 +204,7 @@ def _class_facts(study: Study, cell: CellView) -> dict[str, Any]:
 def _data_name(study: Study) -> str:
     """The data set as a person would name it: its name, its file, its factory."""
     data = study.data
-    files = (data.idx and data.idx.images, data.npz and data.npz.path)
+    files = (data.idx and data.idx.images, data.npz and data.npz.path, data.texts)
     return str(data.name or next((f for f in files if f), None) or data.factory)
 
 

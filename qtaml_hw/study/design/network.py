@@ -8,19 +8,25 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
-from qtaml_hw.accelerator.metric import METRICS, Metric
+from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, Tokens
 from qtaml_hw.accelerator.place import titled
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
+from qtaml_hw.records.interval import t_interval
+from qtaml_hw.records.measure import MEASURES, PLAIN
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.inventory import TensorEntry
+from qtaml_hw.workloads.data import Windows
+
+VALUES_AT_ONCE: Final = 1 << 24  # logits of a language model that are held at a time
 
 EXACT_SHARE: Final = 0.05  # of the matrix weights: from here on a reader must know that they are not in the memory
 
@@ -30,7 +36,8 @@ class Network:
     """A served network, its stored tensors as trained, and the labelled inputs on which a metric judges it.
 
     ``classes`` : outputs; ``digest`` : of the weights as loaded, the data, and the files and code that they come from;
-    ``inventory`` : every parameter and whether it lives in the memory; ``label_kinds`` : labels of the whole test set.
+    ``inventory`` : every parameter and whether it lives in the memory; ``label_kinds`` : labels of the whole test set;
+    ``windows`` : what windows of a language model stand for.
     """
 
     name: str
@@ -43,6 +50,7 @@ class Network:
     metric: Metric = METRICS["top1"]
     inventory: tuple[TensorEntry, ...] = ()
     label_kinds: int = 0
+    windows: Windows | None = None
     _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -55,32 +63,91 @@ class Network:
         """Test inputs per fault map."""
         return len(self.labels)
 
+    @property
+    def of_tokens(self) -> Tokens | None:
+        """How the metric is measured of windows of tokens; None for all but language models."""
+        return None if self.windows is None else self.metric.tokens
+
+    def begun(self, weights: Mapping[str, Float32 | torch.Tensor]) -> torch.Tensor:
+        """Outputs where the inputs are, which a GPU may still be at; of a language model what is kept of each token."""
+        if self.of_tokens is None:
+            return self.served.begun(weights, self.inputs)
+        return torch.from_numpy(self._outputs(weights))
+
+    def _outputs(self, weights: Mapping[str, Float32 | torch.Tensor]) -> Float64:
+        """Outputs for all inputs, or what the metric keeps of each token of a language model."""
+        if self.of_tokens is None:
+            return self.served.outputs(weights, self.inputs)
+        batch = max(1, VALUES_AT_ONCE // (int(self.inputs.shape[1]) * self.classes))
+        parts = []
+        for start in range(0, self.images, batch):
+            some = slice(start, start + batch)
+            found = self.served.outputs(weights, self.inputs[some])
+            parts.append(self.of_tokens.kept(found, self.labels[some].numpy()))
+        return np.concatenate(parts)
+
     @cached_property
     def _clean_outputs(self) -> Float64:
-        return self.served.outputs(self.weights, self.inputs)
+        return self._outputs(self.weights)
 
     def score(self, weights: Mapping[str, Float32]) -> float:
         """The metric's score, 0..1, of the network with these weights.
 
         Raises ValueError when a user's own metric returns anything else.
         """
-        return self.judged(self.served.outputs(weights, self.inputs))
+        return self.judged(self._outputs(weights))
 
     def judged(self, outputs: Float64) -> float:
-        """The metric's score of outputs [N, ...]; ValueError as ``score``."""
+        """The metric's score of outputs [N, ...], or of what it keeps of each token; ValueError as ``score``."""
         clean = self._clean_outputs if self.metric.needs_clean else outputs
-        return self.metric(outputs, clean, self.labels.numpy())
+        how, labels = self.of_tokens, self.labels.numpy()
+        if how is None:
+            return self.metric(outputs, clean, labels)
+        return float(how.score(outputs, clean, labels) ** self._tokens_per_byte)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are judged."""
+        return int((self.labels != IGNORED).sum())
+
+    @property
+    def _tokens_per_byte(self) -> float:
+        """The exponent from a mean over tokens to one over bytes; 1 where the metric is per token."""
+        per_byte = self.of_tokens is not None and self.of_tokens.per_byte and self.windows is not None
+        return self.tokens / int(self.windows.judged_bytes.sum()) if per_byte and self.windows is not None else 1.0
 
     @cached_property
     def clean_score(self) -> float:
         """Score with the weights as trained, in floating point."""
-        return self.score(self.weights)
+        return self.judged(self._clean_outputs)
 
     @cached_property
     def same_answer_score(self) -> float | None:
         """The best score of one answer to all these inputs; None where nobody knows (a user's own metric)."""
+        if self.of_tokens is not None:
+            same = self.of_tokens.same_answer(self._clean_outputs, self.labels.numpy())
+            return float(same**self._tokens_per_byte)
         ask = self.metric.same_answer
         return None if ask is None else min(ask(self._clean_outputs, self.labels.numpy()), 1.0)
+
+    @property
+    def _log_score_halfwidth(self) -> float | None:
+        """Half of the 95 % interval of the clean log score over other texts; None where fewer than two are judged.
+
+        A ratio of sums over texts, tokens (or bytes) below: Student's interval of its residuals (Cochran, Sampling
+        Techniques, 3rd ed. 1977, section 6.4).
+        """
+        if self.windows is None or self.of_tokens is None or self.metric.needs_clean:
+            return None
+        places = np.unique(self.windows.text, return_inverse=True)[1]
+        sums = np.bincount(places, self._clean_outputs.sum(axis=-1))
+        below = np.bincount(places, (self.labels.numpy() != IGNORED).sum(axis=-1))
+        if self.of_tokens.per_byte:
+            below = np.bincount(places, self.windows.judged_bytes)
+        if sums.size < 2 or not np.isfinite(sums).all():
+            return None
+        left = sums - sums.sum() / below.sum() * below
+        return t_interval(left.tolist()).halfwidth * sums.size / float(below.sum())
 
     @property
     def at_chance(self) -> bool:
@@ -107,7 +174,7 @@ class Network:
         """Record fields: what the network is, and how well it does with its weights as trained."""
         return {
             "network": self.name,
-            "classes": self.classes,
+            **self._judged,
             "images": self.images,
             "exact_parameters": self.exact_parameters,
             "clean_score": self.clean_score,
@@ -116,17 +183,28 @@ class Network:
             "at_chance": self.at_chance,
         }
 
+    @property
+    def _judged(self) -> dict[str, Any]:
+        """Record fields: classes of images, or tokens and texts of a language model."""
+        if self.windows is None:
+            return {"classes": self.classes}
+        texts = len(np.unique(self.windows.text))
+        known = {"vocabulary": self.classes, "tokens": self.tokens, "texts": texts}
+        spread = self._log_score_halfwidth
+        return known if spread is None else {**known, "log_score_halfwidth": spread}
+
     def measured(self, score: float) -> dict[str, Any]:
         """Record fields of any metric but accuracy: its value in its own unit; None is no finite number."""
         metric = self.metric
         if metric.name == "top1":
             return {}
-        value = metric.value(score)
+        read = MEASURES.get(metric.name)
+        value, clean = (s if read is None else read.value(s) for s in (score, self.clean_score))
         return {
             "metric": metric.name,
             "metric_title": metric.title,
             "metric_value": value if math.isfinite(value) else None,
-            "clean_metric_value": metric.value(self.clean_score),
+            "clean_metric_value": clean if math.isfinite(clean) else None,
         }
 
     def warnings(self, asked: int, take: str) -> list[str]:
@@ -134,6 +212,8 @@ class Network:
         return [*self._missing_images(asked, take), *self._chance_warning(), *self._exact_warning()]
 
     def _missing_images(self, asked: int, take: str) -> list[str]:
+        if self.windows is not None:
+            return [f"{asked} windows are asked for, the texts have {self.images}"] if asked > self.images else []
         if asked > self.images:
             return [f"{asked} images are asked for, the test set has {self.images}"]
         seen = len(set(self.labels.flatten().tolist()))
@@ -145,6 +225,10 @@ class Network:
     def _chance_warning(self) -> list[str]:
         if not self.at_chance:
             return []
+        if self.windows is not None:
+            read = MEASURES.get(self.metric.name, PLAIN)
+            one, clean = (f"{read.show(s)}{read.suffix}" for s in (self.same_answer_score or 0.0, self.clean_score))
+            return [f"the clean network is at chance: it has {clean}, and one answer to all tokens has {one}"]
         hint = "; labels begin at 1, and outputs are counted from 0" if int(self.labels.min()) == 1 else ""
         return [
             f"the clean score of {100 * self.clean_score:.1f} % is at chance: one answer to all these inputs has "

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from qtaml_hw.accelerator.layers import multiplied
-from qtaml_hw.accelerator.metric import IGNORED, Metric, metric
+from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, metric
 from qtaml_hw.accelerator.place import place
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
@@ -23,7 +23,7 @@ from qtaml_hw.study.design.transforms import rewritten_network
 from qtaml_hw.weights.effective import make_effective
 from qtaml_hw.weights.inventory import inventory
 from qtaml_hw.weights.network import fold_batch_norm
-from qtaml_hw.workloads.data import DataSet
+from qtaml_hw.workloads.data import DataSet, Windows
 from qtaml_hw.workloads.factory import user_function
 from qtaml_hw.workloads.load import LoadedNetwork
 
@@ -72,6 +72,11 @@ def _check_judged(study: Study, judge: Metric, loaded: LoadedNetwork, data: Data
     Raises ValueError with what to do.
     """
     outputs = loaded.classes
+    if data.windows is not None and judge.tokens is None:
+        told = ", ".join(name for name, one in METRICS.items() if one.tokens is not None)
+        raise ValueError(f"a language model is judged by its next tokens: evaluate.metric may be {told}")
+    if judge.tokens is not None and judge.tokens.per_byte and data.windows is None:
+        raise ValueError(f"{judge.name} counts bytes of texts: give a language model and data.texts")
     if outputs < judge.least_outputs:
         raise ValueError(
             f"with fewer than {judge.least_outputs} outputs the metric {judge.name} is the same whatever happens, and "
@@ -81,7 +86,7 @@ def _check_judged(study: Study, judge: Metric, loaded: LoadedNetwork, data: Data
     if judge.needs_clean and not study.hardening.trained:
         return
     labels = np.unique(np.concatenate([data.test_y.reshape(-1), data.train_y.reshape(-1)]))
-    labels = labels[labels != IGNORED] if judge.name == "perplexity" else labels
+    labels = labels[labels != IGNORED] if judge.tokens is not None else labels
     if labels.size and not 0 <= labels[0] <= labels[-1] < outputs:
         hint = "; they seem to be counted from 1: subtract 1" if labels[0] == 1 and labels[-1] == outputs else ""
         raise ValueError(
@@ -125,6 +130,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
         metric=judge,
         inventory=found,
         label_kinds=len(np.unique(data.test_y)),
+        windows=data.windows and Windows(data.windows.text[chosen], data.windows.judged_bytes[chosen]),
     )
     gradients = study.evaluate.runtime == "torch"
     seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]) if gradients else None

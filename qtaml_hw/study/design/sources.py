@@ -12,9 +12,14 @@ from qtaml_hw.workloads.data import DataSet, load_data
 from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.factory import load_data_factory, load_factory
 from qtaml_hw.workloads.files import Preprocessing, load_idx, load_inputs, load_npz
+from qtaml_hw.workloads.language import load_language_model
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
 from qtaml_hw.workloads.texts import BUILT_IN, load_texts
+from qtaml_hw.workloads.tokenizers_of import tokenizer_of
+from qtaml_hw.workloads.windows import DESCRIPTIONS, load_windows
+
+CALIBRATION_WINDOWS = 8  # of a language model, whose Jacobian goes through the logits of every token
 
 
 def load_dataset(study: Study) -> DataSet:
@@ -41,6 +46,11 @@ def load_dataset(study: Study) -> DataSet:
             texts = data.texts if data.texts == BUILT_IN else study.folder / data.texts
             folder = study.folder / encoder.folder
             return load_texts(texts, folder, tokens=encoder.tokens, calibration=data.calibration)
+        if data.texts is not None and study.network.language is not None:
+            texts = data.texts if data.texts == DESCRIPTIONS else study.folder / data.texts
+            encode = tokenizer_of(study.folder / study.network.language)
+            most = min(data.calibration, CALIBRATION_WINDOWS)
+            return load_windows(texts, encode, tokens=data.tokens, stride=data.stride, calibration=most)
         if data.factory is not None:
             return load_data_factory(data.factory, folder=study.folder, allow_code=study.allow_code)
         return load_data(str(data.name))
@@ -54,6 +64,8 @@ def _users_network(study: Study, data: DataSet) -> LoadedNetwork:
     if network.encoder is not None:
         how = network.encoder
         return load_encoder(study.folder / how.folder, tokens=how.tokens, pooling=how.pooling)
+    if network.language is not None:
+        return load_language_model(study.folder / network.language, tokens=study.data.tokens)
     if network.file is not None:
         shapes = {part.name: part.shape for part in data.parts} or data.input_shape
         return load_model_file(study.folder / network.file, network.output, shapes, study.evaluate.runtime)

@@ -13,6 +13,7 @@ from qtaml_hw.errors import InputError, in_one_line
 from qtaml_hw.records.chips import share_changed
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import narrow_enough
+from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.record import FAILED_MAP, Record
 
 Emit = Callable[[Record], None]
@@ -60,7 +61,8 @@ class MapSeries:
 
     def _settled(self, rule: MapsSection) -> bool:
         changed = share_changed(self.records[0], self._flips) if self.records else 1.0
-        if narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth, changed):
+        width = measure_of(self.records[0]).halfwidth if self.records else None
+        if narrow_enough(self._accuracies, rule.min, rule.max, rule.ci95_halfwidth, changed, width):
             return True
         return self.stop is not None and bool(self.records) and self.stop(self.records)
 

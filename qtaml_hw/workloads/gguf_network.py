@@ -1,0 +1,120 @@
+"""A language model from a GGUF file: its architecture from the metadata, its weights as the file's own codes.
+
+``transformers`` says what a file's metadata mean as a configuration and builds the module; the ``gguf`` package says
+what its tensors are called there.  Files of the Llama architecture keep the rows of queries and keys in another order
+(llama.cpp, convert_hf_to_gguf.py: ``permute``), which is undone in the codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from qtaml_hw.arrays import Int64
+from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.workloads.gguf_file import GgufFile, read_gguf
+from qtaml_hw.workloads.reading import readable
+
+ROTATED: Final[dict[str, dict[str, str]]] = {
+    "llama": {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"},
+    "qwen2": {},
+    "qwen3": {},
+}
+"""Architectures that are read -> projections whose rows the file has in another order, and whose heads they are of."""
+
+
+def gguf_model(path: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
+    """The causal language model of a file, with its weights, and the codes that these are, by parameter.
+
+    Raises ValueError, in one line, for what is not read.
+    """
+    import transformers
+    from transformers import modeling_gguf_pytorch_utils as mapping
+
+    configured: Any = transformers.AutoModelForCausalLM
+    told_by: Any = mapping.load_gguf_checkpoint
+    file = read_gguf(path)
+    kind = str(file.metadata.get("general.architecture"))
+    if kind not in ROTATED:
+        raise ValueError(f"{path}: its architecture is {kind[:60]}, read here are {', '.join(ROTATED)}")
+    with readable(path, "GGUF language model"), torch.random.fork_rng(devices=[]):
+        told = told_by(str(path), return_tensors=False)["config"]
+        config = transformers.AutoConfig.for_model(**told)
+        config.tie_word_embeddings = "output.weight" not in file.tensors
+        with torch.device("meta"):  # sizes are what a file says: no memory before its tensors are known to fit
+            model = configured.from_config(config, dtype=torch.float32, attn_implementation="eager")
+        return _filled(model, file, kind, config)
+
+
+def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Module, dict[str, StoredTensor]]:
+    codes: dict[str, StoredTensor] = {}
+    model.tie_weights()
+    names, problems = _names(model, kind, int(config.num_hidden_layers)), []
+    for name, parameter in list(model.named_parameters()):
+        own = names[name]
+        if own not in file.tensors or file.tensors[own].shape != tuple(parameter.shape):
+            found = file.tensors[own].shape if own in file.tensors else "none"
+            problems.append(f"{own} should be {tuple(parameter.shape)}, it is {found}")
+            continue
+        order = _order(name, kind, config, parameter.shape[0])
+        if file.tensors[own].type_name == "F32":
+            values = file.values(own) if order is None else file.values(own)[order]
+        else:
+            stored = file.stored(own)
+            codes[name] = replace(stored if order is None else _reordered(stored, order), name=name)
+            values = codes[name].decode(codes[name].codes)
+        _put(model, name, torch.from_numpy(np.ascontiguousarray(values)).reshape(parameter.shape))
+    if problems:
+        raise ValueError("its tensors do not fit: " + "; ".join(problems[:4]))
+    model.tie_weights()
+    _rotary(model, config)
+    return model.eval(), codes
+
+
+def _names(model: nn.Module, kind: str, layers: int) -> dict[str, str]:
+    """Names in the file by parameter."""
+    import gguf
+
+    arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == kind)
+    table = gguf.get_tensor_name_map(arch, layers)
+    return {name: str(table.get_name(name, try_suffixes=(".weight", ".bias"))) for name, _ in model.named_parameters()}
+
+
+def _order(name: str, kind: str, config: Any, rows: int) -> Int64 | None:
+    """Rows of the file in the network's order; None where they are the same."""
+    heads = next((getattr(config, of) for part, of in ROTATED[kind].items() if f".{part}." in name), None)
+    if heads is None:
+        return None
+    there = np.arange(rows).reshape(int(heads), rows // int(heads) // 2, 2)
+    return np.asarray(there.swapaxes(1, 2).reshape(-1), dtype=np.int64)
+
+
+def _reordered(tensor: StoredTensor, order: Int64) -> StoredTensor:
+    """The tensor with its rows in another order: codes, and the parts of scales and minima that belong to them."""
+
+    def rows(array: Any) -> Any:
+        return array.reshape(len(order), -1)[order].reshape(-1)
+
+    parts = tuple(replace(part, codes=rows(part.codes)) for part in tensor.parts)
+    codes = rows(tensor.codes)
+    if not parts:
+        return replace(tensor, codes=codes)
+    return StoredTensor.made_of(tensor.name, tensor.shape, codes, tensor.format, tensor.layout, parts)
+
+
+def _put(model: nn.Module, name: str, values: torch.Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(path), leaf, nn.Parameter(values))
+
+
+def _rotary(model: nn.Module, config: Any) -> None:
+    """Buffers that no file holds, worked out anew: frequencies of the rotary positions."""
+    for path, layer in list(model.named_modules()):
+        if any(b.is_meta for b in layer.buffers(recurse=False)):
+            parent, _, leaf = path.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, type(layer)(config))

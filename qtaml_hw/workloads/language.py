@@ -1,0 +1,93 @@
+"""Causal language models through ``transformers``: from a Hugging Face folder of safetensors, or a GGUF file.
+
+Everything is read as data and offline: no code of a folder is run, no pickle is opened.  A model says the logits of the
+next token at every token of a window.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.workloads.cache import state_digest
+from qtaml_hw.workloads.load import LoadedNetwork
+from qtaml_hw.workloads.reading import readable
+
+_AS_DATA: Final[dict[str, Any]] = {
+    "local_files_only": True,
+    "trust_remote_code": False,
+    "use_safetensors": True,
+    "dtype": torch.float32,
+    "attn_implementation": "eager",  # products of attention that can be watched and priced
+}
+
+
+class NextToken(nn.Module):
+    """Token numbers [N, T] -> logits of the next token [N, T, vocabulary]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits; no cache is kept."""
+        out: torch.Tensor = self.model(input_ids=tokens, use_cache=False).logits
+        return out
+
+
+def load_language_model(place: str | Path, *, tokens: int = 128) -> LoadedNetwork:
+    """The causal language model of a folder or a .gguf file, for windows of ``tokens`` tokens.
+
+    Raises ValueError, one line that names the place: files that are missing or damaged, a folder with code or pickles
+    alone, an architecture that is not read, windows longer than it takes, or without the package ``transformers``.
+    """
+    where = Path(place)
+    try:
+        import transformers
+
+        codes: Mapping[str, StoredTensor] = {}
+        if where.suffix == ".gguf":
+            from qtaml_hw.workloads.gguf_network import gguf_model
+
+            model, codes = gguf_model(where)
+        else:
+            _check(where)
+            with readable(where, "language model"), torch.random.fork_rng(devices=[]):
+                model = transformers.AutoModelForCausalLM.from_pretrained(str(where), **_AS_DATA)
+    except ImportError as error:
+        raise ValueError("language models need transformers: pip install 'qtaml-hw[transformers]'") from error
+    config: Any = model.config
+    positions = getattr(config, "max_position_embeddings", tokens)
+    if tokens > positions:
+        raise ValueError(f"{where}: it takes at most {positions} tokens, {tokens} are asked for")
+    module = NextToken(model).eval()
+    own = _everywhere(module, {f"model.{name}": tensor for name, tensor in codes.items()})
+    vocabulary = int(config.get_text_config().vocab_size)
+    return LoadedNetwork(where.name, module, state_digest(module.state_dict()), (tokens,), vocabulary, None, own)
+
+
+def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The codes by every name of a parameter: embeddings and the last layer are often one."""
+    named = dict(module.named_parameters(remove_duplicate=False))
+    of = {id(named[name]): tensor for name, tensor in codes.items()}
+    return {name: replace(of[id(p)], name=name) for name, p in named.items() if id(p) in of}
+
+
+def _check(place: Path) -> None:
+    """Raises ValueError for a folder that cannot be read as data alone."""
+    config = place / "config.json"
+    with readable(config, "config.json"):
+        told = json.loads(config.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("it holds no mapping")
+    if "auto_map" in told:
+        raise ValueError(f"{place}: its config.json names code of its own (auto_map), which is never run")
+    if not list(place.glob("*.safetensors")):
+        raise ValueError(f"{place}: it holds no .safetensors; pickled weights (.bin, .pt) are never read")

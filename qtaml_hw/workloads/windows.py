@@ -1,0 +1,85 @@
+"""Long texts in windows of token numbers, for a language model that is asked for the next token.
+
+A window sees ``tokens`` tokens; the next begins ``stride`` further on.  A token is judged once, in the first window
+that it is a label of, so that every one has more than ``tokens - stride`` tokens before it but at its text's beginning.
+The first token of a text has none before it and is not judged.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from qtaml_hw.arrays import Int64
+from qtaml_hw.workloads.data import DataSet, Windows, data_set
+from qtaml_hw.workloads.reading import readable
+from qtaml_hw.workloads.tokenizers_of import Encode
+
+DESCRIPTIONS: Final = "dataset-descriptions"
+"""The texts in which scikit-learn describes its data sets (sklearn/datasets/descr, BSD-3-Clause), in order of name."""
+
+IGNORED: Final = -100  # label of a token that is not judged (torch's ignore_index)
+ASIDE_EVERY: Final = 4  # every fourth text is set aside for sensitivities
+FEWEST_TEXTS: Final = 2
+
+
+def load_windows(
+    texts: str | Path, encode: Encode, *, tokens: int = 128, stride: int | None = None, calibration: int = 8
+) -> DataSet:
+    """Windows [N, tokens] with a label for every token [N, tokens], int64; -100 is not judged.
+
+    texts: a UTF-8 file, in which blank lines of three or more stand between texts, or ``dataset-descriptions``.  Every
+    fourth text is set aside whole, at most ``calibration`` windows of it, evenly.  stride: None is half a window.
+    Raises ValueError for files that cannot be read, fewer than two texts, or a stride longer than a window.
+    """
+    step = max(tokens // 2, 1) if stride is None else stride
+    if not 1 <= step <= tokens:
+        raise ValueError(f"a stride of {step} tokens leaves tokens out of windows of {tokens}")
+    whole = _texts(texts)
+    cut = [_cut(*encode(text), tokens, step) for text in whole]
+    aside = [i for i in range(len(whole)) if i % ASIDE_EVERY == 0]
+    seen = np.concatenate([cut[i][0] for i in aside])
+    seen = seen[np.unique(np.linspace(0, len(seen) - 1, min(calibration, len(seen))).astype(np.int64))]
+    rest = [i for i in range(len(whole)) if i % ASIDE_EVERY]
+    x, y, sizes = (np.concatenate([cut[i][part] for i in rest]) for part in range(3))
+    numbers = np.concatenate([np.full(len(cut[i][0]), i, dtype=np.int64) for i in rest])
+    none = np.full(seen.shape, IGNORED, dtype=np.int64)
+    return data_set(str(texts), (seen, none), (x, y), seen, Windows(numbers, sizes))
+
+
+def _texts(texts: str | Path) -> list[str]:
+    with readable(texts, "UTF-8 text"):
+        if texts == DESCRIPTIONS:
+            folder = resources.files("sklearn.datasets").joinpath("descr")
+            files = sorted((f for f in folder.iterdir() if f.name.endswith(".rst")), key=lambda f: f.name)
+            found = [f.read_text(encoding="utf-8") for f in files]
+        else:
+            found = Path(texts).read_text(encoding="utf-8").split("\n\n\n\n")
+    found = [text.strip() for text in found if text.strip()]
+    if len(found) < FEWEST_TEXTS:
+        raise ValueError(
+            f"{texts}: at least two texts are needed, as one is set aside; three blank lines stand between texts"
+        )
+    return found
+
+
+def _cut(ids: list[int], sizes: list[int], tokens: int, stride: int) -> tuple[Int64, Int64, Int64]:
+    """Windows and labels [N, tokens] of a text, and the bytes of the judged tokens [N]."""
+    windows, labels, judged = [], [], []
+    done, last = 0, max(len(ids) - 1, 0)
+    for start in range(0, max(last, 1), stride):
+        end = min(start + tokens, last)
+        if end <= done:
+            break
+        x, y = np.zeros(tokens, dtype=np.int64), np.full(tokens, IGNORED, dtype=np.int64)
+        x[: end - start] = ids[start:end]
+        y[done - start : end - start] = ids[done + 1 : end + 1]
+        windows.append(x)
+        labels.append(y)
+        judged.append(sum(sizes[done + 1 : end + 1]))
+        done = end
+    shape = (len(windows), tokens)
+    return np.array(windows).reshape(shape), np.array(labels).reshape(shape), np.array(judged, dtype=np.int64)

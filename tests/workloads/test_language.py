@@ -1,0 +1,91 @@
+"""Language models: a folder and a GGUF file give transformers' own logits; every token of a text is judged once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from qtaml_hw.workloads.language import load_language_model
+from qtaml_hw.workloads.tokenizers_of import tokenizer_of
+from qtaml_hw.workloads.windows import DESCRIPTIONS, IGNORED, load_windows
+from tests.workloads.tiny_llama import LETTERS, gguf_file, hugging_face, tiny_llama
+
+pytest.importorskip("transformers", reason="language models need transformers: pip install 'qtaml-hw[transformers]'")
+TOKENS = torch.arange(24).reshape(2, 12)
+
+
+def test_a_folder_is_transformers_own_model(tmp_path: Path) -> None:
+    model = hugging_face(tmp_path)
+    loaded = load_language_model(tmp_path, tokens=12)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(TOKENS), model(TOKENS).logits)
+    assert (loaded.input_shape, loaded.classes) == ((12,), len(LETTERS))
+    with pytest.raises(ValueError, match="at most 64 tokens, 65 are asked for"):
+        load_language_model(tmp_path, tokens=65)
+
+
+def test_a_folder_with_code_or_pickles_alone_is_refused(tmp_path: Path) -> None:
+    hugging_face(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "own.Model"}}))
+    with pytest.raises(ValueError, match="names code of its own"):
+        load_language_model(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"pickled weights .* are never read"):
+        load_language_model(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "tied"), [("Q4_1", True), ("Q8_0", False), ("Q4_0", True)])
+def test_a_gguf_file_keeps_its_codes_and_gives_their_logits(tmp_path: Path, kind: str, tied: bool) -> None:
+    exact = gguf_file(tmp_path / "tiny.gguf", kind, tied)
+    loaded = load_language_model(tmp_path / "tiny.gguf", tokens=12)
+    twin = tiny_llama(tied)
+    twin.load_state_dict({name: torch.tensor(values) for name, values in exact.items()}, strict=not tied)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(TOKENS), twin(TOKENS).logits, rtol=1e-5, atol=1e-5)
+    stored = {f"model.{name}" for name, values in exact.items() if values.ndim == 2}
+    assert set(loaded.codes) - stored == ({"model.lm_head.weight"} if tied else set())
+    head = loaded.codes["model.lm_head.weight"]
+    assert np.array_equal(head.codes, loaded.codes["model.model.embed_tokens.weight"].codes) == tied
+    for name in stored:  # bit for bit, the rows of queries and keys in the network's order too
+        own = loaded.codes[name]
+        np.testing.assert_array_equal(own.decode(own.codes), exact[name.removeprefix("model.")])
+
+
+def test_both_tokenizers_cover_a_text_byte_by_byte(tmp_path: Path) -> None:
+    gguf_file(tmp_path / "tiny.gguf")
+    hugging_face(tmp_path)
+    for place in (tmp_path, tmp_path / "tiny.gguf"):
+        ids, sizes = tokenizer_of(place)("abc, de.")
+        assert [LETTERS[i] for i in ids] == [*"abc,", "Ġ", *"de."]
+        assert sizes == [1] * 8
+
+
+@pytest.mark.parametrize(("tokens", "stride"), [(8, 4), (8, 8), (5, 1), (16, 7)])
+def test_every_token_but_a_texts_first_is_judged_once(tmp_path: Path, tokens: int, stride: int) -> None:
+    texts = ["a" * 30, "abcdefghijklmnopqrstuvwxyz" * 2, "xyz", "b" * 17]
+    (tmp_path / "mine.txt").write_text("\n\n\n\n".join(texts))
+
+    def encode(text: str) -> tuple[list[int], list[int]]:
+        return [ord(c) for c in text], [1] * len(text)
+
+    data = load_windows(tmp_path / "mine.txt", encode, tokens=tokens, stride=stride, calibration=3)
+    assert data.windows is not None
+    assert len(data.calibration_x) <= 3
+    assert set(data.calibration_x.ravel()) <= {ord("a"), 0}  # the first text is set aside, whole
+    for number, text in enumerate(texts[1:], start=1):
+        mine = data.windows.text == number
+        labels = data.test_y[mine]
+        assert labels[labels != IGNORED].tolist() == [ord(c) for c in text[1:]]
+        assert data.windows.judged_bytes[mine].sum() == len(text) - 1
+        for x, y in zip(data.test_x[mine], labels, strict=True):  # a label is the next window token
+            inside = np.flatnonzero(y[:-1] != IGNORED)
+            assert (x[inside + 1][x[inside + 1] > 0] == y[inside][x[inside + 1] > 0]).all()
+    with pytest.raises(ValueError, match="leaves tokens out"):
+        load_windows(tmp_path / "mine.txt", encode, tokens=4, stride=5)
+    assert len(np.unique(load_windows(DESCRIPTIONS, encode, tokens=512).windows.text)) > 5  # type: ignore[union-attr]
