@@ -349,7 +349,7 @@ def chip_yield(material: Material) -> Drawing | None:
     axes[-1].set_xlabel(layout.x.title)
     style.legend(figure, axes)
     caption = (
-        "Share of fault maps with at least 95 % of the clean accuracy; bars: 95 % Clopper-Pearson intervals "
+        "Share of fault maps with at least 95 % of the clean score; bars: 95 % Clopper-Pearson intervals "
         f"({maps_words(material.points)}).{_cut(layout)}"
     )
     columns = ("panel", "series", layout.x.path, "yield", "yield_ci95_low", "yield_ci95_high", "maps")
@@ -359,7 +359,7 @@ def chip_yield(material: Material) -> Drawing | None:
         for line in p.lines
         for s in line.points
     ]
-    return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean accuracy", caption, figure, columns, rows)
+    return Drawing("chip_yield", "Yield: chips that keep 95 % of the clean score", caption, figure, columns, rows)
 
 
 def _chips(s: PointSummary) -> tuple[float, float, float]:

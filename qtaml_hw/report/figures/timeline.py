@@ -57,7 +57,7 @@ def timeline(material: Material) -> Drawing | None:
     unit = scale([t for t, _ in s.series], "s")
     times = [t / unit.factor for t, _ in s.series]
     draws = [_accuracy, *([_chips] if len(s.accuracies) >= FEWEST_CHIPS else []), _flips]
-    draws += [_corrections] if any(any(map(any, s.counts[n])) for n in CORRECTIONS) else []
+    draws += [_corrections] if any(any(map(any, s.counts.get(n, ()))) for n in CORRECTIONS) else []
     draws += [_power]
     figure, axes = style.canvas(0.6 + 1.3 * len(draws), len(draws))
     for ax, draw in zip(axes, draws, strict=True):
@@ -117,7 +117,7 @@ def _flips(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
 
 def _corrections(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     for key, look in CORRECTIONS.items():
-        if any(map(any, s.counts[key])):
+        if any(map(any, s.counts.get(key, ()))):
             _line(ax, times, s.count_series(key), look, 1.0)
     _count_axis(ax, [i.mean for key in CORRECTIONS for i in s.count_series(key)])
     ax.set_ylabel("Words so far")
