@@ -14,6 +14,9 @@ TRAINING_VERSION: Final = 1
 """Raised whenever a family's layers or the training loop change: cached weights of the old ones are then not used."""
 
 
+_NOT_THE_WEIGHTS: Final = ("name", "title", "about", "train_seconds", "shipped")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained: AdamW with a one-cycle learning rate, shuffled by a generator of its own.
@@ -36,7 +39,8 @@ class NetworkSpec:
     name: as study files write it; title: as tables show it; family: file in ``workloads.families``;
     arguments: its builder's sizes; data: data set it is trained on; input_shape: of one sample, without batch;
     classes: number of logits; recipe: its training; train_seconds: CPU seconds measured on one core of a busy
-    two-core machine; about: one sentence for listings.
+    two-core machine; about: one sentence for listings; shipped: sha256 of the trained state that comes with the
+    package for the default seed, "" where a network is trained at its first use.
     """
 
     name: str
@@ -49,24 +53,38 @@ class NetworkSpec:
     train_seconds: float
     about: str
     arguments: dict[str, int] = field(default_factory=dict)
+    shipped: str = ""
 
     def digest(self, seed: int) -> str:
         """sha256 (hex) of all that decides the trained weights on one machine: family, sizes, recipe, data, seed."""
-        facts = {k: v for k, v in asdict(self).items() if k not in ("name", "title", "about", "train_seconds")}
+        facts = {k: v for k, v in asdict(self).items() if k not in _NOT_THE_WEIGHTS}
         return hashlib.sha256(json.dumps([TRAINING_VERSION, facts, seed], sort_keys=True).encode()).hexdigest()
 
 
 def _digits(
-    name: str, title: str, family: str, recipe: Recipe, train_seconds: float, about: str, **arguments: int
+    name: str,
+    title: str,
+    family: str,
+    recipe: Recipe,
+    train_seconds: float,
+    about: str,
+    shipped: str = "",
+    **sizes: int,
 ) -> NetworkSpec:
-    return NetworkSpec(name, title, family, "digits", (1, 8, 8), 10, recipe, train_seconds, about, arguments)
+    return NetworkSpec(name, title, family, "digits", (1, 8, 8), 10, recipe, train_seconds, about, sizes, shipped)
 
 
 ZOO: Final[dict[str, NetworkSpec]] = {
     spec.name: spec
     for spec in (
         _digits(
-            "digits-lenet", "LeNet-like", "lenet", Recipe(epochs=30), 4.0, "small convolutional network, trains at once"
+            "digits-lenet",
+            "LeNet-like",
+            "lenet",
+            Recipe(epochs=30),
+            4.0,
+            "small convolutional network",
+            "049f435fc8a9ea73459cc55da90a4aca5e5fbc0709a028597548b15ac3c7c42d",
         ),
         _digits(
             "digits-vgg",
@@ -79,7 +97,14 @@ ZOO: Final[dict[str, NetworkSpec]] = {
             hidden=2048,
         ),
         _digits(
-            "digits-resnet", "ResNet-like, width 24", "resnet", Recipe(epochs=12), 12.0, "residual blocks", width=24
+            "digits-resnet",
+            "ResNet-like, width 24",
+            "resnet",
+            Recipe(epochs=12),
+            12.0,
+            "residual blocks",
+            "052a46d8941f13ae7451eee005b9573082a18f3a32258102d838073c41b8d0da",
+            width=24,
         ),
         _digits(
             "digits-resnet-wide",

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from qtaml_hw.config.sections.hardening import DEFAULT_SEED
 from qtaml_hw.workloads.cache import State, state_digest
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.files import from_arrays
-from qtaml_hw.workloads.load import DEFAULT_SEED, LoadedNetwork
+from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.own_code import called, load_function
 from qtaml_hw.workloads.plain import check_parameters, plain_network
 from qtaml_hw.workloads.reading import in_words, readable

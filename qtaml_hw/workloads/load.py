@@ -7,10 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from qtaml_hw.config.sections.hardening import DEFAULT_SEED
 from qtaml_hw.files import cache_folder
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads import cache, training
@@ -20,7 +22,7 @@ from qtaml_hw.workloads.data import InputPart, load_data
 
 _LOG = logging.getLogger(__name__)
 
-DEFAULT_SEED = 2026
+_SHIPPED = Path(__file__).parent / "trained"
 
 
 Shapes = Mapping[str, tuple[int, ...]] | tuple[int, ...]
@@ -91,11 +93,12 @@ def load_network(
     progress: training.Progress | None = None,
     variant: Variant | None = None,
 ) -> LoadedNetwork:
-    """The trained network of that name: read from the cache, or trained now and cached.
+    """The trained network of that name: as the package ships it, read from the cache, or trained now and cached.
 
-    variant trains it another way. progress is called as progress(epochs done, epochs in all, message) while training.
-    A cache file that is damaged or belongs to something else is rebuilt; a cache that cannot be written costs a
-    training each time. Both are logged as warnings and said in ``record.notes``. Raises ValueError for an unknown name.
+    Shipped weights (``spec.shipped``) are the same bits on every machine. ``variant`` trains it another way. progress
+    is called as progress(epochs done, epochs in all, message) while training. A cache file that is damaged or belongs
+    to something else is rebuilt; a cache that cannot be written costs a training each time. Both are logged as
+    warnings and said in ``record.notes``. Raises ValueError for an unknown name.
     """
     spec = network(name)
     data = load_data(spec.data)
@@ -105,6 +108,8 @@ def load_network(
         spec = replace(spec, recipe=replace(spec.recipe, epochs=variant.epochs or spec.recipe.epochs))
         identity, practice = f"{identity}-{variant.digest}", variant.practice()
         file = f"{name}-{variant.tag}-seed{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.safetensors"
+    elif spec.shipped and seed == DEFAULT_SEED:
+        return _shipped(spec, identity)
     path = cache_folder() / "networks" / file
     notes: tuple[str, ...] = ()
     try:
@@ -125,6 +130,18 @@ def load_network(
     except OSError as error:
         notes += (_warn(f"the trained network {name} was not cached: {error}"),)
     return _loaded(spec, state, replace(record, notes=notes))
+
+
+def _shipped(spec: NetworkSpec, identity: str) -> LoadedNetwork:
+    """The weights in the package; BrokenCacheError if they are not those that the catalogue names."""
+    path = _SHIPPED / f"{spec.name}.safetensors"
+    try:
+        state, record = cache.read(path, identity)
+    except FileNotFoundError as error:
+        raise cache.BrokenCacheError(f"{path} is missing: install the package again") from error
+    if cache.state_digest(state) != spec.shipped:
+        raise cache.BrokenCacheError(f"{path} does not hold the weights that came with this version: install it again")
+    return _loaded(spec, state, replace(record, cached=True))
 
 
 def _loaded(spec: NetworkSpec, state: Mapping[str, torch.Tensor], record: TrainingRecord) -> LoadedNetwork:

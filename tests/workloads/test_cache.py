@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from qtaml_hw.workloads import TrainingRecord, cache_folder, catalogue, load_network, state_digest
+from qtaml_hw.workloads import TrainingRecord, cache_folder, catalogue, load, load_data, load_network, state_digest
 from qtaml_hw.workloads import cache as cache_module
 from qtaml_hw.workloads.cache import BrokenCacheError, read, write
 from qtaml_hw.workloads.catalogue import Recipe
+from qtaml_hw.workloads.training import accuracy
 
 RECORD = TrainingRecord(seed=3, clean_accuracy=0.9, seconds=1.5, data_digest="d", torch_version="t")
 
@@ -197,3 +198,41 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr("qtaml_hw.files.sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "qtaml_hw"
+
+
+SHIPPED = sorted(name for name in catalogue.names() if catalogue.network(name).shipped)
+
+
+def test_two_networks_come_trained_in_three_megabytes() -> None:
+    assert SHIPPED == ["digits-lenet", "digits-resnet"]
+    folder = Path(load.__file__).parent / "trained"
+    assert sorted(file.stem for file in folder.iterdir()) == SHIPPED
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 3e6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_needs_no_training_and_keeps_its_word(name: str, cache: Path) -> None:
+    trained: list[int] = []
+    loaded = load_network(name, progress=lambda done, of, what: trained.append(done))
+    assert not trained
+    assert not list(cache.iterdir())
+    assert loaded.digest == catalogue.network(name).shipped
+    assert loaded.record is not None
+    assert accuracy(loaded.module, load_data()) == pytest.approx(loaded.record.clean_accuracy, abs=1.5 / 370)
+    assert loaded.record.clean_accuracy > 0.97
+
+
+def test_a_shipped_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Path(load.__file__).parent / "trained" / "digits-lenet.safetensors"
+    monkeypatch.setattr(load, "_SHIPPED", tmp_path)
+    with pytest.raises(BrokenCacheError, match="missing: install the package again"):
+        load_network("digits-lenet")
+    state, record = read(there, _identity())
+    state = {key: tensor * 0.5 for key, tensor in state.items()}
+    write(tmp_path / there.name, _identity(), state, record)
+    with pytest.raises(BrokenCacheError, match="does not hold the weights that came with this version"):
+        load_network("digits-lenet")
+
+
+def _identity() -> str:
+    return f"{catalogue.network('digits-lenet').digest(2026)}-{load_data().digest}"
