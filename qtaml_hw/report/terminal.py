@@ -47,29 +47,37 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     """
     points = list(summaries)
     done = [s for s in points if s.error is None]
-    shown = [found for key in _SHORT if tells(found := show(done, key))]
+    shown = [found for key in _SHORT if tells(found := show(done, key)) and _happens(done, key)]
     varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
     chips = [_header(f"≥{percent(share, 0)} %\nchips", "%") for share in (done[0].shares if done else ())]
-    heads = [*chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
+    counts = {s.accuracy.maps for s in done}
+    maps = {count: (count,) if len(counts) > 1 else () for count in counts}
+    heads = [*(["Maps"] if len(counts) > 1 else []), *chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
     for s in points:
         name = text(spelled(s.facts.get(F.label, s.identity)))
         if s.error is not None:
-            rows.append((name, Text("failed", "bold red"), *[""] * (len(chips) + len(varied) + 2)))
+            rows.append((name, Text("failed", "bold red"), *[""] * (len(heads) + 1)))
             continue
         accuracy, row = s.accuracy, next(nth)
         cells = (*(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
         read = measure_of(s.facts)
-        rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), accuracy.maps, *cells))
+        rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), *maps[accuracy.maps], *cells))
     caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
     title, reading = heading_of(s.facts for s in done)
-    heads = [_header(title, reading.unit), _header("95 % CI", reading.unit), "Maps", *heads]
+    heads = [_header(title, reading.unit), _header("95 % CI", reading.unit), *heads]
     return table(["Point", *heads], rows, caption=caption, words=1)
 
 
+def _happens(done: Sequence[PointSummary], key: str) -> bool:
+    """Whether flips of that direction happen in any point; True for what is no direction of flips."""
+    return key not in (F.p10, F.p01) or any(s.facts.get(key) for s in done)
+
+
 def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
-    said = []
+    counts = {s.accuracy.maps for s in done}
+    said = [f"{count} maps" if count > 1 else "1 map" for count in counts if len(counts) == 1]
     for key, name in ((F.clean_score, "clean"), (F.quantised_score, "quantised")):
         read = heading_of(s.facts for s in done)[1]
         values = sorted({read.show(s.facts[key]) for s in done})
@@ -83,6 +91,7 @@ def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int)
 
 _SHORT: Final[dict[str, str]] = {
     F.p10: "p(1→0)",
+    F.p01: "p(0→1)",
     F.protected_bits_fraction: "Protec.\nbits",
     F.parity_bits_fraction: "Parity\nbits",
     F.stored_bits_per_weight: "Stored\nbits",

@@ -82,7 +82,7 @@ def test_sweep_rows_carry_interval_and_maps() -> None:
     found = summary.accuracy
     assert f"{100 * found.mean:.1f}" in line
     assert f"{100 * found.low:.1f}–{100 * found.high:.1f}" in line
-    assert " 3 " in line
+    assert "3 maps; " in shown
     assert "1 of 5 points failed" in shown
     assert "(mm²)" in shown
 
