@@ -1,7 +1,7 @@
 """GGUF files read as data: metadata, and tensors with the codes and scales that the file stores.
 
-Format: ggml-org/ggml, docs/gguf.md, versions 2 and 3, little endian.  The header is walked here rather than by the
-``gguf`` package, which believes counts that a damaged file gives; its dequantisation is what tests compare with.
+Format: the GGUF specification of ggml-org/ggml, versions 2 and 3, little endian.  The header is walked here rather than
+by the ``gguf`` package, which believes counts that a damaged file gives; its dequantisation is what tests compare with.
 """
 
 from __future__ import annotations
