@@ -1,8 +1,8 @@
 """Stored tensors whose codes, scales and zero points or minima a file gives: nothing is quantised by us.
 
 ``StoredTensor`` is the value: a reader makes one per weight, with the number format of the file's word, and hands them
-on by the name of the network's parameter (``workloads.load.ReadGraph.codes``).  Read without a flip it is the file's
-own network, to the bit.
+on by the name of the network's parameter (``codes`` of ``workloads.load.ReadGraph``).  Read without a flip it is the
+file's own network, to the bit.
 """
 
 from __future__ import annotations
