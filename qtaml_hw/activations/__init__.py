@@ -6,7 +6,7 @@ values of a network, ``Held`` lets a forward pass read every one of them back as
 
 from __future__ import annotations
 
-from qtaml_hw.activations.faults import Counts, Fresh, Same, ValueFaults, same
+from qtaml_hw.activations.faults import Counts, Fresh, Same, ValueFaults
 from qtaml_hw.activations.held import Held, Kept, Watched, calibrate, plain
 from qtaml_hw.activations.numbers import Granularity, Numbers
 from qtaml_hw.activations.taps import ROLES, Tap, trace
@@ -28,6 +28,5 @@ __all__ = [
     "calibrate",
     "guard",
     "plain",
-    "same",
     "trace",
 ]

@@ -92,13 +92,3 @@ class Same:
         """See :class:`ValueFaults`."""
         up, down = self.up[: codes.shape[1]], self.down[: codes.shape[1]]
         codes ^= (~codes & up) | (codes & down)
-
-
-def same(draw: MapKey, value: int, rates: tuple[Float64, Float64], numbers: int, dtype: np.dtype[Any]) -> Same:
-    """The cells of a place of a value's own: what fails there with these p01, p10 [B], for every input alike."""
-    once = Fresh(draw, value, rates[0][None], rates[1][None])
-    empty, full = np.zeros((1, numbers), dtype), np.full((1, numbers), np.iinfo(dtype).max, dtype)
-    up, down = empty.copy(), full.copy()
-    once.strike(up, 0)
-    once.strike(down, 0)
-    return Same(draw, value, up[0], ~down[0])

@@ -34,8 +34,8 @@ class Tap:
     """One value of a pass: call number ``call`` of a module reads it (``input``), answers it, or attends to it.
 
     ``shape`` : of one input, tokens before channels for keys and values; ``channels_first`` : whether its first axis is
-    the channel (feature maps), else the last one; ``written_after``, ``read_last`` : paths of the stored layers that
-    ran last when it was first read, and when it was read for the last time.
+    the channel (feature maps), else the last one; ``written_after``, ``read_last`` : the stored layers that ran last
+    when it was first read, and when it was read for the last time, by path, with ``#2`` in their second call.
     """
 
     name: str
@@ -130,12 +130,16 @@ class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.last.setdefault(place, self.now())
         return place
 
+    def read(self, given: Any) -> None:
+        """Whatever is watched among these was read now."""
+        for leaf in tree_leaves(given):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() in self.last:
+                self.last[leaf.untyped_storage().data_ptr()] = self.now()
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() in self.last:
-                self.last[leaf.untyped_storage().data_ptr()] = self.now()
+        self.read((args, kwargs))
         return func(*args, **(kwargs or {}))
 
 
@@ -190,7 +194,7 @@ def trace(
                 _watch_attention(stack, (seen, uses), path, modules[path])
         stack.enter_context(uses)
         try:
-            module(example)
+            uses.read(module(example))  # what it answers is read when all layers have run
         except (RuntimeError, TypeError, IndexError) as error:
             raise ValueError(f"the network does not take an input of shape {tuple(example.shape)} ({error})") from error
     taps = tuple(Tap(**{**vars(tap), "read_last": uses.last[place]}) for tap, place in seen.found)
@@ -218,8 +222,8 @@ def _fused(taps: tuple[Tap, ...]) -> tuple[Tap, ...]:
 def _reader(seen: _Trace, uses: _Uses, path: str, contents: Sequence[str]) -> Callable[..., None]:
     def hook(layer: nn.Module, args: tuple[Any, ...]) -> None:
         first = not seen.ran
-        seen.ran.append(path)
         seen.calls[path] = seen.calls.get(path, 0) + 1
+        seen.ran.append(path if seen.calls[path] == 1 else f"{path}#{seen.calls[path]}")
         x = args[0] if args else None
         if "activations" not in contents or first or not isinstance(x, torch.Tensor):
             return

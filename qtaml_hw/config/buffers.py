@@ -40,6 +40,8 @@ def checked(
         if inner is not None and inner.protection.chooses_bits:
             place = beside.at(index, "protection")
             wrong.append(dataclasses.replace(place, message="the bits of a value in a buffer are those of its format"))
+        if inner is not None and any(one.study.flips.structured for one in inner.classes):
+            wrong.append(_structured(beside, index, item))
         if own is not None and inner is not None and not wrong:
             parts = {name: getattr(inner, name) for name in PARTS}
             given = own.model_fields_set | set(PARTS)
@@ -65,6 +67,14 @@ def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[Buff
             place = beside.at(index, *inside)
             wrong.append(dataclasses.replace(place, message=one.message))
         return None, wrong
+
+
+def _structured(beside: Beside, index: int, item: dict[str, Any]) -> Problem:
+    """Of a law whose neighbours fail together, a buffer's own or that of the weights."""
+    message = "cells of a buffer fail one by one: flips.structure is of the weight memory alone"
+    if "flips" in item:
+        return dataclasses.replace(beside.at(index, "flips", "structure"), message=message)
+    return dataclasses.replace(beside.at(index), message=f"{message}; give the buffer flips of its own, without one")
 
 
 def _twice(beside: Beside) -> list[Problem]:

@@ -75,7 +75,8 @@ def code_of(study: Study) -> dict[str, Code]:
 def programs_of(study: Study) -> list[FilePath]:
     """Every program that the study and its points run: a CACTI of the user's."""
     several = (study, *(point.study for point in study.points()))
-    return sorted({one.folder / one.array.cacti for one in several if one.array.cacti is not None})
+    memories = [one for each in several for one in (each, *(buffer.study for buffer in each.beside))]
+    return sorted({one.folder / one.array.cacti for one in memories if one.array.cacti is not None})
 
 
 def files(study: Study) -> Iterator[tuple[str, str]]:

@@ -127,3 +127,25 @@ def test_a_network_of_one_layer_hands_nothing_on() -> None:
     net = nn.Linear(3, 2)
     with pytest.raises(ValueError, match="no tensor goes from one layer"):
         trace(net, torch.zeros(1, 3), ["activations"], stored_names(net))
+
+
+def test_a_layer_that_runs_twice_and_an_answer_that_is_read_at_the_end() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.side, self.last = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            x = torch.relu(self.inner(x))
+            aside = self.side(x)
+            return self.last(self.inner(x + 1.0)), aside
+
+    net = Twice().eval()
+    taps = trace(net, torch.rand(1, 4), ["activations", "side", "last"], stored_names(net))
+    assert [(tap.name, tap.written_after, tap.read_last) for tap in taps] == [
+        ("side", "inner", "side"),
+        ("side.output", "side", "last"),
+        ("inner#2", "side", "inner#2"),
+        ("last", "inner#2", "last"),
+        ("last.output", "last", "last"),
+    ]

@@ -85,6 +85,14 @@ def test_bad_buffers_are_refused_where_they_stand(item: str, place: str, words: 
     assert words in str(caught.value)
 
 
+def test_a_structure_of_the_weights_is_not_taken_over_silently() -> None:
+    burst = "flips: {law: fixed, p: 1 %, structure: {kind: row_burst, length: 4}}\n"
+    with pytest.raises(StudyError, match=r"buffers\[0\].*give the buffer flips of its own"):
+        parse_study(HEAD + burst + "buffers:\n  - {name: a, contents: [x]}\n")
+    plain = "{name: a, contents: [x], flips: {law: fixed, p: 1 %}}"
+    assert parse_study(HEAD + burst + f"buffers:\n  - {plain}\n").beside[0].study.flips.structure is None
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     text = HEAD.replace("65nm", "66nm") + "buffers:\n  - {name: a, contents: [x], format: int9, refresh: 0 s}\n"
     with pytest.raises(StudyError) as caught:

@@ -93,16 +93,16 @@ def schedule_of(
 ) -> tuple[Value, ...]:
     """The values of one inference, or of ``batch`` inferences that go through the layers together.
 
-    ``layers`` (name, seconds) in the order they run; one that runs several times counts from its first begin to its
-    last end.  ``token_s`` : time of a token (None: the tokens of a value share the latency); ``lifetime_s`` : from the
-    write of every value to its last read, in place of the schedule.
+    ``layers`` (name, seconds) in the order they run; one that runs several times under one name counts from its first
+    begin to its last end.  ``token_s`` : time of a token (None: the tokens of a value share the latency);
+    ``lifetime_s`` : from the write of every value to its last read, in place of the schedule.
     Raises ValueError for a layer that does not run and for a lifetime of zero or below.
     """
     begin, end, now = dict[str, float](), {"": 0.0}, 0.0
     for name, seconds in layers:
-        begin.setdefault(name.partition("#")[0], now)
+        begin.setdefault(name, now)
         now += seconds * batch
-        end[name.partition("#")[0]] = now
+        end[name] = now
     values = []
     for one in produced:
         lost = [name for name in (one.after, one.read_first, one.read_last) if name not in end]

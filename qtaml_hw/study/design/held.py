@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +31,7 @@ from qtaml_hw.memory.buffers import Produced
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.placed import Placed, path_of
+from qtaml_hw.study.design.placed import Placed, Rates, runs_of
 from qtaml_hw.study.design.prices import DEFAULT_BITS_BUDGET, menu_of
 from qtaml_hw.tac.handed import value_damage, value_starts
 from qtaml_hw.weights import StoredImage
@@ -87,19 +86,17 @@ class HeldBuffer:
         """As the study calls it."""
         return self.buffer.section.name
 
-    @cached_property
-    def _rates(self) -> tuple[tuple[Float64, Float64], ...]:
-        """p01, p10 [tokens, planes] of every value, error-free where the plan says so and behind the array."""
+    def _rates(self, draw: MapKey) -> Rates:
+        """p01, p10 [tokens, planes] of every value on a chip; 0 where the plan says so and behind the array."""
+        rates = self.placed.rates(self.placed.cell.of_chip(draw.seed, draw.map_index))
         found = []
-        for (p01, p10), choice, place in zip(
-            self.placed.rates(), self.plan.choice, self.placed.allocation.places, strict=True
-        ):
+        for (p01, p10), choice, place in zip(rates, self.plan.choice, self.placed.allocation.places, strict=True):
             never = np.array([self.plan.entries[q].never_flips for q in choice]) | (place.address is None)
             found.append((np.where(never, 0.0, p01), np.where(never, 0.0, p10)))
         return tuple(found)
 
-    def _guards(self, v: int) -> tuple[Guard, ...]:
-        values, (p01, p10) = self.kept[v].tap.values, self._rates[v]
+    def _guards(self, v: int, rates: tuple[Float64, Float64]) -> tuple[Guard, ...]:
+        values, (p01, p10) = self.kept[v].tap.values, rates
         return tuple(
             guard(item, self.plan.choice[v] == q, values, (p01.max(axis=0), p10.max(axis=0)))
             for q, item in enumerate(self.plan.entries)
@@ -107,17 +104,18 @@ class HeldBuffer:
         )
 
     def struck(self, draw: MapKey) -> list[Kept]:
-        """The values in one fault map."""
-        same = self.placed.masks(draw, self._rates) if self.buffer.study.flips.same_cells else None
+        """The values in one fault map, on the die that the weights of the chip lie on."""
+        rates = self._rates(draw)
+        same = self.placed.masks(draw, rates) if self.buffer.study.flips.same_cells else None
         out = []
         for v, one in enumerate(self.kept):
-            p01, p10 = self._rates[v]
+            p01, p10 = rates[v]
             starts = range(0, one.tap.values, one.tap.values // len(p01))
             faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
             masks = None if same is None else same[v]
             if masks is not None:
                 faults = Same(draw, self.number + v, *masks)
-            out.append(replace(one, faults=faults, guards=self._guards(v)))
+            out.append(replace(one, faults=faults, guards=self._guards(v, rates[v])))
         return out
 
     @property
@@ -248,13 +246,19 @@ def _memory(
 
 
 def _produced(kept: Sequence[Kept], layers: Sequence[LayerCost]) -> list[Produced]:
-    """The values as the schedule takes them; a layer that is none of the accelerator's ends with the inference."""
-    known = {path_of(layer) for layer in layers}
-    last = path_of(layers[-1])
+    """The values as the schedule takes them; a layer that is none of the accelerator's ends with the inference.
+
+    What no later layer reads is there while the layer that makes it runs, from its begin on.
+    """
+    taps = [one.tap for one in kept]
+    runs = runs_of(layers, [name for tap in taps for name in (tap.written_after, tap.read_last)])
+    order = ["", *dict.fromkeys(runs)]
     found = []
-    for tap in (one.tap for one in kept):
-        after = tap.written_after if tap.written_after in known else ""
-        until = tap.read_last if tap.read_last in known else last
+    for tap in taps:
+        after = tap.written_after if tap.written_after in order else ""
+        until = tap.read_last if tap.read_last in order[1:] else runs[-1]
+        if order.index(until) <= order.index(after):
+            after = order[order.index(after) - 1]
         tokens = tap.shape[0] if tap.side in ("key", "value") else 0
         found.append(Produced(tap.name, tap.values, after, until, until, tokens=tokens))
     return found

@@ -30,8 +30,9 @@ Stamps = dict[str, list[int | str] | None]
 
 
 def identity_of(study: Study, digest: str) -> str:
-    """The result's identity: resolved values, results version, files of the design, and the ``Network.digest``."""
-    return hashlib.sha256(f"{study.identity()}+{digest}{_files_digest(study)}".encode()).hexdigest()[:32]
+    """The result's identity: resolved values, results version, files of design and buffers, the ``Network.digest``."""
+    files = "".join(_files_digest(one) for one in (study, *(buffer.study for buffer in study.beside)))
+    return hashlib.sha256(f"{study.identity()}+{digest}{files}".encode()).hexdigest()[:32]
 
 
 def _files_digest(study: Study) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,17 @@ def path_of(layer: LayerCost) -> str:
     return layer.weight.rpartition(".")[0] or layer.weight if layer.weight else layer.name
 
 
+def runs_of(layers: Sequence[LayerCost], told: Iterable[str]) -> list[str]:
+    """Every product by its layer: ``path#2`` in the second call where some name of ``told`` tells calls of it apart."""
+    apart, calls = {name.partition("#")[0] for name in told if "#" in name}, Counter[str]()
+    names = []
+    for layer in layers:
+        path, own = path_of(layer), layer.weight or layer.name
+        calls[own] += 1
+        names.append(f"{path}#{calls[own]}" if path in apart and calls[own] > 1 else path)
+    return names
+
+
 @dataclass(frozen=True, eq=False)
 class Placed:
     """Values in a buffer.
@@ -72,9 +84,10 @@ class Placed:
         """
         section, planes = buffer.section, PLANES[buffer.section.format]
         rate, clock_hz = section.tokens_per_second, study.accelerator.clock_hz
+        runs = runs_of(layers, [name for one in produced for name in (one.after, one.read_last)])
         values = schedule_of(
             produced,
-            [(path_of(layer), layer.cycles / clock_hz) for layer in layers],
+            [(name, layer.cycles / clock_hz) for name, layer in zip(runs, layers, strict=True)],
             bits=planes,
             batch=section.batch,
             token_s=None if rate is None else 1.0 / rate,

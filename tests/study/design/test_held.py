@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from qtaml_hw.activations import Held
+from qtaml_hw.activations import Held, Same
 from qtaml_hw.errors import InputError
+from qtaml_hw.faults import MapKey
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.design import DesignPoint
+from qtaml_hw.study.design.placed import path_of, runs_of
 from tests.studies import design, study
 
 
@@ -77,6 +81,37 @@ def test_values_age_by_the_schedule_and_no_longer_than_an_interval() -> None:
     raw = record[F.buffer_flips]["a"]["raw"]
     assert raw > 0
     assert record[F.buffers][0]["values"] == ["conv1.output", "fc1.output"]
+
+
+def test_a_buffer_lies_on_the_die_of_its_chip() -> None:
+    """Flips of every chip within 5 sigma of what the cells of its die lose over the lifetime; dies differ."""
+    cells = "{preset: gain-cell-65nm, t_ox: 1.8 nm, temperature: 85 degC, sigma_t_ox_die: 3 %}"
+    own = f"[{{name: a, contents: conv1, lifetime: 3 us, cell: {cells}, refresh: off, protection: {{policy: none}}}}]"
+    (memory,) = design(buffers=own).buffers.memories
+    found = []
+    for map_index in range(4):
+        (faults,) = (one.faults for one in memory.struck(MapKey(0, map_index)))
+        assert isinstance(faults, Same)
+        model = memory.placed.cell.of_chip(0, map_index).of_class(0).model
+        p = float(np.max(model.flip_probability(3e-6)))  # type: ignore[union-attr]
+        flips, bits = int(np.bitwise_count(faults.down).sum()), 8 * faults.down.size
+        assert abs(flips - p * bits) < 5 * np.sqrt(bits * p * (1 - p))
+        found.append(p)
+    assert max(found) > 2.0 * min(found)
+
+
+def test_what_no_later_layer_reads_is_there_while_its_own_layer_runs() -> None:
+    """The network's answer, and what only an activation function reads; a layer's calls are told apart."""
+    own = "[{name: a, contents: [conv1, conv2, fc3], protection: {policy: none}}]"
+    found = design(buffers=own)
+    layers = {path_of(one): one.cycles for one in found.network.layers(found.study.accelerator)}
+    lives = [place.value.lifetimes_s[0] for place in found.buffers.memories[0].placed.allocation.places]
+    clock_hz = found.study.accelerator.clock_hz
+    assert lives == pytest.approx([layers[name] / clock_hz for name in ("conv1", "conv2", "fc3")])
+    first = found.network.layers(found.study.accelerator)[0]
+    twice = [first, replace(first, name=f"{first.name}#2")]
+    assert runs_of(twice, ["conv1#2"]) == ["conv1", "conv1#2"]
+    assert runs_of(twice, ["conv1"]) == ["conv1", "conv1"]
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,22 @@ def test_a_code_behind_a_saved_plan_counts(tmp_path: Path) -> None:
         assert len(identity_of(study, "digest")) == 32
 
 
+def test_the_content_of_files_that_a_buffer_names_counts(tmp_path: Path) -> None:
+    files = {"mycode.json": json.dumps({"parity_check": HAMMING}), "curve.csv": "time,p\n1 us,1e-6\n1 ms,1e-2\n"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    study = parse_study(
+        "buffers:\n  - {name: a, contents: activations, flips: {law: curve, file: curve.csv},\n"
+        "     protection: {policy: uniform, planes: 2, menu: [mycode.json]}}\n",
+        folder=tmp_path,
+    )
+    found = {identity_of(study, "digest")}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content + "\n", encoding="utf-8")
+        found.add(identity_of(study, "digest"))
+    assert len(found) == 1 + len(files)
+
+
 def _rest(study: q.Study) -> str:
     return (
         "cell: {preset: sram6t-65nm}\nflips: {law: fixed, p: 1 %}\nnetwork: digits-mlp\n"
