@@ -3,6 +3,7 @@
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.alone import DrawnFlips, OneLayer, flipped, measured_importance
+from qtaml_hw.tac.automatic import Automatic
 from qtaml_hw.tac.budget import Budget, Menu, Prices, TrueCost, bit_prices, parity_prices, stored_prices
 from qtaml_hw.tac.calibrate import MATCHED_DRAWS, CalibratedDecoder, ChannelMatch
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
@@ -32,6 +33,7 @@ __all__ = [
     "POLICIES",
     "SCORES",
     "Allocation",
+    "Automatic",
     "Budget",
     "BudgetPath",
     "CalibratedDecoder",

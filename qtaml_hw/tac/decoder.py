@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.alone import Forward, OneLayer, Weights
-from qtaml_hw.tac.correction import FOLDING_KINDS, corrected_noise, correction
+from qtaml_hw.tac.alone import OneLayer, Weights
+from qtaml_hw.tac.correction import corrected_noise, correction
 from qtaml_hw.tac.placed import PlacedTensor, fetched, sent
 from qtaml_hw.weights import Codes, StoredImage
 
@@ -94,6 +95,27 @@ class ImageDecoder:
 
 
 @dataclass(frozen=True, eq=False)
+class LayerFlips:
+    """Flips left in one tensor: p01 and p10 [P, B] of each protection pattern; pattern and weights of each group."""
+
+    p01: Float64
+    p10: Float64
+    of_group: Int64
+    sizes: Int64
+
+    @cached_property
+    def of_weight(self) -> NDArray[np.uint16] | None:
+        """The pattern of every weight; None where there is one."""
+        return np.repeat(self.of_group, self.sizes).astype(np.uint16) if len(self.p01) > 1 else None
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal flips of the same tensor."""
+        apart = (self.of_group, self.sizes) if len(self.p01) > 1 else ()
+        return hashlib.sha256(b"".join(a.tobytes() for a in (self.p01, self.p10, *apart))).digest()
+
+
+@dataclass(frozen=True, eq=False)
 class ProtectedImage:
     """An image under a plan and a channel: what is known before any correction is chosen."""
 
@@ -105,27 +127,33 @@ class ProtectedImage:
     def _residual(self) -> tuple[Float64, Float64]:
         return self.plan.residual(self.channel)
 
-    def layer(self, tensor: int, kind: CorrectionKind) -> LayerDecoder:
-        """The decoder of one tensor with one kind of correction."""
+    def flips(self, tensor: int) -> LayerFlips:
+        """What the plan leaves of the channel in one tensor."""
+        first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
+        _, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
+        p01, p10 = (left[first:last][group] for left in self._residual)
+        return LayerFlips(p01, p10, of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1]))
+
+    def layer(self, tensor: int, kind: CorrectionKind, flips: LayerFlips | None = None) -> LayerDecoder:
+        """The decoder of one tensor with one kind of correction; ``flips``: of that tensor, where they are known."""
         stored = self.image.tensors[tensor]
         form = stored.format
         if stored.part_of is not None:  # scales are read as they are: no correction knows their distribution
             still = np.zeros((1, 1 << form.bits))
             return LayerDecoder("none", form.decode_table[None, :], None, True, still, still)
-        first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
-        rows, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
-        pattern = np.repeat(of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1])).astype(np.uint16)
-        residual01, residual10 = (left[first:last][group] for left in self._residual)
-        tables, folds = np.empty((len(rows), 1 << form.bits)), True
+        left = flips or self.flips(tensor)
+        patterns, of_weight = len(left.p01), left.of_weight
+        tables, folds = np.empty((patterns, 1 << form.bits)), True
         bias, variance = np.empty_like(tables), np.empty_like(tables)
-        for i in range(len(rows)):
-            p01, p10 = stored.meant_flips(residual01[i, : form.bits], residual10[i, : form.bits])
-            histogram = np.bincount(stored.meant_codes[pattern == i], minlength=1 << form.bits).astype(np.float64)
+        for i in range(patterns):
+            p01, p10 = stored.meant_flips(left.p01[i, : form.bits], left.p10[i, : form.bits])
+            mine = stored.meant_codes if of_weight is None else stored.meant_codes[of_weight == i]
+            histogram = np.bincount(mine, minlength=1 << form.bits).astype(np.float64)
             corrected = correction(kind, form, p01, p10, histogram)
             tables[i] = corrected.table
-            folds &= corrected.folds and (len(rows) == 1 or kind == "none")
+            folds &= corrected.folds and (patterns == 1 or kind == "none")
             bias[i], variance[i] = corrected_noise(form, p01, p10, corrected.table)
-        return LayerDecoder(kind, tables, pattern if len(rows) > 1 else None, folds, bias, variance)
+        return LayerDecoder(kind, tables, of_weight, folds, bias, variance)
 
     def decoder(self, kind: CorrectionKind) -> ImageDecoder:
         """The same correction in every layer."""
@@ -145,17 +173,3 @@ class ProtectedImage:
             shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
             total += alone.distortion(t.name, alone.clean[t.name] + shift)
         return total if np.isfinite(total) else np.inf
-
-    def automatic(self, importance: Float64, forward: Forward) -> ImageDecoder:
-        """Per layer, the correction with the least predicted output distortion (:meth:`distortion`).
-
-        ``forward`` maps weights by name to outputs [N, C] on unlabelled calibration inputs.
-        """
-        alone, chosen = OneLayer(self.image, forward), []
-        if any(form.for_channel for form in self.image.formats):
-            return self.decoder("none")
-        for i, t in enumerate(self.image.tensors):
-            kinds = FOLDING_KINDS if t.part_of is None else FOLDING_KINDS[:1]
-            candidates = [self.layer(i, kind) for kind in kinds if kind != "unbias" or t.format.linear]
-            chosen.append(min(candidates, key=lambda layer: self.distortion(i, layer, importance, alone)))
-        return ImageDecoder(self.image, tuple(chosen))

@@ -164,8 +164,10 @@ def test_the_chosen_correction_is_finite_where_flips_make_huge_weights() -> None
     image = quantise(weights(), number_format("bfloat16"))
     flips, menu = FlipChannel.uniform(0.01, 16), tac.Menu.of(("ideal",))
     plan = tac.plan_uniform(image, flips, menu, tac.bit_prices(menu, image, 1 / 16))
-    decoder = tac.ProtectedImage(image, plan, flips).automatic(
-        np.ones(image.weights), lambda w: np.stack([w["a"].reshape(-1)[:5], w["b"].reshape(-1)[:5]]).astype(np.float64)
-    )
+    decoder = tac.Automatic(
+        image,
+        np.ones(image.weights),
+        lambda w: np.stack([w["a"].reshape(-1)[:5], w["b"].reshape(-1)[:5]]).astype(np.float64),
+    ).decoder(tac.ProtectedImage(image, plan, flips))
     assert "unbias" not in decoder.kinds
     assert all(np.all(np.isfinite(layer.tables)) for layer in decoder.layers)

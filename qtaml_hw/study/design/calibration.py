@@ -36,6 +36,8 @@ class Calibration:
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
 
+    _automatic: list[tac.Automatic] = field(default_factory=list, init=False, repr=False)  # of the latest image
+
     @cached_property
     def sensitivity(self) -> tac.Sensitivity | None:
         """Jacobian energies of the logits on the inputs; None without inputs.
@@ -90,6 +92,15 @@ class Calibration:
         if self.inputs is None:
             raise ValueError("outputs are compared on unlabelled calibration inputs, and there are none")
         return np.where(self._ruled_out, 0.0, self.served.outputs(weights, self.inputs))
+
+    def automatic(self, image: StoredImage) -> tac.Automatic:
+        """What chooses the corrections of an image's layers; kept until another image's is asked for.
+
+        Raises ValueError without inputs.
+        """
+        if not self._automatic or self._automatic[0].image is not image:
+            self._automatic[:] = [tac.Automatic(image, self.worth(image), self.outputs)]
+        return self._automatic[0]
 
     def damage(self, image: StoredImage, kind: GroupKind) -> tac.DamageModel:
         """The first-order damage model of an image of the network, by groups of a kind."""

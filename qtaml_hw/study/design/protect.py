@@ -170,7 +170,7 @@ def _decoder(study: Study, protected: tac.ProtectedImage, calibration: Calibrati
     """The corrections that the study asks for."""
     kind = study.protection.correction
     if kind == "auto":
-        return protected.automatic(calibration.worth(protected.image), calibration.outputs)
+        return calibration.automatic(protected.image).decoder(protected)
     if kind == "calibrate" or kind == "per_chip":
         return calibrated(study, protected, protected.decoder("none"), calibration)
     return protected.decoder(kind)
