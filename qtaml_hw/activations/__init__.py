@@ -9,6 +9,7 @@ from __future__ import annotations
 from qtaml_hw.activations.faults import Counts, Fresh, Same, ValueFaults
 from qtaml_hw.activations.held import Held, Kept, Watched, calibrate, plain
 from qtaml_hw.activations.numbers import Granularity, Numbers
+from qtaml_hw.activations.paid import attention_paid
 from qtaml_hw.activations.taps import ROLES, Tap, trace
 from qtaml_hw.activations.words import Guard, guard
 
@@ -25,6 +26,7 @@ __all__ = [
     "Tap",
     "ValueFaults",
     "Watched",
+    "attention_paid",
     "calibrate",
     "guard",
     "plain",

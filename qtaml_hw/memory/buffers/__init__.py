@@ -1,13 +1,14 @@
 """A memory of values that live for a while: when they are there, where they lie, what flips, what it costs."""
 
 from qtaml_hw.memory.buffers.allocation import Allocation, Placement, allocate
-from qtaml_hw.memory.buffers.cost import BufferCost, buffer_cost
+from qtaml_hw.memory.buffers.cost import BufferCost, Coding, buffer_cost
 from qtaml_hw.memory.buffers.flips import PlaneCells, masks_of, probabilities, token_classes
 from qtaml_hw.memory.buffers.values import Produced, Value, schedule_of
 
 __all__ = [
     "Allocation",
     "BufferCost",
+    "Coding",
     "Placement",
     "PlaneCells",
     "Produced",

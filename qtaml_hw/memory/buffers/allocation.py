@@ -1,8 +1,8 @@
 """Where values lie: first fit by address over their lifetimes, the same cells used again.
 
 Values are placed in the order they are written, each at the lowest address at which as many words are free until its
-last read.  Tokens that are yet to come have their place from the first token on.  What does not fit lies in the store
-behind the array, as a whole.
+last read; its check cells lie behind it.  Tokens that are yet to come have their place from the first token on.  What
+does not fit lies in the store behind the array, as a whole.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Placement:
 
     @property
     def end(self) -> int:
-        """Behind its last word; 0 in the store behind."""
-        return 0 if self.address is None else self.address + self.value.words
+        """Behind its last word and its check cells; 0 in the store behind."""
+        return 0 if self.address is None else self.address + self.value.room
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def allocate(values: Sequence[Value], capacity_words: int | None = None, *, back
         )
         at = 0
         for begin, end in live:
-            if at + value.words <= begin:
+            if at + value.room <= begin:
                 break
             at = max(at, end)
-        fits = capacity_words is None or at + value.words <= capacity_words
+        fits = capacity_words is None or at + value.room <= capacity_words
         if not fits and not backing:
             raise ValueError(
-                f"{value.name} takes {value.words} words of {value.bits} bit and the buffer of {capacity_words} words "
-                f"has no room for it while it lives (it would end at word {at + value.words}); give the array more "
+                f"{value.name} takes {value.room} words of {value.bits} bit and the buffer of {capacity_words} words "
+                f"has no room for it while it lives (it would end at word {at + value.room}); give the array more "
                 "capacity, or a store behind it: 'backing: {bandwidth: 10 GB/s}'"
             )
         placed[i] = Placement(value, at if fits else None)

@@ -6,13 +6,14 @@ pass while it lives; ``banks``, whole banks while they hold such a value.  Reads
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from qtaml_hw.arrays import Int64
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.memory.buffers.allocation import Allocation, Placement
 from qtaml_hw.memory.buffers.flips import PlaneCells
 from qtaml_hw.memory.traffic.planned import PlannedArray
@@ -20,17 +21,46 @@ from qtaml_hw.memory.traffic.planned import PlannedArray
 Rule = Literal["always", "outlived", "banks"]
 
 
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """Encoders and decoders of a buffer: area in m^2 and leakage in watts of all banks, joules by value.
+
+    ``decode_j`` [values] for every number that is read; ``encode_j`` [values] for every number that is written.
+    """
+
+    area_m2: float
+    leakage_w: float
+    decode_j: Float64
+    encode_j: Float64
+
+    @classmethod
+    def none(cls, values: int) -> Coding:
+        """Of values without codes."""
+        return cls(0.0, 0.0, np.zeros(values), np.zeros(values))
+
+    def energy_j(self, allocation: Allocation, seconds: float) -> float:
+        """Of one inference every ``seconds``; what lies behind the array is not coded."""
+        spent = self.leakage_w * seconds
+        for place, decode_j, encode_j in zip(allocation.places, self.decode_j, self.encode_j, strict=True):
+            if place.address is not None:
+                spent += place.value.word_reads * float(decode_j) + place.value.words * float(encode_j)
+        return spent
+
+
 @dataclass(frozen=True)
 class BufferCost:
     """Area in m^2 (all banks), joules per inference by part, seconds lost per inference, shares of bank time.
 
+    ``area_m2`` with that of encoders and decoders, ``codec_area_m2``, and of check cells;
     ``refreshes``: refreshes of a row per inference, the mean over all rows and classes of planes;
     ``refreshes_always`` the same if every row were refreshed at its interval.
     """
 
     area_m2: float
+    codec_area_m2: float
     read_j: float
     write_j: float
+    codec_j: float
     refresh_j: float
     leakage_j: float
     backing_j: float
@@ -42,7 +72,7 @@ class BufferCost:
     @property
     def energy_j(self) -> float:
         """All of it."""
-        return self.read_j + self.write_j + self.refresh_j + self.leakage_j + self.backing_j
+        return self.read_j + self.write_j + self.codec_j + self.refresh_j + self.leakage_j + self.backing_j
 
     @property
     def refresh_saved(self) -> float:
@@ -57,10 +87,12 @@ def buffer_cost(
     classes: Sequence[Int64],
     rule: Rule,
     seconds: float,
+    coding: Coding | None = None,
 ) -> BufferCost:
     """Cost of one inference every ``seconds``.
 
-    ``array``: laid out for as many words as the buffer has; ``cells`` by row class; ``classes`` [tokens] by value.
+    ``array``: laid out for as many words as the buffer has; ``cells`` by row class; ``classes`` [tokens] by value;
+    ``coding`` None: no value has ECC words.
     Raises ValueError when a refresh takes longer than its interval.
     """
     layout, costs, banks = array.layout, array.costs, array.geometry.banks
@@ -76,11 +108,14 @@ def buffer_cost(
     total = banks * float(layout.rows_per_group.sum())
     inside, word = [place.value for place in allocation.inside], array.geometry.word_bits
     spilled_bits = sum((v.words + v.word_reads) * v.bits for v in allocation.spilled)
+    codecs = coding or Coding.none(len(allocation.places))
     rate, latency_s = array.geometry.backing_bits_per_s, array.geometry.backing_latency_s
     return BufferCost(
-        area_m2=banks * bank.area_m2,
-        read_j=sum(-(-v.word_reads * v.bits // word) for v in inside) * costs.read_j,
-        write_j=sum(-(-v.words * v.bits // word) for v in inside) * costs.write_j,
+        area_m2=banks * bank.area_m2 + codecs.area_m2,
+        codec_area_m2=codecs.area_m2,
+        read_j=sum(math.ceil(v.word_reads * v.stored_bits / word) for v in inside) * costs.read_j,
+        write_j=sum(-(-(v.words * v.bits + v.check_bits) // word) for v in inside) * costs.write_j,
+        codec_j=codecs.energy_j(allocation, seconds),
         refresh_j=refresh_j,
         leakage_j=costs.leakage_w * seconds,
         backing_j=spilled_bits * costs.backing_j_per_bit,
@@ -107,7 +142,7 @@ def _passes(
     for place, of_token in zip(allocation.places, classes, strict=True):
         if place.address is None:
             continue
-        each, interval_s = place.value.words / place.value.tokens, cells.intervals_s(of_token)
+        each, interval_s = place.value.room / place.value.tokens, cells.intervals_s(of_token)
         if rule == "always":
             count += each * float(((seconds / interval_s - of_rest) * (of_token > 0)).sum())
         else:

@@ -106,7 +106,7 @@ def masks_of(
         for place, found, (up, down) in zip(allocation.places, masks, p, strict=True):
             if found is None or place.address is None:
                 continue
-            first, last = np.searchsorted(weak.position, (place.address, place.end))
+            first, last = np.searchsorted(weak.position, (place.address, place.address + place.value.words))
             word, u = weak.position[first:last] - place.address, weak.u[first:last]
             token = word // (place.value.words // place.value.tokens)
             for mask, of_token in zip(found, (up, down), strict=True):

@@ -39,7 +39,8 @@ class Value:
     """Numbers that are written and read together, or token by token.
 
     ``words`` in all, each of ``bits``; times in seconds from the begin of the inference; token t of ``tokens`` is
-    written ``t * token_s`` later than the first.  ``word_reads`` numbers read in all.
+    written ``t * token_s`` later than the first.  ``word_reads`` numbers read in all; ``check_bits`` of its ECC words,
+    which lie behind it.
     Raises ValueError for a value of no words, or one that is read before it is written (a lifetime of zero or below).
     """
 
@@ -53,6 +54,7 @@ class Value:
     word_reads: int = 0
     tokens: int = 1
     token_s: float = 0.0
+    check_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.words < 1 or self.tokens < 1 or self.words % self.tokens:
@@ -62,6 +64,16 @@ class Value:
             raise ValueError(
                 f"{self.name} would live {least:g} s from its write to its last read; a lifetime is above 0"
             )
+
+    @property
+    def room(self) -> int:
+        """Words that it takes in the array, check cells with it."""
+        return self.words - (-self.check_bits // self.bits)
+
+    @property
+    def stored_bits(self) -> float:
+        """Bits that a read of a number takes with its share of the check bits."""
+        return self.bits + self.check_bits / self.words
 
     @property
     def lifetimes_s(self) -> Float64:

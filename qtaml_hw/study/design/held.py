@@ -20,7 +20,20 @@ from torch import nn
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.served import serving
-from qtaml_hw.activations import Counts, Fresh, Guard, Held, Kept, Numbers, Same, ValueFaults, calibrate, guard, trace
+from qtaml_hw.activations import (
+    Counts,
+    Fresh,
+    Guard,
+    Held,
+    Kept,
+    Numbers,
+    Same,
+    ValueFaults,
+    attention_paid,
+    calibrate,
+    guard,
+    trace,
+)
 from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
@@ -73,18 +86,22 @@ class ValueSizes:
 
 @dataclass(frozen=True, eq=False)
 class HeldBuffer:
-    """One buffer: values, where and how long they lie, their plan; ``number`` of the first value."""
+    """One buffer: values, where and how long they lie; ``number`` of the first value."""
 
     buffer: Buffer
     kept: tuple[Kept, ...]
     placed: Placed
-    plan: ProtectionPlan
     number: int
 
     @property
     def name(self) -> str:
         """As the study calls it."""
         return self.buffer.section.name
+
+    @property
+    def plan(self) -> ProtectionPlan:
+        """What protects its values."""
+        return self.placed.plan
 
     def _rates(self, draw: MapKey) -> Rates:
         """p01, p10 [tokens, planes] of every value on a chip; 0 where the plan says so and behind the array."""
@@ -238,11 +255,15 @@ def _memory(
     study: Study,
 ) -> HeldBuffer:
     """``numbers`` : of the buffer, and of its first value among all."""
-    placed = Placed.of(buffer, numbers[0], _produced(kept, layers), layers, study)
+    tokens = buffer.section.tokens
+    by_attention = tokens is not None and tokens.score == "attention"
+    scores = attention_paid(seen[0], [one.tap for one in kept], seen[1]) if by_attention else None
+    placed = Placed.of(buffer, numbers[0], _produced(kept, layers), layers, study, scores)
     worst = max(placed.rates(), key=lambda p: float((p[0] + p[1]).max()))
     view = placed.cell.channel
     channel = FlipChannel(worst[0].max(axis=0), worst[1].max(axis=0), view.law, view.source)
-    return HeldBuffer(buffer, kept, placed, _plan(buffer.study, kept, channel, seen), numbers[1])
+    plan = _plan(buffer.study, kept, channel, seen)
+    return HeldBuffer(buffer, kept, placed.protected(plan), numbers[1])
 
 
 def _produced(kept: Sequence[Kept], layers: Sequence[LayerCost]) -> list[Produced]:

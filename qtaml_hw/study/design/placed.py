@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import (
     Allocation,
     BufferCost,
+    Coding,
     PlaneCells,
     Produced,
+    Value,
     allocate,
     buffer_cost,
     masks_of,
@@ -32,7 +34,9 @@ from qtaml_hw.names import PLANES
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design import array as arrays
 from qtaml_hw.study.design.cell import CellView, view_cell
+from qtaml_hw.study.design.price import codecs_of
 
+_PARTS_J: Final = ("read_j", "write_j", "codec_j", "refresh_j", "leakage_j", "backing_j")
 Rates = tuple[tuple[Float64, Float64], ...]
 
 
@@ -57,7 +61,7 @@ class Placed:
     """Values in a buffer.
 
     ``number`` : of the buffer in the study; ``classes`` [tokens] of every value, 0 for those of the usual refresh;
-    ``seconds`` between two inferences.
+    ``seconds`` between two inferences; ``plan`` of the values, of one inference.
     """
 
     buffer: Buffer
@@ -67,6 +71,7 @@ class Placed:
     cell: CellView
     geometry: memory.ArrayGeometry
     seconds: float
+    plan: ProtectionPlan
 
     @classmethod
     def of(
@@ -80,7 +85,8 @@ class Placed:
     ) -> Placed:
         """The values that a network produces, in the buffer; ``scores`` [tokens] of keys and values by name.
 
-        Raises ValueError for a lifetime of zero or below, values that do not fit, and cells that cannot be modelled.
+        Raises ValueError for a lifetime of zero or below, values that do not fit, cells that cannot be modelled, and
+        tokens to be ranked by scores that are not there.
         """
         section, planes = buffer.section, PLANES[buffer.section.format]
         rate, clock_hz = section.tokens_per_second, study.accelerator.clock_hz
@@ -93,17 +99,25 @@ class Placed:
             token_s=None if rate is None else 1.0 / rate,
             lifetime_s=section.lifetime_s,
         )
-        array = buffer.study.array
-        capacity = None if array.capacity_bits is None else int(array.capacity_bits) // planes
-        allocation = allocate(values, capacity, backing=array.backing is not None)
+        allocation = _allocated(buffer, values)
         longest_s = max(float(value.lifetimes_s.max()) for value in values)
         own = buffer.study.with_({"evaluate.at_s": [longest_s]})
-        shares = [] if section.tokens is None else [one.share for one in section.tokens.relaxed]
-        by_name = scores if section.tokens is not None and section.tokens.score == "attention" else None
-        classes = tuple(token_classes(value, shares, (by_name or {}).get(value.name)) for value in values)
+        classes = _classes_of(buffer, values, scores or {})
         geometry = arrays.geometry_of(buffer.study)
         seconds = 1.0 / study.accelerator.inferences_per_second
-        return cls(buffer, number, allocation, classes, view_cell(own, planes), geometry, seconds)
+        starts = np.cumsum([0, *(one.words for one in produced)], dtype=np.int64)
+        plan = ProtectionPlan.unprotected(starts, planes)
+        return cls(buffer, number, allocation, classes, view_cell(own, planes), geometry, seconds, plan)
+
+    def protected(self, plan: ProtectionPlan) -> Placed:
+        """The same values with the check bits of a plan behind each, which take room.
+
+        Raises ValueError where they do not fit any more.
+        """
+        checks = self._array(plan).words.parity_bits * self.buffer.section.batch
+        places = zip(self.allocation.places, checks.tolist(), strict=True)
+        values = [replace(place.value, check_bits=bits) for place, bits in places]
+        return replace(self, plan=plan, allocation=_allocated(self.buffer, values))
 
     @property
     def planes(self) -> int:
@@ -151,20 +165,36 @@ class Placed:
         """Bits that flip in one fault map where they store 0, and 1, by value; None where it lies behind the array."""
         return masks_of(self.allocation, rates, draw, self.number)
 
-    def cost(self) -> BufferCost:
-        """Area, energy and time per inference.  Raises ValueError when a refresh takes longer than its interval."""
-        starts = np.array([0, max(self.allocation.words, 1)], dtype=np.int64)
+    def _array(self, plan: ProtectionPlan) -> memory.PlannedArray:
+        """The array laid out for a plan, at the refresh of the buffer."""
         intervals_s = self.intervals_s
         schedule = memory.Schedule(
             horizon_s=self.seconds, refresh_interval_s=intervals_s if len(intervals_s) > 1 else intervals_s[0]
         )
-        array = memory.PlannedArray(ProtectionPlan.unprotected(starts, self.planes), self.geometry, schedule)
+        return memory.PlannedArray(plan, self.geometry, schedule)
+
+    def cost(self) -> BufferCost:
+        """Area, energy and time per inference.  Raises ValueError when a refresh takes longer than its interval."""
+        starts = np.array([0, max(self.allocation.words, 1)], dtype=np.int64)
+        array = self._array(ProtectionPlan.unprotected(starts, self.planes))
         rule, of_class = self.buffer.section.refreshed, self.cells_of(self.cell.cells)
-        return buffer_cost(self.allocation, array, of_class, self.classes, rule, self.seconds)
+        return buffer_cost(self.allocation, array, of_class, self.classes, rule, self.seconds, self._coding())
+
+    def _coding(self) -> Coding:
+        """Encoders and decoders of the plan, by the prices of the weights' memory."""
+        array, values = self._array(self.plan), len(self.allocation.places)
+        if not array.words.entries:
+            return Coding.none(values)
+        names = tuple(map(str, range(values)))
+        codecs, encode_j = codecs_of(array, names), np.zeros(values)
+        for words in array.words.entries:
+            encode_j += words.per_tensor * array.costs.encode_j[words.name]
+        decode_j = np.array([codecs.decode_j_per_weight[name] for name in names])
+        return Coding(codecs.area_m2, codecs.leakage_w, decode_j, encode_j / np.diff(self.plan.tensor_starts))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a record says of places, refresh and cost; check cells and codecs are not in it."""
+        """What a record says of places, refresh and cost, check cells and codecs with them."""
         cost = self.cost()
         lives = [place.value.lifetimes_s for place in self.allocation.places]
         return {
@@ -176,7 +206,28 @@ class Placed:
             "refresh_saved": cost.refresh_saved,
             "refresh_bandwidth_share": cost.refresh_bandwidth_share,
             "area_m2": cost.area_m2,
+            "codec_area_m2": cost.codec_area_m2,
             "energy_j": cost.energy_j,
-            **{name: getattr(cost, name) for name in ("read_j", "write_j", "refresh_j", "leakage_j", "backing_j")},
+            **{name: getattr(cost, name) for name in _PARTS_J},
             "backing_s": cost.backing_s,
         }
+
+
+def _allocated(buffer: Buffer, values: Sequence[Value]) -> Allocation:
+    """Values in the array of a buffer.  Raises ValueError for what does not fit without a store behind."""
+    array, planes = buffer.study.array, PLANES[buffer.section.format]
+    capacity = None if array.capacity_bits is None else int(array.capacity_bits) // planes
+    return allocate(values, capacity, backing=array.backing is not None)
+
+
+def _classes_of(buffer: Buffer, values: Sequence[Value], scores: Mapping[str, Float64]) -> tuple[Int64, ...]:
+    """The class of every token of every value.  Raises ValueError where scores of attention are wanted and absent."""
+    tokens = buffer.section.tokens
+    if tokens is None:
+        return tuple(token_classes(value, []) for value in values)
+    by_attention = tokens.score == "attention"
+    lost = [value.name for value in values if by_attention and value.tokens > 1 and value.name not in scores]
+    if lost:
+        raise ValueError(f"buffer {buffer.section.name}: tokens.score: attention has no attention weights of {lost[0]}")
+    known = scores if by_attention else {}
+    return tuple(token_classes(value, [one.share for one in tokens.relaxed], known.get(value.name)) for value in values)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from qtaml_hw.memory import ArrayGeometry, PlannedArray, Schedule
-from qtaml_hw.memory.buffers import Allocation, BufferCost, PlaneCells, Value, allocate, buffer_cost
+from qtaml_hw.memory.buffers import Allocation, BufferCost, Coding, PlaneCells, Value, allocate, buffer_cost
 from qtaml_hw.memory.buffers.cost import Rule
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
@@ -16,7 +18,13 @@ SHORT = Value("short", "a", 16_384, 8, 0.0, 5e-6, 10e-6, word_reads=32_768)
 LONG = Value("long", "a", 16_384, 8, 0.0, 5e-6, 100e-6, word_reads=16_384)
 
 
-def cost(values: list[Value], rule: Rule, interval_s: float | None = 40e-6, capacity: int = WORDS) -> BufferCost:
+def cost(
+    values: list[Value],
+    rule: Rule,
+    interval_s: float | None = 40e-6,
+    capacity: int = WORDS,
+    coding: Coding | None = None,
+) -> BufferCost:
     """A buffer of four banks, one inference a millisecond."""
     place: Allocation = allocate(values, capacity, backing=True)
     geometry = ArrayGeometry(
@@ -26,7 +34,7 @@ def cost(values: list[Value], rule: Rule, interval_s: float | None = 40e-6, capa
     array = PlannedArray(plan, geometry, Schedule(horizon_s=1e-3, refresh_interval_s=interval_s))
     cells = (PlaneCells(tuple(range(8)), UniformLife(1.0), interval_s),)
     classes = [np.zeros(v.tokens, dtype=np.int64) for v in values]
-    return buffer_cost(place, array, cells, classes, rule, PERIOD_S)
+    return buffer_cost(place, array, cells, classes, rule, PERIOD_S, coding)
 
 
 def test_refreshes_by_rule() -> None:
@@ -61,3 +69,24 @@ def test_energy_is_of_whole_accesses_and_spilled_words_go_to_the_store_behind() 
 def test_an_interval_that_no_pass_keeps_is_refused() -> None:
     with pytest.raises(ValueError, match="refresh"):
         cost([LONG], "always", 1e-7)
+
+
+def test_check_cells_take_room_and_codecs_their_area_and_energy() -> None:
+    """(72,64) on all bits: an eighth more words, accesses and refreshes; codecs by number read and written."""
+    bare, checked = SHORT, replace(SHORT, check_bits=SHORT.words)
+    assert (checked.room, allocate([checked, LONG]).words) == (18_432, 18_432 + 16_384)
+    plain, more = cost([bare], "always"), cost([checked], "always")
+    assert more.read_j / plain.read_j == pytest.approx(9 / 8)
+    assert more.write_j / plain.write_j == pytest.approx(9 / 8)
+    outlived = cost([replace(LONG, check_bits=LONG.words)], "outlived")
+    assert outlived.refreshes == pytest.approx(9 / 8 * cost([LONG], "outlived").refreshes)
+    coding = Coding(1e-9, 2e-3, np.array([3e-12]), np.array([5e-12]))
+    coded = cost([checked], "always", coding=coding)
+    assert coded.codec_j == pytest.approx(2e-3 * PERIOD_S + 32_768 * 3e-12 + 16_384 * 5e-12)
+    assert coded.area_m2 == pytest.approx(more.area_m2 + 1e-9)
+    assert coded.energy_j == pytest.approx(more.energy_j + coded.codec_j)
+
+
+def test_check_cells_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="short takes 18432 words"):
+        allocate([replace(SHORT, check_bits=SHORT.words)], 17_000)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from qtaml_hw import device
+from qtaml_hw import device, memory
 from qtaml_hw.accelerator.topology import Product, costs_of
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced
+from qtaml_hw.protection import entry
 from qtaml_hw.study.design.placed import Placed
+from qtaml_hw.study.design.price import codecs_of
 
 LAYERS = costs_of(
     (Product("a", 64, 32, 32), Product("b", 4096, 32, 32), Product("c", 4096, 32, 32)), 32, 32, "weight_stationary"
@@ -97,3 +101,34 @@ def test_refresh_is_saved_where_values_die_in_time() -> None:
     assert rules["outlived"]["refresh_saved"] == 1.0
     saved = rules["always"]["energy_j"] - rules["outlived"]["energy_j"]
     assert saved == pytest.approx(rules["always"]["refresh_j"])
+
+
+def test_tokens_are_ranked_by_the_scores_that_are_handed_over_and_never_by_others() -> None:
+    rest = "contents: [kv], tokens: {relaxed: [{share: 50 %, interval: off}]}, refresh: 5 us"
+    with pytest.raises(ValueError, match=r"buffer act: tokens\.score: attention has no attention weights of k"):
+        _kv(rest)
+    study = parse_study(HEAD.replace("contents: activations, ", "").replace("REST", rest))
+    paid = {"k": np.array([9.0, 1, 8, 2, 7, 3, 6, 0])}
+    found = Placed.of(study.beside[0], 0, MADE[2:], LAYERS, study, paid)
+    assert found.classes[0].tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+
+
+def test_check_bits_and_codecs_are_priced_as_those_of_the_weights() -> None:
+    """The same plan of the same sizes in an array of weights: area, and energy per number read, of its codecs."""
+    found = placed("refresh: 4 us", MADE[:2])[1]
+    choice = np.zeros((2, 8), dtype=np.uint8)
+    choice[:, 7] = 1
+    plan = replace(found.plan, menu=("none", "secded-72-64"), choice=choice)
+    guarded = found.protected(plan)
+    words = [2048 // 64, 131_072 // 64]
+    assert [p.value.check_bits for p in guarded.allocation.places] == [8 * n for n in words]
+    cost, bare = guarded.cost(), found.cost()
+    schedule = memory.Schedule(horizon_s=1e-3, refresh_interval_s=4e-6)
+    weights = codecs_of(memory.PlannedArray(plan, found.geometry, schedule), ("x", "y"))
+    assert cost.codec_area_m2 == pytest.approx(weights.area_m2, rel=1e-12)
+    hardware = entry("secded-72-64").code.hardware(found.geometry.node_m, found.geometry.v_dd_v)  # type: ignore[union-attr]
+    dynamic = sum(words) * (hardware.decode_energy_j + hardware.encode_energy_j)
+    assert cost.codec_j == pytest.approx(weights.leakage_w * 1e-3 + dynamic, rel=1e-9)
+    assert bare.codec_area_m2 == bare.codec_j == 0.0
+    assert cost.area_m2 > bare.area_m2 + cost.codec_area_m2
+    np.testing.assert_array_equal(np.vstack(guarded.rates()[0]), np.vstack(found.rates()[0]))
