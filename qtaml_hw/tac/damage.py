@@ -49,22 +49,23 @@ class DamageModel:
 def damage_model(image: StoredImage, importance: Float64, starts: Int64) -> DamageModel:
     """Sum importance x scale^2 x flip damage over each group's weights, split by the stored bit.
 
-    ``importance`` is [weights] in global order (Jacobian energy for TAC).  Raises ValueError when its length differs.
+    ``importance`` is [weights] in global order (Jacobian energy for TAC).  Raises ValueError when its length differs,
+    or for groups that straddle tensors.
     """
     if importance.shape != (image.weights,):
         raise ValueError(f"importance has shape {importance.shape}; the image stores {image.weights} weights")
+    if not np.isin(image.tensor_starts, starts).all():
+        raise ValueError("groups end where tensors do, and these go on into the next")
     groups = starts.size - 1
-    zeros, ones = np.empty((groups, image.planes)), np.empty((groups, image.planes))
-    codes, meant = np.concatenate(image.codes()), np.concatenate([t.meant_codes for t in image.tensors])
-    scale = np.concatenate([np.broadcast_to(t.weight_scale(), t.weights) for t in image.tensors]).astype(np.float64)
-    energy = importance * scale**2
-    edges = [*zip(image.tensors, image.tensor_starts[:-1].tolist(), image.tensor_starts[1:].tolist(), strict=True)]
-    for plane in range(image.planes):
-        hurt = np.zeros_like(energy)
-        for t, first, last in edges:
-            if plane < t.format.bits:
-                hurt[first:last] = energy[first:last] * t.format.flip_damage[meant[first:last], plane]
-        one = np.add.reduceat(hurt * ((codes >> plane) & 1), starts[:-1])
-        ones[:, plane] = one
-        zeros[:, plane] = np.maximum(np.add.reduceat(hurt, starts[:-1]) - one, 0.0)
+    zeros, ones = np.zeros((groups, image.planes)), np.zeros((groups, image.planes))
+    for t, first in zip(image.tensors, image.tensor_starts, strict=False):  # one at a time: they may be a large network
+        mine = slice(*np.searchsorted(starts, [first, first + t.weights]))
+        begin, meant = starts[mine] - first, t.meant_codes
+        energy = importance[first : first + t.weights] * t.weight_scale().astype(np.float64) ** 2
+        for plane in range(t.format.bits):
+            hurt = energy * t.format.flip_damage[:, plane][meant]
+            every = np.add.reduceat(hurt, begin)
+            hurt *= (t.codes >> plane) & 1
+            ones[mine, plane] = np.add.reduceat(hurt, begin)
+            zeros[mine, plane] = np.maximum(every - ones[mine, plane], 0.0)
     return DamageModel(starts, zeros, ones, image.plane_order)

@@ -9,6 +9,7 @@ are also used elsewhere, recurrent layers, layers whose rows are no inputs) are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,11 +110,6 @@ def _back(uses: Sequence[_Use], deltas: Sequence[torch.Tensor]) -> torch.Tensor:
     return _joined([_RULES[type(u.layer)].back(u, d) for u, d in zip(uses, deltas, strict=True)], 3)
 
 
-def _gradients(uses: Sequence[_Use], deltas: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Gradients of a weight for every input, [N, weights]."""
-    return (_back(uses, deltas) @ _read(uses).transpose(2, 3)).flatten(1)
-
-
 def _squares(uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     """Gradients of a weight for every input, squared and summed over inputs, [passes, weights]."""
     read = _read(uses)
@@ -187,40 +183,36 @@ class SquaredGradients:
         y, uses = self._forward(few), self._uses.calls
         called = self._called()
         seed = torch.where(y.isneginf(), 0.0, torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y))
-        own = self._one_by_one(y, seed)
         pulled = self._pulled(y, seed, called) if called else {}
-        explained = [p for p, deltas in pulled.items() if _same(uses[id(self.weights[p])], deltas, own[p])]
-        return tuple(p for p in own if p not in explained)
-
-    def _one_by_one(self, y: torch.Tensor, seed: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Autograd's gradients of every input [N, weights], by position; weights that the output does not see lack."""
-        rows: dict[int, list[torch.Tensor]] = {}
-        for i in range(y.shape[0]):
+        off, most = dict[int, float](), dict[int, float]()
+        for i in range(y.shape[0]):  # one input's gradients at a time: they take as much memory as the weights
             one = torch.zeros_like(seed)
             one[i] = seed[i]
-            for p, g in enumerate(torch.autograd.grad(y, self.weights, one, retain_graph=True, allow_unused=True)):
-                if g is not None:
-                    rows.setdefault(p, []).append(g.reshape(-1))
-        return {p: torch.stack(gradients) for p, gradients in rows.items()}
+            for p, own in enumerate(torch.autograd.grad(y, self.weights, one, retain_graph=True, allow_unused=True)):
+                if own is not None:
+                    error = _error(uses[id(self.weights[p])], pulled[p], i, own) if p in pulled else math.inf
+                    off[p], most[p] = max(off.get(p, 0.0), error), max(most.get(p, 0.0), float(own.abs().max()))
+        return tuple(p for p in off if not off[p] <= _TOLERANCE * most[p])
 
-    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int) -> list[torch.Tensor]:
-        """By weight, the sums over inputs of squared gradients in every pass, [passes, weights].
+    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """Of every weight that the output sees its place, and sums over inputs of squared gradients in every pass,
+        [passes, weights]; one after another, as all of them take a multiple of the network's own memory.
 
         ``seeds`` draws what is pulled back from the outputs [N, ...].
         """
         y = self._forward(inputs)
         drawn = [torch.where(y.isneginf(), 0.0, seeds(y)) for _ in range(passes)]  # a class ruled out moves nowhere
-        sums = [torch.zeros(passes, w.numel()).to(w) for w in self.weights]
         places = [i for i in self._called() if i not in self.alone]
         if places:
             pulled, calls = [self._pulled(y, seed, places) for seed in drawn], self._uses.calls
             for place in places:
-                sums[place] = _squares(calls[id(self.weights[place])], [one[place] for one in pulled])
                 if any(one.place == place for one in self.along):
                     self._add_along(place, calls[id(self.weights[place])], [one[place] for one in pulled])
+                yield place, _squares(calls[id(self.weights[place])], [one[place] for one in pulled])
         if self.alone:
+            sums = {place: torch.zeros(passes, self.weights[place].numel()).to(y) for place in self.alone}
             self._add_alone(inputs, drawn, sums)
-        return sums
+            yield from sums.items()
 
     def _add_along(self, place: int, uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> None:
         """Gradients of single inputs themselves, some at a time, where several weights move together."""
@@ -235,7 +227,7 @@ class SquaredGradients:
             if one.place == place:
                 total += one.squares(gradients)
 
-    def _add_alone(self, inputs: torch.Tensor, drawn: Sequence[torch.Tensor], sums: list[torch.Tensor]) -> None:
+    def _add_alone(self, inputs: torch.Tensor, drawn: Sequence[torch.Tensor], sums: dict[int, torch.Tensor]) -> None:
         """The weights that no layer explains, one input at a time."""
         wanted = [self.weights[place] for place in self.alone]
         for i in range(inputs.shape[0]):
@@ -253,10 +245,12 @@ def _nothing(use: _Use) -> torch.Tensor:
     return torch.zeros(tuple(int(n) for n in shape)).to(use.read)
 
 
-def _same(uses: Sequence[_Use], deltas: Sequence[torch.Tensor], own: torch.Tensor) -> bool:
-    """Whether a layer's gradients of single inputs are autograd's [N, weights]."""
+def _error(uses: Sequence[_Use], deltas: Sequence[torch.Tensor], one: int, own: torch.Tensor) -> float:
+    """How far a layer's gradient of one input is from autograd's; infinite where it is none of that shape."""
     try:
-        found = _gradients(uses, deltas)
+        back, read = _back(uses, deltas), _read(uses)
+        found = (back[one] @ read[one].transpose(1, 2)).flatten()
     except (RuntimeError, IndexError):  # shapes that the layer's rule does not know
-        return False
-    return found.shape == own.shape and bool((found - own).abs().max() <= _TOLERANCE * own.abs().max())
+        return math.inf
+    error = float((found - own.flatten()).abs().max()) if found.numel() == own.numel() else math.inf
+    return math.inf if math.isnan(error) else error

@@ -108,14 +108,15 @@ def jacobian_energy(
     chunks, count = torch.split(inputs, BATCH), int(inputs.shape[0])
     with evaluating(module), _only(parameters, wanted), torch.enable_grad():
         squares = SquaredGradients(module, wanted, inputs, transform, [_placed(d, names) for d in along])
-        energy, totals = _round(squares, chunks, probes, signs)
+        energy = np.zeros(sum(w.numel() for w in wanted))
+        totals = _add_round(energy, squares, chunks, probes, signs)
         while until is not None and len(totals) < until.most and _relative_error(totals).max() > until.relative_error:
-            more, drawn = _round(squares, chunks, probes, signs)
-            energy, totals = energy + more, np.concatenate([totals, drawn])
+            totals = np.concatenate([totals, _add_round(energy, squares, chunks, probes, signs)])
     alone = tuple(names[i] for i in squares.alone)
     passes = len(totals) * count
     together = tuple(found.to("cpu").numpy() / passes for found in squares.together)
-    return Sensitivity(energy / passes, _relative_error(totals), len(totals), count, alone, together)
+    energy /= passes
+    return Sensitivity(energy, _relative_error(totals), len(totals), count, alone, together)
 
 
 def _placed(direction: Direction, names: Sequence[str]) -> Along:
@@ -131,18 +132,18 @@ def _relative_error(totals: Float64) -> Float64:
     return relative
 
 
-def _round(
-    squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs
-) -> tuple[Float64, Float64]:
-    """Squared gradients summed over inputs and probes [weights], and every probe's total per tensor [probes, T]."""
-    sums = [torch.zeros(w.numel(), dtype=torch.float64) for w in squares.weights]
-    totals = np.zeros((probes, len(sums)))
+def _add_round(
+    energy: Float64, squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs
+) -> Float64:
+    """Adds squared gradients of inputs and probes to ``energy`` [weights]; returns totals by tensor [probes, T]."""
+    edges = np.cumsum([0, *(w.numel() for w in squares.weights)])
+    totals = np.zeros((probes, len(squares.weights)))
     for chunk in chunks:
-        for i, found in enumerate(squares.of(chunk, signs, probes)):
+        for place, found in squares.of(chunk, signs, probes):
             by_probe = found.detach().to("cpu", torch.float64)
-            sums[i] += by_probe.sum(0)
-            totals[:, i] += by_probe.sum(1).numpy()
-    return np.concatenate([s.numpy() for s in sums]), totals
+            energy[edges[place] : edges[place + 1]] += by_probe.sum(0).numpy()
+            totals[:, place] += by_probe.sum(1).numpy()
+    return totals
 
 
 @contextmanager

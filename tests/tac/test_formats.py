@@ -11,7 +11,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
 from qtaml_hw.tac.statistics import codes_read, read_moments
-from qtaml_hw.weights import FloatFormat, NumberFormat, StoredImage, number_format, quantise
+from qtaml_hw.weights import FloatFormat, NumberFormat, StoredImage, WeightFormat, number_format, quantise
 
 NAMES = ["int5", "e2m1", "e2m3", "e4m3", "power6", "binary"]
 FORMS = [
@@ -171,3 +171,9 @@ def test_the_chosen_correction_is_finite_where_flips_make_huge_weights() -> None
     ).decoder(tac.ProtectedImage(image, plan, flips))
     assert "unbias" not in decoder.kinds
     assert all(np.all(np.isfinite(layer.tables)) for layer in decoder.layers)
+
+
+def test_groups_of_the_damage_model_end_where_tensors_do() -> None:
+    image = quantise({"a": np.ones((2, 3), np.float32), "b": np.ones((4, 2), np.float32)}, WeightFormat(4))
+    with pytest.raises(ValueError, match="go on into the next"):
+        tac.damage_model(image, np.ones(14), np.array([0, 5, 14]))
