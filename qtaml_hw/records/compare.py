@@ -10,6 +10,7 @@ from typing import Any, Final
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import existing_records
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 
@@ -74,12 +75,15 @@ def _cells(name: str, stores: Sequence[dict[str, PointSummary]]) -> list[dict[st
             continue
         cell: dict[str, Any] = {
             F.identity: summary.identity,
+            "metric": summary.facts.get(F.metric),
             **summary.accuracy.as_dict("score"),
             **summary.accuracy.as_dict("accuracy"),
             **{str(key): summary.facts.get(key) for key in FIGURES},
         }
         if first is not None and summary is not first and _pairs(first, summary):
             cell |= paired_difference(summary.accuracies, first.accuracies).as_dict("difference")
+            ratio = measure_of(summary.facts).ratio(summary.accuracies, first.accuracies)
+            cell |= {} if ratio is None else ratio.as_dict("ratio")
         cells.append(cell)
     return cells
 

@@ -22,14 +22,15 @@ from qtaml_hw.records.text import number, percent
 class Measure:
     """How a score is read.
 
-    unit: ``%`` or another; lower: less is better; value: from score to the unit; logarithmic: averaged over chips on
-    the log scale, and compared as a ratio.
+    title: as answers call it; unit: ``%`` or another; lower: less is better; value: from score to the unit;
+    logarithmic: averaged over chips on the log scale, and compared as a ratio.
     """
 
     unit: str = "%"
     lower: bool = False
     value: Callable[[float], float] = lambda score: 100.0 * score
     logarithmic: bool = False
+    title: str = F.score.heading
 
     def interval(self, scores: Sequence[float], changed: float = 1.0) -> Interval:
         """Mean score over chips with its 95 % interval."""
@@ -48,8 +49,17 @@ class Measure:
         """``33.1 to 35.4``, the smaller first; says so when one replicate gives no interval."""
         if found.maps < 2:
             return "no interval from 1 map"
-        low, high = (found.high, found.low) if self.lower else (found.low, found.high)
-        return f"{self.show(low)} to {self.show(high)}"
+        return self.between(found.low, found.high)
+
+    def between(self, low: float, high: float) -> str:
+        """Two scores, the smaller value first."""
+        first, last = (high, low) if self.lower else (low, high)
+        return f"{self.show(first)} to {self.show(last)}"
+
+    @property
+    def worse(self) -> str:
+        """Which end of an interval is the worse one."""
+        return "upper" if self.lower else "lower"
 
     def shown(self, found: Interval) -> str:
         """Mean and interval with the unit."""
@@ -116,15 +126,20 @@ def _bits(score: float) -> float:
 
 PLAIN: Final = Measure()
 MEASURES: Final[dict[str, Measure]] = {
-    "perplexity": Measure("", True, _perplexity, logarithmic=True),
-    "bits_per_byte": Measure("bits per byte", True, _bits, logarithmic=True),
+    "perplexity": Measure("", True, _perplexity, logarithmic=True, title="Perplexity"),
+    "bits_per_byte": Measure("bits per byte", True, _bits, logarithmic=True, title="Bits per byte"),
 }
 """Metrics that are no share; all others are read in per cent."""
 
 
+def measure_named(metric: object) -> Measure:
+    """How the scores of a metric are read, by its name."""
+    return MEASURES.get(str(metric), PLAIN)
+
+
 def measure_of(facts: Mapping[Any, Any]) -> Measure:
     """How the score of a record or a point is read."""
-    return MEASURES.get(str(facts.get(F.metric, "")), PLAIN)
+    return measure_named(facts.get(F.metric, ""))
 
 
 def title_of(facts: Mapping[Any, Any]) -> str:

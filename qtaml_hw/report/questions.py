@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from qtaml_hw.records.measure import Measure, measure_named
 from qtaml_hw.records.text import number, percent, plain, scale, spelled
 from qtaml_hw.report.console import table
 
@@ -17,6 +18,12 @@ Row = Mapping[str, Any]
 def _between(low: float, high: float) -> str:
     """An interval of shares, in per cent."""
     return f"{percent(low)} to {percent(high)}"
+
+
+def _read(rows: Iterable[Row | None]) -> Measure:
+    """How the scores of an answer's rows are read: by their metric, where they share one."""
+    found = {str(row.get("metric")) for row in rows if row}
+    return measure_named(found.pop() if len(found) == 1 else None)
 
 
 def effective_table(provenance: Mapping[str, Any]) -> Table:
@@ -34,19 +41,25 @@ def effective_table(provenance: Mapping[str, Any]) -> Table:
 
 def comparison_table(found: Row) -> Table:
     """Stores side by side, one row per point and store; differences to the first store where maps pair."""
-    rows = []
+    rows, read = [], _read(cell for row in found["rows"] for cell in row["stores"])
     for row in found["rows"]:
         for folder, cell in zip(found["stores"], row["stores"], strict=True):
             if cell is None:
                 rows.append([spelled(row["point"]), folder, "-", "", "", ""])
                 continue
-            accuracy = _between(cell["accuracy_ci95_low"], cell["accuracy_ci95_high"])
+            accuracy = read.between(cell["accuracy_ci95_low"], cell["accuracy_ci95_high"])
             change = ""
-            if "difference_mean" in cell:
+            if "ratio_mean" in cell and read.logarithmic:
+                ends = f"{number(cell['ratio_ci95_low'])} to {number(cell['ratio_ci95_high'])}"
+                change = f"x {number(cell['ratio_mean'])} ({ends})"
+            elif "difference_mean" in cell and not read.logarithmic:
                 ends = _between(cell["difference_ci95_low"], cell["difference_ci95_high"])
                 change = f"{percent(cell['difference_mean'])} ({ends})"
-            rows.append([spelled(row["point"]), folder, percent(cell["accuracy_mean"]), accuracy, cell["maps"], change])
-    return table(["Point", "Store", "Accuracy (%)", "95 % CI (%)", "Maps", "To the first (%)"], rows)
+            rows.append(
+                [spelled(row["point"]), folder, read.show(cell["accuracy_mean"]), accuracy, cell["maps"], change]
+            )
+    first = "To the first" if read.logarithmic else "To the first (%)"
+    return table(["Point", "Store", f"{read.title}{read.per}", f"95 % CI{read.per}", "Maps", first], rows)
 
 
 def feasible_table(found: Row) -> Table:
@@ -65,14 +78,15 @@ def feasible_table(found: Row) -> Table:
 def front_table(found: Row) -> Table:
     """The points that nothing beats, then those that their intervals do not tell from them."""
     members = [("", r) for r in found["front"]] + [("near", r) for r in found["near"]]
+    read = _read(r for _, r in members)
     energy = scale([r["energy_per_inference_j"] for _, r in members], "J")
     area = scale([r["area_m2"] for _, r in members], "m2")
     rows = [
         [
             spelled(r["label"]),
             mark,
-            percent(r["accuracy_mean"]),
-            _between(r["accuracy_ci95_low"], r["accuracy_ci95_high"]),
+            read.show(r["accuracy_mean"]),
+            read.between(r["accuracy_ci95_low"], r["accuracy_ci95_high"]),
             energy.show(r["energy_per_inference_j"]),
             area.show(r["area_m2"]),
         ]
@@ -80,24 +94,27 @@ def front_table(found: Row) -> Table:
     ]
     unseen = f", {found['unseen']} never looked at" if found["unseen"] else ""
     caption = f"{found['points']} points{unseen}, {found['measured']} measured; near: within the intervals of the front"
-    heads = ["Point", "", "Accuracy (%)", "95 % CI (%)", f"Energy ({energy.unit})", f"Area ({area.unit})"]
+    head = f"{read.title}{read.per}"
+    heads = ["Point", "", head, f"95 % CI{read.per}", f"Energy ({energy.unit})", f"Area ({area.unit})"]
     return table(heads, rows, caption=caption)
 
 
 def tornado_table(found: Row) -> Table:
     """Both ends of every input: what it makes of the flip probabilities, the prediction and the accuracy."""
-    rows = []
+    rows, read = [], _read([found["base"]])
     for row in found["rows"]:
         for side in ("low", "high"):
             end = row[side]
             figures = [number(end.get(key)) for key in ("p10", "p01", "predicted_distortion")]
             change = percent(end["difference"]) if "difference" in end else plain(end.get("error", ""), 40)
+            if read.logarithmic and "difference" in end:
+                change = f"x {number(end['ratio'])}" if "ratio" in end else "infinite"
             rows.append(
                 [row["path"].removeprefix("cell.") if side == "low" else "", spelled(end["value"]), *figures, change]
             )
     base = found["base"]
     caption = f"base: p10 {number(base['p10'])}, predicted distortion {number(base['predicted_distortion'])}"
-    heads = ["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", "Accuracy change (%)"]
+    heads = ["Input", "Value", "p(1->0)", "p(0->1)", "Predicted distortion", f"{read.title} change{read.per}"]
     return table(heads, rows, caption=caption)
 
 
@@ -106,6 +123,7 @@ def design_table(found: Row) -> Table:
     members = [(str(i), row) for i, row in enumerate(found["front"], start=1)]
     members += [("nearest", found["nearest"])] if found["nearest"] else []
     members += [("bound", found["bound"])] if found["bound"] else []
+    read = _read(row for _, row in members)
     chosen = found["answer"]["number"] if found["answer"] else None
     energy = scale([r["energy_per_inference_j"] for _, r in members], "J")
     area = scale([r["area_m2"] for _, r in members], "m2")
@@ -113,8 +131,8 @@ def design_table(found: Row) -> Table:
         [
             f"{mark} *" if mark == str(chosen) else mark,
             spelled(row["label"]),
-            percent(row["score_mean"]),
-            percent(row["score_ci95_low"]),
+            read.show(row["score_mean"]),
+            read.show(row["score_ci95_low"]),
             _between(row["yield_ci95_low"], row["yield_ci95_high"]),
             area.show(row["area_m2"]),
             energy.show(row["energy_per_inference_j"]),
@@ -128,31 +146,42 @@ def design_table(found: Row) -> Table:
         f"{audit if found['audited'] else ''}; * the answer; chips: 95 % interval of those that keep "
         f"{percent(found['keep'])} %; bound: error-free planes"
     )
-    heads = ["", "Design", "Accuracy (%)", "At least", "Chips (%)", f"Area ({area.unit})", f"Energy ({energy.unit})"]
+    least = "At most" if read.lower else "At least"
+    heads = [
+        "",
+        "Design",
+        f"{read.title}{read.per}",
+        least,
+        "Chips (%)",
+        f"Area ({area.unit})",
+        f"Energy ({energy.unit})",
+    ]
     return table([*heads, "Bits"], rows, caption=caption)
 
 
 def layers_table(found: Row) -> Table:
     """Layers with flips in each alone, the one that costs most first, beside the prediction."""
+    read = measure_named(found["metric"])
     rows = [
         [
             row["name"],
             f"{row['weights']:,}",
             f"{row['flips']:.4g}",
-            percent(row["score_mean"]),
-            _between(row["ci95_low"], row["ci95_high"]),
+            read.show(row["score_mean"]),
+            read.between(row["ci95_low"], row["ci95_high"]),
             row["maps"],
             number(row["predicted"]),
         ]
         for row in found["layers"]
     ]
-    whole = found["together"]
+    whole, per = found["together"], read.suffix
+    ends = read.between(whole["ci95_low"], whole["ci95_high"])
     caption = (
-        f"without a flip {percent(found['quantised_accuracy'])} %; flips in all layers "
-        f"{percent(whole['score_mean'])} % ({_between(whole['ci95_low'], whole['ci95_high'])}), {whole['maps']} maps; "
+        f"without a flip {read.show(found['quantised_accuracy'])}{per}; flips in all layers "
+        f"{read.show(whole['score_mean'])}{per} ({ends}), {whole['maps']} maps; "
         "predicted: output distortion to first order, squared logits"
     )
-    heads = ["Layer", "Weights", "Flips", "Accuracy (%)", "95 % CI (%)", "Maps", "Predicted"]
+    heads = ["Layer", "Weights", "Flips", f"{read.title}{read.per}", f"95 % CI{read.per}", "Maps", "Predicted"]
     return table(heads, rows, caption=caption)
 
 

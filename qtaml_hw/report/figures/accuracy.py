@@ -255,17 +255,25 @@ def accuracy_map(material: Material) -> Drawing | None:
     xs = sorted({layout.x.at(s) for s in material.points})
     ys = sorted({(float(s.facts[F.axes_si][second]), shown_value(s, second)) for s in material.points})
     drawn = list(maps.items())[:MOST_PANELS]
+    heading, read = heading_of(s.facts for s in material.points)
+
+    def value(s: PointSummary) -> float:
+        return finite(read.value(s.accuracy.mean))
+
+    seen = [one for one in map(value, material.points) if not math.isnan(one)] or [0.0]
+    span = (min(seen), max(seen)) if read.logarithmic else (0.0, 100.0)
     figure, panels = style.canvas((1.0 + 0.34 * len(ys)) * len(drawn) + 0.3, len(drawn))
     for ax, (key, table) in zip(panels, drawn, strict=True):
-        grid = [[100 * table[y, x].accuracy.mean if (y, x) in table else math.nan for x in xs] for y, _ in ys]
-        cells(ax, grid, "cividis", (0.0, 100.0), ".0f")
+        grid = [[value(table[y, x]) if (y, x) in table else math.nan for x in xs] for y, _ in ys]
+        cells(ax, grid, "cividis", span, ".3g" if read.logarithmic else ".0f")
         ax.set_xticks(range(len(xs)), style.tick_labels(xs))
         ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
         ax.set_ylabel(style.words(title(second)))
         ax.set_title(style.words(_named(others, key), 60))
     panels[-1].set_xlabel(layout.x.title)
+    unit = f" in {read.unit}" if read.unit else ""
     more = f" The first {len(drawn)} of {len(maps)} are drawn; the CSV has all." if len(maps) > len(drawn) else ""
-    caption = f"Mean accuracy in %; {maps_words(material.points)}. Intervals are in the table below.{more}"
+    caption = f"Mean {heading.lower()}{unit}; {maps_words(material.points)}. Intervals are in the table below.{more}"
     columns = (*others, second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
     rows = [
         (*key, y, s.facts[F.axes_si][layout.x.path], *interval_cells(s.accuracy))
@@ -273,7 +281,7 @@ def accuracy_map(material: Material) -> Drawing | None:
         for (y, _), s in sorted(table.items(), key=lambda entry: entry[0])
     ]
     return Drawing(
-        "accuracy_map", f"Accuracy over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
+        "accuracy_map", f"{heading} over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,12 +12,12 @@ from matplotlib.colors import Normalize
 
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import count, scale
 from qtaml_hw.report import style
-from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import interval_cells
+from qtaml_hw.report.figures.accuracy import finite, interval_cells
 from qtaml_hw.report.finding import keeps
 from qtaml_hw.report.layout import MOST_LINES, Layout, focus, lay_out, short
 from qtaml_hw.report.material import Material
@@ -77,8 +78,10 @@ def area_energy(material: Material) -> Drawing | None:
     if len({(s.facts[F.area_m2], s.facts[F.energy_per_inference_j]) for _, s in found}) < 2:
         return None
     units = [scale([s.facts[k] for _, s in found], si) for k, si in ((keys[0], "m2"), (keys[3], "J"))]
-    scores = [100.0 * s.worst[1].mean for _, s in found]
-    span = Normalize(min(scores), max(max(scores), min(scores) + 1.0))
+    heading, read = heading_of(s.facts for _, s in found)
+    scores = [finite(read.value(s.worst[1].mean)) for _, s in found]
+    seen = [score for score in scores if not math.isnan(score)] or [0.0]
+    span = Normalize(min(seen), max(max(seen), min(seen) + 1.0))
     names = list(dict.fromkeys(name for name, _ in found))
     bands = [_band([s for _, s in found], keys[i : i + 3]) for i in (0, 3)]
     banded = len(found) <= _MOST_BANDS and all(apart for _, apart in bands)
@@ -101,8 +104,7 @@ def area_energy(material: Material) -> Drawing | None:
     _spread_out(ax, [[s.facts[k] / unit.factor for _, s in found] for k, unit in zip(keys[::3], units, strict=True)])
     ax.set_xlabel(f"Area of the weight memory ({units[0].unit})")
     ax.set_ylabel(f"Energy per inference ({units[1].unit})")
-    name = score_name(s for _, s in found)
-    figure.colorbar(ScalarMappable(span, "cividis"), ax=ax, label=f"{name} (%)", pad=0.02, aspect=28)
+    figure.colorbar(ScalarMappable(span, "cividis"), ax=ax, label=f"{heading}{read.per}", pad=0.02, aspect=28)
     style.legend(figure, ax)
     said = ["Modelled; colour: measured, at the worst time. Dark rim: keeps 95 % of clean."]
     drawn = "thin lines" if banded else "too wide or too many to draw: in the CSV"

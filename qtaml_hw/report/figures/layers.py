@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from qtaml_hw.records.text import percent
+from qtaml_hw.records.measure import measure_named
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.figures.accuracy import finite
 
 MOST_LAYERS: Final = 40
 COLUMNS: Final = ("name", "weights", "score_mean", "ci95_low", "ci95_high", "maps", "harm", "flips", "predicted")
@@ -24,15 +25,19 @@ def layers(found: Mapping[str, Any]) -> Drawing:
     figure = Figure(figsize=(style.WIDTH_IN, 1.1 + 0.24 * len(rows)), layout="constrained")
     axes = figure.subplots(1, 1 + drawn, sharey=True, squeeze=False)[0]
     ax = axes[0]
-    means = [100.0 * row["score_mean"] for row in rows]
-    ends = [[100.0 * abs(row["score_mean"] - row[end]) for row in rows] for end in ("ci95_low", "ci95_high")]
+    read = measure_named(found["metric"])
+    means = [finite(read.value(row["score_mean"])) for row in rows]
+    sides = ("ci95_high", "ci95_low") if read.lower else ("ci95_low", "ci95_high")
+    ends = [[finite(abs(read.value(row["score_mean"]) - read.value(row[end]))) for row in rows] for end in sides]
     ax.errorbar(means, places, xerr=ends, fmt="o", color=style.VERMILION, label="flips in this layer alone, 95 % CI")
-    ax.axvline(100.0 * found["quantised_accuracy"], color=style.INK, lw=1.2, label="no flip")
-    ax.axvline(100.0 * found["together"]["score_mean"], color=style.MUTED, lw=1.2, ls="--", label="flips in all layers")
+    ax.axvline(read.value(found["quantised_accuracy"]), color=style.INK, lw=1.2, label="no flip")
+    together = finite(read.value(found["together"]["score_mean"]))
+    ax.axvline(together, color=style.MUTED, lw=1.2, ls="--", label="flips in all layers")
     ax.set_yticks(places, [style.words(row["name"], 28) for row in rows])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel("Accuracy (%)" if found["metric"] == "top1" else "Score (%)")
+    named = read.title if read.logarithmic or found["metric"] == "top1" else "Score"
+    ax.set_xlabel(f"{named}{read.per}")
     if drawn:
         axes[1].barh(places, predicted, height=0.62, color=style.BLUE)
         axes[1].grid(axis="y", visible=False)
@@ -43,7 +48,8 @@ def layers(found: Mapping[str, Any]) -> Drawing:
     whole = found["together"]
     caption = (
         f"Measured over fault maps: flips in one layer, all others as written; without a flip "
-        f"{percent(found['quantised_accuracy'])} %, with flips in all {percent(whole['score_mean'])} %. Predicted: the "
+        f"{read.show(found['quantised_accuracy'])}{read.suffix}, with flips in all "
+        f"{read.show(whole['score_mean'])}{read.suffix}. Predicted: the "
         f"layer's part of the output distortion, first order in the Jacobian (squared logits)."
         f"{f' {left} layers of less harm are not shown.' if left else ''}"
     )

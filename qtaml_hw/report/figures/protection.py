@@ -9,11 +9,12 @@ import numpy as np
 from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import Measure, heading_of
+from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import plain
 from qtaml_hw.report import style
-from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import cells, interval_cells, maps_words
+from qtaml_hw.report.figures.accuracy import cells, finite, interval_cells, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
@@ -82,36 +83,35 @@ def overhead(material: Material) -> Drawing | None:
         return None
     figure, axes = style.canvas(2.9 * len(drawn) + 0.4, len(drawn), share_x=False)
     looks = style.looks(list(dict.fromkeys(name for name, _ in pairs)))
+    heading, read = heading_of(s.facts for _, s in pairs)
+    ends = ("high", "low") if read.lower else ("low", "high")
     for ax, key in zip(axes, drawn, strict=True):
         for name, look in looks.items():
             mine = sorted(((s.facts[key], s) for n, s in pairs if n == name), key=lambda pair: float(pair[0]))
-            error = [
-                [100 * (s.accuracy.mean - s.accuracy.low) if len(s.accuracies) > 1 else 0.0 for _, s in mine],
-                [100 * (s.accuracy.high - s.accuracy.mean) if len(s.accuracies) > 1 else 0.0 for _, s in mine],
-            ]
+            error = [[_apart(s, end, read) for _, s in mine] for end in ends]
             ax.errorbar(
                 [100 * v for v, _ in mine],
-                [100 * s.accuracy.mean for _, s in mine],
+                [finite(read.value(s.accuracy.mean)) for _, s in mine],
                 yerr=error,
                 color=look.color,
                 marker=look.marker,
                 label=style.words(name),
             )
         ax.axhline(
-            100 * KEEP * pairs[0][1].facts[F.clean_score],
+            read.value(KEEP * pairs[0][1].facts[F.clean_score]),
             color=style.MUTED,
             lw=1.2,
             ls=(0, (1, 1.5)),
             label="95 % of clean",
         )
         ax.set_xlabel(_OVERHEADS[key])
-        ax.set_ylabel(f"{score_name(s for _, s in pairs)} (%)")
+        ax.set_ylabel(f"{heading}{read.per}")
     style.legend(figure, axes[0])
     place = f"At {where}. " if where else ""
     caption = f"{place}Bars: 95 % intervals over fault maps ({maps_words([s for _, s in pairs])})."
     columns = ("series", *_OVERHEADS, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
     rows = [(name, *(s.facts.get(k) for k in _OVERHEADS), *interval_cells(s.accuracy)) for name, s in pairs]
-    return Drawing("overhead", "Accuracy against protection overhead", caption, figure, columns, rows)
+    return Drawing("overhead", f"{heading} against protection overhead", caption, figure, columns, rows)
 
 
 def distortion(material: Material) -> Drawing | None:
@@ -127,13 +127,14 @@ def distortion(material: Material) -> Drawing | None:
     points, series = [s for _, s in lines], [name for name, _ in lines]
     names = list(dict.fromkeys(series))
     figure, (ax,) = style.canvas(3.3)
-    losses = [s.facts[F.quantised_score] - s.accuracy.mean for s in points]
+    heading, read = heading_of(s.facts for s in points)
+    losses = [_lost(s, read) for s in points]
     predicted = [float(s.facts[F.predicted_distortion]) for s in points]
     for name, look in style.looks(names).items():
         mine = [i for i, n in enumerate(series) if n == name]
         ax.plot(
             [predicted[i] for i in mine],
-            [100 * losses[i] for i in mine],
+            [finite(losses[i] if read.logarithmic else 100 * losses[i]) for i in mine],
             ls="",
             marker=look.marker,
             color=look.color,
@@ -141,11 +142,12 @@ def distortion(material: Material) -> Drawing | None:
         )
     style.log_axis(ax, "x")
     ax.set_xlabel("Predicted output distortion (squared logits)")
-    ax.set_ylabel("Accuracy lost to flips (points)")
+    lost = f"{heading} / that without a flip" if read.logarithmic else "Accuracy lost to flips (points)"
+    ax.set_ylabel(lost)
     style.legend(figure, ax)
     rank = rank_correlation(predicted, losses)
     caption = (
-        "Predicted by the first-order model (our derivation) without measuring accuracy; loss against the quantised "
+        "Predicted by the first-order model (our derivation) without measuring anything; loss against the quantised "
         "network. "
         f"Spearman rank correlation {rank:.2f} over {len(points)} points."
     )
@@ -155,6 +157,19 @@ def distortion(material: Material) -> Drawing | None:
     ]
     columns = ("point", "series", "policy", F.predicted_distortion, "accuracy_loss", "maps")
     return Drawing("distortion", "Predicted distortion against measured loss", caption, figure, columns, rows)
+
+
+def _apart(s: PointSummary, end: str, read: Measure) -> float:
+    """How far an end of the interval is from the mean, in the unit; nothing where one map gives no interval."""
+    if len(s.accuracies) < 2:
+        return 0.0
+    return finite(abs(read.value(getattr(s.accuracy, end)) - read.value(s.accuracy.mean)))
+
+
+def _lost(s: PointSummary, read: Measure) -> float:
+    """What flips cost: points of a share, how many times a value on a log scale."""
+    before, after = float(s.facts[F.quantised_score]), s.accuracy.mean
+    return read.value(after) / read.value(before) if read.logarithmic else before - after
 
 
 def rank_correlation(first: list[float], second: list[float]) -> float:

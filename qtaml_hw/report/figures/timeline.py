@@ -13,11 +13,12 @@ from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, plain, scale
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import interval_cells, limits, maps_words
+from qtaml_hw.report.figures.accuracy import finite, interval_cells, limits, maps_words
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
@@ -91,12 +92,17 @@ def _line(ax: Axes, times: Sequence[float], found: Sequence[Interval], look: Loo
 
 
 def _accuracy(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
-    _line(ax, times, [i for _, i in s.series], ("accuracy", style.BLUE, "o"), 100.0)
+    read, heading = measure_of(s.facts), title_of(s.facts)
+    found = [Interval(*(finite(read.value(v)) for v in (i.mean, i.low, i.high)), i.maps) for _, i in s.series]
+    name = heading.lower() if read.logarithmic else "accuracy"
+    _line(ax, times, found, (name, style.BLUE, "o"), 1.0)
     clean = float(s.facts[F.clean_score])
-    ax.axhline(100 * clean, color=style.INK, lw=1.1, label=f"clean {percent(clean)} %", zorder=1)
-    ax.axhline(100 * KEEP * clean, color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=_TARGET, zorder=1)
-    limits(ax)
-    ax.set_ylabel("Accuracy (%)")
+    label = f"clean {read.show(clean)}{read.suffix}"
+    ax.axhline(read.value(clean), color=style.INK, lw=1.1, label=label, zorder=1)
+    ax.axhline(read.value(KEEP * clean), color=style.MUTED, lw=1.2, ls=(0, (1, 1.5)), label=_TARGET, zorder=1)
+    if not read.logarithmic:
+        limits(ax)
+    ax.set_ylabel(f"{heading}{read.per}" if read.logarithmic else "Accuracy (%)")
 
 
 def _chips(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:

@@ -79,6 +79,7 @@ class Criterion:
         (summary,) = summarise(records)
         found, chips = summary.worst[1], self.chips(records)
         return {
+            "metric": records[0].get(F.metric),
             "score_mean": found.mean,
             "score_ci95_low": found.low,
             "score_ci95_high": found.high,

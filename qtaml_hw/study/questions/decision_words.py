@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qtaml_hw.records.measure import measure_named
 from qtaml_hw.records.text import count, percent
 from qtaml_hw.units import show
 
@@ -23,7 +24,10 @@ def sentence(found: Row) -> str:
 
 
 def _wanted(found: Row, row: Row) -> str:
-    kept = f"{100 * found['keep']:.4g} % of the clean accuracy of {percent(row['clean_accuracy'])} %"
+    read, share = measure_named(row.get("metric")), f"{100 * found['keep']:.4g} %"
+    kept = f"{share} of the clean accuracy of {percent(row['clean_accuracy'])} %"
+    if read.logarithmic:
+        kept = f"{share} of the clean score, whose {_named(row)} is {read.show(row['clean_accuracy'])}"
     return kept if found["yield"] is None else f"{kept} on {100 * found['yield']:g} % of the chips"
 
 
@@ -42,11 +46,24 @@ def _shown(found: Row, row: Row) -> str:
             f"{row['good']} of {maps} keep it, with 95 % confidence at least {percent(row['yield_ci95_low'])} % of all"
         )
         return f"{least} chips, {percent(abs(row['margin']))} points {_side(row)} what is asked for"
-    low, high = percent(row["score_ci95_low"]), percent(row["score_ci95_high"])
+    read = measure_named(row.get("metric"))
+    said = f"at {_value(row)} (95 % interval {read.between(row['score_ci95_low'], row['score_ci95_high'])}, {maps})"
+    if read.logarithmic:
+        side = "within" if row["margin"] >= 0.0 else "beyond"
+        return f"{said}, whose {read.worse} end is {side} the {_named(row)} of {read.show(row['target'])} to keep"
     return (
-        f"at {percent(row['score_mean'])} % (95 % interval {low} to {high}, {maps}), whose lower end is "
-        f"{percent(abs(row['margin']))} points {_side(row)} the {percent(row['target'])} % to keep"
+        f"{said}, whose lower end is {percent(abs(row['margin']))} points {_side(row)} the {percent(row['target'])} % "
+        "to keep"
     )
+
+
+def _named(row: Row) -> str:
+    return measure_named(row.get("metric")).title.lower()
+
+
+def _value(row: Row) -> str:
+    read = measure_named(row.get("metric"))
+    return f"{read.show(row['score_mean'])}{read.suffix}"
 
 
 def _side(row: Row) -> str:
@@ -59,9 +76,11 @@ def _binds(found: Row, near: Row | None) -> str:
     chips = (
         "" if found["yield"] is None else f", and {percent(near['yield'])} % of {count(near['maps'], 'chip')} keep it"
     )
+    read = measure_named(near.get("metric"))
+    side = "to" if read.lower else "from"
     return (
-        f"The accuracy binds: {near['label']} would be cheaper, and has {percent(near['score_mean'])} % "
-        f"(95 % interval from {percent(near['score_ci95_low'])} %, {count(near['maps'], 'map')}){chips}."
+        f"The {_named(near)} binds: {near['label']} would be cheaper, and has {_value(near)} "
+        f"(95 % interval {side} {read.show(near['score_ci95_low'])}{read.suffix}, {count(near['maps'], 'map')}){chips}."
     )
 
 
@@ -71,6 +90,6 @@ def _nothing(found: Row) -> str:
         why = "; ".join(f"{why} ({count(many, 'design')})" for why, many in list(found["refused"].items())[:3])
         return f"No design of this space can be built{f': {why}' if why else ''}."
     return (
-        f"No design of {found['screened']:,} keeps {_wanted(found, near)}: the accuracy fails. The nearest is "
+        f"No design of {found['screened']:,} keeps {_wanted(found, near)}: the {_named(near)} fails. The nearest is "
         f"{_told(near)}, {_shown(found, near)}."
     )

@@ -18,6 +18,7 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import fewest_to_show
+from qtaml_hw.records.measure import measure_named
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.study.design.by_plane import one_cell
@@ -168,10 +169,10 @@ def _push(study: Study, goal: Goal, target: Target, networks: Networks) -> dict[
     edges = bisect(judge, lever)
     row: dict[str, Any] = {"goal": goal, "what": lever.what, "path": lever.path, "trials": len(trials)}
     if edges is None:
-        worst = trials[0]
+        worst, title = trials[0], measure_named(study.evaluate.metric).title.lower()
         why = worst.get("error") or (
             f"{round(worst['yield'] * worst['maps'])} of {worst['maps']} chips keep {target.keep:.3g} of the clean "
-            f"accuracy at {lever.path} = {worst['shown']}: with 95 % confidence at least "
+            f"{title} at {lever.path} = {worst['shown']}: with 95 % confidence at least "
             f"{worst['yield_ci95'][0]:.0%} of all chips do, {target.wanted:.0%} are asked for"
         )
         return {**row, "feasible": False, "reason": why}

@@ -195,6 +195,7 @@ def _row(point: Point, summary: PointSummary) -> dict[str, Any]:
         "label": point.label,
         "axes": axes_shown(point),
         "identity": summary.identity,
+        "metric": facts.get(F.metric),
         **summary.accuracy.as_dict("score"),
         **summary.accuracy.as_dict("accuracy"),
         **{name: facts[name] for name in (*names, F.predicted_distortion)},

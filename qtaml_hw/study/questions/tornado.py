@@ -13,6 +13,7 @@ from qtaml_hw.config import Point, Study, StudyError, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.measure import measure_named
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer, paired_difference
 from qtaml_hw.study.design.by_plane import one_cell
@@ -91,6 +92,7 @@ def tornado(
     rows.sort(key=lambda r: -r["swing"])
     middle = _figures(base)
     if measure:
+        middle["metric"] = study.evaluate.metric
         middle["accuracy_mean"] = _measure(study, [m for m in moves if "error" not in m[0]], networks)
     return Tornado(middle, tuple(rows), measure)
 
@@ -130,6 +132,8 @@ def _measure(study: Study, moves: list[tuple[dict[str, Any], Move]], networks: N
         if F.error in records[0]:
             end["error"] = records[0][F.error]
             continue
+        ratio = measure_named(study.evaluate.metric).ratio([r[F.score] for r in records], [r[F.score] for r in base])
+        end |= {} if ratio is None else {"ratio": ratio.mean}
         change = paired_difference([r[F.score] for r in records], [r[F.score] for r in base])
         end |= {"accuracy_mean": _mean(records), "difference": change.mean, "ci95": list(change.ci95)}
         end["maps"] = change.maps
