@@ -13,7 +13,7 @@ from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
 from qtaml_hw.records.kinds import is_number
-from qtaml_hw.records.measure import measure_of, title_of
+from qtaml_hw.records.measure import Measure, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, plain, scale
 from qtaml_hw.report import style
@@ -91,9 +91,15 @@ def _line(ax: Axes, times: Sequence[float], found: Sequence[Interval], look: Loo
         ax.fill_between(times, low, high, color=color, alpha=0.22, lw=0, zorder=2)
 
 
+def _in_unit(found: Interval, read: Measure) -> Interval:
+    """An interval of scores in the metric's unit."""
+    mean, low, high = (finite(read.value(v)) for v in (found.mean, found.low, found.high))
+    return Interval(mean, low, high, found.maps)
+
+
 def _accuracy(ax: Axes, s: PointSummary, times: Sequence[float]) -> None:
     read, heading = measure_of(s.facts), title_of(s.facts)
-    found = [Interval(*(finite(read.value(v)) for v in (i.mean, i.low, i.high)), i.maps) for _, i in s.series]
+    found = [_in_unit(i, read) for _, i in s.series]
     name = heading.lower() if read.logarithmic else "accuracy"
     _line(ax, times, found, (name, style.BLUE, "o"), 1.0)
     clean = float(s.facts[F.clean_score])
