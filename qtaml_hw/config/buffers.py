@@ -50,6 +50,16 @@ def checked(
     return found, problems + _twice(beside)
 
 
+def without_values(beside: Beside, runtime: str) -> list[Problem]:
+    """What is wrong with buffers where a network's file is run as one piece, without hooks between its layers."""
+    if runtime == "torch" or beside.leaf is None:
+        return []
+    text = (
+        f"{runtime} shows no values between layers, which buffers hold: write 'evaluate.runtime: torch', or no buffers"
+    )
+    return [dataclasses.replace(beside.at(), message=text)]
+
+
 def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[BufferOwnSection | None, list[Problem]]:
     """The fields that are no section of a study."""
     item = beside.items[index]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError
 
-from qtaml_hw.config.buffers import checked
+from qtaml_hw.config.buffers import checked, without_values
 from qtaml_hw.config.checks import between
 from qtaml_hw.config.explain import Context, explain
 from qtaml_hw.config.reading.beside import BUFFERS, Beside
@@ -282,6 +282,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
         study = _of_weights(beside.plain, previous)
     except StudyError as error:
         raise StudyError([*error.errors, *problems]) from None
+    problems += without_values(beside, study.evaluate.runtime)
     if problems:
         raise StudyError(_in_file(problem, document) for problem in problems)
     study = study.model_copy(update={BUFFERS: tuple(section for section, _ in found)})

@@ -204,10 +204,10 @@ class F:
         "ECC words flagged as uncorrectable", "Words lost", needed=True)
 
     # Buffers
-    buffers = Field("buffers", "", "point", "modelled", kinds.list_of(kinds.MAPPING, "a list of mappings"),
+    buffers = Field("buffers", "", "point", "modelled", kinds.BUFFERS,
         "every buffer: its values and how many numbers each has, lifetimes in s, flip probabilities, protection")
     faulty = Field("faulty", "", "point", "assumed", kinds.TEXTS, "memories whose flips are read; all without buffers")
-    buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.MAPPING,
+    buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.BUFFER_FLIPS,
         "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected "
         "and flagged")
 

@@ -10,6 +10,11 @@ from typing import Any, Final, TypeGuard
 LAYER_COLUMNS: Final = (
     *("name", "kind", "size", "cycles", "macs", "weight_reads", "compute_s", "read_s", "stall_s", "energy_j"),
 )  # of a record's layer_table
+BUFFER_NUMBERS: Final = (
+    *("area_m2", "energy_j", "read_j", "write_j", "refresh_j", "leakage_j", "backing_j"),
+    *("refresh_always_j", "refresh_saved"),
+)
+BUFFER_LISTS: Final = ("p01", "p10", "numbers", "tokens", "lifetimes_least_s", "lifetimes_s")
 STEP_NUMBERS: Final = (
     *("predicted_distortion_before", "predicted_distortion_after"),
     *("quantised_accuracy_before", "quantised_accuracy_after"),
@@ -89,6 +94,27 @@ def _is_classes(value: object) -> bool:
     )
 
 
+def _is_buffers(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict)
+        and isinstance(v.get("name"), str)
+        and all(is_number(v.get(name)) and v[name] >= 0.0 for name in BUFFER_NUMBERS)
+        and all(isinstance(v.get(name), list) and all(map(is_number, v[name])) for name in BUFFER_LISTS)
+        and len({len(v[name]) for name in BUFFER_LISTS}) == 1
+        and len(v["numbers"]) > 0
+        and all(number > 0 for name in BUFFER_LISTS[2:] for number in v[name])
+        and (v.get("retention_quantiles_s") is None or _is_quantiles(v["retention_quantiles_s"]))
+        for v in value
+    )
+
+
+def _is_buffer_flips(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(tally, dict) and all(map(_is_whole, tally.values())) and {"raw", "parity", "left"} <= set(tally)
+        for tally in value.values()
+    )
+
+
 def _is_layer_table(value: object) -> bool:
     if not (isinstance(value, dict) and set(value) >= set(LAYER_COLUMNS)):
         return False
@@ -144,6 +170,8 @@ SERIES: Final = Kind("pairs of time in s and score", _is_series)
 LAYERS: Final = Kind("layers with name, weights and protected_planes", _is_layers)
 PHASES: Final = Kind("phases with label, start_s and end_s", _is_phases)
 CLASSES: Final = Kind("classes with planes, cell_kind, p01 and p10", _is_classes)
+BUFFERS: Final = Kind("buffers with names, costs, and numbers, lifetimes and rates by value", _is_buffers)
+BUFFER_FLIPS: Final = Kind("counts of bits raw, parity and left, by buffer", _is_buffer_flips)
 LAYER_TABLE: Final = Kind("lists of one length, by column", _is_layer_table)
 ENERGIES: Final = Kind("lists of joules as long as score_series, by part", _is_energies)
 QUANTILES: Final = Kind("a mapping of shares to seconds", _is_quantiles)

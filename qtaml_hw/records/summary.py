@@ -26,7 +26,7 @@ class PointSummary:
     ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``counts`` :
     by name of ``fields.SERIES``, the numbers of every map at every time.  ``accuracies_at`` : accuracies of the maps at
     every time.  ``error`` : why the point failed, None when it did not.  ``shares`` : of the clean accuracy that chips
-    are asked to keep.
+    are asked to keep.  ``buffer_means`` : mean counts per map of ``buffer_flips``, by buffer.
     """
 
     identity: str
@@ -38,11 +38,12 @@ class PointSummary:
     counts: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accuracies_at: tuple[tuple[float, ...], ...] = ()
     shares: tuple[float, ...] = (KEEP,)
+    buffer_means: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @cached_property
     def accuracy(self) -> Interval:
         """Accuracy at the last time asked for, over chips; another sample of test images is not part of it."""
-        return measure_of(self.facts).interval(self.accuracies, _changed(self.facts, self.means))
+        return measure_of(self.facts).interval(self.accuracies, _changed(self.facts, self.means, self.buffer_means))
 
     @property
     def images_ci95(self) -> tuple[float, float] | None:
@@ -126,8 +127,9 @@ def _one(identity: str, maps: list[Record], shares: tuple[float, ...]) -> PointS
     times = [float(t) for t, _ in maps[0][F.score_series]]
     at = tuple(tuple(float(r[F.score_series][i][1]) for r in maps) for i in range(len(times)))
     means = {str(n): sum(float(r[n]) for r in maps) / len(maps) for n in MEANS if all(n in r for r in maps)}
+    in_buffers = _buffer_means(maps)
     interval = measure_of(facts).interval
-    changed = [*[1.0] * (len(times) - 1), _changed(facts, means)]
+    changed = [*[1.0] * (len(times) - 1), _changed(facts, means, in_buffers)]
     return PointSummary(
         identity,
         facts,
@@ -137,11 +139,28 @@ def _one(identity: str, maps: list[Record], shares: tuple[float, ...]) -> PointS
         counts={str(n): tuple(tuple(r[n]) for r in maps) for n in SERIES if all(n in r for r in maps)},
         accuracies_at=at,
         shares=shares,
+        buffer_means=in_buffers,
     )
 
 
-def _changed(facts: dict[str, Any], means: dict[str, float]) -> float:
-    """Largest share of chips that can score otherwise at the last time, from what was read wrong on those drawn."""
+def _buffer_means(maps: list[Record]) -> dict[str, dict[str, float]]:
+    """Mean counts over the maps; none where a map has no buffers."""
+    tallies = [r[F.buffer_flips] for r in maps if F.buffer_flips in r]
+    if len(tallies) < len(maps):
+        return {}
+    return {
+        name: {count: sum(float(t[name][count]) for t in tallies) / len(maps) for count in counts}
+        for name, counts in tallies[0].items()
+    }
+
+
+def _changed(facts: dict[str, Any], means: dict[str, float], in_buffers: dict[str, dict[str, float]]) -> float:
+    """Largest share of chips that can score otherwise at the last time, from what was read wrong on those drawn.
+
+    1 with values in buffers: how many of their bits can go wrong on other chips is not known.
+    """
+    if in_buffers:
+        return 1.0
     return share_changed(facts, sum(means.get(count, 1.0) for count in (F.flips_raw, F.flips_parity)))
 
 

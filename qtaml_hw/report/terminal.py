@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +28,7 @@ from qtaml_hw.records.text import (
     share_of_cells,
     spelled,
 )
+from qtaml_hw.report.buffers import buffer_grid
 from qtaml_hw.report.codes import LEFT, notes, slide_grids
 from qtaml_hw.report.columns import BY_KEY, COLUMNS, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
@@ -119,7 +120,7 @@ _BANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def run_table(summary: PointSummary) -> Table:
+def run_table(summary: PointSummary) -> RenderableType:
     """One point: every figure with its unit, its interval or band, and whether it was measured or modelled."""
     label = summary.facts.get(F.label) or summary.facts.get(F.study, "")
     heads = ["", "Value", "Unit", "Interval or band", "How"]
@@ -144,7 +145,12 @@ def run_table(summary: PointSummary) -> Table:
         shown = show([summary], key)
         if tells(shown):
             rows.append((shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark))
-    return table(heads, rows, heading=spelled(label), words=1)
+    made, beside = table(heads, rows, heading=spelled(label), words=1), buffer_grid([summary])
+    if beside is None:
+        return made
+    under = "flips of an inference's values, mean over fault maps; area and energy come on top of those above"
+    titles = [_header(head.name.replace(" ", "\n"), head.unit) for head in beside.heads]
+    return Group(made, table(titles, beside.rows, heading="Buffers", caption=under, words=1))
 
 
 def _band(summary: PointSummary, key: str) -> str:

@@ -101,6 +101,16 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert {"cell.preset", "buffers[0].format", "buffers[0].refresh.interval", "buffers[1].name"} <= paths
 
 
+def test_a_runtime_without_layers_holds_no_values() -> None:
+    text = HEAD + "network: {file: net.onnx}\nprotection: {policy: none, correction: none}\nevaluate: {RUN}\n"
+    with pytest.raises(
+        StudyError, match=r"buffers: onnxruntime shows no values .* 'evaluate.runtime: torch'"
+    ) as caught:
+        parse_study(text.replace("RUN", "runtime: onnxruntime") + KV)
+    assert len(caught.value.errors) == 1
+    assert len(parse_study(text.replace("RUN", "runtime: torch") + KV).beside) == 2
+
+
 def test_a_change_of_no_item_says_which_there_are() -> None:
     with pytest.raises(StudyError, match=r"buffers\.0\.FIELD, buffers\.1\.FIELD"):
         parse_study(HEAD + KV).with_({"buffers.7.refresh.interval": "1 us"})

@@ -53,7 +53,7 @@ class BufferCost:
 
     ``area_m2`` with that of encoders and decoders, ``codec_area_m2``, and of check cells;
     ``refreshes``: refreshes of a row per inference, the mean over all rows and classes of planes;
-    ``refreshes_always`` the same if every row were refreshed at its interval.
+    ``refreshes_always`` the same if every row were refreshed at its interval, ``refresh_always_j`` its joules.
     """
 
     area_m2: float
@@ -68,6 +68,7 @@ class BufferCost:
     refresh_bandwidth_share: float
     refreshes: float
     refreshes_always: float
+    refresh_always_j: float
 
     @property
     def energy_j(self) -> float:
@@ -98,11 +99,12 @@ def buffer_cost(
     layout, costs, banks = array.layout, array.costs, array.geometry.banks
     layout.check_refresh(array.schedule.refresh_intervals(layout.classes))
     bank = array.geometry.bank_cost(layout.stored_bits, layout.class_bits)
-    refresh_j = share = counted = always = 0.0
+    refresh_j = share = counted = always = always_j = 0.0
     for number, one in enumerate(cells):
         passes = [_passes(allocation, one, classes, how, seconds, banks) for how in (rule, "always")]
         rows = banks * float(layout.rows_per_group[number])
         refresh_j += passes[0] * rows * costs.row_j(number)
+        always_j += passes[1] * rows * costs.row_j(number)
         share += passes[0] * layout.pass_s(number) / seconds
         counted, always = counted + passes[0] * rows, always + passes[1] * rows
     total = banks * float(layout.rows_per_group.sum())
@@ -123,6 +125,7 @@ def buffer_cost(
         refresh_bandwidth_share=share,
         refreshes=counted / total,
         refreshes_always=always / total,
+        refresh_always_j=always_j,
     )
 
 

@@ -14,7 +14,7 @@ from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.contents import Contents
-from qtaml_hw.study.design.image import image_of
+from qtaml_hw.study.design.image import image_of, weights_alone
 from qtaml_hw.weights.effective import effective, evaluating
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.workloads.plain import built_network
@@ -34,9 +34,11 @@ def corrupted(
     otherwise a forward pass does.  The study's network and hardening sections, ``weights.fold_batch_norm`` and
     ``weights.transforms`` do not apply to a model that is already built.
 
-    Raises InputError when the policy or the rounding needs calibration inputs and there are none, and ValueError for a
+    Raises InputError when the policy or the rounding needs calibration inputs and there are none and for a study with
+    buffers, and ValueError for a
     model whose weights cannot be reached: TorchScript, quantised by torch, lazy layers that no input has made yet.
     """
+    weights_alone(study, "corrupted")
     if calibration is None:
         if study.protection.row.needs == "calibration":
             raise InputError(f"the policy {study.protection.policy} needs unlabelled inputs: pass calibration=...")

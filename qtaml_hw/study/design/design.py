@@ -71,7 +71,7 @@ class DesignPoint:
 
     def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
         if not self.buffers.weights_faulty:
-            return self.network.served.begun(self.image.decode(), self.network.inputs)
+            return self.network.begun(self.image.decode())
         weights = self.protection.decoder.tensors(codes, self.network.device)
         return self.network.begun(weights)
 

@@ -35,6 +35,15 @@ FROM_INPUTS: Final = {"learned": learned_rounding, "gptq": gptq_rounding}
 """Roundings that need unlabelled inputs."""
 
 
+def weights_alone(study: Study, what: str) -> None:
+    """Raises InputError for a study with buffers, where only its weights go through a memory."""
+    if study.beside:
+        names = ", ".join(one.section.name for one in study.beside)
+        raise InputError(
+            f"{what} hands on weights and runs no pass whose values buffers ({names}) hold; set buffers to null"
+        )
+
+
 def store_rule(study: Study) -> StoreRule:
     """Which tensors the study keeps in the memory."""
     store = study.network.store

@@ -199,11 +199,15 @@ class Placed:
         lives = [place.value.lifetimes_s for place in self.allocation.places]
         return {
             "lifetimes_s": [float(f"{s.max():.5g}") for s in lives],
+            "lifetimes_least_s": [float(f"{s.min():.5g}") for s in lives],
+            "tokens": [len(s) for s in lives],
+            "retention_quantiles_s": self.cell.retention_quantiles_s,
             "words": self.allocation.words,
             "words_used": self.allocation.used,
             "spilled": [value.name for value in self.allocation.spilled],
             "refreshed": self.buffer.section.refreshed,
             "refresh_saved": cost.refresh_saved,
+            "refresh_always_j": cost.refresh_always_j,
             "refresh_bandwidth_share": cost.refresh_bandwidth_share,
             "area_m2": cost.area_m2,
             "codec_area_m2": cost.codec_area_m2,

@@ -27,7 +27,7 @@ from qtaml_hw.files import claim, replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.image import store_rule, stored_as
+from qtaml_hw.study.design.image import store_rule, stored_as, weights_alone
 from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
 from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.protect import side_bits
@@ -172,9 +172,10 @@ def stream(
     Stored are kernels and matrices, without tables that are looked up (``slots``); ``network.store`` changes that.
     Policies: none, uniform, and magnitude (layers by their mean square; others need the network).  No mean correction.
 
-    Raises InputError for files that cannot be read or written, settings that need the network itself, and a device
-    that is not there.
+    Raises InputError for files that cannot be read or written, settings that need the network itself, buffers among
+    them, and a device that is not there.
     """
+    weights_alone(study, "stream")
     if device is not None:
         place(device)
     if study.flips.structured:

@@ -152,3 +152,15 @@ def test_weights_that_cannot_be_reached_are_one_line(make: Callable[[], nn.Modul
     seen = torch.zeros(1, 6) if look else None
     with pytest.raises(ValueError, match=message), q.corrupted(make(), STUDY, calibration=seen):
         pass
+
+
+def test_values_of_buffers_are_no_part_of_a_corrupted_module() -> None:
+    beside = STUDY.with_({"buffers": [{"name": "act", "contents": "activations", "refresh": "off"}]})
+    model = nn.Linear(6, 6)
+    before = _state(model)
+    with pytest.raises(q.InputError, match=r"corrupted hands on weights .*\(act\) hold"), q.corrupted(model, beside):
+        pass
+    assert _same(_state(model), before)
+    plain, corrupted = model.weight.detach().clone(), beside.with_({"buffers": None})
+    with q.corrupted(model, corrupted):
+        assert not torch.equal(model.weight, plain)

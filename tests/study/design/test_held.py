@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from qtaml_hw.activations import Held, Same
+from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.design import DesignPoint
+from qtaml_hw.study.design.design import DesignPoint, prepare
+from qtaml_hw.study.design.networks import Networks
 from qtaml_hw.study.design.placed import path_of, runs_of
 from tests.studies import design, study
+from tests.workloads.tiny_llama import hugging_face
 
 
 def buffers(p: str = "2 %", **more: str) -> str:
@@ -156,3 +160,26 @@ def test_a_record_prices_a_buffer_whose_values_share_cells() -> None:
     assert b["energy_j"] == pytest.approx(a["energy_j"] - a["refresh_j"])
     assert a["area_m2"] > 0.0
     assert a["p10"] == b["p10"]
+
+
+def test_keys_and_values_alone_flip_under_the_perplexity_of_a_language_model(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="language models need transformers")
+    hugging_face(tmp_path)
+    text = """study: kv
+flips: {law: fixed, p: 0.05}
+refresh: off
+protection: {policy: none, correction: none}
+network: {folder: FOLDER}
+data: {texts: dataset-descriptions, tokens: 12, stride: 12, calibration: 2, take: spread}
+accelerator: {inferences_per_second: 1}
+buffers: [{name: kv, contents: kv, format: int8, scale: per_token, protection: {policy: none}}]
+evaluate: {metric: perplexity, images: 6, maps: {min: 2, max: 2}, faulty: [FAULTY]}
+"""
+    found = {}
+    for memories in ("buffers", "weights", "weights, buffers"):
+        given = text.replace("FOLDER", str(tmp_path)).replace("FAULTY", memories)
+        found[memories] = prepare(parse_study(given, name=str(tmp_path / "kv.yaml")), Networks()).record(0)
+    scores = {name: record[F.score] for name, record in found.items()}
+    assert all(0.0 < score <= 1.0 for score in scores.values())
+    assert len({*scores.values(), found["buffers"][F.quantised_score]}) == 4
+    assert found["buffers"][F.buffer_flips]["kv"]["raw"] > 0 == found["weights"][F.buffer_flips]["kv"]["raw"]

@@ -215,3 +215,11 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
 def test_steps_that_need_the_network_are_refused(folder: Path, changes: dict[str, object], named: str) -> None:
     with pytest.raises(InputError, match=f"without {named}: these need the network"):
         stream(study(**changes), folder)
+
+
+def test_values_of_buffers_are_no_part_of_a_stream(folder: Path, tmp_path: Path) -> None:
+    beside = study().with_({"buffers": [{"name": "act", "contents": "activations"}]})
+    with pytest.raises(InputError, match=r"stream hands on weights .*\(act\) hold"):
+        stream(beside, folder, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert stream(beside.with_({"buffers": None}), folder).flips == stream(study(), folder).flips
