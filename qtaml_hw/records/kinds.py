@@ -11,7 +11,7 @@ LAYER_COLUMNS: Final = (
     *("name", "kind", "size", "cycles", "macs", "weight_reads", "compute_s", "read_s", "stall_s", "energy_j"),
 )  # of a record's layer_table
 BUFFER_NUMBERS: Final = (
-    *("area_m2", "energy_j", "read_j", "write_j", "refresh_j", "leakage_j", "backing_j"),
+    *("area_m2", "energy_j", "read_j", "write_j", "codec_j", "refresh_j", "leakage_j", "backing_j"),
     *("refresh_always_j", "refresh_saved"),
 )
 BUFFER_LISTS: Final = ("p01", "p10", "numbers", "tokens", "lifetimes_least_s", "lifetimes_s")

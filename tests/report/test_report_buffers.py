@@ -31,6 +31,7 @@ BUFFER: dict[str, Any] = {
     "area_m2": 5e-8,
     "read_j": 2e-9,
     "write_j": 1e-9,
+    "codec_j": 0.0,
     "refresh_j": 5e-10,
     "leakage_j": 5e-10,
     "backing_j": 0.0,

@@ -24,6 +24,7 @@ WEIGHTS: Final = "weights"
 PARTS: Final = {
     "read_j": ("reads", style.BLUE),
     "write_j": ("writes", style.ORANGE),
+    "codec_j": ("ECC codec", style.OCHRE),
     "refresh_j": ("refresh", style.GREEN),
     "leakage_j": ("leakage", style.SKY),
     "backing_j": ("backing store", style.VERMILION),
