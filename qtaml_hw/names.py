@@ -158,6 +158,15 @@ BUFFER_FORMATS: Final = ("int8", "int16", "float16", "bfloat16")
 
 CHANNEL_FORMATS: Final = ("cosq",)
 """Formats made for the flips of a study's own cells: no name alone says what their codes are."""
+SHARED_FORMATS: Final = {
+    "mxfp4": ("e2m1", "group-32-e8m0"),
+    "mxfp6-e2m3": ("e2m3", "group-32-e8m0"),
+    "mxfp6-e3m2": ("e3m2", "group-32-e8m0"),
+    "mxfp8": ("e4m3", "group-32-e8m0"),
+    "mxfp8-e5m2": ("e5m2", "group-32-e8m0"),
+    "nvfp4": ("e2m1", "group-16-e4m3"),
+}
+"""Names for a number format and a scale together: OCP Microscaling Formats 1.0, and NVFP4."""
 FILE_FORMAT: Final = "file"
 """The codes, scales and formats that the network's own file brings."""
 
@@ -168,6 +177,9 @@ PLANES: Final = {
     **dict.fromkeys(("e2m3", "e3m2"), 6),
     "e2m1": 4,
     **dict.fromkeys(UNSCALED_FORMATS, 16),
+    **dict.fromkeys(("mxfp4", "nvfp4"), 4),
+    **dict.fromkeys(("mxfp6-e2m3", "mxfp6-e3m2"), 6),
+    **dict.fromkeys(("mxfp8", "mxfp8-e5m2"), 8),
     "binary": 1,
     "cosq": 8,
     FILE_FORMAT: 8,
@@ -179,6 +191,7 @@ Scale = Literal[
 ]
 WIDTH_SCALE: Final[Scale] = "per_channel_log8"
 """Scales of weights whose bits are chosen, where the study does not say which."""
+_GROUP: Final = re.compile(r"group-([1-9]\d{0,4})(?:-(e8m0|e4m3))?")
 _FIXED_POINT: Final = re.compile(r"q(\d{1,2})\.(\d{1,2})")
 _STEP: Final = re.compile(r"step-(?:2\^(-?\d{1,2})|(\d+(?:\.\d+)?(?:e-?\d{1,2})?))")
 
@@ -200,8 +213,14 @@ def stated_step(name: str) -> float | None:
     return step if step > 0.0 else None
 
 
+def grouped(name: str) -> tuple[int, str] | None:
+    """Weights of a run and the grid of its scales, of ``group-N``, ``group-N-e8m0``, ``group-N-e4m3``; else None."""
+    match = _GROUP.fullmatch(name)
+    return None if match is None else (int(match[1]), match[2] or "")
+
+
 SCALES: Final[tuple[Scale, ...]] = get_args(Scale)
-"""Which weights share a scale, as in ``weights.ScaleLayout.of(name)``."""
+"""Which weights share a scale, as in ``weights.ScaleLayout.of(name)``; groups of other sizes too (``grouped``)."""
 
 Encoding = Literal["twos_complement", "offset_binary", "sign_magnitude", "gray"]
 Specials = Literal["saturate", "zero"]

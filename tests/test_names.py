@@ -80,7 +80,8 @@ def test_number_formats() -> None:
     built = {name: weights.number_format(name) for name in names.FORMATS}
     planes = {name: form.planes for name, form in built.items()}
     made = {name: ChannelFormat((0.01,) * 8, (0.01,) * 8).planes for name in names.CHANNEL_FORMATS}
-    assert planes | made | {names.FILE_FORMAT: 8} == names.PLANES
+    shared = {name: planes[elements] for name, (elements, _) in names.SHARED_FORMATS.items()}
+    assert planes | made | shared | {names.FILE_FORMAT: 8} == names.PLANES
     assert {name for name, form in built.items() if form.scaling == "none"} == set(names.UNSCALED_FORMATS)
     assert {name for name, form in built.items() if form.scaling == "range"} == set(names.UNSIGNED_FORMATS)
     assert {name for name, form in built.items() if hasattr(form, "encoding")} == set(names.CODED_FORMATS)

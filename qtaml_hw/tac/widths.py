@@ -28,7 +28,7 @@ from qtaml_hw.protection import MenuEntry
 from qtaml_hw.tac.budget import Menu
 from qtaml_hw.tac.correction import balanced_variance
 from qtaml_hw.weights import StoredImage, StoredTensor
-from qtaml_hw.weights.scales import LOG_STEPS, grid_step
+from qtaml_hw.weights.grids import LOG_STEPS, grid_step
 
 FEWEST: Final = 2  # planes of a weight: with one there is a sign and no zero
 OCTAVES: Final = 4  # below the step that clips nothing, in which the best one is looked for

@@ -9,11 +9,12 @@ from typing import Final, Literal
 import numpy as np
 
 from qtaml_hw.arrays import Float32
-from qtaml_hw.weights.floats import FloatFormat, LogScale, ScaleExponent
+from qtaml_hw.weights.floats import FloatFormat
 from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
+from qtaml_hw.weights.grids import GRIDS
 from qtaml_hw.weights.image import StoredImage, StoredTensor
 from qtaml_hw.weights.parts import ScalePart
-from qtaml_hw.weights.scales import LOG_STEPS, PER_TENSOR, Axes, Granularity, ScaleLayout
+from qtaml_hw.weights.scales import PER_TENSOR, Axes, Granularity, ScaleLayout
 
 Clip = Literal["peak", "mse"]
 CLIP_RATIOS: Final = np.exp2(-np.arange(61) / 10.0).astype(np.float32)  # of the unclipped step, down to 1/64
@@ -53,7 +54,7 @@ def quantise(
         scale = own.rounded(full_step(w, format, own))
         zero = zero_points(w, scale, format, own) if format.scaling == "range" else None
         if clip == "mse" and not own.step:
-            scale = clipped_step(w, format, own, scale, zero)
+            scale = own.rounded(clipped_step(w, format, own, scale, zero))
         codes = format.encode(in_steps(w, scale, format, own, zero)).reshape(-1)
         parts = scale_parts(scale, zero, format, own) if layout.stored else ()
         stored.append(StoredTensor(name, tuple(w.shape), codes, format, scale, own, zero=zero, parts=parts))
@@ -61,17 +62,11 @@ def quantise(
 
 
 def scale_parts(scale: Float32, zero: Float32 | None, form: NumberFormat, layout: ScaleLayout) -> tuple[ScalePart, ...]:
-    """Our own scales as codes: bfloat16, or eight bits on a grid below a power of two; whole zero points."""
+    """Our own scales as codes: bfloat16, or eight bits on a grid; whole zero points."""
     if form.scaling == "none" or layout.step:
         return ()
-    if layout.log:
-        top = int(LOG_STEPS * np.ceil(np.log2(float(scale.max())) - 1e-4 / LOG_STEPS))
-        place = np.rint(LOG_STEPS * np.log2(scale.astype(np.float64))) - top + 255.0
-        octave = np.array([top // LOG_STEPS + 127], dtype=np.uint8)
-        parts = [
-            ScalePart("scale", place.astype(np.uint8), LogScale()),
-            ScalePart("scale", octave, ScaleExponent(), scale.size),
-        ]
+    if layout.grid:
+        parts = [*GRIDS[layout.grid].parts(scale)]
     else:
         parts = [ScalePart("scale", (scale.view(np.uint32) >> 16).astype(np.uint16), FloatFormat("bfloat16"))]
     if zero is not None:

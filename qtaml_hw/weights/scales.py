@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.errors import unknown
-from qtaml_hw.names import SCALES, Scale, stated_step
+from qtaml_hw.names import SCALES, Scale, grouped, stated_step
+from qtaml_hw.weights.grids import GRIDS
 
 Kind = Literal["per_tensor", "per_channel", "per_input_channel", "per_group"]
 KINDS: tuple[Kind, ...] = ("per_tensor", "per_channel", "per_input_channel", "per_group")
 Granularity = Scale
 GRANULARITIES = SCALES
-FLOAT32_BITS, BFLOAT16_BITS, LOG_BITS = 32, 16, 8
-LOG_STEPS = 16  # of an octave: 256 steps of 4.4 % are 16 octaves below the largest power of two of a tensor
+FLOAT32_BITS, BFLOAT16_BITS = 32, 16
 
 Shape = tuple[int, ...]
 Axes = tuple[Shape, Shape]
@@ -33,54 +33,59 @@ class ScaleLayout:
 
     ``per_group``: runs of ``group`` neighbouring weights of one output channel, the last run of a channel shorter
     where it must be.  Vectors (biases, norms) have one scale.  ``axes``: the channels of a tensor that lies otherwise,
-    such as [in, out], or [expert, out, in] with the channels of every expert.  ``log``: scales on a grid of powers of
-    2^(1/16) in 8 bits each, below a power of two that the tensor names in 8 bits.  ``step``: one for all tensors, which
-    is part of the design and stored nowhere; 0 where every scale follows its weights.  ``stored``: scales lie in the
-    memory with the weights, where none has 32 bits.
+    such as [in, out], or [expert, out, in] with the channels of every expert.  ``grid``: of scales in 8 bits each, by
+    its name in ``grids.GRIDS``; empty for numbers of two or four bytes.  ``step``: one for all tensors, which is part
+    of the design and stored nowhere; 0 where every scale follows its weights.  ``stored``: scales lie in the memory
+    with the weights, where none has 32 bits.
 
-    Raises ValueError for an unknown kind, or a group without the kind or the other way round.
+    Raises ValueError for an unknown kind or grid, or a group without the kind or the other way round.
     """
 
     kind: Kind = "per_tensor"
     group: int = 0
     axes: tuple[int, ...] = ()
-    log: bool = False
+    grid: str = ""
     step: float = 0.0
     stored: bool = False
 
     def __post_init__(self) -> None:
-        if self.step < 0.0 or (self.step > 0.0 and (self.kind != "per_tensor" or self.log)):
+        if self.step < 0.0 or (self.step > 0.0 and (self.kind != "per_tensor" or self.grid)):
             raise ValueError(f"a stated step is positive and one for all weights; got {self.step:g}, {self.kind}")
         if self.kind not in KINDS:
             raise ValueError(unknown("scale", self.kind, KINDS))
+        if self.grid and self.grid not in GRIDS:
+            raise ValueError(unknown("grid of scales", self.grid, GRIDS))
         if (self.kind == "per_group") != (self.group > 0):
             raise ValueError(f"a group size goes with per_group and with nothing else; got {self.kind}, {self.group}")
 
     @classmethod
     def of(cls, name: str) -> ScaleLayout:
-        """The layout of a name: ``per_channel``, ``group-64``, ``q1.6``, ``step-2^-6``, ``step-0.02``.
+        """The layout of a name: ``per_channel``, ``group-64``, ``group-32-e8m0``, ``q1.6``, ``step-2^-6``.
 
         Raises ValueError for one that is not there.
         """
         if (step := stated_step(name)) is not None:
             return cls(step=step)
+        if (runs := grouped(name)) is not None:
+            return cls("per_group", group=runs[0], grid=runs[1])
         if name not in GRANULARITIES:
             raise ValueError(unknown("scale", name, GRANULARITIES))
         if name == "per_channel_log8":
-            return cls("per_channel", log=True)
-        size = name.removeprefix("group-")
-        return cls("per_group", int(size)) if size != name else cls(cast(Kind, name))
+            return cls("per_channel", grid="log8")
+        return cls(cast(Kind, name))
 
     @property
     def scale_bits(self) -> int:
-        """Bits of one scale: float32, or where their number counts a place on a grid, or bfloat16 in groups."""
-        if self.log:
-            return LOG_BITS
+        """Bits of one scale: float32, or where their number counts bfloat16 in groups, or a place on a grid."""
+        if self.grid:
+            return GRIDS[self.grid].bits
         return BFLOAT16_BITS if self.stored or self.kind == "per_group" else FLOAT32_BITS
 
     def bits(self, shape: Shape) -> int:
         """Bits of all scales of a tensor."""
-        return 0 if self.step else self.count(shape) * self.scale_bits + (LOG_BITS if self.log else 0)
+        if self.step:
+            return 0
+        return self.count(shape) * self.scale_bits + (GRIDS[self.grid].tensor_bits if self.grid else 0)
 
     def turned(self, axes: Axes | None) -> ScaleLayout:
         """The same for a tensor whose output and input channels lie along other axes than the first and second."""
@@ -123,8 +128,8 @@ class ScaleLayout:
 
         On the grid of a tensor, in bfloat16, or float32 as they are.
         """
-        if self.log:
-            return on_grid(scale)
+        if self.grid:
+            return GRIDS[self.grid].rounded(scale)
         if self.scale_bits == FLOAT32_BITS:
             return scale
         raised = scale.view(np.uint32).astype(np.uint64) + 0xFFFF
@@ -138,18 +143,6 @@ class ScaleLayout:
     def _starts(self, shape: Shape) -> NDArray[np.int64]:
         lengths = self._lengths(shape)
         return np.cumsum(lengths) - lengths
-
-
-def on_grid(scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scales [scales] rounded up to powers of 2^(1/16), none more than 255 of them below the largest's octave."""
-    place = np.ceil(LOG_STEPS * np.log2(scale.astype(np.float64)) - 1e-4)  # what is on the grid stays there
-    top = LOG_STEPS * np.ceil(place.max() / LOG_STEPS)
-    return grid_step(np.maximum(place, top - 255.0))
-
-
-def grid_step(place: NDArray[np.float64]) -> NDArray[np.float32]:
-    """2^(place / 16) for whole places."""
-    return np.exp2(place / LOG_STEPS).astype(np.float32)
 
 
 PER_TENSOR = ScaleLayout()

@@ -19,6 +19,7 @@ from qtaml_hw.names import (
     PLANES,
     POWER_FORMATS,
     SCALES,
+    SHARED_FORMATS,
     TRANSFORMS,
     UNSCALED_FORMATS,
     UNSIGNED_FORMATS,
@@ -28,6 +29,7 @@ from qtaml_hw.names import (
     MismatchReads,
     Specials,
     fixed_point,
+    grouped,
     stated_step,
 )
 
@@ -39,7 +41,7 @@ PlaneList = Annotated[tuple[Annotated[Whole, Field(ge=0, le=15)], ...], Field(mi
 
 
 class OnScale(OneOf):
-    """Which weights share a scale, or a step that is stated: ``q1.6``, ``step-2^-6`` or ``{step: 2^-6}``."""
+    """Which weights share a scale (``group-N`` of any size), or a step that is stated: ``q1.6`` or ``{step: 2^-6}``."""
 
     def read(self, value: object) -> str:
         """The one spelling of the name.  Raises ValueError with what is allowed."""
@@ -47,6 +49,10 @@ class OnScale(OneOf):
             value = f"step-{value['step']}".replace(" ", "")
         if isinstance(value, str) and len(value) < 40:
             name = value.lower()
+            if grouped(name) is not None:
+                return name
+            if name.startswith("group"):
+                raise ValueError(f"{value!r} is no group; write group-N (1 to 99999 weights), group-N-e8m0 or -e4m3")
             if (step := stated_step(name)) is not None and 1e-12 <= step <= 1e12:
                 return name
             if name.startswith(("step-", "q")):
@@ -59,7 +65,8 @@ class OnScale(OneOf):
         named = super().__get_pydantic_json_schema__(schema, handler)
         step = {"anyOf": [{"type": "number"}, {"type": "string"}]}
         stated = {"type": "object", "properties": {"step": step}, "additionalProperties": False}
-        return {"anyOf": [named, {"type": "string", "pattern": r"^([qQ]\d+\.\d+|step-.+)$"}, stated]}
+        pattern = r"^([qQ]\d+\.\d+|step-.+|group-[1-9]\d{0,4}(-e8m0|-e4m3)?)$"
+        return {"anyOf": [named, {"type": "string", "pattern": pattern}, stated]}
 
 
 class InvertSection(Section):
@@ -113,10 +120,10 @@ class BoundSection(Section):
 class WeightsSection(Section):
     """How a weight is written into bits."""
 
-    format: Annotated[str, OneOf((*FORMATS, *CHANNEL_FORMATS, FILE_FORMAT), "format")] = Field(
+    format: Annotated[str, OneOf((*FORMATS, *SHARED_FORMATS, *CHANNEL_FORMATS, FILE_FORMAT), "format")] = Field(
         "int8",
         description="number format of a stored weight; cosq is made for the study's own flips, file is what the "
-        "network's own file brings",
+        "network's own file brings; mxfp4, mxfp8, nvfp4 and their kin name a format and its scale together",
     )
     encoding: Encoding = Field("twos_complement", description="bits of an integer level; for int and power formats")
     scale: Annotated[str, OnScale(SCALES, "scale")] = Field(
@@ -151,6 +158,17 @@ class WeightsSection(Section):
     transforms: Annotated[tuple[Annotated[str, OneOf(TRANSFORMS, "transform")], ...], ScalarAsList, NoRepeats] = Field(
         (), description="steps before storage that change no output, in this order; invert_planes is always the last"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _format_and_scale(cls, given: Any) -> Any:
+        named = given.get("format") if isinstance(given, dict) else None
+        if not isinstance(named, str) or named not in SHARED_FORMATS:
+            return given
+        elements, scale = SHARED_FORMATS[named]
+        if given.get("scale", scale) != scale:
+            raise ValueError(f"{named} is {elements} with scale {scale}; leave out scale, not {given['scale']}")
+        return {**given, "format": elements, "scale": scale}
 
     @field_validator("transforms")
     @classmethod

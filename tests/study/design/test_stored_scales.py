@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,12 +30,14 @@ evaluate: {images: 60, maps: {min: 2, max: 2}}
 def stored(form: str, scale: str, shape: tuple[int, int] = (6, 32), shift: float = 0.3) -> StoredImage:
     w = np.random.default_rng(3).normal(shift, size=shape).astype(np.float32)
     layout = ScaleLayout.of(scale)
-    layout = ScaleLayout(layout.kind, layout.group, log=layout.log, stored=True)
+    layout = replace(layout, stored=True)
     return quantise({"weight": w}, number_format(form), layout).with_stored_scales()
 
 
 @pytest.mark.parametrize("form", ["int4", "uint4", "e2m1"])
-@pytest.mark.parametrize("scale", ["per_tensor", "per_channel", "per_channel_log8", "group-32"])
+@pytest.mark.parametrize(
+    "scale", ["per_tensor", "per_channel", "per_channel_log8", "group-32", "group-32-e8m0", "group-16-e4m3"]
+)
 def test_scales_have_codes_that_stand_for_them_and_a_flip_moves_their_group(form: str, scale: str) -> None:
     image = stored(form, scale)
     weight, *parts = image.tensors
