@@ -51,7 +51,7 @@ def stream(
     )
     tensors = (("corrupted", streamed["stored"]), ("left exact", streamed["exact"]))
     listed = [f"{title}: {text}" for title, rows in tensors for text in report.tensors_in_short(rows)]
-    answer_lines(streamed, as_json, [line, *listed])
+    answer_lines(streamed, as_json, [line, report.stream_cost(streamed), *listed])
     for name in streamed["files_not_read"]:
         say(f"not read: {name}")
     for name in streamed["files"]:

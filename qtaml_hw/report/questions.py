@@ -196,6 +196,20 @@ def tensors_in_short(rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def stream_cost(found: Row) -> str:
+    """What a streamed model's memory costs, in a line: area and energy with their bands, latency, refresh."""
+    area, joules = scale([found["area_m2"]], "m2"), scale([found["energy_per_inference_j"]], "J")
+    seconds = scale([found["read_latency_s"]], "s")
+    return (
+        f"{area.show(found['area_m2'])} {area.unit} ({area.show(found['area_low_m2'])} to "
+        f"{area.show(found['area_high_m2'])}); "
+        f"{joules.show(found['energy_per_inference_j'])} {joules.unit} ({joules.show(found['energy_low_j'])} to "
+        f"{joules.show(found['energy_high_j'])}) an inference that reads every stored weight once, such as a token; "
+        f"{seconds.show(found['read_latency_s'])} {seconds.unit} a read; "
+        f"refresh takes {percent(found['refresh_bandwidth_share'])} % of a bank's time"
+    )
+
+
 def tensors_table(found: Row) -> Table:
     """Every parameter of a network, and whether it lives in the memory."""
     rows = []

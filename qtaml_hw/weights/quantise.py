@@ -52,7 +52,7 @@ def quantise(
         plain = replace(PER_TENSOR, stored=layout.stored)
         own = layout.turned((channels or {}).get(name)) if w.ndim > 1 or layout.step else plain
         scale = own.rounded(full_step(w, format, own))
-        zero = zero_points(w, scale, format, own) if format.scaling == "range" else None
+        zero = zero_points(own.reduce(np.minimum, w), scale, format) if format.scaling == "range" else None
         if clip == "mse" and not own.step:
             scale = own.rounded(clipped_step(w, format, own, scale, zero))
         codes = format.encode(in_steps(w, scale, format, own, zero)).reshape(-1)
@@ -84,10 +84,12 @@ def in_steps(
     return np.clip(steps, form.lowest, form.largest)
 
 
-def zero_points(w: Float32, scale: Float32, form: NumberFormat, layout: ScaleLayout) -> Float32:
-    """The level of every scale [scales] that stands for zero: a whole one, so that zero is stored exactly."""
-    low = np.minimum(layout.reduce(np.minimum, w), np.float32(0.0))
-    zero: Float32 = np.clip(np.rint(-low / scale), form.lowest, form.largest)
+def zero_points(least: Float32, scale: Float32, form: NumberFormat) -> Float32:
+    """The level of every scale that stands for zero: a whole one, so that zero is stored exactly.
+
+    ``least`` [scales]: the least weight of each.
+    """
+    zero: Float32 = np.clip(np.rint(-np.minimum(least, np.float32(0.0)) / scale), form.lowest, form.largest)
     return zero
 
 

@@ -55,6 +55,9 @@ def test_stream(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert found["stored"][0]["protected_planes"] == 1
     assert not torch.equal(load_file(out / "w.safetensors")["a"], load_file(weights)["a"])
     assert call(monkeypatch, "stream", file, weights) == 0
-    assert "bits read wrong" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "bits read wrong" in told
+    assert f"{1e6 * found['area_m2']:.3g} mm² (" in told
+    assert f"refresh takes {100 * found['refresh_bandwidth_share']:.1f} % of a bank's time" in told
     assert call(monkeypatch, "stream", file, file) == 2
     assert "not a readable safetensors file" in capsys.readouterr().err

@@ -113,6 +113,12 @@ class PlanCost:
     weights_read: int
     weights: int
 
+    @property
+    def refresh_share(self) -> float:
+        """Share of a bank's time that its refreshes take, 0 without any."""
+        layout = self.array.layout
+        return layout.refresh_share(self.array.schedule.refresh_intervals(layout.classes))
+
     @cached_property
     def areas(self) -> dict[str, Any]:
         """Array (stronger cells included), parity cells, codecs, side bits and decoders, m2; the band is the array's.

@@ -31,28 +31,17 @@ from qtaml_hw.study.design.image import store_rule, stored_as, weights_alone
 from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
 from qtaml_hw.study.design.prices import budget_of, menu_of
 from qtaml_hw.study.design.protect import side_bits
-from qtaml_hw.study.design.slots import Told, rows_of, told
+from qtaml_hw.study.design.slots import Told, told
+from qtaml_hw.study.design.streamed_tensor import StreamedTensor, survey
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
-from qtaml_hw.weights.quantise import in_steps, peak_step
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.weights.sizes import OneFormat, planes_by_damage
 from qtaml_hw.workloads.shards import Shard, Slot, files_of, open_shards
 
-BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
 ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # of every byte
 Each = Callable[[str, Float32], None]
 """Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
-
-
-@dataclass(frozen=True, eq=False)
-class StreamedTensor:
-    """One stored tensor: where it lies, its scales, and counts of its codes weighted by scale squared [2^B]."""
-
-    slot: Slot
-    scale: Float32
-    histogram: Float64
-    weighted: Float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +69,8 @@ class StreamedImage(OneFormat):
 
     @property
     def metadata_bits(self) -> int:
-        """Bits of all scales, which are kept beside the memory."""
-        return sum(self.layout.bits((rows_of(t.slot), t.slot.values // rows_of(t.slot))) for t in self.tensors)
+        """Bits of all scales and zero points, which are kept beside the memory."""
+        return sum(t.scale_bits for t in self.tensors)
 
     @cached_property
     def plane_order(self) -> Int64:
@@ -91,11 +80,10 @@ class StreamedImage(OneFormat):
 
     def damage(self) -> tac.DamageModel:
         """What flips cost by layer, a weight being worth its layer's mean square (the magnitude score)."""
-        bits, table = self.form.bit_table.astype(np.float64), self.form.decode_table
+        bits = self.form.bit_table.astype(np.float64)
         zeros, ones = np.empty((len(self.tensors), self.planes)), np.empty((len(self.tensors), self.planes))
         for i, t in enumerate(self.tensors):
-            worth = float(t.weighted @ table**2) / t.slot.values
-            hurt = worth * t.weighted[:, None] * self.form.flip_damage
+            hurt = t.squares / t.slot.values * t.weighted[:, None] * self.form.flip_damage
             ones[i], zeros[i] = (hurt * bits).sum(axis=0), (hurt * (1.0 - bits)).sum(axis=0)
         return tac.DamageModel(self.tensor_starts, zeros, ones, self.plane_order)
 
@@ -138,6 +126,7 @@ class StreamResult:
             **self.cost.areas,
             **self.cost.energies,
             F.read_latency_s: self.cost.whole.access_s + self.cost.codec.decode_latency_s,
+            F.refresh_bandwidth_share: self.cost.refresh_share,
             "stored": [
                 {
                     "name": t.slot.name,
@@ -186,7 +175,7 @@ def stream(
         slots = [slot for shard in shards for slot in shard.slots]
         taken_for = {slot.name: told(slot, {s.name for s in slots}) for slot in slots}
         stored = _stored(study, slots, taken_for)
-        image = StreamedImage(form, layout, tuple(_survey(slot, form, layout) for slot in stored))
+        image = StreamedImage(form, layout, tuple(survey(slot, form, layout) for slot in stored))
         cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
         channel = cell.channel
         menu = menu_of(study, channel)
@@ -209,7 +198,7 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
     if steps:
         raise ValueError(f"a stream stores tensors as they are, without {' and '.join(steps)}: these need the network")
     if (
-        form.scaling != "peak"
+        form.scaling not in ("peak", "range")
         or layout.kind == "per_input_channel"
         or layout.step
         or study.weights.rounding != "nearest"
@@ -226,46 +215,6 @@ def _stored(study: Study, slots: list[Slot], taken_for: Mapping[str, Told]) -> t
     if not stored:
         raise ValueError("no tensor is stored: none with two axes or more is left")
     return stored
-
-
-def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
-    """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
-    count = rows_of(slot)
-    columns = slot.values // count
-    step = max(1, BLOCK_VALUES // columns)
-    for first in range(0, count, step):
-        rows = min(step, count - first)
-        block = slot.read(first * columns, rows * columns).reshape(rows, columns)
-        if not np.isfinite(block).all():
-            raise ValueError(f"{slot.name}: weights must be finite")
-        yield first, block
-
-
-def _coded(slot: Slot, form: NumberFormat, layout: ScaleLayout, scale: Float32) -> Iterator[Any]:
-    """(first weight, codes [rows, columns], scales of the rows) of every block."""
-    for first, block in _blocks(slot):
-        own = _of_rows(scale, layout, first, block.shape)
-        yield first * block.shape[1], form.encode(in_steps(block, own, form, layout)), own
-
-
-def _of_rows(scale: Float32, layout: ScaleLayout, first: int, shape: tuple[int, ...]) -> Float32:
-    """The scales of a block of rows that begins at row ``first``."""
-    if layout.kind == "per_tensor":
-        return scale
-    each = layout.count((1, *shape[1:]))
-    return scale[first * each : (first + shape[0]) * each]
-
-
-def _survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
-    peak = np.concatenate([layout.reduce(np.maximum, np.abs(block)) for _, block in _blocks(slot)])
-    scale = layout.rounded(peak_step(peak.max(keepdims=True) if layout.kind == "per_tensor" else peak, form))
-    histogram, weighted = np.zeros(1 << form.bits), np.zeros(1 << form.bits)
-    for _, codes, own in _coded(slot, form, layout, scale):
-        flat, steps = codes.reshape(-1), layout.spread(own, codes.shape).astype(np.float64)
-        histogram += np.bincount(flat, minlength=histogram.size)
-        worth = np.broadcast_to(steps**2, codes.shape).reshape(-1)
-        weighted += np.bincount(flat, weights=worth, minlength=histogram.size)
-    return StreamedTensor(slot, scale, histogram, weighted)
 
 
 def _pricing(study: Study, image: StreamedImage, cell: CellView) -> Pricing:
@@ -311,19 +260,11 @@ class _Chip:
 
     def read(self, number: int) -> Iterator[Float32]:
         """The weights of a tensor as read, block by block, flat."""
-        tensor, form, layout = self.image.tensors[number], self.image.form, self.image.layout
-        codes = np.empty(tensor.slot.values, dtype=form.code_dtype)
-        for first, block, _ in _coded(tensor.slot, form, layout, tensor.scale):
-            codes[first : first + block.size] = block.reshape(-1)
+        tensor = self.image.tensors[number]
+        codes = tensor.codes()
         flipped = self._flipped(codes, number)
         self.flips += int(ONES[(codes ^ flipped).view(np.uint8)].sum(dtype=np.int64))
-        rows = rows_of(tensor.slot)
-        table, columns = form.decode_table.astype(np.float32), codes.size // rows
-        step = max(1, BLOCK_VALUES // columns)
-        for first in range(0, rows, step):
-            levels = table[flipped[first * columns : (first + step) * columns]].reshape(-1, columns)
-            own = _of_rows(tensor.scale, layout, first, levels.shape)
-            yield (levels * layout.spread(own, levels.shape)).reshape(-1)
+        yield from tensor.weights(flipped)
 
     def _flipped(self, codes: Codes, number: int) -> Codes:
         p01, p10 = self._residual

@@ -49,7 +49,7 @@ class Price(Answer):
     def as_dict(self) -> dict[str, Any]:
         """Area, energy of one inference, times, shares; ``access``: what one access of a bank and standing by cost."""
         cost, sums = self.cost, network_cost(self.layers)
-        plan, layout = cost.array.plan, cost.array.layout
+        plan = cost.array.plan
         low, high = cost.whole.band("access_s")
         return {
             "study": self.study.label,
@@ -64,7 +64,7 @@ class Price(Answer):
             F.read_latency_s: cost.whole.access_s + cost.codec.decode_latency_s,
             F.read_latency_low_s: low + cost.codec.decode_latency_s,
             F.read_latency_high_s: high + cost.codec.decode_latency_s,
-            F.refresh_bandwidth_share: layout.refresh_share(cost.array.schedule.refresh_intervals(layout.classes)),
+            F.refresh_bandwidth_share: cost.refresh_share,
             "cycles_per_inference": sums.cycles,
             "compute_latency_s": sums.latency_s(self.study.accelerator.clock_hz),
             "access": self._access,

@@ -16,12 +16,13 @@ from qtaml_hw import cli, tac
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.study.design import streamed
+from qtaml_hw.study.design import streamed_tensor
 from qtaml_hw.study.design.cell import view_cell
 from qtaml_hw.study.design.price import Pricing, SideStorage
 from qtaml_hw.study.design.protect import side_bits
 from qtaml_hw.study.design.streamed import stream
-from qtaml_hw.weights import quantise
+from qtaml_hw.study.questions.price import price
+from qtaml_hw.weights import ScaleLayout, number_format, quantise
 from qtaml_hw.workloads.shards import Slot, open_shards
 
 
@@ -49,36 +50,40 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
     return {n: found[n].float().numpy() for n in order if found[n].ndim > 1 and n != "embed.weight"}
 
 
-@pytest.mark.parametrize("scale", ["per_tensor", "per_channel", "group-32", "per_channel_log8"])
+@pytest.mark.parametrize("form", ["int8", "uint4"])
+@pytest.mark.parametrize("scale", ["per_tensor", "per_channel", "group-32", "per_channel_log8", "group-16-e4m3"])
 @pytest.mark.parametrize("device", [None, "cpu"])
-def test_a_stream_is_the_whole_image_bit_for_bit(folder: Path, scale: str, device: str | None) -> None:
+def test_a_stream_is_the_whole_image_bit_for_bit(folder: Path, form: str, scale: str, device: str | None) -> None:
     seen: dict[str, np.ndarray] = {}
-    given = study(weights__scale=scale)
+    given = study(weights__format=form, weights__scale=scale)
     found = stream(given, folder, each=lambda name, w: seen.update({name: w}), map_index=2, device=device)
-    image = quantise(arrays(folder), None, scale)  # type: ignore[arg-type]
+    image = quantise(arrays(folder), number_format(form), ScaleLayout.of(scale))
+    assert found.image.metadata_bits == image.metadata_bits
     assert list(seen) == [t.name for t in image.tensors]
-    flips = 0
+    flips, cells = 0, [0.02] * image.planes + [0.0] * (8 - image.planes)
     for i, t in enumerate(image.tensors):
-        codes = flip_bits(t.codes, [0.02] * 8, [0.02] * 8, seed=given.evaluate.seed, map_index=2, tensor=i)
+        codes = flip_bits(t.codes, cells, cells, seed=given.evaluate.seed, map_index=2, tensor=i)
         flips += int(np.unpackbits(codes ^ t.codes).sum())
-        np.testing.assert_array_equal(seen[t.name], t.decode(codes, image.format.decode_table))
+        np.testing.assert_array_equal(seen[t.name], t.decode(codes))
     assert found.flips == flips
     assert abs(flips - 0.02 * image.stored_bits) < 5.0 * np.sqrt(0.02 * 0.98 * image.stored_bits)
 
 
+@pytest.mark.parametrize("form", ["int8", "uint4"])
 @pytest.mark.parametrize("policy", ["uniform", "magnitude"])
-def test_a_streamed_plan_is_the_plan_of_the_whole_image(folder: Path, policy: str) -> None:
+def test_a_streamed_plan_is_the_plan_of_the_whole_image(folder: Path, policy: str, form: str) -> None:
     given = study(
+        weights__format=form,
         weights__scale="per_channel",
         protection={"policy": policy, "budget": {"bits": "12 %"}, "menu": ["ideal"]},
     )
     found = stream(given, folder)
-    image = quantise(arrays(folder), None, "per_channel")
+    image = quantise(arrays(folder), number_format(form), "per_channel")
     menu = tac.Menu.of(["ideal"])
     prices = tac.bit_prices(menu, image, 0.12)
     from qtaml_hw.channel import FlipChannel
 
-    channel = FlipChannel.uniform(0.02, 8)
+    channel = FlipChannel.uniform(0.02, image.planes)
     damage = tac.damage_model(image, tac.magnitude_importance(image), image.tensor_starts)
     np.testing.assert_allclose(found.image.damage().ones, damage.ones, rtol=1e-5)
     if policy == "uniform":
@@ -101,8 +106,17 @@ def test_a_stream_costs_what_a_run_of_the_same_image_does(folder: Path, policy: 
     told = found.as_dict()
     for name, value in {**cost.areas, **cost.energies}.items():
         assert told[name] == (pytest.approx(value) if value is not None else None)
+    assert told["refresh_bandwidth_share"] == 0.0
     assert told["energy_per_inference_j"] > told["weight_read_energy_j"] > 0.0
     assert told["stored_bits_per_weight"] >= 8.0 + image.metadata_bits / image.weights
+
+
+def test_refresh_takes_the_share_of_a_memory_of_so_many_weights(tmp_path: Path) -> None:
+    save_file({"a.weight": torch.randn(256, 256)}, tmp_path / "m.safetensors")
+    given = study(refresh__interval="40 us")
+    share = stream(given, tmp_path).as_dict()["refresh_bandwidth_share"]
+    assert share == pytest.approx(price(given, weights=256 * 256).as_dict()["refresh_bandwidth_share"], rel=1e-12)
+    assert 0.0 < share < 0.1
 
 
 def test_reads_are_bounded_whatever_the_tensor_holds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +128,10 @@ def test_reads_are_bounded_whatever_the_tensor_holds(folder: Path, monkeypatch: 
         return read(slot, first, count)
 
     monkeypatch.setattr(Slot, "read", watched)
-    monkeypatch.setattr(streamed, "BLOCK_VALUES", 80)
+    monkeypatch.setattr(streamed_tensor, "BLOCK_VALUES", 80)
     few = stream(study(weights__scale="group-32"), folder).flips
     assert max(asked) == 80  # two rows of 40; one of 72
-    monkeypatch.setattr(streamed, "BLOCK_VALUES", 1 << 20)
+    monkeypatch.setattr(streamed_tensor, "BLOCK_VALUES", 1 << 20)
     assert stream(study(weights__scale="group-32"), folder).flips == few
 
 

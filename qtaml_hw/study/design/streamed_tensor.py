@@ -1,0 +1,136 @@
+"""One tensor of a streamed model: its scales and what planning needs, its codes and its weights, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from qtaml_hw.arrays import Codes, Float32, Float64
+from qtaml_hw.study.design.slots import rows_of
+from qtaml_hw.weights import NumberFormat
+from qtaml_hw.weights.quantise import in_steps, peak_step, zero_points
+from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.workloads.shards import Slot
+
+BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedTensor:
+    """One stored tensor: where it lies, its scales and zero points, and what planning needs of its codes.
+
+    ``weighted``: counts of codes, each by its scale squared [2^B]; ``squares``: the sum of its squared weights.
+    """
+
+    slot: Slot
+    form: NumberFormat
+    layout: ScaleLayout
+    scale: Float32
+    zero: Float32 | None
+    weighted: Float64
+    squares: float
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of scales and zero points, which are kept beside the memory."""
+        rows = rows_of(self.slot)
+        return self.layout.bits((rows, self.slot.values // rows)) + (
+            0 if self.zero is None else self.form.bits * self.zero.size
+        )
+
+    def codes(self) -> Codes:
+        """Its codes, flat, of weights read a block at a time."""
+        found, done = np.empty(self.slot.values, dtype=self.form.code_dtype), 0
+        for _, block in _coded(self.slot, _Scales(self.form, self.layout, self.scale, self.zero)):
+            found[done : done + block.size] = block.reshape(-1)
+            done += block.size
+        return found
+
+    def weights(self, codes: Codes) -> Iterator[Float32]:
+        """What codes, flat [weights], stand for: flat, block by block."""
+        scales = _Scales(self.form, self.layout, self.scale, self.zero)
+        rows = rows_of(self.slot)
+        columns = codes.size // rows
+        step = max(1, BLOCK_VALUES // columns)
+        for first in range(0, rows, step):
+            block = codes[first * columns : (first + step) * columns].reshape(-1, columns)
+            yield scales.of_rows(first, block.shape).read(block).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scales:
+    """Scales and zero points of a tensor [rows, columns], or of a block of its rows."""
+
+    form: NumberFormat
+    layout: ScaleLayout
+    scale: Float32
+    zero: Float32 | None
+
+    def of_rows(self, first: int, shape: tuple[int, ...]) -> _Scales:
+        """Those of a block of rows that begins at row ``first``."""
+        if self.layout.kind == "per_tensor":
+            return self
+        each = self.layout.count((1, *shape[1:]))
+        own = slice(first * each, (first + shape[0]) * each)
+        return _Scales(self.form, self.layout, self.scale[own], None if self.zero is None else self.zero[own])
+
+    def coded(self, weights: Float32) -> Codes:
+        """The nearest codes."""
+        return self.form.encode(in_steps(weights, self.scale, self.form, self.layout, self.zero))
+
+    def read(self, codes: Codes) -> Float32:
+        """scale x (level - zero), as a whole image reads them."""
+        levels = self.form.decode_table.astype(np.float32)[codes]
+        if self.zero is not None:
+            levels = levels - self.layout.spread(self.zero, codes.shape)
+        found: Float32 = levels * self.layout.spread(self.scale, codes.shape)
+        return found
+
+
+def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
+    """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
+    count = rows_of(slot)
+    columns = slot.values // count
+    step = max(1, BLOCK_VALUES // columns)
+    for first in range(0, count, step):
+        rows = min(step, count - first)
+        block = slot.read(first * columns, rows * columns).reshape(rows, columns)
+        if not np.isfinite(block).all():
+            raise ValueError(f"{slot.name}: weights must be finite")
+        yield first, block
+
+
+def _coded(slot: Slot, scales: _Scales) -> Iterator[tuple[_Scales, Codes]]:
+    """(scales of the rows, codes [rows, columns]) of every block."""
+    for first, block in _blocks(slot):
+        own = scales.of_rows(first, block.shape)
+        yield own, own.coded(block)
+
+
+def _extremes(slot: Slot, layout: ScaleLayout) -> tuple[Float32, Float32]:
+    """The least and the largest weight of every scale, zero among them [scales]."""
+    found = [(layout.reduce(np.minimum, b), layout.reduce(np.maximum, b)) for _, b in _blocks(slot)]
+    least, most = (np.concatenate(side) for side in zip(*found, strict=True))
+    if layout.kind == "per_tensor":
+        least, most = least.min(keepdims=True), most.max(keepdims=True)
+    return np.minimum(least, np.float32(0.0)), np.maximum(most, np.float32(0.0))
+
+
+def survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
+    """A tensor as it will be stored, from two readings: one for its scales, one for its codes."""
+    least, most = _extremes(slot, layout)
+    ranged = form.scaling == "range"
+    scale = layout.rounded(peak_step(most - least if ranged else np.maximum(most, -least), form))
+    zero = zero_points(least, scale, form) if ranged else None
+    weighted, squares = np.zeros(1 << form.bits), 0.0
+    for own, codes in _coded(slot, _Scales(form, layout, scale, zero)):
+        steps = layout.spread(own.scale, codes.shape).astype(np.float64)
+        worth = np.broadcast_to(steps**2, codes.shape).reshape(-1)
+        weighted += np.bincount(codes.reshape(-1), weights=worth, minlength=weighted.size)
+        if ranged:
+            squares += float((own.read(codes).astype(np.float64) ** 2).sum())
+    squares = squares if ranged else float(weighted @ form.decode_table**2)
+    return StreamedTensor(slot, form, layout, scale, zero, weighted, squares)
