@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def test_stream(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert call(monkeypatch, "stream", file, weights) == 0
     told = capsys.readouterr().out
     assert "bits read wrong" in told
-    assert f"{1e6 * found['area_m2']:.3g} mm² (" in told
+    area = re.search(r"([\d,.]+) µm² \(", told)
+    assert area is not None
+    assert float(area[1].replace(",", "")) == pytest.approx(1e12 * found["area_m2"], rel=0.01)
     assert f"refresh takes {100 * found['refresh_bandwidth_share']:.1f} % of a bank's time" in told
     assert call(monkeypatch, "stream", file, file) == 2
     assert "not a readable safetensors file" in capsys.readouterr().err
