@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qtaml_hw.arrays import Float64, Uint8
+from qtaml_hw.arrays import Float64
 from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, second_uniforms, weak_cells
 from qtaml_hw.memory.ageing.counts import Aged
 from qtaml_hw.memory.ageing.exposure import Exposure
@@ -33,14 +33,6 @@ class _Epoch:
     key: MapKey
     worst_word: Float64
     cells: dict[int, list[WordCells]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Planes:
-    """The planes of one tensor: entries in use of each, and thresholds [samples, slots, banks * bins, 2, strata]."""
-
-    used: list[Uint8]
-    thresholds: list[Float64]
 
 
 class Ageing:
@@ -78,13 +70,9 @@ class Ageing:
         epoch = _Epoch(number, key, worst, {r.index: [] for r in laid_out.regions})
         entries = [plan.entries[i] for i in self.free]
         for t in range(plan.tensors):
-            first, last = plan.tensor_groups(t)
-            planes = _Planes(
-                [np.unique(plan.choice[first:last, p]) for p in range(laid_out.planes)],
-                [self.histories.thresholds(t, p, number, entries) for p in range(laid_out.planes)],
-            )
-            dense = self._flip_structured(t, key, planes.thresholds) or self._flip_dense(t, key)
-            for plane, (used, thresholds) in enumerate(zip(planes.used, planes.thresholds, strict=True)):
+            tables = [self.histories.thresholds(t, p, number, entries) for p in range(laid_out.planes)]
+            dense = self._flip_structured(t, key, tables) or self._flip_dense(t, key)
+            for plane, (used, thresholds) in enumerate(zip(laid_out.used[t], tables, strict=True)):
                 loose = self.slots[used][self.slots[used] != WORD]
                 p_max = thresholds[:, loose].max(axis=(0, 1, 2, 3), initial=0.0) * (plane not in dense)
                 if len(loose) < len(used):

@@ -52,6 +52,7 @@ class Histories:
         own = self.streamed | any(map(self.layout.geometry.reads_destroy, range(self.layout.classes)))
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
         self._histories: dict[tuple[int, int, bool, Keeping | None], list[History]] = {}
+        self._built: dict[tuple[int, Keeping | None, bytes], list[History]] = {}  # of rows that the same commands touch
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
         self._alike: dict[int, AlikePlanes] = {}
 
@@ -138,8 +139,11 @@ class Histories:
         if key not in self._histories:
             visits = self.visits(tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor)
             row_class = (unit // self.bins.bins) % self.layout.classes
-            whole = build_history(visits, self.exposure_under(keeping, row_class))
-            self._histories[key] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
+            alike = row_class, keeping, visits.key
+            if alike not in self._built:
+                whole = build_history(visits, self.exposure_under(keeping, row_class))
+                self._built[alike] = whole.epochs(cumulative=self.law == "poisson") if self.split else [whole]
+            self._histories[key] = self._built[alike]
         epochs = self._histories[key]
         return epochs[epoch] if epoch < len(epochs) else epochs[0].select(slice(0))
 
@@ -200,12 +204,11 @@ class Histories:
 
     def _found_alike(self, tensor: int) -> AlikePlanes:
         laid_out, plan = self.laid_out, self.laid_out.plan
-        first, last = plan.tensor_groups(tensor)
         free = [i for i, item in enumerate(plan.entries) if item.code is None]
         entries = [plan.entries[i] for i in free]
         p, planes = np.zeros((self.samples, 8 * laid_out.codes[tensor].itemsize, 2)), []
         for plane in range(laid_out.planes if self.epochs == 1 else 0):
-            used = np.unique(plan.choice[first:last, plane]).tolist()
+            used = laid_out.used[tensor][plane].tolist()
             if len(used) > 1 or used[0] not in free:
                 continue
             levels = self.thresholds(tensor, plane, 0, entries)[:, free.index(used[0])]

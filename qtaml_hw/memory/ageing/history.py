@@ -6,6 +6,7 @@ threshold per *mark*: a correction (scrub, ECC-aware refresh), a rewrite, or a s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -71,6 +72,15 @@ class Visits:
     scrub_s: Float64
     write_s: Float64
     sample_s: Float64
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal visits: a digest, since refreshes may be millions."""
+        state = hashlib.sha256()
+        for times in (self.restore_s, self.refresh_correct_s, self.scrub_s, self.write_s, self.sample_s):
+            state.update(len(times).to_bytes(8, "little"))
+            state.update(np.ascontiguousarray(times).tobytes())
+        return state.digest()
 
     def ordered(self) -> tuple[Float64, Int64, Bool]:
         """(times, kinds, is scrub) of everything, in order; samples just before commands of the same instant."""

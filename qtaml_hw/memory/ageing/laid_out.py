@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Float64
+from qtaml_hw.arrays import Codes, Float64, Int64
 from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
@@ -67,6 +67,15 @@ class LaidOut:
     def changes(self) -> bool:
         """Whether anything but the first image is ever stored."""
         return len(self.images) > 1
+
+    @cached_property
+    def used(self) -> tuple[tuple[Int64, ...], ...]:
+        """The entries of the plan in use, by tensor and plane, ascending."""
+        groups = [self.plan.tensor_groups(t) for t in range(self.plan.tensors)]
+        return tuple(
+            tuple(np.unique(self.plan.choice[first:last, p]).astype(np.int64) for p in range(self.planes))
+            for first, last in groups
+        )
 
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
