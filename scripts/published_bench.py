@@ -196,21 +196,25 @@ def draw(lines: list[Line], png: Path) -> None:
     from matplotlib.figure import Figure  # a machine that only measures may lack it
 
     networks = list(dict.fromkeys(line["network"] for line in lines))
-    figure = Figure(figsize=(6.5 * len(networks), 5.2), layout="constrained")
-    for axes, network in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, strict=True):
+    numbers = {label: n for n, label in enumerate(dict.fromkeys(line["design"] for line in lines), 1)}
+    figure = Figure(figsize=(4.6 * len(networks) + 2.2, 4.6), layout="constrained")
+    panels = figure.subplots(1, len(networks) + 1, squeeze=False, width_ratios=[*[1.0] * len(networks), 0.42])[0]
+    for axes, network in zip(panels[:-1], networks, strict=True):
         designs = {label: kept(own, min(TARGETS)) for label, own in by_design(lines, network).items()}
         met = [(label, line["area_mm2"], line["energy_uj"]) for label, line in designs.items() if line is not None]
-        at: dict[tuple[float, float], list[str]] = {(area, energy): [] for _, area, energy in met}
+        at: dict[tuple[float, float], list[str]] = {}
         for label, area, energy in met:
-            at[area, energy].append(label)
-        for place, labels in at.items():
-            axes.plot(*place, "o", color="tab:blue", markersize=5)
-            axes.annotate("\n".join(labels), place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+            at.setdefault((float(f"{area:.2g}"), float(f"{energy:.2g}")), []).append(str(numbers[label]))
+            axes.plot(area, energy, "o", color="tab:blue", markersize=5)
+        for place, found in at.items():
+            axes.annotate(", ".join(found), place, xytext=(5, 4), textcoords="offset points", fontsize=9)
         front = sorted((a, e) for _, a, e in met if not any(b <= a and f <= e and (b, f) != (a, e) for _, b, f in met))
         axes.plot(*np.array(front).T, color="tab:orange", linewidth=1, zorder=0)
-        axes.set(xscale="log", yscale="log", xlabel="area, mm2", ylabel="energy per inference, uJ")
-        axes.set_title(f"{network}, 95 % of clean kept")
-    figure.savefig(png, dpi=110)
+        axes.set(xscale="log", yscale="log", xlabel="Area (mm²)", ylabel="Energy per inference (µJ)", title=network)
+    panels[-1].axis("off")
+    key = "\n".join(f"{number}  {label}" for label, number in numbers.items())
+    panels[-1].text(0.0, 1.0, key, va="top", fontsize=9, transform=panels[-1].transAxes, linespacing=1.35)
+    figure.savefig(png, dpi=100)
 
 
 def main() -> None:
