@@ -282,11 +282,10 @@ def build(document: Document, previous: Study | None = None) -> Study:
         study = _of_weights(beside.plain, previous)
     except StudyError as error:
         raise StudyError([*error.errors, *problems]) from None
-    problems += without_values(beside, study.evaluate.runtime)
-    if problems:
+    if problems := [*problems, *without_values(beside, study.evaluate.runtime)]:
         raise StudyError(_in_file(problem, document) for problem in problems)
     study = study.model_copy(update={BUFFERS: tuple(section for section, _ in found)})
-    study._document, study._beside = document, tuple(Buffer(section, inner) for section, inner in found)
+    study._document, study._beside = document, tuple(Buffer(*both) for both in found)
     return study
 
 

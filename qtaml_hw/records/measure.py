@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from qtaml_hw.records.fields import F
-from qtaml_hw.records.interval import Interval, log_interval, score_interval, t_interval
 from qtaml_hw.records.text import number, percent
+
+if TYPE_CHECKING:  # the words of a metric need nothing heavier than these lines; its intervals do
+    from qtaml_hw.records.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Measure:
 
     def interval(self, scores: Sequence[float], changed: float = 1.0) -> Interval:
         """Mean score over chips with its 95 % interval."""
+        from qtaml_hw.records.interval import log_interval, score_interval
+
         return log_interval(scores) if self.logarithmic else score_interval(scores, changed)
 
     def halfwidth(self, scores: Sequence[float], changed: float = 1.0) -> float:
@@ -76,6 +80,8 @@ class Measure:
 
     def change(self, after: Sequence[float], before: Sequence[float]) -> str:
         """What changed from chip to chip: points of a share, the ratio of values on a log scale, with its interval."""
+        from qtaml_hw.records.interval import t_interval
+
         pairs = list(zip(after, before, strict=False))
         if not self.logarithmic:
             found = t_interval([a - b for a, b in pairs], (-1.0, 1.0))
@@ -90,6 +96,8 @@ class Measure:
 
         Of perplexities it is their ratio.  None for shares, for fewer than two chips, and where a score is 0.
         """
+        from qtaml_hw.records.interval import Interval, t_interval
+
         pairs = list(zip(after, before, strict=False))
         if not self.logarithmic or len(pairs) < 2 or any(min(pair) <= 0.0 for pair in pairs):
             return None

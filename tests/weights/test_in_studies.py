@@ -95,7 +95,7 @@ REFUSED = {
     "{format: power8, power: 9}": "9 is out of range",
     "{format: bfloat16, scale: per_channel}": "bfloat16 has its own exponent and no scale",
     "{format: float16, rounding: mse_clip}": "no scale to clip",
-    "{scale: group-48}": "group-64",
+    "{scale: group-0}": "'group-0' is no group; write group-N",
     "{rounding: up}": "mse_clip",
 }
 
