@@ -60,9 +60,15 @@ class DeployedNetwork(nn.Module):
         self._session: tuple[bytes, Any] = (b"", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The judged output [N, ...] of samples [N, ...]."""
-        found: np.ndarray = self._run(self._current(), x, [self.output])[0]
-        return torch.from_numpy(np.array(found))
+        """The judged output [N, ...] of samples [N, ...].
+
+        One sample at a time where ranges are measured at run time, as the importer takes them: over a batch they are
+        those of all its samples, and no sample's output would be its own.
+        """
+        session = self._current()
+        alone = any(node.op_type == "DynamicQuantizeLinear" for node in self.model.graph.node)
+        parts = [self._run(session, some, [self.output])[0] for some in (torch.split(x, 1) if alone else (x,))]
+        return torch.from_numpy(np.concatenate(parts))
 
     def products(self, x: torch.Tensor) -> list[Product]:
         """The matrix products of one pass, by the shapes that onnxruntime computes."""
