@@ -26,6 +26,14 @@ Granularity = Literal["per_tensor", "per_channel", "per_token"]
 
 
 @njit(nogil=True)
+def _level(v: Any, scale: Any, largest: Any) -> Any:
+    """The nearest level of one value, within -largest and largest; of NaN zero."""
+    v = v / scale
+    v = v if v == v else np.float32(0.0)
+    return np.rint(min(max(v, -largest), largest))
+
+
+@njit(nogil=True)
 def _round(x: Float32, scale: Float32, largest: np.float32) -> None:
     """Every value of x [N, P, G, Q] to its nearest level in place; scale [N or 1, G]."""
     for n in range(x.shape[0]):
@@ -34,9 +42,7 @@ def _round(x: Float32, scale: Float32, largest: np.float32) -> None:
             for g in range(x.shape[2]):
                 s = scale[own, g]
                 for q in range(x.shape[3]):
-                    v = x[n, p, g, q] / s
-                    v = v if v == v else np.float32(0.0)
-                    x[n, p, g, q] = np.rint(min(max(v, -largest), largest)) * s
+                    x[n, p, g, q] = _level(x[n, p, g, q], s, largest) * s
 
 
 @njit(nogil=True)
@@ -48,9 +54,7 @@ def _encode(x: Float32, scale: Float32, largest: np.float32, table: Any, codes: 
             for g in range(x.shape[2]):
                 s = scale[own, g]
                 for q in range(x.shape[3]):
-                    v = x[n, p, g, q] / s
-                    v = v if v == v else np.float32(0.0)
-                    codes[n, p, g, q] = table[int(np.rint(min(max(v, -largest), largest)) + largest)]
+                    codes[n, p, g, q] = table[int(_level(x[n, p, g, q], s, largest) + largest)]
 
 
 @njit(nogil=True)

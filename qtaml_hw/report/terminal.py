@@ -51,9 +51,8 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     shown = [found for key in _SHORT if tells(found := show(done, key)) and _happens(done, key)]
     varied = [s for s in shown if len(set(s.cells)) > 1 or len(done) == 1 or s.column.mark == "measured"]
     chips = [_header(f"≥{percent(share, 0)} %\nchips", "%") for share in (done[0].shares if done else ())]
-    counts = {s.accuracy.maps for s in done}
-    maps = {count: (count,) if len(counts) > 1 else () for count in counts}
-    heads = [*(["Maps"] if len(counts) > 1 else []), *chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
+    unlike = len({s.accuracy.maps for s in done}) > 1
+    heads = [*(["Maps"] if unlike else []), *chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
     for s in points:
@@ -62,10 +61,12 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
             rows.append((name, Text("failed", "bold red"), *[""] * (len(heads) + 1)))
             continue
         accuracy, row = s.accuracy, next(nth)
-        cells = (*(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
+        maps = [accuracy.maps] if unlike else []
+        cells = (*maps, *(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
         read = measure_of(s.facts)
-        rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), *maps[accuracy.maps], *cells))
-    caption = "; ".join(_said_once(done, [s for s in shown if s not in varied], len(points) - len(done)))
+        rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), *cells))
+    same = [s for s in shown if s not in varied]
+    caption = "; ".join([*_maps(done, unlike), *_said_once(done, same, len(points) - len(done))])
     title, reading = heading_of(s.facts for s in done)
     heads = [_header(title, reading.unit), _header("95 % CI", reading.unit), *heads]
     return table(["Point", *heads], rows, caption=caption, words=1)
@@ -76,9 +77,16 @@ def _happens(done: Sequence[PointSummary], key: str) -> bool:
     return key not in (F.p10, F.p01) or any(s.facts.get(key) for s in done)
 
 
+def _maps(done: Sequence[PointSummary], unlike: bool) -> list[str]:
+    """How many maps every point has, where that is one number."""
+    if unlike or not done:
+        return []
+    count = done[0].accuracy.maps
+    return [f"{count} maps" if count > 1 else "1 map"]
+
+
 def _said_once(done: Sequence[PointSummary], same: Sequence[Shown], failed: int) -> list[str]:
-    counts = {s.accuracy.maps for s in done}
-    said = [f"{count} maps" if count > 1 else "1 map" for count in counts if len(counts) == 1]
+    said = []
     for key, name in ((F.clean_score, "clean"), (F.quantised_score, "quantised")):
         read = heading_of(s.facts for s in done)[1]
         values = sorted({read.show(s.facts[key]) for s in done})

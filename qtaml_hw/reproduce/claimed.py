@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from scipy.special import ndtr, ndtri
+
 from qtaml_hw import memory
 from qtaml_hw.config.reading.yaml_strict import decode, read
 from qtaml_hw.reproduce.result import Row, Value
@@ -134,18 +136,11 @@ _COMPARED: Final[Mapping[str, Callable[[float, float, float, float], tuple[str, 
 }
 
 
-def _phi(z: float) -> float:
-    return 0.5 * math.erfc(-z / math.sqrt(2.0))
-
-
 def _lognormal_twin(p: float, deviation: float) -> float:
     """p of a lognormal current whose mean and deviation (in means) are those of a Normal that exceeds x with p."""
-    low, high = -10.0, 10.0
-    for _ in range(80):  # the quantile of the Normal by halving
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if _phi(-middle) > p else (low, middle)
     sigma2 = math.log1p(deviation**2)
-    return _phi(-(math.log(1.0 + deviation * low) + 0.5 * sigma2) / math.sqrt(sigma2))
+    x = 1.0 - deviation * float(ndtri(p))
+    return float(ndtr(-(math.log(x) + 0.5 * sigma2) / math.sqrt(sigma2)))
 
 
 ARITHMETIC: Final[Mapping[str, Callable[..., float]]] = {
@@ -153,7 +148,7 @@ ARITHMETIC: Final[Mapping[str, Callable[..., float]]] = {
     "area_per_bit": lambda area_um2, bytes: area_um2 / (8.0 * bytes),
     "edram_area": lambda bytes, node_m: memory.array_cost(8 * bytes, 64, node_m, "edram").area_m2 * 1e6,
     "harmonic_mean": lambda **values: len(values) / sum(1.0 / value for value in values.values()),
-    "normal_below_zero": lambda deviation: 100.0 * _phi(-1.0 / deviation),
+    "normal_below_zero": lambda deviation: 100.0 * ndtr(-1.0 / deviation),
     "lognormal_twin": _lognormal_twin,
     "parity": lambda n, k: 100.0 * (n - k) / k,
     "share": lambda part, whole: 100.0 * part / whole,

@@ -6,11 +6,12 @@ The decoding is that of ``StoredTensor.decode``, the same operations in float32 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from qtaml_hw.arrays import Float32, Float64, Uint16
+from qtaml_hw.arrays import Float64, Uint16
 from qtaml_hw.weights import Codes, StoredTensor
 
 
@@ -49,26 +50,17 @@ class PlacedTensor:
     def of(cls, tensor: StoredTensor, tables: Float64, pattern: Uint16 | None, device: torch.device) -> PlacedTensor:
         """Of a stored tensor, its tables [P, 2^B] and the one of every weight (None when P = 1)."""
         first = None if pattern is None else pattern.astype(np.int32) * np.int32(tables.shape[-1])
-
         return cls(
             shape=tensor.shape,
             table=torch.from_numpy(tables.astype(np.float32).reshape(-1)).to(device),
             first=None if first is None else torch.from_numpy(first).to(device),
             inverted=tensor.inverted,
-            step=_spread(tensor, tensor.scale, device),
-            zero=None if tensor.zero is None else _spread(tensor, tensor.zero, device),
-            minimum=None if tensor.minimum is None else _spread(tensor, tensor.minimum, device),
+            **_shared(tensor, device),
         )
 
     def scaled(self, tensor: StoredTensor) -> PlacedTensor:
         """The same with the scales, zero points and minima of a tensor, which are few and come from the processor."""
-        device = self.table.device
-        return replace(
-            self,
-            step=_spread(tensor, tensor.scale, device),
-            zero=None if tensor.zero is None else _spread(tensor, tensor.zero, device),
-            minimum=None if tensor.minimum is None else _spread(tensor, tensor.minimum, device),
-        )
+        return replace(self, **_shared(tensor, self.table.device))
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Weights in float32, of the tensor's shape, from codes [weights]."""
@@ -84,6 +76,12 @@ class PlacedTensor:
         return weights if self.minimum is None else weights + self.minimum
 
 
-def _spread(tensor: StoredTensor, values: Float32, device: torch.device) -> torch.Tensor:
-    """Values [scales] in a shape that broadcasts against the tensor's."""
-    return torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)
+def _shared(tensor: StoredTensor, device: torch.device) -> dict[str, Any]:
+    """What runs of weights share, by field, in shapes that broadcast against the tensor's; None where it has none."""
+    given = {"step": tensor.scale, "zero": tensor.zero, "minimum": tensor.minimum}
+    return {
+        name: None
+        if values is None
+        else torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)
+        for name, values in given.items()
+    }

@@ -212,13 +212,13 @@ class InPlaceChecks(DerivedFormat):
         if self._voted:
             for (plane, first), second in zip(pairs, self.into[len(pairs) :], strict=True):
                 votes = self._bit(plane) + self._bit(first) + self._bit(second)
-                bare = np.where(votes >= 2, bare | (1 << plane), bare & ~(1 << plane))
+                bare = _with_bit(bare, plane, votes >= 2)
             return self.inner.decode_table[bare]
         if self.reads == "zero":
             return np.where(self._checked, self.inner.decode_table[bare], 0.0)
         for plane, into in pairs:
             one = (np.bitwise_and if self.reads == "and" else np.bitwise_or)(self._bit(plane), self._bit(into))
-            bare = np.where(one == 1, bare | (1 << plane), bare & ~(1 << plane))
+            bare = _with_bit(bare, plane, one == 1)
         return self.inner.decode_table[bare]
 
 
@@ -259,6 +259,11 @@ class Bounded(DerivedFormat):
     def _values(self) -> NDArray[np.float64]:
         limit = np.abs(self.inner.decode_table[self.written]).max() if self.beyond == "bound" else 0.0
         return np.where(self.written, self.inner.decode_table, np.sign(self.inner.decode_table) * limit)
+
+
+def _with_bit(codes: NDArray[np.int64], plane: int, one: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The codes with 1 in a plane where ``one``, else with 0."""
+    return np.where(one, codes | (1 << plane), codes & ~(1 << plane))
 
 
 def written(form: NumberFormat) -> NDArray[np.bool_]:

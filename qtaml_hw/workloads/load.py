@@ -139,9 +139,10 @@ def _shipped(spec: NetworkSpec, identity: str) -> LoadedNetwork:
         state, record = cache.read(path, identity)
     except FileNotFoundError as error:
         raise cache.BrokenCacheError(f"{path} is missing: install the package again") from error
-    if cache.state_digest(state) != spec.shipped:
+    loaded = _loaded(spec, state, replace(record, cached=True))
+    if loaded.digest != spec.shipped:
         raise cache.BrokenCacheError(f"{path} does not hold the weights that came with this version: install it again")
-    return _loaded(spec, state, replace(record, cached=True))
+    return loaded
 
 
 def _loaded(spec: NetworkSpec, state: Mapping[str, torch.Tensor], record: TrainingRecord) -> LoadedNetwork:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw.arrays import Int64
-from qtaml_hw.workloads.data import DataSet, Windows, data_set
+from qtaml_hw.workloads.data import DataSet, Windows, data_set, spread
 from qtaml_hw.workloads.reading import readable
 from qtaml_hw.workloads.tokenizers_of import Encode
 
@@ -42,7 +42,7 @@ def load_windows(
     cut = [_cut(*encode(text), tokens, step) for text in whole]
     aside = [i for i in range(len(whole)) if i % ASIDE_EVERY == 0]
     seen = np.concatenate([cut[i][0] for i in aside])
-    seen = seen[np.unique(np.linspace(0, len(seen) - 1, min(calibration, len(seen))).astype(np.int64))]
+    seen = seen[spread(len(seen), calibration)]
     rest = [i for i in range(len(whole)) if i % ASIDE_EVERY]
     x, y, sizes = (np.concatenate([cut[i][part] for i in rest]) for part in range(3))
     numbers = np.concatenate([np.full(len(cut[i][0]), i, dtype=np.int64) for i in rest])

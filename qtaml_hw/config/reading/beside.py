@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.config.reading.document import Change, Leaf, Origin, flatten, nearest_mark, written
+from qtaml_hw.config.reading.document import Change, Leaf, Origin, at_change, at_leaf, flatten, written
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
@@ -54,12 +54,7 @@ class Beside:
     def at(self, *inside: str | int) -> Problem:
         """An empty problem at a place of the list."""
         path: Path = (BUFFERS, *inside)
-        if self.leaf is None:
-            return Problem("", 1, 1, dotted(path), "")
-        mark = nearest_mark(self.leaf.marks, path) if self.leaf.marks else None
-        origin = self.leaf.origin
-        line, column = (origin.line, origin.column) if mark is None else (mark.line, mark.column)
-        return Problem(origin.source, line, column, dotted(path), "")
+        return Problem("", 1, 1, dotted(path), "") if self.leaf is None else at_leaf(self.leaf, path)
 
     def document(self, index: int, parts: Sequence[str]) -> Document:
         """The document of a study that keeps weights of the buffer's format in the buffer."""
@@ -131,4 +126,4 @@ def _no_item(items: Any, change: Change) -> Problem:
     known = len(items) if isinstance(items, list) else 0
     ways = ", ".join(f"{BUFFERS}.{n}.FIELD" for n in range(known)) or "there is none: write the list first"
     message = f"{BUFFERS} is a list: set a field of one item, {ways}"
-    return Problem(change.origin.source, change.origin.line, change.origin.column, dotted(change.path), message)
+    return at_change(change, message)

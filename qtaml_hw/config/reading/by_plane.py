@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.config.reading.document import Change, Leaf, Origin, nearest_mark, written
+from qtaml_hw.config.reading.document import Change, Leaf, Origin, at_change, at_leaf, written
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem
-from qtaml_hw.config.reading.yaml_strict import Path, dotted
+from qtaml_hw.config.reading.yaml_strict import Path
 
 BY_PLANE: Final = ("cell", "flips", "refresh")
 """Sections that may be lists over planes."""
@@ -61,11 +61,7 @@ class Lists:
 
     def _at(self, name: str, *inside: str | int) -> Problem:
         """An empty problem at a place of a list."""
-        path: Path = (name, *inside)
-        leaf = self.leaves[name]
-        mark = nearest_mark(leaf.marks, path) if leaf.marks else None
-        place = (leaf.origin.line, leaf.origin.column) if mark is None else (mark.line, mark.column)
-        return Problem(leaf.origin.source, *place, dotted(path), "")
+        return at_leaf(self.leaves[name], (name, *inside))
 
     def _no_mappings(self) -> list[Problem]:
         found = []
@@ -164,7 +160,7 @@ def _set(items: list[dict[str, Any]], change: Change) -> list[Problem]:
     if not index.isdigit() or int(index) >= len(items) or len(inside) != 1:
         ways = ", ".join(f"{name}.{i}.FIELD (planes {_listed(one.get('planes'))})" for i, one in enumerate(items))
         message = f"{name} is a list over planes: set a field of one item, {ways}"
-        return [Problem(change.origin.source, change.origin.line, change.origin.column, dotted(change.path), message)]
+        return [at_change(change, message)]
     items[int(index)][inside[0]] = change.value
     return []
 

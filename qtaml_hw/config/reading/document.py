@@ -108,6 +108,13 @@ def nearest_mark(marks: Mapping[Path, Mark], path: Path) -> Mark:
     return marks.get(path, Mark(1, 1, "", 1, 1))
 
 
+def at_leaf(leaf: Leaf, path: Path) -> Problem:
+    """An empty problem at a part of a value: where that was written, or the nearest that encloses it."""
+    mark = nearest_mark(leaf.marks, path) if leaf.marks else None
+    line, column = (leaf.origin.line, leaf.origin.column) if mark is None else (mark.line, mark.column)
+    return Problem(leaf.origin.source, line, column, dotted(path), "")
+
+
 def written(value: Any) -> str:
     """A plain value as it would be written in a study file, on one line."""
     if isinstance(value, list | tuple):
@@ -126,6 +133,11 @@ class Change:
     path: Path
     value: Any
     origin: Origin
+
+
+def at_change(change: Change, message: str) -> Problem:
+    """What is wrong with a change, at its place."""
+    return Problem(change.origin.source, change.origin.line, change.origin.column, dotted(change.path), message)
 
 
 def change_layer(changes: Iterable[Change]) -> tuple[Layer, tuple[Path, ...]]:

@@ -66,7 +66,7 @@ def buffer_lifetimes(material: Material) -> Drawing | None:
         curves: dict[tuple[Any, ...], tuple[str, Buffer]] = {}
         for name, s in named:
             one = s.facts[F.buffers][i]
-            curves.setdefault(tuple(sorted((one.get("retention_quantiles_s") or {}).items())), (name, one))
+            curves.setdefault(tuple(sorted(_retained(one).items())), (name, one))
         left_out += max(len(curves) - _MOST_CURVES, 0)
         rows += _lifetimes(ax, list(curves.values())[:_MOST_CURVES], several=len(curves) > 1)
     style.legend(figure, axes, 3)
@@ -83,9 +83,7 @@ def _lifetimes(ax: Axes, curves: Sequence[tuple[str, Buffer]], *, several: bool)
     """Draw one buffer; rows of the CSV."""
     first = curves[0][1]
     name, (ages, numbers) = plain(first["name"], 60), lives_s(first)
-    retained = [
-        (label, {float(q): t for q, t in (one.get("retention_quantiles_s") or {}).items()}) for label, one in curves
-    ]
+    retained = [(label, _retained(one)) for label, one in curves]
     interval = first.get("refresh_interval_s")
     times = [*ages, *(t for _, found in retained for t in found.values()), *([interval] if is_number(interval) else [])]
     unit = scale(times, "s")

@@ -45,7 +45,7 @@ from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.calibration import Calibration
 from qtaml_hw.study.design.placed import Placed, Rates, runs_of
-from qtaml_hw.study.design.prices import DEFAULT_BITS_BUDGET, menu_of
+from qtaml_hw.study.design.prices import COUNTED, menu_of, unpriced_budget
 from qtaml_hw.tac.handed import value_damage, value_starts
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.registry import number_format
@@ -138,7 +138,7 @@ class HeldBuffer:
     @property
     def facts(self) -> dict[str, Any]:
         """What a record says of the buffer."""
-        plan = self.plan
+        plan, rates = self.plan, self.placed.rates()
         return {
             "name": self.name,
             "format": self.kept[0].numbers.form.name,
@@ -146,8 +146,8 @@ class HeldBuffer:
             "refresh_interval_s": self.buffer.study.refresh.shortest_s,
             "values": [one.tap.name for one in self.kept],
             "numbers": [one.tap.values for one in self.kept],
-            "p01": [float(p01.max()) for p01, _ in self.placed.rates()],
-            "p10": [float(p10.max()) for _, p10 in self.placed.rates()],
+            "p01": [float(p01.max()) for p01, _ in rates],
+            "p10": [float(p10.max()) for _, p10 in rates],
             **self.placed.facts,
             "protected_bits_fraction": plan.protected_bits / plan.stored_bits,
             "parity_bits_fraction": plan.parity_bits / plan.stored_bits,
@@ -321,14 +321,10 @@ def _refuse_entries(entries: Sequence[MenuEntry]) -> None:
 
 
 def _budget(study: Study, sizes: ValueSizes, menu: tac.Menu) -> tac.Budget:
-    section = study.protection
-    if section.planes is not None:
-        share = min(section.planes, sizes.planes) / sizes.planes
-        return tac.Budget("planes", float(section.planes), tac.bit_prices(menu, sizes, share))
-    kind, value = (
-        ("bits", DEFAULT_BITS_BUDGET) if section.budget is None else (section.budget.kind, section.budget.value)
-    )
-    if kind not in ("bits", "parity"):
-        raise ValueError(f"a buffer's budget is in bits or parity; got {kind}")
-    prices = tac.bit_prices if kind == "bits" else tac.parity_prices
-    return tac.Budget(kind, value, prices(menu, sizes, value))
+    found, stated = unpriced_budget(study, sizes, menu), study.protection.budget
+    if found is not None:
+        return found
+    assert stated is not None  # without one it is that of all studies
+    if stated.kind not in COUNTED:
+        raise ValueError(f"a buffer's budget is in bits or parity; got {stated.kind}")
+    return tac.Budget(stated.kind, stated.value, COUNTED[stated.kind](menu, sizes, stated.value))

@@ -21,6 +21,11 @@ from qtaml_hw.weights.sizes import StoredSizes
 
 DEFAULT_BITS_BUDGET = 0.05
 PlanSpends = Callable[[ProtectionPlan], Spent]
+COUNTED: Final[dict[str, Callable[[tac.Menu, StoredSizes, float], tac.Prices]]] = {
+    "bits": tac.bit_prices,
+    "parity": tac.parity_prices,
+}
+"""Currencies whose prices follow from the menu alone."""
 _UNITS: Final = {"area": "m2", "energy": "J"}
 
 
@@ -48,13 +53,10 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
         return tac.Budget("stored_bits", bits, tac.stored_prices(menu, image, bits))
     if not protection.row.spends:
         return tac.Budget(protection.policy, None, tac.bit_prices(menu, image, 0.0))
-    if protection.planes is not None:
-        most = np.minimum(protection.planes, image.planes - image.absent.sum(axis=1))
-        share = float(np.diff(image.tensor_starts) @ most) / image.stored_bits
-        return tac.Budget("planes", float(protection.planes), tac.bit_prices(menu, image, share))
-    budget = protection.budget
-    if budget is None:
-        return tac.Budget("bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET))
+    found, budget = unpriced_budget(study, image, menu), protection.budget
+    if found is not None:
+        return found
+    assert budget is not None  # without one it was found
     if budget.kind != "distortion":
         prices, least = _in_currency(study, image, menu, pricing, budget.kind, budget.value)
         prices = replace(prices, true_cost=_true_cost(budget.kind, pricing, spends))
@@ -63,6 +65,18 @@ def budget_of(study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing
     currency = budget.paid_in or ("parity" if coded else "bits")
     prices, _ = _in_currency(study, image, menu, pricing, currency, 0.0)
     return tac.Budget(budget.kind, budget.value, prices.to_reach(budget.value))
+
+
+def unpriced_budget(study: Study, image: StoredSizes, menu: tac.Menu) -> tac.Budget | None:
+    """The budget of a study that names planes, or none, which is a share of the bits; None where it states another."""
+    protection = study.protection
+    if protection.planes is not None:
+        most = np.minimum(protection.planes, image.planes - image.absent.sum(axis=1))
+        share = float(np.diff(image.tensor_starts) @ most) / image.stored_bits
+        return tac.Budget("planes", float(protection.planes), tac.bit_prices(menu, image, share))
+    if protection.budget is None:
+        return tac.Budget("bits", DEFAULT_BITS_BUDGET, tac.bit_prices(menu, image, DEFAULT_BITS_BUDGET))
+    return None
 
 
 def _true_cost(kind: str, pricing: Pricing, spends: PlanSpends) -> tac.TrueCost | None:
@@ -85,10 +99,8 @@ def _in_currency(
     study: Study, image: StoredSizes, menu: tac.Menu, pricing: Pricing, kind: str, value: float
 ) -> tuple[tac.Prices, float | None]:
     """Prices, and what one plane of one tensor costs where that is least (None where it is what the prices say)."""
-    if kind == "bits":
-        return tac.bit_prices(menu, image, value), None
-    if kind == "parity":
-        return tac.parity_prices(menu, image, value), None
+    if kind in COUNTED:
+        return COUNTED[kind](menu, image, value), None
     per_bit, fixed, least = [np.zeros(image.tensor_starts.size - 1)], [np.zeros(image.planes)], np.inf
     for item in menu.entries[1:]:
         found = _Measured(image, item, pricing, kind)

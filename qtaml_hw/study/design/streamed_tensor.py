@@ -44,20 +44,20 @@ class StreamedTensor:
     def codes(self) -> Codes:
         """Its codes, flat, of weights read a block at a time."""
         found, done = np.empty(self.slot.values, dtype=self.form.code_dtype), 0
-        for _, block in _coded(self.slot, _Scales(self.form, self.layout, self.scale, self.zero)):
+        for _, block in _coded(self.slot, self._scales):
             found[done : done + block.size] = block.reshape(-1)
             done += block.size
         return found
 
     def weights(self, codes: Codes) -> Iterator[Float32]:
         """What codes, flat [weights], stand for: flat, block by block."""
-        scales = _Scales(self.form, self.layout, self.scale, self.zero)
-        rows = rows_of(self.slot)
-        columns = codes.size // rows
-        step = max(1, BLOCK_VALUES // columns)
-        for first in range(0, rows, step):
-            block = codes[first * columns : (first + step) * columns].reshape(-1, columns)
-            yield scales.of_rows(first, block.shape).read(block).reshape(-1)
+        for first, shape in _row_blocks(self.slot):
+            begin, count = first * shape[1], shape[0] * shape[1]
+            yield self._scales.of_rows(first, shape).read(codes[begin : begin + count].reshape(shape)).reshape(-1)
+
+    @property
+    def _scales(self) -> _Scales:
+        return _Scales(self.form, self.layout, self.scale, self.zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +90,18 @@ class _Scales:
         return found
 
 
-def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
-    """Whole rows of a tensor, a block at a time: (first row, weights [rows, columns])."""
+def _row_blocks(slot: Slot) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Whole rows of a tensor, a block at a time: (first row, (rows, columns))."""
     count = rows_of(slot)
     columns = slot.values // count
     step = max(1, BLOCK_VALUES // columns)
     for first in range(0, count, step):
-        rows = min(step, count - first)
+        yield first, (min(step, count - first), columns)
+
+
+def _blocks(slot: Slot) -> Iterator[tuple[int, Float32]]:
+    """The weights of every block: (first row, weights [rows, columns])."""
+    for first, (rows, columns) in _row_blocks(slot):
         block = slot.read(first * columns, rows * columns).reshape(rows, columns)
         if not np.isfinite(block).all():
             raise ValueError(f"{slot.name}: weights must be finite")

@@ -43,6 +43,7 @@ class DeployedNetwork(nn.Module):
         kinds = {entry.name: entry.type.tensor_type.elem_type for entry in model.graph.input}
         self.types = [numpy_type(kinds[part.name]) for part in parts]
         nodes, used = leading_to(model.graph, output)
+        self.alone = any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node)
         self.parameter_kinds: dict[str, str] = {}
         self.entries: dict[str, Any] = {}
         self.stored: dict[str, StoredTensor] = {}
@@ -66,8 +67,7 @@ class DeployedNetwork(nn.Module):
         those of all its samples, and no sample's output would be its own.
         """
         session = self._current()
-        alone = any(node.op_type == "DynamicQuantizeLinear" for node in self.model.graph.node)
-        parts = [self._run(session, some, [self.output])[0] for some in (torch.split(x, 1) if alone else (x,))]
+        parts = [self._run(session, some, [self.output])[0] for some in (torch.split(x, 1) if self.alone else (x,))]
         return torch.from_numpy(np.concatenate(parts))
 
     def products(self, x: torch.Tensor) -> list[Product]:
@@ -87,8 +87,7 @@ class DeployedNetwork(nn.Module):
         shapes |= {part.name: (1, *part.shape) for part in self.parts}
         found = self._run(session_of(watched.SerializeToString()), x, names)
         shapes |= {name: value.shape for name, value in zip(names, found, strict=True)}
-        owners = {id(entry): name for name, entry in self.entries.items()}
-        own = {entry.name: owners[id(entry)] for entry in self.entries.values()}
+        own = {entry.name: name for name, entry in self.entries.items()}
         return [_product(n, shapes, own.get(str(w))) for n, w in zip(nodes, self._weights(nodes), strict=True)]
 
     def _weights(self, nodes: Iterable[Any]) -> list[str | None]:
