@@ -23,8 +23,8 @@ from qtaml_hw.accelerator import served
 from qtaml_hw.config import Point, parse_study
 from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.identity import Digests, identity_of
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.identity import Digests, identity_of
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.engine import RecordList, run_points
 from qtaml_hw.study.run.evaluate import evaluate
 from qtaml_hw.study.run.task import Task, Workers

@@ -18,7 +18,7 @@ from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Point, load_study, parse_study
 from qtaml_hw.memory import Memory
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run import evaluate
 from qtaml_hw.study.run.engine import run_points
 

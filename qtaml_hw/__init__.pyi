@@ -26,7 +26,7 @@ from qtaml_hw.report import write_report as write_report
 from qtaml_hw.reproduce import ReproductionResult as ReproductionResult
 from qtaml_hw.reproduce import reproduce as reproduce
 from qtaml_hw.study.design.corruption import corrupted as corrupted
-from qtaml_hw.study.design.streamed import stream as stream
+from qtaml_hw.study.design.streamed.model import stream as stream
 from qtaml_hw.study.questions.allocation import allocate as allocate
 from qtaml_hw.study.questions.design import design as design
 from qtaml_hw.study.questions.ecc_table import ecc_table as ecc_table

@@ -19,7 +19,7 @@ import numpy as np
 
 from qtaml_hw.config import parse_study
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 TEXT = """
 study: identity

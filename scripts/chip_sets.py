@@ -13,7 +13,7 @@ from pathlib import Path
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 CHIPS = 400
 NETWORKS = ("digits-lenet", "digits-mobilenet", "digits-resnet")

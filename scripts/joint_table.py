@@ -39,7 +39,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Benchmark, Storage, published, zoo
 from qtaml_hw.reproduce.trial import AT_ONCE
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac.agreement import soft_agreement
 from qtaml_hw.tac.crossing import last_passing
 from qtaml_hw.tac.side import side_information

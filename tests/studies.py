@@ -11,7 +11,7 @@ from typing import Any
 
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 SECTIONS = {
     "study": "small",

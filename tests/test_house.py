@@ -16,7 +16,7 @@ def test_no_circle_of_files() -> None:
     assert house.circles(house.file_arrows()) == []
 
 
-@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("depth", [1, 2, 3])
 def test_no_circle_of_rooms(depth: int) -> None:
     """Rooms are folders; a file that stands beside rooms counts as one."""
     assert house.circles(house.room_arrows(depth)) == []

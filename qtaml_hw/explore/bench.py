@@ -19,7 +19,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.summary import PointSummary, summarise
 from qtaml_hw.records.text import number, percent, scale
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.prediction import predict
 from qtaml_hw.study.run.engine import run_points
 

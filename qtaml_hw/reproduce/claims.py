@@ -25,7 +25,7 @@ from qtaml_hw.reproduce.paths import TAC_CHANNEL, TAC_LAYER, TAC_WORD, PlanPath
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.theorems import LARGEST_Z, theorems_result
 from qtaml_hw.reproduce.trial import AccuracyStore
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import ProtectedImage
 
 

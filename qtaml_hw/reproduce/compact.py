@@ -32,8 +32,8 @@ from qtaml_hw.reproduce.paths import POLICIES, TAC_CHANNEL, TAC_LAYER, TAC_WORD,
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.storage import Storage
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
-from qtaml_hw.study.design.cell import losing
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.cells.cell import losing
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import Menu
 from qtaml_hw.tac.crossing import Ladder
 

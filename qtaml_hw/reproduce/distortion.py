@@ -21,8 +21,8 @@ from qtaml_hw.records.interval import Interval, t_interval
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Benchmark, Storage, zoo
 from qtaml_hw.reproduce.result import ReproductionResult, Row
-from qtaml_hw.study.design.network import StoredNetwork
-from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
+from qtaml_hw.study.design.networks.network import StoredNetwork
+from qtaml_hw.study.design.protection.scoring import DRAWS, noisy_energy
 
 FLIP_PS: Final = (0.001, 0.01, 0.03, 0.1, 0.2)
 PROTECTED: Final = 2

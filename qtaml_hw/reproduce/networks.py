@@ -13,8 +13,8 @@ from torch import nn
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.errors import InputError
 from qtaml_hw.reproduce.storage import Storage
-from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
-from qtaml_hw.study.design.network import Network, StoredNetwork
+from qtaml_hw.study.design.networks.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.networks.network import Network, StoredNetwork
 from qtaml_hw.weights.network import fold_batch_norm, weight_arrays
 from qtaml_hw.workloads import DataSet, load_data, load_network, load_weights, network, state_digest
 from qtaml_hw.workloads.published import PUBLISHED

@@ -32,7 +32,7 @@ from qtaml_hw.reproduce.paths import (
 )
 from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import saturation_ratio
 from qtaml_hw.tac.crossing import OCTAVES, Ladder
 

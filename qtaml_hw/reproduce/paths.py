@@ -15,9 +15,9 @@ from qtaml_hw import tac
 from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.network import StoredNetwork
-from qtaml_hw.study.design.price import stronger_cells_area
-from qtaml_hw.study.design.scoring import DRAWS, noisy_energy
+from qtaml_hw.study.design.networks.network import StoredNetwork
+from qtaml_hw.study.design.protection.price import stronger_cells_area
+from qtaml_hw.study.design.protection.scoring import DRAWS, noisy_energy
 from qtaml_hw.weights import GroupKind
 
 IDEAL = tac.Menu.of(["ideal"])

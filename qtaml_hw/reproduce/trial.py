@@ -22,7 +22,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import CorrectionKind, ProtectedImage
 from qtaml_hw.weights import Codes
 

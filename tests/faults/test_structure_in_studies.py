@@ -11,8 +11,8 @@ from qtaml_hw.faults import Bursts, Clusters, MapKey, flip_bits, flip_structured
 from qtaml_hw.memory import ArrayGeometry, FixedCells, Schedule, simulate
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.streamed import stream
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.streamed.model import stream
 
 TEXT = """
 study: structure

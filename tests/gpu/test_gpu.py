@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from qtaml_hw.faults import MapKey, flip_bits
 from qtaml_hw.faults.torch_twin import flip_torch
 from qtaml_hw.study.design.design import DesignPoint
-from qtaml_hw.study.design.streamed import stream
+from qtaml_hw.study.design.streamed.model import stream
 from qtaml_hw.study.run.evaluate import prepare_point
 from tests import studies
 

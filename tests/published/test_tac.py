@@ -22,7 +22,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import published
 from qtaml_hw.reproduce.theorems import gaussian_codes
-from qtaml_hw.study.design.network import Network
+from qtaml_hw.study.design.networks.network import Network
 from qtaml_hw.tac import corrected_noise, symmetric_variance
 from qtaml_hw.weights import WeightFormat, quantise
 from qtaml_hw.weights.network import weight_arrays

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qtaml_hw.config import StudyError, parse_study
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.cells.cell import view_cell
 from tests.studies import design
 
 TABLE = np.genfromtxt(

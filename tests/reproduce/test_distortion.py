@@ -8,8 +8,8 @@ from torch import nn
 
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.reproduce.distortion import distortion_at
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.network import Network, StoredNetwork
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.networks.network import Network, StoredNetwork
 from qtaml_hw.weights import quantise
 from qtaml_hw.weights.network import weight_arrays
 

@@ -16,7 +16,7 @@ from qtaml_hw.reproduce.paper import Effort, channel_of, measure, overhead_rows,
 from qtaml_hw.reproduce.paths import INTEGER, MAGNITUDE, TAC_LAYER, TAC_WORD, UNIFORM, PlanPath, Policy
 from qtaml_hw.reproduce.result import ReproductionResult, Row
 from qtaml_hw.reproduce.trial import AccuracyStore, accuracy_store
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 
 SMALL = Effort(images=120, maps=3, per_octave=3, other_p=())
 

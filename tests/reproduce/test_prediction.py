@@ -9,7 +9,7 @@ from qtaml_hw.reproduce.paper import SEED, Effort, search_on
 from qtaml_hw.reproduce.paths import TAC_LAYER, UNIFORM, PlanPath
 from qtaml_hw.reproduce.prediction import Pair, predicted_for, qualities, quality, within
 from qtaml_hw.reproduce.trial import AccuracyStore
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import DrawnFlips
 
 SMALL = Effort(images=120, maps=4, per_octave=3, other_p=())

@@ -11,8 +11,8 @@ from qtaml_hw.reproduce.crossing import Search
 from qtaml_hw.reproduce.paths import TAC_LAYER, PlanPath, Policy
 from qtaml_hw.reproduce.storage import Storage, shifted
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
-from qtaml_hw.study.design.cell import losing
-from qtaml_hw.study.design.network import StoredNetwork
+from qtaml_hw.study.design.cells.cell import losing
+from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import Menu
 from qtaml_hw.tac.crossing import Ladder
 from qtaml_hw.weights import WeightFormat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qtaml_hw.config import Study
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from tests import studies
 
 

@@ -15,7 +15,7 @@ from qtaml_hw.cli.app import app
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 TEXT = """
 study: small

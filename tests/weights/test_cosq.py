@@ -15,7 +15,7 @@ from qtaml_hw.config import StudyError
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.reproduce.flips import FixedFlips
-from qtaml_hw.study.design.network import Network
+from qtaml_hw.study.design.networks.network import Network
 from qtaml_hw.weights import ChannelFormat, WeightFormat, quantise
 from qtaml_hw.weights.cosq import Source, envelope, settle, transitions
 from qtaml_hw.weights.network import weight_arrays

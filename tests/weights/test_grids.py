@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from qtaml_hw.config import StudyError, parse_study
 from qtaml_hw.names import PLANES, SHARED_FORMATS
-from qtaml_hw.study.design.image import stored_as
+from qtaml_hw.study.design.networks.image import stored_as
 from qtaml_hw.weights import ScaleLayout, number_format, quantise
 from qtaml_hw.weights.grids import GRIDS
 from qtaml_hw.weights.parts import product

@@ -10,7 +10,7 @@ import torch
 
 import qtaml_hw as q
 from qtaml_hw.config import StudyError, load_study
-from qtaml_hw.study.design.networks import load_network
+from qtaml_hw.study.design.networks.loaded import load_network
 from qtaml_hw.weights.network import call_with
 from qtaml_hw.workloads.model_files import load_model_file
 

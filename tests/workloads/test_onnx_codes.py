@@ -10,7 +10,7 @@ import torch
 
 import qtaml_hw as q
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.networks import load_network
+from qtaml_hw.study.design.networks.loaded import load_network
 from qtaml_hw.weights.given import stands_for
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qtaml_hw.config import parse_study
-from qtaml_hw.study.design.networks import load_network
+from qtaml_hw.study.design.networks.loaded import load_network
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
 

@@ -11,12 +11,12 @@ from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.memory.array.cost import FALLBACK
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.array import geometry_of
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.price import Pricing, SideStorage
-from qtaml_hw.study.design.protect import Protection, protect
-from qtaml_hw.study.design.transforms import INVERT, storage_of_steps, stored_image
+from qtaml_hw.study.design.cells.array import geometry_of
+from qtaml_hw.study.design.cells.cell import CellView, view_cell
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.networks.transforms import INVERT, storage_of_steps, stored_image
+from qtaml_hw.study.design.protection.price import Pricing, SideStorage
+from qtaml_hw.study.design.protection.protect import Protection, protect
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.within import holds
 

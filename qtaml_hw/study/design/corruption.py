@@ -12,9 +12,9 @@ from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.contents import Contents
-from qtaml_hw.study.design.image import image_of, weights_alone
+from qtaml_hw.study.design.networks.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.networks.image import image_of, weights_alone
 from qtaml_hw.weights.effective import effective, evaluating
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.workloads.plain import built_network

@@ -15,20 +15,20 @@ from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
-from qtaml_hw.study.design.cell import CellView
+from qtaml_hw.study.design.buffers.held import Buffers
+from qtaml_hw.study.design.cells.cell import CellView
+from qtaml_hw.study.design.cells.timeline import bank_warnings, map_fields
 from qtaml_hw.study.design.contents import Contents, chip_warnings
-from qtaml_hw.study.design.cost import DesignCost
-from qtaml_hw.study.design.hardened import hardening_facts, hardening_warnings
-from qtaml_hw.study.design.held import Buffers
-from qtaml_hw.study.design.identity import identity_of
-from qtaml_hw.study.design.image import condition_facts, image_facts
-from qtaml_hw.study.design.network import Network, StoredNetwork
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
-from qtaml_hw.study.design.protect import Protection
+from qtaml_hw.study.design.networks.hardened import hardening_facts, hardening_warnings
+from qtaml_hw.study.design.networks.identity import identity_of
+from qtaml_hw.study.design.networks.image import condition_facts, image_facts
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.network import Network, StoredNetwork
+from qtaml_hw.study.design.networks.transforms import Transforms, transform_warnings
+from qtaml_hw.study.design.protection.cost import DesignCost
+from qtaml_hw.study.design.protection.plan_facts import hurting_codes, idle_switches, plan_warnings, protection_facts
+from qtaml_hw.study.design.protection.protect import Protection
 from qtaml_hw.study.design.reading import Reading
-from qtaml_hw.study.design.timeline import bank_warnings, map_fields
-from qtaml_hw.study.design.transforms import Transforms, transform_warnings
 from qtaml_hw.versions import versions
 from qtaml_hw.weights import Codes, StoredImage
 

@@ -17,7 +17,7 @@ from qtaml_hw import memory
 from qtaml_hw.arrays import Float64
 from qtaml_hw.faults import MapKey
 from qtaml_hw.faults.torch_twin import flip_torch
-from qtaml_hw.study.design.cell import CellView
+from qtaml_hw.study.design.cells.cell import CellView
 
 FLIPPING = ("cuda",)  # kinds of devices with the twin's 64-bit arithmetic on which it beats one core
 

@@ -13,13 +13,13 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.array import geometry_of
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.price import Pricing, SideStorage
-from qtaml_hw.study.design.protect import planned_by, possible_kinds, side_bits
-from qtaml_hw.study.design.transforms import storage_of_steps, stored_image
+from qtaml_hw.study.design.cells.array import geometry_of
+from qtaml_hw.study.design.cells.cell import CellView, view_cell
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.transforms import storage_of_steps, stored_image
+from qtaml_hw.study.design.protection.price import Pricing, SideStorage
+from qtaml_hw.study.design.protection.protect import planned_by, possible_kinds, side_bits
 from qtaml_hw.weights import StoredImage
 
 Key = tuple[Any, ...]

@@ -16,9 +16,9 @@ from qtaml_hw.protection import PlanRow, ProtectionPlan, plan_table, save_plan
 from qtaml_hw.protection.menu import ABSENT
 from qtaml_hw.records.fields import FORMER, F
 from qtaml_hw.study.design.contents import Contents
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.plan_facts import plan_facts, plan_warnings
-from qtaml_hw.study.design.protect import Protection
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.protection.plan_facts import plan_facts, plan_warnings
+from qtaml_hw.study.design.protection.protect import Protection
 from qtaml_hw.study.questions.forecast import Forecast
 from qtaml_hw.study.questions.tensors import tensor_rows
 from qtaml_hw.weights import StoredImage

@@ -19,7 +19,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import share_interval
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.screened import Screening
 from qtaml_hw.study.questions.candidates import COSTS, Candidates, candidates
 from qtaml_hw.study.questions.criterion import Criterion

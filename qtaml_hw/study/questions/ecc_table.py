@@ -19,9 +19,9 @@ from qtaml_hw.protection.table import DEFAULT_CODES, DEFAULT_P
 from qtaml_hw.records.store import read_records
 from qtaml_hw.records.summary import PointSummary, finished_maps, summarise
 from qtaml_hw.records.text import number, percent
-from qtaml_hw.study.design.array import geometry_of
-from qtaml_hw.study.design.cell import losing, view_cell
-from qtaml_hw.study.design.identity import Digests, identity_of
+from qtaml_hw.study.design.cells.array import geometry_of
+from qtaml_hw.study.design.cells.cell import losing, view_cell
+from qtaml_hw.study.design.networks.identity import Digests, identity_of
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import Workers
 

@@ -26,7 +26,7 @@ from qtaml_hw.names import EXPORT_FORMATS, EXPORTS
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.results import Answer
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 MANIFEST: Final = "manifest.json"
 

@@ -21,8 +21,8 @@ from qtaml_hw.records.interval import fewest_to_show
 from qtaml_hw.records.measure import measure_named
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.design.by_plane import one_cell
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.cells.by_plane import one_cell
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.units import in_si, show
 

@@ -13,9 +13,9 @@ from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.arrays import Float64
 from qtaml_hw.config import Study
 from qtaml_hw.study.design.contents import Contents
-from qtaml_hw.study.design.network import StoredNetwork
-from qtaml_hw.study.design.protect import Protection, protect
-from qtaml_hw.study.design.widths import agreement
+from qtaml_hw.study.design.networks.network import StoredNetwork
+from qtaml_hw.study.design.protection.protect import Protection, protect
+from qtaml_hw.study.design.protection.widths import agreement
 from qtaml_hw.tac.agreement import soft_agreement
 from qtaml_hw.tac.crossing import KEPT, Ladder
 from qtaml_hw.tac.prediction import DRAWS, PER_OCTAVE, Predicted, predicted_budgets

@@ -17,7 +17,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval, narrow_enough, score_interval
 from qtaml_hw.records.results import Answer
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.weights import Codes
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtaml_hw.config import Study
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.task import reason
 
 

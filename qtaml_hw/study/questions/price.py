@@ -22,12 +22,12 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.image import stored_as
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
-from qtaml_hw.study.design.prices import budget_of, menu_of
-from qtaml_hw.study.design.protect import possible_kinds, side_bits
+from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.networks.image import stored_as
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
+from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.protect import possible_kinds, side_bits
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.weights.sizes import OneFormat, planes_by_damage

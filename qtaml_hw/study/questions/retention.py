@@ -14,8 +14,8 @@ from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.errors import InputError
 from qtaml_hw.prompt import Rows, Shown, Suggesting
 from qtaml_hw.records.text import number, percent, retention_basis, scale, share_of_cells
-from qtaml_hw.study.design.by_plane import one_cell
-from qtaml_hw.study.design.cell import QUANTILES, exposure_s, view_cell
+from qtaml_hw.study.design.cells.by_plane import one_cell
+from qtaml_hw.study.design.cells.cell import QUANTILES, exposure_s, view_cell
 
 SPAN = (0.03, 30.0)  # of the study's interval: the range over which flip probabilities are listed
 

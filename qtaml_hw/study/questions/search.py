@@ -18,7 +18,7 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.sampling import sampled
 from qtaml_hw.study.run.engine import run_points

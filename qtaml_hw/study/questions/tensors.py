@@ -7,7 +7,7 @@ from typing import Any
 
 from qtaml_hw.config import Study, takes_study
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.weights.inventory import TensorEntry
 
 

@@ -16,8 +16,8 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.measure import measure_named
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer, paired_difference
-from qtaml_hw.study.design.by_plane import one_cell
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.cells.by_plane import one_cell
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.prediction import Prediction, predict
 from qtaml_hw.study.questions.uncertainty import Input, inputs, stated
 from qtaml_hw.study.run.engine import run_points

@@ -16,7 +16,7 @@ def validate(study: Study) -> tuple[Point, ...]:
         raise StudyError(absent)
     points = study.points()
     if any(point.study.array.capacity_bits is not None for point in points):
-        from qtaml_hw.study.design.array import check_arrays  # an array's model: most studies are checked without it
+        from qtaml_hw.study.design.cells.array import check_arrays
 
         check_arrays(points)
     return points

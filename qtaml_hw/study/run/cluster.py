@@ -18,8 +18,8 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
-from qtaml_hw.study.design.identity import identity_of
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.identity import identity_of
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, dask_package, local_cluster
 from qtaml_hw.study.run.task import Emit, MapSeries, Results, Task, Workers, failure, reason

@@ -18,11 +18,11 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import Finished, finished_maps
-from qtaml_hw.study.design.identity import Digests, identity_of
+from qtaml_hw.study.design.networks.identity import Digests, identity_of
 from qtaml_hw.study.run.task import Results, Task, Workers, settled
 
 if TYPE_CHECKING:
-    from qtaml_hw.study.design.networks import Networks
+    from qtaml_hw.study.design.networks.loaded import Networks
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ def run_points(
         if known is not None:
             results[number] = known
     if len(results) < len(points):
-        from qtaml_hw.study.design.networks import Networks
+        from qtaml_hw.study.design.networks.loaded import Networks
 
         networks = networks or Networks(progress)
         with _opened(folder, failures) as sink:

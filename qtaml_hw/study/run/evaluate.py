@@ -11,10 +11,10 @@ from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
-from qtaml_hw.study.design.hardened import trained_files
-from qtaml_hw.study.design.identity import Digests, Stamps, identity_of, stamps
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.outside import outside_files
+from qtaml_hw.study.design.networks.hardened import trained_files
+from qtaml_hw.study.design.networks.identity import Digests, Stamps, identity_of, stamps
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.outside import outside_files
 from qtaml_hw.study.run.task import Emit, Task, failure, place
 
 Draw = Callable[[int], Record]

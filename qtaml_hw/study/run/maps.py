@@ -20,7 +20,7 @@ from qtaml_hw._threads import single_thread
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.children import GUARD, MOST_DEATHS, end_all, end_in_words
 from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point, recorded
 from qtaml_hw.study.run.task import Emit, Task, reason

@@ -27,7 +27,7 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.children import GUARD, MOST_DEATHS, end_all, end_in_words
 from qtaml_hw.study.run.evaluate import evaluate, prepare_point
 from qtaml_hw.study.run.task import Results, Task, failure

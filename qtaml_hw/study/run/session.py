@@ -14,8 +14,8 @@ from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import Finished, finished_maps
-from qtaml_hw.study.design.identity import Digests
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.identity import Digests
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.evaluate import evaluate, identify
 from qtaml_hw.study.run.processes import PATIENCE_S, Pool
 from qtaml_hw.study.run.task import Emit, Stop, Task, settled

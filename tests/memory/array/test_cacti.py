@@ -14,9 +14,9 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.memory import array_cost
 from qtaml_hw.memory.array import cacti
 from qtaml_hw.memory.array.cost import Bank, cost_of
-from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.study.design.cells.array import geometry_of
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.identity import identity_of
+from qtaml_hw.study.design.networks.identity import identity_of
 from tests.studies import NETWORKS, text
 
 CONFIG = """// lines that the array sets, and one that it leaves

@@ -82,7 +82,7 @@ def test_what_is_no_price_table_is_one_line_at_its_place(study: Study, text: str
 
 
 def test_other_prices_are_another_result_and_two_price_lists_are_refused(study: Study, tmp_path: Path) -> None:
-    from qtaml_hw.study.design.identity import identity_of
+    from qtaml_hw.study.design.networks.identity import identity_of
 
     before = identity_of(study, "x")
     (tmp_path / "prices.csv").write_text(CSV.replace("10 pJ", "11 pJ"), encoding="utf-8")

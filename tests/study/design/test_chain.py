@@ -17,7 +17,7 @@ from qtaml_hw.faults import flip_bits
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.retention import retention
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.tac import value_statistics

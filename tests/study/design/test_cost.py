@@ -10,7 +10,7 @@ import pytest
 from qtaml_hw.config import parse_study
 from qtaml_hw.ecc.hardware import node_scaling
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 TEXT = """
 study: storage

@@ -9,7 +9,7 @@ import pytest
 
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.identity import network_key
+from qtaml_hw.study.design.networks.identity import network_key
 from qtaml_hw.verbs import run
 
 HARDENED = "hardening: {method: noise, amplitude: 0.02, epochs: 1, clip: 0.5}"

@@ -14,9 +14,9 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey
 from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.buffers.placed import path_of, runs_of
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.placed import path_of, runs_of
+from qtaml_hw.study.design.networks.loaded import Networks
 from tests.studies import design, study
 from tests.workloads.tiny_llama import hugging_face
 

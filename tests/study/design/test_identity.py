@@ -18,9 +18,9 @@ from torch import nn
 import qtaml_hw as q
 from qtaml_hw.config import load_study, parse_study
 from qtaml_hw.files import SMALL_BYTES, stamp
-from qtaml_hw.study.design.identity import Digests, identity_of, stamps
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.outside import outside_digest
+from qtaml_hw.study.design.networks.identity import Digests, identity_of, stamps
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.outside import outside_digest
 from qtaml_hw.study.run.evaluate import identify
 from qtaml_hw.workloads import load_data
 

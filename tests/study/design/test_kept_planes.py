@@ -16,7 +16,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.memory import ArrayGeometry, Memory, Phase, Schedule
 from qtaml_hw.protection import ProtectionPlan, entry
-from qtaml_hw.study.design.cell import view_cell
+from qtaml_hw.study.design.cells.cell import view_cell
 from tests import studies
 from tests.memory.brute_force import UniformLife
 

@@ -16,7 +16,7 @@ from qtaml_hw.records.interval import t_interval
 from qtaml_hw.records.results import Result
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 TEXT = """
 study: layers

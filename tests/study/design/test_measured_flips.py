@@ -10,8 +10,8 @@ import pytest
 from qtaml_hw import retention, run, what_if
 from qtaml_hw.config import load_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.identity import identity_of
+from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.networks.identity import identity_of
 from tests.studies import design, study, text
 
 TABLE = "[[10 us, 1e-7], [20 us, 3e-6], [40 us, 8e-5], [80 us, 1.2e-3], [160 us, 1.1e-2], [320 us, 6e-2]]"

@@ -11,9 +11,9 @@ import qtaml_hw as q
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.memory import layer_reads, refresh_pass
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.array import check_arrays, geometry_of
+from qtaml_hw.study.design.cells.array import check_arrays, geometry_of
 from qtaml_hw.study.design.design import DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 THICK = {"cell.t_ox": "2.2 nm"}  # p10 = 7e-4 after 10 us
 WIDE = {"array.placement": "plane_separated", "array.plane_class": [0, 0, 0, 0, 0, 0, 1, 1]}

@@ -16,7 +16,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.summary import summarise
 from qtaml_hw.report import stored_line
-from qtaml_hw.study.design.networks import Networks, load_network
+from qtaml_hw.study.design.networks.loaded import Networks, load_network
 from qtaml_hw.study.run.evaluate import evaluate
 from qtaml_hw.study.run.task import Task
 

@@ -14,8 +14,8 @@ from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced
 from qtaml_hw.protection import entry
-from qtaml_hw.study.design.placed import Placed
-from qtaml_hw.study.design.price import codecs_of
+from qtaml_hw.study.design.buffers.placed import Placed
+from qtaml_hw.study.design.protection.price import codecs_of
 
 LAYERS = costs_of(
     (Product("a", 64, 32, 32), Product("b", 4096, 32, 32), Product("c", 4096, 32, 32)), 32, 32, "weight_stationary"

@@ -12,9 +12,9 @@ import pytest
 
 from qtaml_hw import device
 from qtaml_hw.config import Study
-from qtaml_hw.study.design import cell
+from qtaml_hw.study.design.cells import cell
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.weights.transforms_planes import inverted
 
 

@@ -10,7 +10,7 @@ from qtaml_hw.config import StudyError, parse_study
 from qtaml_hw.device import arrhenius
 from qtaml_hw.memory import array_cost
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.supply import Supply
 
 TEXT = """

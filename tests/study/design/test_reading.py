@@ -13,7 +13,7 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.config.reading.problems import StudyError
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.reading import Reading, differing
 from qtaml_hw.study.run.evaluate import prepare_point
 from qtaml_hw.tac.placed import PlacedTensor

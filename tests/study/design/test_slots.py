@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.report import tensors_in_short
-from qtaml_hw.study.design.slots import told
-from qtaml_hw.study.design.streamed import stream
+from qtaml_hw.study.design.streamed.model import stream
+from qtaml_hw.study.design.streamed.slots import told
 from qtaml_hw.weights import quantise
 from qtaml_hw.workloads.shards import open_shards
 

@@ -13,7 +13,7 @@ from qtaml_hw import tac
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.weights import ScaleLayout, StoredImage, WeightFormat, number_format, quantise
 
 STUDY = """

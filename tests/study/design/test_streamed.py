@@ -16,11 +16,11 @@ from qtaml_hw import cli, tac
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.study.design import streamed_tensor
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.price import Pricing, SideStorage
-from qtaml_hw.study.design.protect import side_bits
-from qtaml_hw.study.design.streamed import stream
+from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.protection.price import Pricing, SideStorage
+from qtaml_hw.study.design.protection.protect import side_bits
+from qtaml_hw.study.design.streamed import tensor as streamed_tensor
+from qtaml_hw.study.design.streamed.model import stream
 from qtaml_hw.study.questions.price import price
 from qtaml_hw.weights import ScaleLayout, number_format, quantise
 from qtaml_hw.workloads.shards import Slot, open_shards

@@ -11,10 +11,10 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study, StudyError, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.results import Result
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.inversion import best_masks, disagreement, tensor_scores
-from qtaml_hw.study.design.networks import Networks
-from qtaml_hw.study.design.transforms import INVERT
+from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.networks.inversion import best_masks, disagreement, tensor_scores
+from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.transforms import INVERT
 from qtaml_hw.study.questions.allocation import allocate
 from qtaml_hw.verbs import run, sweep
 from qtaml_hw.weights.transforms import MODULE_STEPS

@@ -12,7 +12,7 @@ from qtaml_hw import memory, report
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError, StoreError
 from qtaml_hw.report.codes import slide_grids
-from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.study.design.cells.array import geometry_of
 from tests.browser import opened
 
 STUDY = """

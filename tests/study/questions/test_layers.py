@@ -11,7 +11,7 @@ import pytest
 from qtaml_hw.config import Study
 from qtaml_hw.records.interval import score_interval
 from qtaml_hw.report.answers import write_layers
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.layers import layers
 from qtaml_hw.verbs import run
 from tests import studies

@@ -15,7 +15,7 @@ from qtaml_hw.cli.app import app
 from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.design import prepare
-from qtaml_hw.study.design.networks import Networks
+from qtaml_hw.study.design.networks.loaded import Networks
 
 TEXT = """
 cell: {t_ox: 1.9 nm, temperature: 85 degC}

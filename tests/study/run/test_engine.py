@@ -18,7 +18,7 @@ from qtaml_hw.records.fields import NEEDED, F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
-from qtaml_hw.study.design.identity import Digests, stamps
+from qtaml_hw.study.design.networks.identity import Digests, stamps
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.task import MapSeries, settled
 from tests import studies

@@ -15,11 +15,11 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.names import CalibratedKind
 from qtaml_hw.protection import ProtectionPlan, plan_for
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.price import Pricing, Spent
-from qtaml_hw.study.design.prices import budget_of, menu_of
-from qtaml_hw.study.design.scoring import first_order, scored_damage
-from qtaml_hw.study.design.widths import agreement, joint_problem
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.protection.price import Pricing, Spent
+from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.scoring import first_order, scored_damage
+from qtaml_hw.study.design.protection.widths import agreement, joint_problem
 from qtaml_hw.weights import ScaleLayout, StoredImage
 
 

@@ -15,9 +15,9 @@ from qtaml_hw.config.sections.weights import WeightsSection
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import CHANNEL_FORMATS, FILE_FORMAT, PLANES
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS
-from qtaml_hw.study.design.cell import view_cell
-from qtaml_hw.study.design.network import Network
+from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.networks.calibration import CALIBRATION_INPUTS
+from qtaml_hw.study.design.networks.network import Network
 from qtaml_hw.weights import Clip, NumberFormat, StoredImage, StoredTensor, number_format, quantise
 from qtaml_hw.weights.cosq import SOURCES, ChannelFormat
 from qtaml_hw.weights.derived import Bounded, InPlaceChecks, InvertedBySign

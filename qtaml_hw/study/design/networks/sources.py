@@ -7,7 +7,7 @@ import numpy as np
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.hardened import own_network, zoo_network
+from qtaml_hw.study.design.networks.hardened import own_network, zoo_network
 from qtaml_hw.workloads.data import DataSet, load_data
 from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.factory import load_data_factory, load_factory

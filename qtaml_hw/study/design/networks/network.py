@@ -21,7 +21,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.records.interval import t_interval
 from qtaml_hw.records.measure import MEASURES, PLAIN
-from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.inventory import TensorEntry
 from qtaml_hw.workloads.data import Windows

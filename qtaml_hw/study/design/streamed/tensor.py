@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Float32, Float64
-from qtaml_hw.study.design.slots import rows_of
+from qtaml_hw.study.design.streamed.slots import rows_of
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.quantise import in_steps, peak_step, zero_points
 from qtaml_hw.weights.scales import ScaleLayout

@@ -10,9 +10,9 @@ from qtaml_hw.config import Study
 from qtaml_hw.ecc import Code
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.price import Pricing
-from qtaml_hw.study.design.protect import Protection
-from qtaml_hw.study.design.scoring import score_cost
+from qtaml_hw.study.design.protection.price import Pricing
+from qtaml_hw.study.design.protection.protect import Protection
+from qtaml_hw.study.design.protection.scoring import score_cost
 from qtaml_hw.weights import StoredImage
 
 

@@ -16,7 +16,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.config.sections.timeline import PhaseSection
 from qtaml_hw.memory import EnergyMeter, LayerReads, Memory, Timeline, bank_use, read_stalls
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.array import geometry_of
+from qtaml_hw.study.design.cells.array import geometry_of
 
 _MOST_REFRESH: Final = 0.5
 ENERGY_PARTS = {

@@ -14,12 +14,12 @@ from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.calibration import CALIBRATION_INPUTS, Calibration
-from qtaml_hw.study.design.image import as_in_file, formats_of, image_of, store_rule, stores_scales
-from qtaml_hw.study.design.network import Network, StoredNetwork
-from qtaml_hw.study.design.outside import outside_digest
-from qtaml_hw.study.design.sources import load_dataset, load_module
-from qtaml_hw.study.design.transforms import rewritten_network
+from qtaml_hw.study.design.networks.calibration import CALIBRATION_INPUTS, Calibration
+from qtaml_hw.study.design.networks.image import as_in_file, formats_of, image_of, store_rule, stores_scales
+from qtaml_hw.study.design.networks.network import Network, StoredNetwork
+from qtaml_hw.study.design.networks.outside import outside_digest
+from qtaml_hw.study.design.networks.sources import load_dataset, load_module
+from qtaml_hw.study.design.networks.transforms import rewritten_network
 from qtaml_hw.weights.effective import make_effective
 from qtaml_hw.weights.inventory import inventory
 from qtaml_hw.weights.network import fold_batch_norm

@@ -16,8 +16,8 @@ from qtaml_hw.device.of_study import build_cell
 from qtaml_hw.faults import Bursts, Clusters
 from qtaml_hw.memory import CellModel, Cells, FixedCells, Memory, PoissonCells, Timeline, planned_flip_probability
 from qtaml_hw.names import CELLS, Direction, LeakyState
-from qtaml_hw.study.design.array import geometry_of, schedule_of
-from qtaml_hw.study.design.by_plane import by_plane, side_by_side
+from qtaml_hw.study.design.cells.array import geometry_of, schedule_of
+from qtaml_hw.study.design.cells.by_plane import by_plane, side_by_side
 from qtaml_hw.units import show
 
 QUANTILES = ("1e-6", "1e-3", "0.05", "0.1", "0.5")

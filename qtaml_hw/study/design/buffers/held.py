@@ -43,9 +43,9 @@ from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.placed import Placed, Rates, runs_of
-from qtaml_hw.study.design.prices import COUNTED, menu_of, unpriced_budget
+from qtaml_hw.study.design.buffers.placed import Placed, Rates, runs_of
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.protection.prices import COUNTED, menu_of, unpriced_budget
 from qtaml_hw.tac.handed import value_damage, value_starts
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.registry import number_format

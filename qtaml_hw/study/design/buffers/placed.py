@@ -32,9 +32,9 @@ from qtaml_hw.memory.buffers import (
 from qtaml_hw.memory.buffers.flips import Masks
 from qtaml_hw.names import PLANES
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design import array as arrays
-from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.price import codecs_of
+from qtaml_hw.study.design.cells import array as arrays
+from qtaml_hw.study.design.cells.cell import CellView, view_cell
+from qtaml_hw.study.design.protection.price import codecs_of
 
 _PARTS_J: Final = ("read_j", "write_j", "codec_j", "refresh_j", "leakage_j", "backing_j")
 Rates = tuple[tuple[Float64, Float64], ...]

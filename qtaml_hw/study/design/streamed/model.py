@@ -26,13 +26,13 @@ from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.files import claim, replacing
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.cell import CellView, view_cell
-from qtaml_hw.study.design.image import store_rule, stored_as, weights_alone
-from qtaml_hw.study.design.price import PlanCost, Pricing, SideStorage
-from qtaml_hw.study.design.prices import budget_of, menu_of
-from qtaml_hw.study.design.protect import side_bits
-from qtaml_hw.study.design.slots import Told, told
-from qtaml_hw.study.design.streamed_tensor import StreamedTensor, survey
+from qtaml_hw.study.design.cells.cell import CellView, view_cell
+from qtaml_hw.study.design.networks.image import store_rule, stored_as, weights_alone
+from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
+from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.protect import side_bits
+from qtaml_hw.study.design.streamed.slots import Told, told
+from qtaml_hw.study.design.streamed.tensor import StreamedTensor, survey
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.scales import ScaleLayout

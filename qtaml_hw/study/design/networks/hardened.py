@@ -10,8 +10,8 @@ from qtaml_hw.files import cache_folder
 from qtaml_hw.hardening import Hardening, fine_tuned, hardened
 from qtaml_hw.hardening.method import Store
 from qtaml_hw.progress import Progress
-from qtaml_hw.study.design.identity import storage_key
-from qtaml_hw.study.design.image import FROM_INPUTS, clip_of, stored_as, within_condition
+from qtaml_hw.study.design.networks.identity import storage_key
+from qtaml_hw.study.design.networks.image import FROM_INPUTS, clip_of, stored_as, within_condition
 from qtaml_hw.weights import quantise
 from qtaml_hw.workloads.data import DataSet
 from qtaml_hw.workloads.load import LoadedNetwork

@@ -9,7 +9,7 @@ import numpy as np
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.tac.agreement import soft_agreement
 from qtaml_hw.weights import StoredImage
 

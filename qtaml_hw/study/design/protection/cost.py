@@ -16,9 +16,9 @@ from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.config import Study
 from qtaml_hw.memory import LayerReads, Memory, layer_reads
 from qtaml_hw.records.kinds import LAYER_COLUMNS
-from qtaml_hw.study.design.price import PlanCost
-from qtaml_hw.study.design.rails import mac_at, rail_warnings
-from qtaml_hw.study.design.timeline import array_facts, phase_facts, slack_facts
+from qtaml_hw.study.design.cells.rails import mac_at, rail_warnings
+from qtaml_hw.study.design.cells.timeline import array_facts, phase_facts, slack_facts
+from qtaml_hw.study.design.protection.price import PlanCost
 from qtaml_hw.weights import StoredImage
 
 

@@ -16,10 +16,10 @@ from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.arrays import Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
-from qtaml_hw.study.design.calibration import Calibration
-from qtaml_hw.study.design.image import image_of
-from qtaml_hw.study.design.inversion import best_masks
-from qtaml_hw.study.design.network import Stage, StoredNetwork
+from qtaml_hw.study.design.networks.calibration import Calibration
+from qtaml_hw.study.design.networks.image import image_of
+from qtaml_hw.study.design.networks.inversion import best_masks
+from qtaml_hw.study.design.networks.network import Stage, StoredNetwork
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.transforms import MODULE_STEPS, Evidence, rewritten
 from qtaml_hw.weights.transforms_graph import BATCH_NORMS

@@ -15,7 +15,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.tac.response import MEASURES
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted

@@ -21,9 +21,9 @@ from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
 from qtaml_hw.memory import ArrayCost, PlannedArray, Schedule
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.array import geometry_of, schedule_of
-from qtaml_hw.study.design.cell import CellView
-from qtaml_hw.study.design.rails import mac_at
+from qtaml_hw.study.design.cells.array import geometry_of, schedule_of
+from qtaml_hw.study.design.cells.cell import CellView
+from qtaml_hw.study.design.cells.rails import mac_at
 from qtaml_hw.weights.sizes import StoredSizes
 
 

@@ -16,7 +16,7 @@ from qtaml_hw.config import Study
 from qtaml_hw.names import is_code_file
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.price import PlanCost, Pricing, Spent
+from qtaml_hw.study.design.protection.price import PlanCost, Pricing, Spent
 from qtaml_hw.weights.sizes import StoredSizes
 
 DEFAULT_BITS_BUDGET = 0.05

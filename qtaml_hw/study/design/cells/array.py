@@ -14,7 +14,7 @@ from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.sections.timeline import PhaseSection
 from qtaml_hw.device import arrhenius
 from qtaml_hw.names import CELLS, PLANES
-from qtaml_hw.study.design.rails import array_supply_v, own_supply_v
+from qtaml_hw.study.design.cells.rails import array_supply_v, own_supply_v
 
 
 def geometry_of(study: Study, phase: PhaseSection | None = None) -> memory.ArrayGeometry:

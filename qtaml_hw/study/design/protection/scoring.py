@@ -11,7 +11,7 @@ from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.calibration import Calibration
+from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.tac.response import MeasureName
 from qtaml_hw.tac.sensitivity import PROBES, OutputName
 from qtaml_hw.weights import StoredImage

@@ -1,0 +1,1 @@
+"""A model of any size through the memory, tensor after tensor."""
