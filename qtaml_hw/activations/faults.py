@@ -77,12 +77,17 @@ class Fresh:
 
 @dataclass(frozen=True, eq=False)
 class Same:
-    """The same cells fail for every input: masks [M] of bits that flip where they store 0 (``up``), 1 (``down``)."""
+    """The same cells fail for every input: masks [batch x M] of bits that flip where they store 0 (``up``), 1
+    (``down``).
+
+    Input i of a study is inference ``i % batch`` of its batch, and has that one's cells.
+    """
 
     draw: MapKey
     value: int
     up: NDArray[Any]
     down: NDArray[Any]
+    batch: int = 1
 
     def key(self, stretch: str, seen: int) -> MapKey:
         """The same whatever the input: its cells are."""
@@ -90,5 +95,6 @@ class Same:
 
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """See :class:`ValueFaults`."""
-        up, down = self.up[: codes.shape[1]], self.down[: codes.shape[1]]
+        places = slice(None) if self.batch == 1 else (first + np.arange(len(codes))) % self.batch
+        up, down = (mask.reshape(self.batch, -1)[places, : codes.shape[1]] for mask in (self.up, self.down))
         codes ^= (~codes & up) | (codes & down)

@@ -143,7 +143,7 @@ def _axes(part: str, axes: dict[str, Any], source: Source, problems: list[Proble
             problems.append(source.problem(path, wrong, key=True))
             continue
         try:
-            listed[name] = axis_values(values, source.fields[_field(name)])
+            listed[name] = axis_values(values, source.fields[field_of(name)])
         except _Mistake as mistake:
             problems.append(source.problem((*path, *mistake.inside), str(mistake)))
             continue
@@ -181,8 +181,8 @@ def _cases(
     return listed
 
 
-def _field(name: str) -> str:
-    """The field that an axis names; an item of a list over planes is named by its place: ``cell.1.t_ox``."""
+def field_of(name: str) -> str:
+    """The field that an axis names; an item of a list is named by its place: ``cell.1.t_ox``."""
     parts = name.split(".")
     return ".".join(part for place, part in enumerate(parts) if place != 1 or not part.isdigit())
 
@@ -190,7 +190,7 @@ def _field(name: str) -> str:
 def _not_a_field(name: str, fields: dict[str, FieldSpec]) -> str:
     if name.split(".")[0] in ("sweep", "space", "study"):
         return f"{name!r} cannot be swept; axes name physical fields such as cell.t_ox"
-    if _field(name) in fields:
+    if field_of(name) in fields:
         return ""
     return f"the axis {name[:80]!r} names no field{suggest(name, fields)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qtaml_hw.config import StudyError, parse_study
+from qtaml_hw.config.axes import axes_si
 
 HEAD = "study: a\ncell: {preset: gain-cell-65nm}\n"
 KV = """buffers:
@@ -54,6 +55,28 @@ def test_identity_is_the_buffers_too_and_that_of_a_study_without_is_as_before() 
 def test_a_sweep_names_an_item_by_its_place() -> None:
     study = parse_study(HEAD + KV + "sweep: {grid: {buffers.0.refresh.interval: [10 us, 20 us]}}\n")
     assert [point.study.beside[0].study.refresh.interval_s for point in study.points()] == [10e-6, 20e-6]
+
+
+def test_axes_of_items_have_numbers_in_si_as_those_of_the_weights() -> None:
+    """Of buffers, and of lists over planes; words stay words."""
+    sweep = (
+        "cell.1.t_ox: [1.9 nm], buffers.0.refresh.interval: [10 us], buffers.0.refreshed: [banks], "
+        "buffers.0.batch: [4], buffers.1.refresh.interval: [off], buffers.0.array.capacity: [1 MB]"
+    )
+    cell = "cell: [{planes: [7], kind: sram6t}, {planes: [0, 1, 2, 3, 4, 5, 6], preset: gain-cell-65nm}]\n"
+    plain = "buffers:\n  - {name: a, contents: [x], cell: {preset: gain-cell-65nm}}\n"
+    study = parse_study(
+        f"study: a\n{cell}{plain}{plain[9:].replace('a,', 'b,').replace('[x]', '[y]')}sweep: {{grid: {{{sweep}}}}}\n"
+    )
+    (point,) = study.points()
+    assert axes_si(point) == {
+        "cell.1.t_ox": pytest.approx(1.9e-9),
+        "buffers.0.refresh.interval": pytest.approx(10e-6),
+        "buffers.0.refreshed": "banks",
+        "buffers.0.batch": 4,
+        "buffers.1.refresh.interval": "off",
+        "buffers.0.array.capacity": 8 * 2**20,
+    }
 
 
 @pytest.mark.parametrize(

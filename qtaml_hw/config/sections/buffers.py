@@ -12,7 +12,7 @@ from qtaml_hw.config.sections.cell import CellSection
 from qtaml_hw.config.sections.flips import FlipsSection
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, Positive, ScalarAsList
 from qtaml_hw.config.sections.protection import ProtectionSection
-from qtaml_hw.names import BUFFER_FORMATS, UNSCALED_FORMATS
+from qtaml_hw.names import BUFFER_FORMATS, REFRESHED, UNSCALED_FORMATS
 
 PARTS: Final = ("cell", "flips", "array", "refresh", "protection")
 """Sections of a buffer that are those of a study."""
@@ -80,9 +80,10 @@ class BufferOwnSection(Section):
     lifetime_s: Annotated[float, Quantity("time", above=0.0)] | None = Field(
         None, alias="lifetime", description="from the write of every value to its last read, in place of the schedule's"
     )
-    refreshed: Literal["always", "outlived", "banks"] = Field(
+    refreshed: Annotated[str, OneOf(REFRESHED, "rule of refresh")] = Field(
         "always",
-        description="all rows all the time; rows whose value outlives the interval; or whole banks that hold such one",
+        description="all rows all the time; rows whose value outlives the interval; of those only what no read has "
+        "restored (1T1C); or whole banks that hold such one",
     )
     tokens: TokensSection | None = Field(None, description="tokens that are refreshed otherwise than the rest (kv)")
 

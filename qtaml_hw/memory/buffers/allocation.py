@@ -44,6 +44,11 @@ class Allocation:
         return tuple(place.value for place in self.places if place.address is None)
 
     @property
+    def batch(self) -> int:
+        """Inferences whose values lie there together."""
+        return max((place.value.batch for place in self.places), default=1)
+
+    @property
     def used(self) -> int:
         """Words that any value takes: the most at a time, with the gaps that first fit leaves."""
         return max((place.end for place in self.places), default=0)

@@ -108,7 +108,7 @@ def masks_of(
                 continue
             first, last = np.searchsorted(weak.position, (place.address, place.address + place.value.words))
             word, u = weak.position[first:last] - place.address, weak.u[first:last]
-            token = word // (place.value.words // place.value.tokens)
+            token = place.value.token_of_word[word]
             for mask, of_token in zip(found, (up, down), strict=True):
                 mask[word[u < of_token[token, plane]]] |= mask.dtype.type(1 << plane)
     return masks

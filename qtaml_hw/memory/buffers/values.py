@@ -1,4 +1,4 @@
-"""Values of one inference: how many numbers, written when, read from when to when.
+"""Values of one inference, or of a batch: how many numbers, written when, read from when to when.
 
 Layers run one after another, each for its systolic time.  A value counts as written when the layer before it ends, and
 as read from the begin of its first reader to the end of its last.  A causal model grows keys and values by a token a
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Produced:
 class Value:
     """Numbers that are written and read together, or token by token.
 
-    ``words`` in all, each of ``bits``; times in seconds from the begin of the inference; token t of ``tokens`` is
-    written ``t * token_s`` later than the first.  ``word_reads`` numbers read in all; ``check_bits`` of its ECC words,
-    which lie behind it.
+    ``words`` in all, each of ``bits``, of ``batch`` inferences one behind the other; times in seconds from the begin of
+    the batch; token t of ``tokens`` is written ``t * token_s`` later than the first.  ``word_reads`` numbers read in
+    all; ``check_bits`` of its ECC words, which lie behind it.
     Raises ValueError for a value of no words, or one that is read before it is written (a lifetime of zero or below).
     """
 
@@ -55,15 +55,29 @@ class Value:
     tokens: int = 1
     token_s: float = 0.0
     check_bits: int = 0
+    batch: int = 1
 
     def __post_init__(self) -> None:
-        if self.words < 1 or self.tokens < 1 or self.words % self.tokens:
-            raise ValueError(f"{self.name} has {self.words} words in {self.tokens} tokens; each token has whole words")
+        if min(self.words, self.tokens, self.batch) < 1 or self.words % (self.tokens * self.batch):
+            raise ValueError(
+                f"{self.name} has {self.words} words in {self.tokens} tokens of {self.batch} inferences; each token "
+                "has whole words"
+            )
         if not (math.isfinite(self.last_read_s) and float(self.lifetimes_s.min()) > 0.0):
             least = float(self.lifetimes_s.min())
             raise ValueError(
                 f"{self.name} would live {least:g} s from its write to its last read; a lifetime is above 0"
             )
+
+    @property
+    def own_words(self) -> int:
+        """Numbers of one inference."""
+        return self.words // self.batch
+
+    @property
+    def token_of_word(self) -> Int64:
+        """[words]: the token that every number belongs to."""
+        return np.tile(np.repeat(np.arange(self.tokens), self.own_words // self.tokens), self.batch)
 
     @property
     def room(self) -> int:
@@ -84,9 +98,17 @@ class Value:
     @property
     def between_reads_s(self) -> Float64:
         """[tokens]: the longest time without a read: until the first one, or from one step to the next."""
+        return np.max([gaps_s for gaps_s, _ in self.unread_s], axis=0)
+
+    @property
+    def unread_s(self) -> tuple[tuple[Float64, Int64], ...]:
+        """Times without a read while it lives, [tokens] each, and how many of them every token has [tokens]."""
         if self.token_s:
-            return np.minimum(self.lifetimes_s, self.token_s)
-        return np.full(1, max(self.first_read_s - self.written_at_s, self.last_read_s - self.first_read_s))
+            steps = np.ceil(self.lifetimes_s / self.token_s * (1.0 - 1e-12)).astype(np.int64)
+            return ((np.minimum(self.lifetimes_s, self.token_s), steps),)
+        once = np.ones(self.tokens, dtype=np.int64)
+        gaps = (self.first_read_s - self.written_at_s, self.last_read_s - self.first_read_s)
+        return tuple((np.full(self.tokens, gap), once) for gap in gaps)
 
     @property
     def ends_s(self) -> float:
@@ -129,6 +151,6 @@ def schedule_of(
             step, first, last = 0.0, written + lifetime_s, written + lifetime_s
         words = one.words * batch
         reads = batch * (one.word_reads or (one.words * (tokens + 1) // 2 if one.tokens else one.words))
-        first = max(first, written)
-        values.append(Value(one.name, one.after, words, bits, written, first, last, reads, tokens, step))
+        times = (written, max(first, written), last)
+        values.append(Value(one.name, one.after, words, bits, *times, reads, tokens, step, batch=batch))
     return tuple(values)

@@ -9,7 +9,6 @@ import pytest
 
 from qtaml_hw.memory import ArrayGeometry, PlannedArray, Schedule
 from qtaml_hw.memory.buffers import Allocation, BufferCost, Coding, PlaneCells, Value, allocate, buffer_cost
-from qtaml_hw.memory.buffers.cost import Rule
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
@@ -20,10 +19,11 @@ LONG = Value("long", "a", 16_384, 8, 0.0, 5e-6, 100e-6, word_reads=16_384)
 
 def cost(
     values: list[Value],
-    rule: Rule,
+    rule: str,
     interval_s: float | None = 40e-6,
     capacity: int = WORDS,
     coding: Coding | None = None,
+    restores: bool = False,
 ) -> BufferCost:
     """A buffer of four banks, one inference a millisecond."""
     place: Allocation = allocate(values, capacity, backing=True)
@@ -32,14 +32,14 @@ def cost(
     )
     plan = ProtectionPlan.unprotected(np.array([0, capacity]), 8)
     array = PlannedArray(plan, geometry, Schedule(horizon_s=1e-3, refresh_interval_s=interval_s))
-    cells = (PlaneCells(tuple(range(8)), UniformLife(1.0), interval_s),)
+    cells = (PlaneCells(tuple(range(8)), UniformLife(1.0), interval_s, reads_restore=restores),)
     classes = [np.zeros(v.tokens, dtype=np.int64) for v in values]
     return buffer_cost(place, array, cells, classes, rule, PERIOD_S, coding)
 
 
 def test_refreshes_by_rule() -> None:
     """All rows 25 times a period; a quarter of the rows twice; one bank of four for 100 us."""
-    always, outlived, banks = (cost([SHORT, LONG], rule) for rule in ("always", "outlived", "banks"))  # type: ignore[arg-type]
+    always, outlived, banks = (cost([SHORT, LONG], rule) for rule in ("always", "outlived", "banks"))
     assert always.refreshes == pytest.approx(25.0)
     assert outlived.refreshes == pytest.approx(0.25 * 2)
     assert banks.refreshes == pytest.approx(0.25 * 100 / 40)
@@ -49,9 +49,19 @@ def test_refreshes_by_rule() -> None:
     assert always.refresh_saved == 0.0
 
 
+def test_a_read_of_cells_that_it_restores_puts_off_their_refresh() -> None:
+    """Charge that reads write back: 35 us to the first read and 65 us from there to the last, one refresh of 40 us."""
+    late = replace(LONG, first_read_s=35e-6)
+    assert cost([late], "untouched").refreshes == cost([late], "outlived").refreshes == pytest.approx(0.25 * 2)
+    assert cost([late], "untouched", restores=True).refreshes == pytest.approx(0.25 * (0 + 1))
+    grown = Value("k", "a", 16_384, 8, 0.0, 100e-6, 400e-6, tokens=4, token_s=100e-6)
+    assert cost([grown], "outlived", restores=True).refreshes == pytest.approx((10 + 7 + 5 + 2) / 16)
+    assert cost([grown], "untouched", restores=True).refreshes == pytest.approx((4 + 3 + 2 + 1) * 2 / 16)
+
+
 def test_nothing_is_refreshed_where_every_value_dies_before_the_interval() -> None:
     for rule in ("outlived", "banks"):
-        found = cost([SHORT], rule)  # type: ignore[arg-type]
+        found = cost([SHORT], rule)
         assert (found.refreshes, found.refresh_j, found.refresh_saved) == (0.0, 0.0, 1.0)
     assert cost([LONG], "always", None).refresh_j == 0.0
 
@@ -64,6 +74,26 @@ def test_energy_is_of_whole_accesses_and_spilled_words_go_to_the_store_behind() 
     assert both.backing_j == pytest.approx(bits * 30e-12)
     assert both.backing_s == pytest.approx(bits / 8e9 + 2e-7)
     assert both.energy_j == pytest.approx(both.read_j + both.write_j + both.refresh_j + both.leakage_j + both.backing_j)
+
+
+def test_every_inference_of_a_batch_bears_its_share() -> None:
+    """Two inferences at a time: twice the words for twice as long, 200 us of five intervals on half of the rows; by
+    inference 1.25 refreshes of a row, and reads, writes, leakage and spills as of one alone."""
+    pair = replace(LONG, words=32_768, word_reads=32_768, first_read_s=10e-6, last_read_s=200e-6, batch=2)
+    one, two = cost([LONG], "outlived"), cost([pair], "outlived")
+    assert (one.refreshes, two.refreshes) == (pytest.approx(0.25 * 2), pytest.approx(0.5 * 5 / 2))
+    assert (one.refreshes_always, two.refreshes_always) == (pytest.approx(25.0), pytest.approx(25.0))
+    assert two.refresh_j / one.refresh_j == pytest.approx(1.25 / 0.5)
+    for name in ("read_j", "write_j", "leakage_j", "area_m2", "refresh_always_j"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name)), name
+    assert two.read_j == pytest.approx(one.write_j)  # a write costs a read here
+    banks = cost([pair], "banks")
+    assert banks.refreshes == pytest.approx(2 / 4 * 200 / 40 / 2)  # two banks of four for 200 us of 2 ms
+    spilled = cost([pair], "always", capacity=16_384)
+    assert spilled.backing_j == pytest.approx(2 * 16_384 * 8 * 30e-12)
+    assert spilled.backing_s == pytest.approx(2 * 16_384 * 8 / 8e9 + 1e-7)  # one request for both
+    coding = Coding(1e-9, 2e-3, np.array([3e-12]), np.array([5e-12]))
+    assert cost([pair], "always", coding=coding).codec_j == pytest.approx(cost([LONG], "always", coding=coding).codec_j)
 
 
 def test_an_interval_that_no_pass_keeps_is_refused() -> None:

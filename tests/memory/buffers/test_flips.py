@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qtaml_hw.activations import Same
 from qtaml_hw.faults import TENSORS, MapKey, flip, weak_cells
 from qtaml_hw.memory import FixedCells, PoissonCells
 from qtaml_hw.memory.buffers import PlaneCells, Value, allocate, masks_of, probabilities
@@ -32,6 +33,21 @@ def test_closed_forms_of_every_law() -> None:
     assert not down.any()
     up, down = probabilities(value, (PlaneCells(tuple(range(8)), FixedCells(0.1, np.arange(8) / 10)),))
     assert (up[0] == pytest.approx([0.1] * 8), down[0] == pytest.approx(np.arange(8) / 10)) == (True, True)
+
+
+def test_inferences_of_a_batch_have_cells_of_their_own() -> None:
+    """Two inferences of two tokens, one behind the other: old and new tokens of either by their own age."""
+    value = Value("k", "a", 40_000, 8, 0.0, 1.0, 2.0, tokens=2, token_s=1.0, batch=2)
+    assert value.token_of_word[[0, 9_999, 10_000, 19_999, 20_000, 39_999]].tolist() == [0, 0, 1, 1, 0, 1]
+    cells = (PlaneCells(tuple(range(8)), UniformLife(8.0)),)
+    (masks,) = masks_of(allocate([value]), [probabilities(value, cells)], KEY)
+    assert masks is not None
+    down = masks[1].reshape(2, 2, 10_000)
+    rates = np.bitwise_count(down).sum(axis=2) / 80_000
+    assert rates == pytest.approx(np.array([[2 / 8, 1 / 8]] * 2), abs=5 * math.sqrt(0.25 * 0.75 / 80_000))
+    struck = np.full((3, 20_000), 255, dtype=np.uint8)
+    Same(KEY, 0, masks[0], masks[1], 2).strike(struck, 1)
+    assert [np.array_equal(~row, down[slot].ravel()) for row, slot in zip(struck, (1, 0, 1), strict=True)] == [True] * 3
 
 
 def test_relaxed_tokens_have_their_own_interval() -> None:

@@ -131,7 +131,7 @@ class HeldBuffer:
             faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
             masks = None if same is None else same[v]
             if masks is not None:
-                faults = Same(draw, self.number + v, *masks)
+                faults = Same(draw, self.number + v, *masks, self.buffer.section.batch)
             out.append(replace(one, faults=faults, guards=self._guards(v, rates[v])))
         return out
 
