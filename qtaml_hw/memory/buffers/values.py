@@ -98,7 +98,7 @@ class Value:
     @property
     def between_reads_s(self) -> Float64:
         """[tokens]: the longest time without a read: until the first one, or from one step to the next."""
-        return np.max([gaps_s for gaps_s, _ in self.unread_s], axis=0)
+        return np.asarray(np.max([gaps_s for gaps_s, _ in self.unread_s], axis=0))
 
     @property
     def unread_s(self) -> tuple[tuple[Float64, Int64], ...]:
