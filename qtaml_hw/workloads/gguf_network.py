@@ -17,6 +17,7 @@ from torch import nn
 
 from qtaml_hw.arrays import Int64
 from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.workloads.built import put, work_out_buffers
 from qtaml_hw.workloads.gguf_file import GgufFile, read_gguf
 from qtaml_hw.workloads.reading import readable
 
@@ -68,11 +69,11 @@ def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Modu
             stored = file.stored(own)
             codes[name] = replace(stored if order is None else _reordered(stored, order), name=name)
             values = codes[name].decode(codes[name].codes)
-        _put(model, name, torch.from_numpy(np.ascontiguousarray(values)).reshape(parameter.shape))
+        put(model, name, torch.from_numpy(np.ascontiguousarray(values)).reshape(parameter.shape))
     if problems:
         raise ValueError("its tensors do not fit: " + "; ".join(problems[:4]))
     model.tie_weights()
-    _rotary(model, config)
+    work_out_buffers(model, config)
     return model.eval(), codes
 
 
@@ -105,16 +106,3 @@ def _reordered(tensor: StoredTensor, order: Int64) -> StoredTensor:
     if not parts:
         return replace(tensor, codes=codes)
     return StoredTensor.made_of(tensor.name, tensor.shape, codes, tensor.format, tensor.layout, parts)
-
-
-def _put(model: nn.Module, name: str, values: torch.Tensor) -> None:
-    path, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(path), leaf, nn.Parameter(values))
-
-
-def _rotary(model: nn.Module, config: Any) -> None:
-    """Buffers that no file holds, worked out anew: frequencies of the rotary positions."""
-    for path, layer in list(model.named_modules()):
-        if any(b.is_meta for b in layer.buffers(recurse=False)):
-            parent, _, leaf = path.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, type(layer)(config))

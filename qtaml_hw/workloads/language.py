@@ -1,7 +1,7 @@
 """Causal language models through ``transformers``: from a Hugging Face folder of safetensors, or a GGUF file.
 
-Everything is read as data and offline: no code of a folder is run, no pickle is opened.  A model says the logits of the
-next token at every token of a window.
+Folders may hold packed weights (``packed_network``).  Everything is read as data and offline: no code of a folder is
+run, no pickle is opened.  A model says the logits of the next token at every token of a window.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from torch import nn
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads.cache import state_digest
 from qtaml_hw.workloads.load import LoadedNetwork
+from qtaml_hw.workloads.packed import quantisation_of
 from qtaml_hw.workloads.reading import readable
 
-_AS_DATA: Final[dict[str, Any]] = {
+AS_DATA: Final[dict[str, Any]] = {
     "local_files_only": True,
     "trust_remote_code": False,
     "use_safetensors": True,
@@ -50,17 +51,7 @@ def load_language_model(place: str | Path, *, tokens: int = 128) -> LoadedNetwor
     """
     where = Path(place)
     try:
-        import transformers
-
-        codes: Mapping[str, StoredTensor] = {}
-        if where.suffix == ".gguf":
-            from qtaml_hw.workloads.gguf_network import gguf_model
-
-            model, codes = gguf_model(where)
-        else:
-            _check(where)
-            with readable(where, "language model"), torch.random.fork_rng(devices=[]):
-                model = transformers.AutoModelForCausalLM.from_pretrained(str(where), **_AS_DATA)
+        model, codes = _read(where)
     except ImportError as error:
         raise ValueError("language models need transformers: pip install 'qtaml-hw[transformers]'") from error
     config: Any = model.config
@@ -73,6 +64,23 @@ def load_language_model(place: str | Path, *, tokens: int = 128) -> LoadedNetwor
     return LoadedNetwork(where.name, module, state_digest(module.state_dict()), (tokens,), vocabulary, None, own)
 
 
+def _read(where: Path) -> tuple[Any, Mapping[str, StoredTensor]]:
+    """The model, and the codes that the place holds of its parameters; each reader is loaded when it is needed."""
+    import transformers
+
+    if where.suffix == ".gguf":
+        from qtaml_hw.workloads.gguf_network import gguf_model
+
+        return gguf_model(where)
+    check_folder(where)
+    if quantisation_of(where):
+        from qtaml_hw.workloads.packed_network import packed_model
+
+        return packed_model(where)
+    with readable(where, "language model"), torch.random.fork_rng(devices=[]):
+        return transformers.AutoModelForCausalLM.from_pretrained(str(where), **AS_DATA), {}
+
+
 def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """The codes by every name of a parameter: embeddings and the last layer are often one."""
     named = dict(module.named_parameters(remove_duplicate=False))
@@ -80,7 +88,7 @@ def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[st
     return {name: replace(of[id(p)], name=name) for name, p in named.items() if id(p) in of}
 
 
-def _check(place: Path) -> None:
+def check_folder(place: Path) -> None:
     """Raises ValueError for a folder that cannot be read as data alone."""
     config = place / "config.json"
     with readable(config, "config.json"):

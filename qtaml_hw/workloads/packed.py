@@ -33,7 +33,18 @@ WORD: Final = 32  # bits
 BITS: Final = (2, 4, 8)  # of a level: those that fill a word
 AWQ_ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)
 """Output that each nibble of a word holds, lowest bits first."""
-SETTINGS: Final = ("config.json", "quantize_config.json")
+SETTINGS: Final = {
+    "config.json": ("quantization_config", ""),
+    "quantize_config.json": ("", "gptq"),
+    "quant_config.json": ("", "awq"),
+}
+"""Where a folder says how it is quantised: under which key, and the method where it names none."""
+READ: Final = {
+    "gptq": ("checkpoint_format", ("gptq", "gptq_v2")),
+    "awq": ("version", ("gemm",)),
+    "compressed-tensors": ("format", ("pack-quantized",)),
+}
+"""Methods that are read -> the setting that names a layout, and the layouts that are read, the usual one first."""
 LONGEST_SETTINGS: Final = 1 << 20  # bytes
 
 
@@ -59,11 +70,13 @@ def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Te
     """
     place = Path(path)
     with readable(place, "folder of packed weights"):
+        told = quantisation_of(place)
+        _check_settings(told)
         tensors: dict[str, torch.Tensor] = {}
         for file in files_of(place)[0]:
             with safe_open(file, "pt") as opened:
                 tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        shift = _settings(place).get("checkpoint_format", "gptq") != "gptq_v2"
+        shift = told.get("checkpoint_format", "gptq") != "gptq_v2"
         found: dict[str, StoredTensor | torch.Tensor] = {}
         used: set[str] = set()
         for kind, (ending, read) in KINDS.items():
@@ -78,16 +91,32 @@ def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Te
         return {**found, **{name: tensor for name, tensor in tensors.items() if name not in used}}
 
 
-def _settings(place: Path) -> dict[str, Any]:
-    """What the folder says of its quantisation; empty where it says nothing."""
-    for name in SETTINGS:
-        file = (place if place.is_dir() else place.parent) / name
+def quantisation_of(place: Path) -> dict[str, Any]:
+    """What a folder (or the folder of a file) says of its quantisation; empty where it says nothing.
+
+    Raises InputError for settings that cannot be read.
+    """
+    folder = place if place.is_dir() else place.parent
+    for name, (inside, method) in SETTINGS.items():
+        file = folder / name
         if file.is_file() and file.stat().st_size <= LONGEST_SETTINGS:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            inner = told.get("quantization_config", told) if isinstance(told, dict) else {}
-            if isinstance(inner, dict) and "quant_method" in inner | told:
-                return inner
+            with readable(file, "JSON file"):
+                told = json.loads(file.read_text(encoding="utf-8"))
+            found = told.get(inside) if inside and isinstance(told, dict) else told
+            if isinstance(found, dict):
+                return {"quant_method": method, **found}
     return {}
+
+
+def _check_settings(told: dict[str, Any]) -> None:
+    """Raises ValueError for what the folder says of itself and is not read."""
+    method = told.get("quant_method", "gptq")
+    if method not in READ:
+        raise ValueError(f"it is quantised by {str(method)[:40]}; read are {', '.join(READ)}")
+    key, usual = READ[method]
+    layout = str(told.get(key, usual[0])).lower()
+    if layout not in usual:
+        raise ValueError(f"its {key} is {layout[:40]}; read of {method} is {' or '.join(usual)}")
 
 
 def unpacked(words: Array, bits: int, axis: int) -> Array:
@@ -172,6 +201,8 @@ def _stored(
             f"{name}: scales are {str(scales.dtype).removeprefix('torch.')}; float16 and bfloat16 are read"
         )
     patterns = scales.contiguous().view(torch.int16).numpy().view(np.uint16).reshape(-1).copy()
+    if np.any(FloatFormat(kind).special_codes[patterns]):
+        raise ValueError(f"{name}: its scales are no finite numbers")
     parts = [ScalePart("scale", patterns, FloatFormat(kind))]
     if zero is not None:
         parts.append(ScalePart("zero", np.ascontiguousarray(zero[0]).reshape(-1), zero[1]))
