@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.study.design.networks import load_network
+from qtaml_hw.study.design.networks.loaded import load_network
 from qtaml_hw.workloads.language import load_language_model
 from tests.workloads.test_packed import AWQ, packed
 from tests.workloads.tiny_llama import hugging_face
