@@ -5,15 +5,11 @@ CPU time of one process (median of the repeats), so that other work on the machi
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
+from figures import Job, figure, median_s, medians
 
 from qtaml_hw.device import GainCell, current_density, population, retention_table, transmission
 
-REPEATS = 5
 CELL = GainCell(
     t_ox_m=1.8e-9, v_dd_v=1.0, v_ref_v=0.5, temperature_k=358.15, storage_capacitance_f=1e-15, gate_area_m2=7.8e-15,
     overlap_area_m2=5.4e-15, i_sub_a=0.12e-12, i_sub_activation_ev=0.50, sigma_t_ox=0.02, sigma_v_th_v=0.040,
@@ -38,17 +34,6 @@ def naive_quantiles(t_ox_m: float, temperature_k: float) -> np.ndarray:
     return np.quantile(0.5e-15 * inverse, SHARES)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Median CPU seconds, after one run to warm up."""
-    work()
-    taken = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        work()
-        taken.append(time.process_time() - start)
-    return statistics.median(taken)
-
-
 def main() -> None:
     """Print one line per figure: goal, median, ratio to the goal."""
     random = np.random.default_rng(0)
@@ -56,7 +41,7 @@ def main() -> None:
     kelvin, u = random.uniform(250, 400, 10**6), random.random(10**6)
     cells = population(CELL)
     thicknesses, temperatures = np.linspace(1.0e-9, 2.5e-9, 50), np.linspace(258.15, 398.15, 5)
-    rows: tuple[tuple[str, float, Callable[[], object]], ...] = (
+    rows: tuple[tuple[str, float, Job], ...] = (
         ("10^6 current densities, closed form", 0.5, lambda: current_density(t_m, volts, kelvin)),
         ("10^6 transmissions, WKB", 0.5, lambda: transmission(0.1, t_m, 3.15, volts, 0.42)),
         ("10^4 transmissions, exact", 0.5, lambda: transmission(0.1, t_m[:10**4], 3.15, volts[:10**4], 0.42, "exact")),
@@ -66,10 +51,9 @@ def main() -> None:
         ("10^6 retention times from quantiles", 0.5, lambda: cells.retention_quantile(u)),
     )  # fmt: skip
     for name, goal, work in rows:
-        taken = seconds(work)
-        print(f"{name:52s} goal {goal:7.3f} s   median {taken:7.4f} s   {taken / goal:5.2f} of goal")
-    ours, peer = seconds(lambda: population(CELL)), seconds(lambda: naive_quantiles(1.8e-9, 358.15))
-    print(f"one population against 100,000 drawn cells: {ours:.4f} s, {peer:.4f} s, {peer / ours:.0f}x")
+        figure(name, median_s(work), "s", at_most=goal)
+    both = medians({"ours": lambda: population(CELL), "peer": lambda: naive_quantiles(1.8e-9, 358.15)}, 5)
+    figure("one population: drawing 100,000 cells takes", both["peer"] / both["ours"], "times as long")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ matrices: the plain way to write a codec or a residual).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
+from figures import Job, cpu_s, figure, medians
 
 from qtaml_hw import ecc, protection
 from qtaml_hw.ecc.codec import pack
@@ -22,21 +21,9 @@ from qtaml_hw.ecc.syndrome import exact_transfer
 RUNS = 7
 
 
-def cpu(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def alternate(ours: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float]:
-    ours()
-    peer()
-    pairs = [(cpu(ours), cpu(peer)) for _ in range(RUNS)]
-    return median(a for a, _ in pairs), median(b for _, b in pairs)
-
-
-def report(what: str, goal: str, value: str, ratio: str) -> None:
-    print(f"{what:<52} goal {goal:<22} median {value:<22} {ratio}", flush=True)
+def alternate(ours: Job, peer: Job) -> tuple[float, float]:
+    taken = medians({"ours": ours, "peer": peer}, RUNS)
+    return taken["ours"], taken["peer"]
 
 
 def numpy_encode(code: ecc.Code, bits: np.ndarray) -> np.ndarray:
@@ -56,12 +43,8 @@ def codec_speed() -> None:
     data = rng.integers(0, 2**64, words, dtype=np.uint64)
     bits = rng.integers(0, 2, (few, 64), dtype=np.uint8)
     a, b = alternate(lambda: code.encode_packed(data), lambda: numpy_encode(code, bits))
-    report(
-        "(72,64) encode",
-        ">= 120 M words/s",
-        f"{words / a / 1e6:.0f} M words/s",
-        f"{words / a / (few / b):.0f}x numpy bits",
-    )
+    beside = f"{words / a / (few / b):.0f}x numpy bits"
+    figure("(72,64) encode", words / a / 1e6, "M words/s", at_least=120.0, more=beside)
     checks = code.encode_packed(data)
     for p in (0.0, 1e-3, 1e-2, 0.1):
         errors = (rng.random((words // 8, 72)) < p).astype(np.uint8)
@@ -69,12 +52,8 @@ def codec_speed() -> None:
         bad, stored = data ^ flips[0], checks ^ flips[1]
         noisy = code.encode(bits) ^ errors[:few]
         a, b = alternate(lambda x=bad, y=stored: code.decode_packed(x, y), lambda x=noisy: numpy_decode(code, x))
-        report(
-            f"(72,64) decode at p = {p:g}",
-            ">= 120 M words/s",
-            f"{words / a / 1e6:.0f} M words/s",
-            f"{words / a / (few / b):.0f}x numpy bits",
-        )
+        beside = f"{words / a / (few / b):.0f}x numpy bits"
+        figure(f"(72,64) decode at p = {p:g}", words / a / 1e6, "M words/s", at_least=120.0, more=beside)
 
 
 def error_only_speed() -> None:
@@ -87,12 +66,9 @@ def error_only_speed() -> None:
         code.correct_errors(*ecc.draw_errors(code.n, words, 1e-4, np.random.default_rng(3)))
 
     a, b = alternate(sparse, lambda: code.decode_packed(data, checks))
-    report(
-        "(72,64) error-only at p = 1e-4, drawing included",
-        ">= 3000 M words/s",
-        f"{words / a / 1e6:.0f} M words/s",
-        f"{words / a / (data.size / b):.0f}x our full decode",
-    )
+    beside = f"{words / a / (data.size / b):.0f}x our full decode"
+    what = "(72,64) error-only at p = 1e-4, drawing included"
+    figure(what, words / a / 1e6, "M words/s", at_least=3000.0, more=beside)
 
 
 def numpy_walsh(code: ecc.Code, p: float) -> float:
@@ -119,7 +95,7 @@ def residual_speed() -> None:
         code = ecc.code(name)
         p = np.full(code.n, 0.01)
         a, b = alternate(lambda c=code, x=p: exact_transfer(c, x), lambda c=code: numpy_walsh(c, 0.01))
-        report(f"exact residual of {name}", "< 0.3 s", f"{a * 1e3:.2f} ms", f"{b / a:.0f}x numpy Walsh-Hadamard")
+        figure(f"exact residual of {name}", a * 1e3, "ms", at_most=300.0, more=f"{b / a:.0f}x numpy Walsh-Hadamard")
 
 
 def long_block_speed() -> None:
@@ -131,9 +107,9 @@ def long_block_speed() -> None:
         decoder = Decoder(graph)
         batches = [rng.random((graph.n, LANES)) < p for _ in range(5)]
         decoder.run(batches[0])
-        taken = median(cpu(lambda d=decoder, e=errors: d.run(e)) for errors in batches)
-        goal = ">= 20 Mbit/s" if p == 0.05 else "none stated"
-        report(f"{code.name} decode at p = {p:g}", goal, f"{graph.n * LANES / taken / 1e6:.1f} Mbit/s", "")
+        taken = median(cpu_s(lambda d=decoder, e=errors: d.run(e)) for errors in batches)
+        goal = 20.0 if p == 0.05 else None
+        figure(f"{code.name} decode at p = {p:g}", graph.n * LANES / taken / 1e6, "Mbit/s", at_least=goal)
 
 
 def table_speed() -> None:
@@ -144,8 +120,7 @@ def table_speed() -> None:
         break_even.cache_clear()
         protection.overhead_table(p=p, codes=codes)
 
-    runs = [cpu(table) for _ in range(3)]
-    report("overhead table, 20 codes x 6 p, first call", "< 5 s", f"{runs[0]:.2f} s", "")
+    figure("overhead table, 20 codes x 6 p, first call", cpu_s(table), "s", at_most=5.0)
 
 
 if __name__ == "__main__":

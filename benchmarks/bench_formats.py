@@ -6,24 +6,12 @@ and variance of all codes of a 16-bit format in 0.1 s, and at eight bits no slow
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
+from figures import figure, in_turns
 
 from qtaml_hw import tac
 from qtaml_hw.tac.statistics import read_moments
 from qtaml_hw.weights import number_format
-
-
-def least_cpu_seconds(work: Callable[[], object], repeats: int = 9) -> float:
-    """Least CPU time: the other load of the machine only adds."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def through_the_matrix(table: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -34,22 +22,23 @@ def through_the_matrix(table: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Print goal, least time and ratio of every figure."""
+    """Least CPU seconds: the other load of the machine only adds."""
     steps = np.random.default_rng(0).normal(size=10_000_000).astype(np.float32)
     for name, goal in (("int8", 0.5), ("e4m3", 3.0), ("bfloat16", 5.0)):
         form = number_format(name)
         x = np.clip(steps * (form.largest / 4.0 if form.scaling == "peak" else 0.05), -form.largest, form.largest)
-        form.encode(x[:1])
-        print(
-            f"encode 10^7 {name}: {least_cpu_seconds(lambda f=form, y=x: f.encode(y), 3):.2f} s CPU (goal {goal:g} s)"
-        )
+        least = min(in_turns({"": lambda f=form, y=x: f.encode(y)}, 3)[""])
+        figure(f"encode 10^7 {name}", least, "s", at_most=goal)
     p = np.full(8, 0.01)
     table = number_format("e4m3").decode_table
-    own = least_cpu_seconds(lambda: read_moments(table, p, p))
-    peer = least_cpu_seconds(lambda: through_the_matrix(table, p))
-    print(f"moments of 256 codes: {1e6 * own:.0f} us, {peer / own:.0f} times faster than the matrix (goal 1)")
+    jobs = {"ours": lambda: read_moments(table, p, p), "matrix": lambda: through_the_matrix(table, p)}
+    least_of = {name: min(taken) for name, taken in in_turns(jobs, 9, 2e-3).items()}
+    figure("moments of 256 codes", 1e6 * least_of["ours"], "us")
+    matrix = least_of["matrix"] / least_of["ours"]
+    figure("moments of 256 codes: the transition matrix takes", matrix, "times as long", at_least=1.0)
     wide, p16 = number_format("float16").decode_table, np.full(16, 0.01)
-    print(f"moments of 65,536 codes: {least_cpu_seconds(lambda: read_moments(wide, p16, p16)):.3f} s CPU (goal 0.1 s)")
+    least = min(in_turns({"": lambda: read_moments(wide, p16, p16)}, 9)[""])
+    figure("moments of 65,536 codes", least, "s", at_most=0.1)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from figures import cpu_s, figure, in_turns, median_s, medians
 
 from qtaml_hw.device import GainCell, RetentionPopulation, population
 from qtaml_hw.memory import ArrayGeometry, Memory, Phase, Schedule
@@ -51,56 +49,33 @@ def secded_plan(codes: tuple[np.ndarray, ...]) -> ProtectionPlan:
     return ProtectionPlan.uniform_msb(np.cumsum([0, *(c.size for c in codes)]), 8, 2, "secded-72-64")
 
 
-def cpu(job: Callable[[], object], repeats: int) -> float:
-    """Median CPU seconds, after one call that compiles and loads."""
-    job()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        job()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
-
-
 def naive_refresh_s(codes: tuple[np.ndarray, ...]) -> float:
     """CPU seconds in which numpy ages every bit of the image once."""
     bits = np.unpackbits(np.concatenate(codes)[: 4 * MEGABYTE])
     u = np.random.default_rng(2).random(bits.size, dtype=np.float32)
-    start = time.process_time()
-    bits &= u >= np.float32(1e-4)
-    return (time.process_time() - start) * sum(c.size for c in codes) * 8 / bits.size
+    seconds = cpu_s(lambda: np.bitwise_and(bits, u >= np.float32(1e-4), out=bits))
+    return seconds * sum(c.size for c in codes) * 8 / bits.size
 
 
-def line(what: str, goal_s: float, median_s: float, extra: str = "") -> None:
-    verdict = "ok" if median_s <= goal_s else "MISSED"
-    print(
-        f"{what:<78} goal {goal_s:7.3g} s   median {median_s:8.4f} s   ratio {median_s / goal_s:6.2f}  "
-        f"{verdict} {extra}"
-    )
-
-
-def edram_second() -> list[tuple[int, float]]:
+def edram_second() -> None:
     """One simulated second of 8 banks x 512 KB, with 1x and 100x the weak cells."""
     codes, refresh_s = image(4 * MEGABYTE, 8), 40e-6
     schedule = Schedule(horizon_s=1.0, refresh_interval_s=refresh_s, scrub_interval_s=1.0, inferences_per_s=1000.0,
                         sample_times_s=(0.5, 1.0))  # fmt: skip
-    points, base, goal = [], 0.0, 2.0
-    for p in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2):
+    base, goal = 0.0, 2.0
+    for p in (1e-6, 1e-4):
 
         def job(p: float = p) -> object:
             return Memory(codes, 8, secded_plan(codes), ArrayGeometry(), schedule).run(Cells(p, refresh_s), seed=1)
 
-        seconds = cpu(job, 3)
+        seconds = median_s(job, 3)
         weak = round(p * sum(c.size for c in codes) * 8)
-        points.append((weak, seconds))
+        what = f"1 s of 8 x 512 KB, 40 us refresh, 1,000 inferences/s, {weak} weak cells"
+        figure(what, seconds, "s", at_most=goal)
         if p == 1e-6:
-            base = seconds
-        if p in (1e-6, 1e-4):
-            line(f"1 s of 8 x 512 KB, 40 us refresh, 1 Hz scrub, 1,000 inferences/s, {weak} weak cells", goal, seconds)
-            goal = 2.0 * base
+            base, goal = seconds, 2.0 * seconds
     naive = naive_refresh_s(codes) * 25_000
-    print(f"{'':<4}peer: every bit aged at each of 25,000 refreshes, numpy: {naive:.0f} s ({naive / base:.0f}x)")
-    return points
+    figure("the same: every bit aged at each of 25,000 refreshes takes", naive / base, "times as long")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,35 +104,29 @@ def two_temperatures() -> None:
                         gate_area_m2=7.8e-15, overlap_area_m2=5.4e-15, i_sub_a=0.12e-12, i_sub_activation_ev=0.50,
                         sigma_t_ox=0.02, sigma_v_th_v=0.040)  # fmt: skip
 
-        def age(keeps_ranks: bool, cell: GainCell = cell) -> float:
-            start = time.process_time()
+        def age(keeps_ranks: bool, cell: GainCell = cell) -> None:
             cool, hot = population(cell), population(replace(cell, temperature_k=398.15))
             seconds = float(hot.retention_quantile(1e-4))
             models = (RanksKept(cool), RanksKept(hot)) if keeps_ranks else (cool, hot)
             phases = (Phase(0.4 * seconds, seconds, "hot", models[1]),)
             schedule = Schedule(horizon_s=seconds, sample_times_s=(seconds,), phases=phases)
             Memory(codes, 8, plan, ArrayGeometry(cycle_s=1e-13), schedule).run(models[0], seed=1)
-            return time.process_time() - start
 
-        turns = np.array([[age(True), age(False)] for _ in range(8)])[1:]
-        one, two = np.median(turns, axis=0).tolist()
-        line(f"37 Mbit through 85 and 125 degC, {t_ox_m * 1e9:g} nm, two uniforms (goal: 1.5 x one)", 1.5 * one, two)
+        taken = medians({"one": lambda age=age: age(True), "two": lambda age=age: age(False)}, 7)
+        what = f"37 Mbit through 85 and 125 degC, {t_ox_m * 1e9:g} nm: two uniforms a cell take"
+        figure(what, taken["two"] / taken["one"], "times as long", at_most=1.5)
 
 
 def large_array() -> None:
     codes, refresh_s = image(64 * MEGABYTE, 20), 1e-3
     schedule = Schedule(horizon_s=0.1, refresh_interval_s=refresh_s, scrub_interval_s=20e-3, sample_times_s=(0.1,))
     geometry = ArrayGeometry(banks=64, row_bits=2048)
-    start = time.process_time()
-    Memory(codes, 8, secded_plan(codes), geometry, schedule).run(Cells(1e-4, refresh_s), seed=1)
-    seconds = time.process_time() - start
+    plan, cells = secded_plan(codes), Cells(1e-4, refresh_s)
+    seconds = cpu_s(lambda: Memory(codes, 8, plan, geometry, schedule).run(cells, seed=1))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    line(
-        "64 MB array, 100 ms, p = 1e-4, SEC-DED on 2 MSBs",
-        10.0,
-        seconds,
-        f"(peak memory of this process {peak:.2f} GB, goal 1 GB)",
-    )
+    what = "64 MB array, 100 ms, p = 1e-4, SEC-DED on 2 MSBs"
+    figure(what, seconds, "s", at_most=10.0)
+    figure(f"{what}: peak memory of the process", peak, "GB", at_most=1.0)
 
 
 def fault_maps() -> None:
@@ -172,19 +141,9 @@ def fault_maps() -> None:
                 Cells(0.1, 10e-6),
                 iter(range(99)),
             )
-            seconds = cpu(lambda m=memory, c=cells, i=index: m.run(c, seed=1, map_index=next(i)), 9)
-            line(f"one fault map, {weights} weights, p = 0.1, 1 ms at 10 us refresh, {name}", goal, seconds)
-
-
-def best_cpu(job: Callable[[], object], repeats: int = 5) -> float:
-    """Least CPU seconds of several calls after a first one: what others do on the machine only adds."""
-    job()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        job()
-        times.append(time.process_time() - start)
-    return min(times)
+            seconds = median_s(lambda m=memory, c=cells, i=index: m.run(c, seed=1, map_index=next(i)), 9)
+            what = f"one fault map, {weights} weights, p = 0.1, 1 ms at 10 us refresh, {name}"
+            figure(what, seconds, "s", at_most=goal)
 
 
 def scaling_case(weights: int, weak: float, refresh_s: float, horizon_s: float) -> tuple[int, int, float, float]:
@@ -203,7 +162,9 @@ def scaling_case(weights: int, weak: float, refresh_s: float, horizon_s: float) 
     memory, cells = prepare(), Cells(p, refresh_s)
     memory.book(cells)
     events = memory.log.refreshes + memory.log.scrubs + len(memory.log.read_s)
-    return round(weak), events, best_cpu(prepare, 3), best_cpu(lambda: memory.run(cells, seed=1), 15)
+    prepared = min(in_turns({"": prepare}, 3)[""])
+    ran = min(in_turns({"": lambda: memory.run(cells, seed=1)}, 15)[""])
+    return round(weak), events, prepared, ran
 
 
 def scaling() -> dict[str, list[tuple[float, float, float]]]:
@@ -255,8 +216,7 @@ def main() -> None:
     large_array()
     fault_maps()
     two_temperatures()
-    points = edram_second()
-    print("    scaling: " + ", ".join(f"{weak} weak cells {seconds:.2f} s" for weak, seconds in points))
+    edram_second()
     if args.plot:
         plot(scaling(), args.plot)
 

@@ -7,13 +7,11 @@ Trains into a temporary cache, so that the user's own stays as it is.
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 
 import torch
+from figures import figure, median_s
 
 from qtaml_hw.accelerator import layer_costs, systolic_cost
 from qtaml_hw.workloads import load_network, names, network
@@ -21,41 +19,22 @@ from qtaml_hw.workloads import load_network, names, network
 GOALS_S = {"digits-vgg": 20.0}  # the quickstart's network; all others under a minute
 
 
-def median_s(work: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def line(what: str, goal_s: float, found_s: float, more: str = "") -> None:
-    verdict = "ok" if found_s <= goal_s else "SLOW"
-    ratio = found_s / goal_s
-    print(f"{what:<32} goal {goal_s:8.3g} s   found {found_s:8.3g} s   ratio {ratio:5.2f}   {verdict}  {more}")
-
-
 def main(quick: bool) -> None:
     load_network("digits-mlp")  # the first training also loads torch's optimisers
     for name in names():
         if quick and network(name).train_seconds > 15.0:
             continue
-        cpu = time.process_time()
         record = load_network(name, seed=7).record
-        cpu = time.process_time() - cpu
         if record is None:
             raise RuntimeError(f"{name} has no training record")
-        more = f"accuracy {record.clean_accuracy:.3f}, CPU {cpu:.1f} s"
-        line(f"train {name}", GOALS_S.get(name, 60.0), record.seconds, more)
-    line("load digits-mlp from the cache", 0.5, median_s(lambda: load_network("digits-mlp"), 5))
+        more = f"accuracy {record.clean_accuracy:.3f}"
+        figure(f"train {name}, wall time", record.seconds, "s", at_most=GOALS_S.get(name, 60.0), more=more)
+    figure("load digits-mlp from the cache", median_s(lambda: load_network("digits-mlp")), "s", at_most=0.5)
     module = load_network("digits-mlp").module
-    line("layer costs of digits-mlp", 0.05, median_s(lambda: layer_costs(module, (1, 8, 8), 128, 128), 5))
-    line(
-        "one systolic count",
-        5e-5,
-        median_s(lambda: [systolic_cost(784, 576, 128, 32, 32) for _ in range(1000)], 5) / 1000,
-    )
+    seconds = median_s(lambda: layer_costs(module, (1, 8, 8), 128, 128))
+    figure("layer costs of digits-mlp", seconds, "s", at_most=0.05)
+    seconds = median_s(lambda: [systolic_cost(784, 576, 128, 32, 32) for _ in range(1000)]) / 1000
+    figure("one systolic count", 1e6 * seconds, "us", at_most=50.0)
 
 
 if __name__ == "__main__":
