@@ -1,11 +1,46 @@
-"""Modules that are built without memory and filled with what a file holds: sizes are what a file says."""
+"""Modules of ``transformers`` built from a folder's configuration and filled with what its files hold, all as data.
+
+Sizes are what a file says: a module is first built without memory, and tensors are known to fit before it takes any.
+"""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from qtaml_hw.workloads.reading import readable
+
+
+def check_folder(place: Path) -> None:
+    """Raises ValueError for a folder that cannot be read as data alone."""
+    config = place / "config.json"
+    with readable(config, "config.json"):
+        told = json.loads(config.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("it holds no mapping")
+    if "auto_map" in told:
+        raise ValueError(f"{place}: its config.json names code of its own (auto_map), which is never run")
+    if not list(place.glob("*.safetensors")):
+        raise ValueError(f"{place}: it holds no .safetensors; pickled weights (.bin, .pt) are never read")
+
+
+def configured(place: Path, tensors: int) -> Any:
+    """What config.json of a folder says to ``transformers``, for a network of so many tensors.
+
+    Raises InputError, one line, for what says nothing, and for more layers than there are tensors.
+    """
+    import transformers
+
+    with readable(place / "config.json", "config.json"):
+        found: Any = transformers.AutoConfig.from_pretrained(str(place), local_files_only=True, trust_remote_code=False)
+        layers = found.get_text_config().num_hidden_layers
+        if not 1 <= layers <= tensors:
+            raise ValueError(f"num_hidden_layers is {layers}, and there are {tensors} tensors")
+    return found
 
 
 def put(model: nn.Module, name: str, values: torch.Tensor) -> None:

@@ -111,13 +111,15 @@ def fill(module: nn.Module, found: State, origin: str) -> None:
 
     Raises ValueError as ``load_weights`` does.
     """
-    wanted = module.state_dict()
-    problems = _problems(found, wanted)
+    check_fits(module, found, origin)
+    module.load_state_dict({key: found.get(key, tensor) for key, tensor in module.state_dict().items()})
+
+
+def check_fits(module: nn.Module, found: State, origin: str) -> None:
+    """Raises ValueError as ``load_weights`` does; the module may be one without memory."""
+    problems = _problems(found, module.state_dict())
     if problems:
         raise ValueError("\n  ".join([f"{origin} does not fit the network:", *problems]))
-    if any(tensor.is_meta for tensor in wanted.values()):  # built without memory until the file was known to fit
-        module.to_empty(device="cpu")
-    module.load_state_dict({key: found.get(key, tensor) for key, tensor in wanted.items()})
 
 
 def renamed(found: State, keys: Mapping[str, str]) -> State:

@@ -6,7 +6,6 @@ run, no pickle is opened.  A model says the logits of the next token at every to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 
 from qtaml_hw.weights.image import StoredTensor
+from qtaml_hw.workloads.built import check_folder
 from qtaml_hw.workloads.cache import state_digest
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.packed import quantisation_of
@@ -86,16 +86,3 @@ def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[st
     named = dict(module.named_parameters(remove_duplicate=False))
     of = {id(named[name]): tensor for name, tensor in codes.items()}
     return {name: replace(of[id(p)], name=name) for name, p in named.items() if id(p) in of}
-
-
-def check_folder(place: Path) -> None:
-    """Raises ValueError for a folder that cannot be read as data alone."""
-    config = place / "config.json"
-    with readable(config, "config.json"):
-        told = json.loads(config.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError("it holds no mapping")
-    if "auto_map" in told:
-        raise ValueError(f"{place}: its config.json names code of its own (auto_map), which is never run")
-    if not list(place.glob("*.safetensors")):
-        raise ValueError(f"{place}: it holds no .safetensors; pickled weights (.bin, .pt) are never read")

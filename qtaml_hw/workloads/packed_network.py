@@ -15,7 +15,7 @@ from torch import nn
 
 from qtaml_hw.weights.given import given_floats
 from qtaml_hw.weights.image import StoredTensor
-from qtaml_hw.workloads.built import put, work_out_buffers
+from qtaml_hw.workloads.built import configured, put, work_out_buffers
 from qtaml_hw.workloads.packed import read_quantised_folder
 from qtaml_hw.workloads.reading import readable
 
@@ -30,16 +30,14 @@ def packed_model(folder: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
     """
     import transformers
 
-    configured: Any = transformers.AutoModelForCausalLM
+    kind: Any = transformers.AutoModelForCausalLM
     with readable(folder, "folder of packed weights"), torch.random.fork_rng(devices=[]):
         found = read_quantised_folder(folder)
-        config: Any = transformers.AutoConfig.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
+        config = configured(folder, len(found))
         if hasattr(config, "quantization_config"):
             del config.quantization_config  # read here, not by the packages that it names
         with torch.device("meta"):  # sizes are what a file says: no memory before its tensors are known to fit
-            model = configured.from_config(config, dtype=torch.float32, attn_implementation="eager")
+            model = kind.from_config(config, dtype=torch.float32, attn_implementation="eager")
         model.tie_weights()
         _check(model, found)
         codes: dict[str, StoredTensor] = {}

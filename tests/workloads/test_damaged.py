@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import nn
 
 from qtaml_hw.errors import InputError
-from qtaml_hw.workloads.encoder import BertEncoder, BertSizes, load_encoder
+from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.factory import load_weights
 from qtaml_hw.workloads.files import load_npz, read_idx
 from qtaml_hw.workloads.model_files import load_model_file
@@ -32,7 +32,7 @@ pytest.importorskip("tflite", reason="reads .tflite files: pip install 'qtaml-hw
 pytest.importorskip("tokenizers", reason="reads tokenizer.json: pip install 'qtaml-hw[text]'")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from tests.workloads.test_encoder import CONFIG, TOKENIZER  # noqa: E402
+from tests.workloads.test_encoder import CONFIG, TOKENIZER, bert  # noqa: E402
 from tests.workloads.test_tflite import network as tflite_network  # noqa: E402
 from tests.workloads.tflite_files import File, table  # noqa: E402
 
@@ -72,7 +72,7 @@ def good_npz() -> bytes:
 
 
 IDX = struct.pack(">BBBB3I", 0, 0, 8, 3, 40, 2, 2) + bytes(160)
-BERT = BertEncoder(BertSizes(20, 8, 2, 2, 12, 10, 2, 0, 1e-6, "gelu"))
+BERT = bert()
 
 
 def encoder(path: Path) -> object:

@@ -1,4 +1,4 @@
-"""A text encoder from a folder: the same as torch's own layers, published similarities, clear refusals."""
+"""A text encoder from a folder: torch's own layers, transformers' own models, published similarities, refusals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from qtaml_hw.weights.network import stored_names
-from qtaml_hw.workloads.encoder import BertEncoder, BertSizes, load_encoder
+from qtaml_hw.workloads.encoder import load_encoder
 from qtaml_hw.workloads.texts import load_texts
+
+pytest.importorskip("transformers", reason="encoders need transformers: pip install 'qtaml-hw[text]'")
 
 CONFIG = {
     "model_type": "bert",
@@ -35,11 +37,17 @@ TOKENIZER = {
 }
 
 
+def bert() -> nn.Module:
+    from transformers import BertConfig, BertModel
+
+    told = {key: value for key, value in CONFIG.items() if key != "model_type"}
+    return BertModel(BertConfig(**told), add_pooling_layer=False)  # type: ignore[no-any-return]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(6)
-    module = BertEncoder(BertSizes(20, 8, 2, 2, 12, 10, 2, 0, 1e-6, "gelu"))
-    state = {f"bert.{n}": 0.3 * torch.randn(t.shape) for n, t in module.state_dict().items()}
+    state = {f"bert.{n}": 0.3 * torch.randn(t.shape) for n, t in bert().state_dict().items()}
     state |= {"bert.pooler.dense.weight": torch.zeros(8, 8), "bert.embeddings.position_ids": torch.arange(10)}
     save_file(state, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
@@ -93,13 +101,45 @@ def test_the_encoder_is_torchs_own_layers(folder: Path) -> None:
     assert not torch.allclose(first, loaded.module(tokens))
 
 
+@pytest.mark.parametrize("kind", ["DistilBert", "Roberta", "MPNet"])
+def test_other_encoders_are_transformers_own(tmp_path: Path, kind: str) -> None:
+    """With the head of their pre-training in the file, as published folders have it."""
+    import transformers
+
+    torch.manual_seed(7)
+    sizes = {key: CONFIG[key] for key in ("vocab_size", "max_position_embeddings")}
+    if kind == "DistilBert":
+        sizes |= {"dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 12}
+    else:
+        sizes |= {key: CONFIG[key] for key in CONFIG if key not in ("model_type", *sizes)}
+    config = getattr(transformers, f"{kind}Config")(**{**sizes, "initializer_range": 0.5, "pad_token_id": 1})
+    model = getattr(transformers, f"{kind}ForMaskedLM")(config).eval()
+    model.save_pretrained(tmp_path)
+    tokens = torch.tensor([[0, 3, 4, 1, 1, 1], [5, 6, 7, 8, 9, 10]])
+    there = (tokens != 1).float()
+    with torch.no_grad():
+        x = model.base_model(input_ids=tokens, attention_mask=there).last_hidden_state
+        mean = (x * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+        found = load_encoder(tmp_path, tokens=6)
+        torch.testing.assert_close(found.module(tokens), nn.functional.normalize(mean, dim=-1))
+    assert {name for name, _ in found.module.named_parameters()} == {
+        name for name, _ in model.base_model.named_parameters() if not name.startswith("pooler")
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "gpt2"}, "model_type is 'gpt2', read here are bert"),
-        ({"hidden_size": -8, "vocab_size": "x"}, r"vocab_size is 'x'.*hidden_size is -8"),
-        ({"num_attention_heads": 3}, "3 heads do not divide"),
+        ({"model_type": "gpt9"}, "not a readable config.json .*gpt9"),
+        ({"model_type": "gpt2"}, "does not fit the network"),
+        ({"hidden_size": -8}, "not a readable config.json"),
+        ({"num_hidden_layers": 10_000_000}, "num_hidden_layers is 10000000, and there are"),
+        ({"num_attention_heads": 3}, "not a multiple of the number of attention heads"),
         ({"hidden_size": 16}, "other shapes"),
+        ({"num_hidden_layers": 1}, "unexpected keys: encoder.layer.1"),
+        ({"auto_map": {"AutoModel": "own.Model"}}, "code of its own"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "read as language models"),
+        ({"max_position_embeddings": 5}, "at most 5 tokens|other shapes"),
     ],
 )
 def test_folders_that_do_not_fit_are_refused(folder: Path, change: dict[str, object], message: str) -> None:
@@ -170,4 +210,8 @@ def test_what_a_folder_puts_behind_its_encoder_is_not_left_out(
 
 def test_a_folder_that_pools_as_the_study_says_is_read(folder: Path) -> None:
     _modules(folder, {"pooling_mode_cls_token": True, "word_embedding_dimension": 8}, "Normalize")
-    assert load_encoder(folder, tokens=8, pooling="cls").module.pooling == "cls"
+    tokens = torch.tensor([[2, 3, 4, 0, 0, 0, 0, 0]])
+    with torch.no_grad():
+        x = load_encoder(folder, tokens=8, pooling="cls").module(tokens)
+        (folder / "modules.json").unlink()
+        assert not torch.allclose(x, load_encoder(folder, tokens=8).module(tokens))

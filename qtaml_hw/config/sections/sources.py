@@ -77,7 +77,7 @@ class StoreSection(Section):
 
 
 class EncoderSection(Section):
-    """A BERT-like text encoder from a local Hugging Face folder: config.json, model.safetensors, tokenizer.json."""
+    """A text encoder from a local Hugging Face folder: config.json, .safetensors, tokenizer.json."""
 
     folder: FilePath = Field(description="the folder, from the study's folder")
     pooling: Literal["mean", "cls"] = Field("mean", description="tokens to one embedding: their mean, or the first")
