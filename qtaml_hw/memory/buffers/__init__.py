@@ -2,21 +2,24 @@
 
 from qtaml_hw.memory.buffers.allocation import Allocation, Placement, allocate
 from qtaml_hw.memory.buffers.cost import BufferCost, Coding, buffer_cost
-from qtaml_hw.memory.buffers.flips import PlaneCells, masks_of, probabilities, token_classes
+from qtaml_hw.memory.buffers.flips import Late, Masks, PlaneCells, Rates, masks_of, rates_of, token_classes
 from qtaml_hw.memory.buffers.values import Produced, Value, schedule_of
 
 __all__ = [
     "Allocation",
     "BufferCost",
     "Coding",
+    "Late",
+    "Masks",
     "Placement",
     "PlaneCells",
     "Produced",
+    "Rates",
     "Value",
     "allocate",
     "buffer_cost",
     "masks_of",
-    "probabilities",
+    "rates_of",
     "schedule_of",
     "token_classes",
 ]

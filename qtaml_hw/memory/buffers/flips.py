@@ -1,29 +1,93 @@
 """Which bits of a value flip: by its own age, and by the cells on which it lies.
 
 A refresh of a row is counted from its write, so that a value that lives shorter than the interval is never refreshed,
-and any other is without restore for one interval at most.  A value is taken as its last read finds it.
-Retention: a cell is lost when it is without restore for longer than it retains, P(t_ret < stretch); the same cell of
-the chip is weak whatever lies on it.  Poisson: refresh keeps what is lost, 1 - exp(-rate age), drawn anew for every
-value.  Fixed: the stated probability, of the same cells.
+and any other is without restore for one interval at most.  A value whose tokens come one after another is read at every
+step, each token at the age that it has then; any other is taken as its last read finds it.
+Retention: a cell is lost when it was without restore for longer than it retains, P(t_ret < stretch); the same cell of
+the chip is weak whatever lies on it, and what it lost stays lost until it is written.  Poisson: refresh keeps what is
+lost, 1 - exp(-rate age), drawn anew for every value.  Fixed: the stated probability, of the same cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.faults import TENSORS, MapKey, weak_cells
+from qtaml_hw.arrays import Bool, Float64, Int64
+from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
 from qtaml_hw.memory.buffers.allocation import Allocation, Placement
 from qtaml_hw.memory.buffers.values import Value
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells
 
-Masks = tuple[NDArray[Any], NDArray[Any]]
+Bits = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """How often the bits of a value have flipped when it is read.
+
+    ``p`` [2, classes, readings + 1, bits] : P(flip | stored 0), P(flip | stored 1) by class of tokens and by how often
+    a token was read since its write, this time with it, 0 before; ``classes`` [tokens].
+    """
+
+    p: Float64
+    classes: Int64
+
+    @property
+    def readings(self) -> int:
+        """Steps at which tokens are of another age: one, or as many as there are tokens."""
+        return int(self.p.shape[2]) - 1
+
+    def ages(self, step: int | None = None) -> Int64:
+        """[tokens]: how often each was read when a step (None: the last) has read it; 0: it is not written yet."""
+        if self.readings == 1:
+            return np.ones(len(self.classes), dtype=np.int64)
+        last = self.readings - 1 if step is None else step
+        return np.maximum(last + 1 - np.arange(len(self.classes)), 0)
+
+    def at(self, step: int | None = None) -> tuple[Float64, Float64]:
+        """p01 and p10 [tokens, bits] as a step (None: the last) reads them."""
+        found = self.p[:, self.classes, self.ages(step)]
+        return found[0], found[1]
+
+    def without(self, planes: Bool) -> Rates:
+        """The same where some planes [bits] never flip."""
+        return replace(self, p=np.where(planes, 0.0, self.p))
+
+
+class Late(NamedTuple):
+    """Bits that flip by the step that first reads them so, ascending: words [E], masks where they store 0, 1 [E]."""
+
+    step: Int64
+    word: Int64
+    up: Bits
+    down: Bits
+
+
+class Masks(NamedTuple):
+    """Bits [words] of a value that its last read finds flipped where they store 0 (``up``), 1 (``down``).
+
+    ``late`` : since when, where a value is read at several ages.
+    """
+
+    up: Bits
+    down: Bits
+    late: Late | None = None
+
+    def at(self, step: int) -> Masks:
+        """Those that a step finds flipped."""
+        if self.late is None:
+            return self
+        end = np.searchsorted(self.late.step, step, side="right")
+        masks = Masks(np.zeros_like(self.up), np.zeros_like(self.down))
+        for mask, bits in zip(masks[:2], (self.late.up, self.late.down), strict=True):
+            np.bitwise_or.at(mask, self.late.word[:end], bits[:end])
+        return masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +104,25 @@ class PlaneCells:
     relaxed: tuple[float | None, ...] = ()
     reads_restore: bool = False
 
-    def intervals_s(self, classes: Int64) -> Float64:
-        """[tokens] by class of token, 0 being that of the rest; infinite where nothing is refreshed."""
-        every = [np.inf if s is None else s for s in (self.interval_s, *self.relaxed)]
-        return np.array(every)[classes]
+    @property
+    def every_s(self) -> Float64:
+        """[classes]: the interval of every class of tokens; infinite where nothing is refreshed."""
+        return np.array([np.inf if s is None else s for s in (self.interval_s, *self.relaxed)])
 
-    def lost(self, value: Value, classes: Int64) -> Float64:
-        """[2, tokens] P(flip | stored 0 and 1) of the bits of a value, at its last read."""
-        out = np.zeros((2, value.tokens))
+    def intervals_s(self, classes: Int64) -> Float64:
+        """[tokens] by class of token, 0 being that of the rest."""
+        return self.every_s[classes]
+
+    def lost(self, value: Value) -> Float64:
+        """[2, classes, readings] P(flip | stored 0 and 1) of the bits of a value, by how often it was read."""
+        ages_s, every_s = value.ages_s, self.every_s
+        out = np.zeros((2, len(every_s), len(ages_s)))
         if isinstance(self.model, PoissonCells):
-            out[self.model.leaky_state] = -np.expm1(-self.model.rate_per_s * value.lifetimes_s)
+            out[self.model.leaky_state] = -np.expm1(-self.model.rate_per_s * ages_s)
             return out
         assert not isinstance(self.model, FixedCells)
-        longest = value.between_reads_s if self.reads_restore else value.lifetimes_s
-        p = np.asarray(self.model.flip_probability(np.minimum(longest, self.intervals_s(classes))))
+        longest = np.minimum(ages_s, value.between_reads_s[0]) if self.reads_restore else ages_s
+        p = np.asarray(self.model.flip_probability(np.minimum(longest, every_s[:, None])))
         for state in (0, 1):
             if self.model.leaky_state in (state, "both"):
                 out[state] = p
@@ -74,46 +143,72 @@ def token_classes(value: Value, shares: Sequence[float], scores: Float64 | None 
     return classes
 
 
-def probabilities(value: Value, cells: Sequence[PlaneCells], classes: Int64 | None = None) -> tuple[Float64, Float64]:
-    """p01 and p10 [tokens, bits] of a value; ``classes`` [tokens] as of :func:`token_classes`."""
+def rates_of(value: Value, cells: Sequence[PlaneCells], classes: Int64 | None = None) -> Rates:
+    """How often the bits of a value flip; ``classes`` [tokens] as of :func:`token_classes`."""
     of_token = np.zeros(value.tokens, dtype=np.int64) if classes is None else classes
-    p = np.zeros((2, value.tokens, value.bits))
+    number = max(len(one.every_s) for one in cells)
+    p = np.zeros((2, number, len(value.ages_s) + 1, value.bits))
     for one in cells:
         planes = list(one.planes)
         if isinstance(one.model, FixedCells):
-            p[:, :, planes] = one.model.per_plane(value.bits)[:, None, planes]
+            p[:, :, 1:, planes] = one.model.per_plane(value.bits)[:, None, None, planes]
         else:
-            p[:, :, planes] = one.lost(value, of_token)[:, :, None]
-    return p[0], p[1]
+            p[:, :, 1:, planes] = one.lost(value)[..., None]
+    return Rates(p, of_token)
 
 
-def masks_of(
-    allocation: Allocation, p: Sequence[tuple[Float64, Float64]], key: MapKey, buffer: int = 0
-) -> list[Masks | None]:
-    """For every value the bits [words] that flip where they store 0, and where they store 1; None of spilled ones.
+def masks_of(allocation: Allocation, rates: Sequence[Rates], key: MapKey, buffer: int = 0) -> list[Masks | None]:
+    """For every value the bits that flip; None of spilled ones.
 
-    ``p`` as of :func:`probabilities`, by value; ``key``: seed and fault map; ``buffer``: its number in the study.  A
+    ``rates`` as of :func:`rates_of`, by value; ``key``: seed and fault map; ``buffer``: its number in the study.  A
     cell is (address, plane) of a buffer and fails where its uniform is below p: the same cells for whatever lies on
-    them, and more of them for a larger p.
+    them, and more of them for a larger p, as that of an older token is.
     """
     own = key.of(TENSORS["buffers"].number(buffer))
-    masks = [_blank(place) for place in allocation.places]
+    found: list[list[Late]] = [[] for _ in allocation.places]
     for plane in range(max((place.value.bits for place in allocation.places), default=0)):
-        most = max((float(max(up[:, plane].max(), down[:, plane].max())) for up, down in p), default=0.0)
+        most = max((float(one.p[..., plane].max()) for one in rates), default=0.0)
         if most <= 0.0:
             continue
         weak = weak_cells(allocation.used, plane, most, own)
-        for place, found, (up, down) in zip(allocation.places, masks, p, strict=True):
-            if found is None or place.address is None:
+        for place, one, cells in zip(allocation.places, rates, found, strict=True):
+            if place.address is None:
                 continue
             first, last = np.searchsorted(weak.position, (place.address, place.address + place.value.words))
-            word, u = weak.position[first:last] - place.address, weak.u[first:last]
-            token = place.value.token_of_word[word]
-            for mask, of_token in zip(found, (up, down), strict=True):
-                mask[word[u < of_token[token, plane]]] |= mask.dtype.type(1 << plane)
-    return masks
+            if first < last:
+                here = WeakCells(weak.position[first:last] - place.address, weak.u[first:last])
+                cells += since(here, plane, one, place.value.token_of_word[here.position], place.value.code_type)
+    return [_masks(place, cells, one) for place, cells, one in zip(allocation.places, found, rates, strict=True)]
 
 
-def _blank(place: Placement) -> Masks | None:
-    dtype = np.uint8 if place.value.bits <= 8 else np.uint16
-    return None if place.address is None else (np.zeros(place.value.words, dtype), np.zeros(place.value.words, dtype))
+def since(weak: WeakCells, plane: int, rates: Rates, token: Int64, dtype: Any) -> Iterator[Late]:
+    """The weak cells of a plane that flip, one state after the other; ``token`` [cells] that lies on each."""
+    none = np.zeros(len(token), dtype=dtype)
+    for state in (0, 1):
+        table = rates.p[state, :, :, plane]
+        age = np.zeros(len(token), dtype=np.int64)
+        for number in np.unique(rates.classes[token]):
+            of_class = rates.classes[token] == number
+            age[of_class] = np.searchsorted(table[number], weak.u[of_class], side="right")
+        fails = age <= rates.ages()[token]
+        step = age - 1 + (token if rates.readings > 1 else 0)
+        bit = none + dtype(1 << plane)
+        masks = (none, bit) if state else (bit, none)
+        yield Late(step[fails], weak.position[fails], masks[0][fails], masks[1][fails])
+
+
+def by_step(cells: Sequence[Late]) -> Late:
+    """All of them, those that flip first before the others."""
+    parts = [np.concatenate(part) for part in zip(*cells, strict=True)]
+    order = np.argsort(parts[0], kind="stable")
+    return Late(*(part[order] for part in parts))
+
+
+def _masks(place: Placement, cells: Sequence[Late], rates: Rates) -> Masks | None:
+    if place.address is None:
+        return None
+    up, down = (np.zeros(place.value.words, place.value.code_type) for _ in range(2))
+    for one in cells:
+        up[one.word] |= one.up
+        down[one.word] |= one.down
+    return Masks(up, down, by_step(cells) if cells and rates.readings > 1 else None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,16 @@ class Value:
         """[tokens]: from the write to the last read."""
         found: Float64 = self.last_read_s - self.written_at_s - self.token_s * np.arange(self.tokens, dtype=np.float64)
         return found
+
+    @property
+    def ages_s(self) -> Float64:
+        """[readings]: a token's age when it is read for the first time, the second ... and the last; else one age."""
+        return self.lifetimes_s[::-1] if self.token_s else self.lifetimes_s[:1]
+
+    @property
+    def code_type(self) -> type[np.unsignedinteger[Any]]:
+        """Of its codes."""
+        return np.uint8 if self.bits <= np.iinfo(np.uint8).bits else np.uint16
 
     @property
     def between_reads_s(self) -> Float64:

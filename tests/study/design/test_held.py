@@ -78,7 +78,7 @@ def test_values_age_by_the_schedule_and_no_longer_than_an_interval() -> None:
     cells = "{preset: gain-cell-65nm, t_ox: 1.8 nm, temperature: 85 degC, sigma_t_ox_die: 0 %}"
     own = "[{{name: a, contents: [conv1, fc1], lifetime: {}, cell: {}, refresh: {}, protection: {{policy: none}}}}]"
     off, on = (design(buffers=own.format("30 us", cells, refresh)) for refresh in ("off", "10 us"))
-    longer, shorter = (one.buffers.memories[0].placed.rates()[0][1].max() for one in (off, on))
+    longer, shorter = (one.buffers.memories[0].placed.rates()[0].p[1].max() for one in (off, on))
     assert longer > shorter > 0.0
     assert shorter == pytest.approx(off.cell.population.flip_probability(10e-6), rel=1e-9)  # type: ignore[union-attr]
     record = off.record(1)

@@ -42,7 +42,7 @@ def test_probabilities_are_those_of_the_cell_at_the_age_of_the_value() -> None:
     study, found = placed("refresh: 4 us", MADE[:2])
     population = device.population(build_cell(study.beside[0].study))
     assert isinstance(population, device.RetentionPopulation)
-    for place, (up, down) in zip(found.allocation.places, found.rates(), strict=True):
+    for place, (up, down) in zip(found.allocation.places, (one.at() for one in found.rates()), strict=True):
         age_s = float(place.value.lifetimes_s[0])
         wanted = float(population.flip_probability(min(age_s, 4e-6)))
         assert not up.any()
@@ -60,7 +60,7 @@ def test_planes_and_tokens_have_their_own_intervals() -> None:
     study, found = _kv(lists)
     population = device.population(build_cell(study.beside[0].study))
     assert isinstance(population, device.RetentionPopulation)
-    ((_, down),) = found.rates()
+    _, down = found.rates()[0].at()
     ages_s = np.arange(8, 0, -1) * 1e-5
     low = np.where(np.arange(8) < 4, ages_s, np.minimum(ages_s, 20e-6))
     high = np.minimum(ages_s, np.where(np.arange(8) < 4, 30e-6, 5e-6))
@@ -131,4 +131,4 @@ def test_check_bits_and_codecs_are_priced_as_those_of_the_weights() -> None:
     assert cost.codec_j == pytest.approx(weights.leakage_w * 1e-3 + dynamic, rel=1e-9)
     assert bare.codec_area_m2 == bare.codec_j == 0.0
     assert cost.area_m2 > bare.area_m2 + cost.codec_area_m2
-    np.testing.assert_array_equal(np.vstack(guarded.rates()[0]), np.vstack(found.rates()[0]))
+    np.testing.assert_array_equal(guarded.rates()[0].p, found.rates()[0].p)

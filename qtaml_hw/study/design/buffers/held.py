@@ -40,10 +40,10 @@ from qtaml_hw.config import Study
 from qtaml_hw.config.study import Buffer
 from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
-from qtaml_hw.memory.buffers import Produced
+from qtaml_hw.memory.buffers import Produced, Rates
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
-from qtaml_hw.study.design.buffers.placed import Placed, Rates, runs_of
+from qtaml_hw.study.design.buffers.placed import Placed, runs_of
 from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.study.design.protection.prices import COUNTED, menu_of, unpriced_budget
 from qtaml_hw.tac.handed import value_damage, value_starts
@@ -103,14 +103,14 @@ class HeldBuffer:
         """What protects its values."""
         return self.placed.plan
 
-    def _rates(self, draw: MapKey) -> Rates:
-        """p01, p10 [tokens, planes] of every value on a chip; 0 where the plan says so and behind the array."""
+    def _rates(self, draw: MapKey) -> list[Rates]:
+        """How often bits of every value flip on a chip; never where the plan says so and behind the array."""
         rates = self.placed.rates(self.placed.cell.of_chip(draw.seed, draw.map_index))
         found = []
-        for (p01, p10), choice, place in zip(rates, self.plan.choice, self.placed.allocation.places, strict=True):
+        for one, choice, place in zip(rates, self.plan.choice, self.placed.allocation.places, strict=True):
             never = np.array([self.plan.entries[q].never_flips for q in choice]) | (place.address is None)
-            found.append((np.where(never, 0.0, p01), np.where(never, 0.0, p10)))
-        return tuple(found)
+            found.append(one.without(never))
+        return found
 
     def _guards(self, v: int, rates: tuple[Float64, Float64]) -> tuple[Guard, ...]:
         values, (p01, p10) = self.kept[v].tap.values, rates
@@ -126,19 +126,19 @@ class HeldBuffer:
         same = self.placed.masks(draw, rates) if self.buffer.study.flips.same_cells else None
         out = []
         for v, one in enumerate(self.kept):
-            p01, p10 = rates[v]
+            p01, p10 = rates[v].at()
             starts = range(0, one.tap.values, one.tap.values // len(p01))
             faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
             masks = None if same is None else same[v]
             if masks is not None:
-                faults = Same(draw, self.number + v, *masks, self.buffer.section.batch)
-            out.append(replace(one, faults=faults, guards=self._guards(v, rates[v])))
+                faults = Same(draw, self.number + v, masks.up, masks.down, self.buffer.section.batch)
+            out.append(replace(one, faults=faults, guards=self._guards(v, rates[v].at())))
         return out
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a record says of the buffer."""
-        plan, rates = self.plan, self.placed.rates()
+        plan, rates = self.plan, [one.at() for one in self.placed.rates()]
         return {
             "name": self.name,
             "format": self.kept[0].numbers.form.name,
@@ -259,7 +259,7 @@ def _memory(
     by_attention = tokens is not None and tokens.score == "attention"
     scores = attention_paid(seen[0], [one.tap for one in kept], seen[1]) if by_attention else None
     placed = Placed.of(buffer, numbers[0], _produced(kept, layers), layers, study, scores)
-    worst = max(placed.rates(), key=lambda p: float((p[0] + p[1]).max()))
+    worst = max((one.at() for one in placed.rates()), key=lambda p: float((p[0] + p[1]).max()))
     view = placed.cell.channel
     channel = FlipChannel(worst[0].max(axis=0), worst[1].max(axis=0), view.law, view.source)
     plan = _plan(buffer.study, kept, channel, seen)

@@ -19,17 +19,18 @@ from qtaml_hw.memory.buffers import (
     Allocation,
     BufferCost,
     Coding,
+    Masks,
     PlaneCells,
     Produced,
+    Rates,
     Value,
     allocate,
     buffer_cost,
     masks_of,
-    probabilities,
+    rates_of,
     schedule_of,
     token_classes,
 )
-from qtaml_hw.memory.buffers.flips import Masks
 from qtaml_hw.names import PLANES
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.cells import array as arrays
@@ -37,7 +38,6 @@ from qtaml_hw.study.design.cells.cell import CellView, view_cell
 from qtaml_hw.study.design.protection.price import codecs_of
 
 _PARTS_J: Final = ("read_j", "write_j", "codec_j", "refresh_j", "leakage_j", "backing_j")
-Rates = tuple[tuple[Float64, Float64], ...]
 
 
 def path_of(layer: LayerCost) -> str:
@@ -155,14 +155,14 @@ class Placed:
             found.append(PlaneCells(members, cells.of_class(row_class).model, interval_s, tuple(own), restores))
         return tuple(found)
 
-    def rates(self, cells: memory.Cells | None = None) -> Rates:
-        """p01, p10 [tokens, planes] of every value, of a chip with these cells (None: at the process centre)."""
+    def rates(self, cells: memory.Cells | None = None) -> tuple[Rates, ...]:
+        """How often bits of every value flip, of a chip with these cells (None: at the process centre)."""
         of_class = self.cells_of(self.cell.cells if cells is None else cells)
         values = [place.value for place in self.allocation.places]
-        return tuple(probabilities(v, of_class, c) for v, c in zip(values, self.classes, strict=True))
+        return tuple(rates_of(v, of_class, c) for v, c in zip(values, self.classes, strict=True))
 
-    def masks(self, draw: MapKey, rates: Rates) -> list[Masks | None]:
-        """Bits that flip in one fault map where they store 0, and 1, by value; None where it lies behind the array."""
+    def masks(self, draw: MapKey, rates: Sequence[Rates]) -> list[Masks | None]:
+        """Bits that flip in one fault map, by value; None where it lies behind the array."""
         return masks_of(self.allocation, rates, draw, self.number)
 
     def _array(self, plan: ProtectionPlan) -> memory.PlannedArray:
