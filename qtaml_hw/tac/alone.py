@@ -100,7 +100,7 @@ def measured_importance(image: StoredImage, forward: Forward, channel: FlipChann
             change = alone.outputs(name, faulty) - alone.reference
             distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
             table = t.format.decode_table if t.part_of is not None else None
-            moved = faulty - alone.clean[name] if table is None else table[codes] - table[t.codes]
+            moved = faulty - alone.clean[name] if table is None else (table[codes] - table[t.codes]) * t.weight_scale()
             energy += float(np.sum(moved.astype(np.float64) ** 2))
         start, end = image.tensor_starts[i : i + 2]
         importance[start:end] = distortion / energy if energy > 0.0 else 0.0

@@ -41,7 +41,7 @@ def directions(image: StoredImage) -> tuple[Direction, ...]:
 
 def _direction(t: StoredTensor, index: int) -> Direction:
     part, count = t.parts[index], t.scale.size
-    others = product([p for i, p in enumerate(t.parts) if i != index], part.role, count)
+    others = product(t.parts, part.role, count, without=index)
     rest = np.ones(count) if others is None else others.astype(np.float64)
     rest = -rest if part.negative else rest
     own = t.scale_of_weight()

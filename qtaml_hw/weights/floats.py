@@ -7,7 +7,7 @@ E3M2, IEEE 754 for binary16; bfloat16 is the upper half of an IEEE binary32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,29 @@ class FloatFormat(NumberFormat):
     @property
     def _shape(self) -> FloatLayout:
         return LAYOUTS[self.layout]
+
+
+LOWER_MANTISSA: Final = 7  # bits of a float32's mantissa in the upper half of its pattern
+
+
+@dataclass(frozen=True)
+class LowerHalf(NumberFormat):
+    """The lower half of an IEEE 754 binary32 pattern: the last sixteen bits of its mantissa, in units of the last."""
+
+    bits: ClassVar[int] = 16
+
+    @property
+    def name(self) -> str:
+        """``float32-low``."""
+        return "float32-low"
+
+    def _values(self) -> NDArray[np.float64]:
+        return np.arange(1 << self.bits, dtype=np.float64)
+
+    @property
+    def decode_ge(self) -> float:
+        """None: a multiplier of float32 takes it as it is."""
+        return 0.0
 
 
 @dataclass(frozen=True)

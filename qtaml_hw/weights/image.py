@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtaml_hw.arrays import Bool, Codes, Float32, Int64
 from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
-from qtaml_hw.weights.parts import ROLES, ScalePart, product
+from qtaml_hw.weights.parts import ROLES, ScalePart, given_parts, lower_steps, product
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 from qtaml_hw.weights.sizes import planes_by_damage
 
@@ -81,15 +81,22 @@ class StoredTensor:
         spread = self.layout.spread(np.arange(self.scale.size), self.shape)
         return np.ascontiguousarray(np.broadcast_to(spread, self.shape)).reshape(-1)
 
+    def with_parts(self) -> StoredTensor:
+        """The tensor with codes for its scales, zero points and minima, where it has such and they have none."""
+        if self.parts or self.format.scaling == "none" or self.layout.step:
+            return self
+        return replace(self, parts=given_parts(self.scale, self.zero, self.minimum, self.format.bits))
+
     def part_tensors(self) -> tuple[StoredTensor, ...]:
-        """The parts of its scales as tensors of the memory, flat and without a scale of their own."""
-        one = np.ones(1, dtype=np.float32)
-        return tuple(
-            StoredTensor(
-                f"{self.name}:{part.role}{i}", part.codes.shape, part.codes, part.format, one, part_of=(self.name, i)
-            )
-            for i, part in enumerate(self.parts)
-        )
+        """The parts of its scales as tensors of the memory, flat and without a scale of their own; a step of the lower
+        half of a float32 is worth what the exponent of its upper half says."""
+        one, each = np.ones(1, dtype=np.float32), ScaleLayout("per_channel")
+        found = []
+        for i, part in enumerate(self.parts):
+            own, layout = (lower_steps(self.parts[i - 1].codes), each) if part.lower else (one, PER_TENSOR)
+            name, flat = f"{self.name}:{part.role}{i}", part.codes.shape
+            found.append(StoredTensor(name, flat, part.codes, part.format, own, layout, part_of=(self.name, i)))
+        return tuple(found)
 
     def reading(self, parts: Sequence[Codes]) -> StoredTensor:
         """The tensor with scales, zero points and minima as the codes of its parts are read."""
@@ -292,15 +299,10 @@ class StoredImage:
     def with_stored_scales(self) -> StoredImage:
         """The image with the parts of all scales as tensors of their own, each behind its weights.
 
-        Raises ValueError for scales that have no codes.
+        Numbers that a file brings without a code are float32.  Raises ValueError for those that are not finite.
         """
-        bare = [t.name for t in self.tensors if not t.parts and t.format.scaling != "none" and not t.layout.step]
-        if bare:
-            raise ValueError(
-                f"network.store.scales: the scales of {', '.join(bare[:3])} are float32 numbers of the file without a "
-                "code; name a number format, or leave scales beside the memory"
-            )
-        return StoredImage(tuple(one for t in self.tensors for one in (t, *t.part_tensors())))
+        coded = (t.with_parts() for t in self.tensors)
+        return StoredImage(tuple(one for t in coded for one in (t, *t.part_tensors())))
 
     @property
     def storage_bits_per_weight(self) -> float:

@@ -22,7 +22,7 @@ from safetensors import safe_open
 from qtaml_hw.weights.floats import FloatFormat
 from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
 from qtaml_hw.weights.image import StoredTensor
-from qtaml_hw.weights.parts import ScalePart
+from qtaml_hw.weights.parts import ScalePart, float32_parts
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.reading import readable
 from qtaml_hw.workloads.shards import files_of
@@ -33,6 +33,7 @@ WORD: Final = 32  # bits
 BITS: Final = (2, 4, 8)  # of a level: those that fill a word
 AWQ_ORDER: Final = (0, 2, 4, 6, 1, 3, 5, 7)
 """Output that each nibble of a word holds, lowest bits first."""
+HALVES: Final = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 SETTINGS: Final = {
     "config.json": ("quantization_config", ""),
     "quantize_config.json": ("", "gptq"),
@@ -195,19 +196,25 @@ def _stored(
     layout = ScaleLayout("per_channel") if groups == 1 else ScaleLayout("per_group", -(-inputs // groups))
     if layout.count((outputs, inputs)) != outputs * groups:
         raise ValueError(f"{name}: {inputs} inputs do not fall into {groups} groups of one size")
-    kind = "bfloat16" if scales.dtype == torch.bfloat16 else "float16"
-    if scales.dtype not in (torch.bfloat16, torch.float16):
-        raise ValueError(
-            f"{name}: scales are {str(scales.dtype).removeprefix('torch.')}; float16 and bfloat16 are read"
-        )
-    patterns = scales.contiguous().view(torch.int16).numpy().view(np.uint16).reshape(-1).copy()
-    if np.any(FloatFormat(kind).special_codes[patterns]):
-        raise ValueError(f"{name}: its scales are no finite numbers")
-    parts = [ScalePart("scale", patterns, FloatFormat(kind))]
+    parts = [*_scale_parts(name, scales)]
     if zero is not None:
         parts.append(ScalePart("zero", np.ascontiguousarray(zero[0]).reshape(-1), zero[1]))
     codes = np.ascontiguousarray(level).reshape(-1)
     return StoredTensor.made_of(name, (outputs, inputs), codes, form, layout, tuple(parts))
+
+
+def _scale_parts(name: str, scales: torch.Tensor) -> tuple[ScalePart, ...]:
+    """Scales in the type that the folder has them in."""
+    if scales.dtype == torch.float32:
+        return float32_parts("scale", scales.contiguous().numpy().reshape(-1))
+    if scales.dtype not in HALVES:
+        told = ", ".join(HALVES.values())
+        raise ValueError(f"{name}: scales are {str(scales.dtype).removeprefix('torch.')}; {told} and float32 are read")
+    form = FloatFormat(HALVES[scales.dtype])
+    patterns = scales.contiguous().view(torch.int16).numpy().view(np.uint16).reshape(-1).copy()
+    if np.any(form.special_codes[patterns]):
+        raise ValueError(f"{name}: its scales are no finite numbers")
+    return (ScalePart("scale", patterns, form),)
 
 
 KINDS: Final[dict[str, tuple[str, Callable[[str, Tensors, bool], StoredTensor]]]] = {

@@ -16,10 +16,9 @@ from torch import nn
 from qtaml_hw.weights.given import given_floats
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads.built import configured, put, work_out_buffers
-from qtaml_hw.workloads.packed import read_quantised_folder
+from qtaml_hw.workloads.packed import HALVES, read_quantised_folder
 from qtaml_hw.workloads.reading import readable
 
-HALVES: Final = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 SHOWN: Final = 4  # problems of a message
 
 

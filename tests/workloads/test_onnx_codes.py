@@ -214,3 +214,8 @@ evaluate: {metric: agreement, images: 30, maps: {min: 2, max: 2}}
     flipped = stored.image.decode([codes ^ 128 for codes in stored.image.codes()])
     assert stored.network.score(flipped) < 1.0
     assert 0.0 <= q.run(study).accuracy.mean < 1.0
+    with_scales = study.with_({"network.store.scales": True})
+    beside = load_network(with_scales)  # its float32 scales in the same memory: the file's own network without a flip
+    assert beside.quantised_score == 1.0
+    assert [t.format.bits for t in beside.image.tensors] == [8, 16, 16]
+    assert q.run(with_scales).stored_bits == q.run(study).stored_bits + 32 * tensor.scale.size

@@ -89,6 +89,16 @@ def test_awq(tmp_path: Path) -> None:
     same(read(tmp_path, tensors, quant_method="awq")["b.weight"], levels, meant(levels, zeros, scales))
 
 
+def test_float32_scales_are_two_codes_each(tmp_path: Path) -> None:
+    levels, zeros, scales = parts()
+    exact = scales.astype(np.float32) * np.float32(1.0001)
+    tensors = gptq(levels, zeros, scales) | {"a.scales": torch.from_numpy(exact.T.copy())}
+    found = read(tmp_path, tensors)["a.weight"]
+    same(found, levels, meant(levels, zeros + 1, exact))
+    assert isinstance(found, StoredTensor)
+    assert found.scale_bits == OUT * (IN // GROUP) * (32 + 4)
+
+
 @pytest.mark.parametrize("groups", [1, IN // GROUP])
 @pytest.mark.parametrize("asymmetric", [False, True])
 def test_compressed_tensors(tmp_path: Path, groups: int, asymmetric: bool) -> None:
@@ -109,12 +119,12 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     tensors = gptq(*parts())
     turned = {**tensors, "a.g_idx": tensors["a.g_idx"].flip(0)}
     short = {**tensors, "a.scales": tensors["a.scales"][:3]}
-    wide = {**tensors, "a.scales": tensors["a.scales"].float()}
+    wide = {**tensors, "a.scales": tensors["a.scales"].double()}
     lacking = {name: t for name, t in tensors.items() if name != "a.qzeros"}
     for given, said in (
         (turned, "a.weight: the weights of a group lie apart"),
         (short, r"a.weight: the weights of a group lie apart|a.weight: scales \(16, 3\) and zero points do not fit"),
-        (wide, "a.weight: scales are float32"),
+        (wide, "a.weight: scales are float64"),
         (lacking, "a. lacks qzeros"),
     ):
         with pytest.raises(InputError, match=said):

@@ -15,6 +15,7 @@ from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.design import prepare
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.weights import ScaleLayout, StoredImage, WeightFormat, number_format, quantise
+from qtaml_hw.weights.given import given_integers
 
 STUDY = """
 cell: {kind: gain_cell}
@@ -61,6 +62,70 @@ def test_scales_have_codes_that_stand_for_them_and_a_flip_moves_their_group(form
             with np.errstate(over="ignore"):
                 wanted = (levels - zeros[own]) * scales[own]
             np.testing.assert_array_equal(image.decode(read)["weight"], wanted)
+
+
+def given(kind: str, zero: float | None = None) -> StoredImage:
+    """Codes, float32 scales and zero points as a file brings them, each with codes of its own."""
+    rng = np.random.default_rng(4)
+    levels = rng.integers(0, 16, (6, 32)).astype(np.uint8)
+    scale = rng.uniform(0.01, 0.1, 12 if kind == "group" else 6).astype(np.float32)
+    layout = ScaleLayout("per_group", 16) if kind == "group" else ScaleLayout("per_channel")
+    zeros = None if zero is None else np.full(scale.size, zero, np.float32)
+    low = scale if kind == "minimum" else None
+    tensor = given_integers("weight", (6, 32), levels, scale, layout, bits=4, zero=zeros, minimum=low)
+    return StoredImage((tensor,)).with_stored_scales()
+
+
+@pytest.mark.parametrize(("kind", "zero"), [("channel", None), ("group", 7.0), ("channel", 7.25), ("minimum", None)])
+def test_float32_scales_are_two_codes_each_and_a_flip_is_one_of_their_pattern(kind: str, zero: float | None) -> None:
+    image = given(kind, zero)
+    weight, *parts = image.tensors
+    assert np.array_equal(image.decode()["weight"], weight.decode(weight.codes))  # to the bit
+    bits = [t.format.bits for t in parts]
+    assert bits == [16, 16] + {None: [], 7.0: [4], 7.25: [16, 16]}[zero] + [16, 16] * (kind == "minimum")
+    assert image.stored_bits == 192 * 4 + sum(b * t.weights for b, t in zip(bits, parts, strict=True))
+    names = ["scale", "zero", "minimum"]
+    numbers = {n: getattr(weight, n) for n in names if getattr(weight, n) is not None}
+    for place, part in enumerate(parts, start=1):
+        what = part.name.partition(":")[2][:-1]
+        for plane in range(part.format.bits):
+            read = [c.copy() for c in image.codes()]
+            read[place][1] ^= read[place].dtype.type(1 << plane)
+            own = {n: a.copy() for n, a in numbers.items()}
+            if part.format.bits == 16:
+                up = plane + (0 if part.format.name == "float32-low" else 16)
+                own[what].view(np.uint32)[1] ^= np.uint32(1 << up)
+                if not np.isfinite(own[what][1]):  # reads as the largest bfloat16 of that sign
+                    own[what][1] = np.copysign(np.float32(3.3895314e38), own[what][1])
+            else:
+                own[what][1] = float(int(own[what][1]) ^ (1 << plane))
+            levels = weight.format.decode_table.astype(np.float32)[weight.codes].reshape(weight.shape)
+            at = weight.scale_of_weight().reshape(weight.shape)
+            with np.errstate(over="ignore", invalid="ignore"):
+                wanted = (levels - own["zero"][at] if "zero" in own else levels) * own["scale"][at]
+                wanted = wanted + own["minimum"][at] if "minimum" in own else wanted
+            np.testing.assert_array_equal(image.decode(read)["weight"], wanted)
+
+
+def test_planes_of_a_float32_are_worth_what_their_flips_do() -> None:
+    """Mantissa, exponent and sign planes of 192 weights' scales, one after the other: the closed form of a linear layer
+    meets the mean over the scales to the low bits that a bfloat16 lacks (2^-7)."""
+    image = given("channel", 7.0)
+    layer, x = nn.Linear(32, 6, bias=False), torch.rand(50, 32, generator=torch.Generator().manual_seed(1))
+    clean = image.decode()["weight"]
+    layer.weight.data = torch.from_numpy(clean.copy())
+    found = tac.jacobian_energy(layer, ["weight"], x, along=tac.directions(image))
+    damage = tac.damage_model(image, tac.with_scales(image, found.values, found.along), image.group_starts("layer"))
+    for place in (1, 2):
+        for plane in (0, 3, 6, 7, 12, 15):
+            exact = 0.0
+            for i in range(6):
+                read = [c.copy() for c in image.codes()]
+                read[place][i] ^= np.uint16(1 << plane)
+                moved = torch.from_numpy(image.decode(read)["weight"] - clean)
+                exact += float(((x @ moved.T) ** 2).sum(1).mean())
+            told = damage.zeros[place, plane] + damage.ones[place, plane]
+            assert told == pytest.approx(exact, rel=2e-2), (place, plane)
 
 
 @pytest.mark.parametrize("form", ["int4", "uint4"])
