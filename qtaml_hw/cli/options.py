@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qtaml_hw import units
+from qtaml_hw._collection import without_collection
 
 if TYPE_CHECKING:  # loaded by the command that needs it: --help checks no study
     from rich.console import RenderableType
@@ -47,9 +49,12 @@ FoldersArgument = Annotated[list[Path], typer.Argument(metavar="DIR...", help="s
 
 def load(file: Path, overrides: list[str]) -> Study:
     """The study of a file, with the code allowed that the user allows before the command."""
-    from qtaml_hw.config import load_study
+    with without_collection():
+        from qtaml_hw.config import load_study
 
-    return load_study(file, overrides, allow_code=ALLOWED.get())
+        study = load_study(file, overrides, allow_code=ALLOWED.get())
+    gc.freeze()  # what is loaded by now stays until the command ends
+    return study
 
 
 def fraction(text: str) -> float:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 
+from qtaml_hw._collection import without_collection
 from qtaml_hw.config.designs import check_space, said_of_space
 from qtaml_hw.config.reading.document import Change, Origin, written
 from qtaml_hw.config.reading.layers import Document, change_path
@@ -57,7 +58,8 @@ def parse_study(
         raise StudyError(problems)
     if wrong := [said_of_space(problem) for problem in check_space(study)]:
         raise StudyError(wrong)
-    study.points()
+    with without_collection():
+        study.points()
     return study
 
 

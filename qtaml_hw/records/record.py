@@ -28,10 +28,14 @@ class Record(dict[str, Any]):
             raise TypeError(f"{strangers[0]!r} is no field of a record{nearest(strangers[0], FIELDS)}")
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any], former: bool = False) -> Record:
-        """A record from a store, whatever else its writer knew; ``former`` : it has the names of schema 1."""
-        record, names = cls.__new__(cls), _OF_SCHEMA_1 if former else {}
-        record.update({names.get(name, name): value for name, value in stored.items()})
+    def read(cls, stored: Mapping[str, Any], former: bool = False, facts: Mapping[str, Any] | None = None) -> Record:
+        """A record from a store, whatever else its writer knew; ``former`` : it has the names of schema 1.
+
+        ``facts`` : what was read of its point before.
+        """
+        record = cls.__new__(cls)
+        record.update(facts or {})
+        record.update({_OF_SCHEMA_1.get(name, name): value for name, value in stored.items()} if former else stored)
         return record
 
     @property

@@ -8,17 +8,15 @@ done again.  No file time or wall clock decides anything: a record is found by w
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from qtaml_hw._collection import without_collection
 from qtaml_hw.errors import StoreError
 from qtaml_hw.files import claim, new_shard, release
 from qtaml_hw.records.fields import F
@@ -49,41 +47,45 @@ def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
 
     Records of one point share their facts: what is the same for all maps of a point is read once.
     """
-    found, dropped, heads = list[Record](), list[Dropped](), dict[bytes, Any]()
-    *lines, rest = path.read_bytes().split(b"\n")  # what follows the last newline is empty or torn
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        record = _record(_read_line(line, heads))
-        if isinstance(record, str):
-            dropped.append(Dropped(path, number, record))
-        else:
-            found.append(record)
-    if rest:
-        dropped.append(Dropped(path, len(lines) + 1, "the line was never finished"))
+    found, dropped, heads = list[Record](), list[Dropped](), dict[bytes, _Facts | str]()
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                dropped.append(Dropped(path, number, "the line was never finished"))
+            elif line.strip():
+                record = _read_line(line, heads)
+                if isinstance(record, str):
+                    dropped.append(Dropped(path, number, record))
+                else:
+                    found.append(record)
     return found, dropped
 
 
-def _read_line(line: bytes, heads: dict[bytes, Any]) -> Any:
-    """The JSON value of a line; None where it is none, a text where a value in it cannot be.
+@dataclass(frozen=True)
+class _Facts:
+    """Fields that were read and checked; ``former`` : whether their writer had the names of schema 1."""
+
+    record: Record
+    former: bool
+
+
+def _read_line(line: bytes, heads: dict[bytes, _Facts | str]) -> Record | str:
+    """The record of a line, or why it is none.
 
     A writer puts what differs between the maps of a point last, from ``map_index`` on.  Where both parts of a line are
-    objects of their own, together they are what the whole line is, and the first part is parsed once for all maps.
+    objects of their own, together they are what the whole line is, and the first part is read once for all maps.
     """
     head, mark, tail = line.rpartition(_MAP)
     if mark:
         if head not in heads:
             if len(heads) >= _MOST_HEADS:
                 heads.clear()
-            facts = _parsed(head + b"}")
-            heads[head] = (
-                facts if isinstance(facts, dict) and facts and unfit(facts, _is_former(facts)) is None else None
-            )
+            heads[head] = _facts(_parsed(head + b"}"))
         facts, found = heads[head], _parsed(_MAP_START + tail)
-        if facts is not None and isinstance(found, dict):
-            return unfit(found, _is_former(facts)) or {**facts, **found}
-    value = _parsed(line)
-    return (unfit(value, _is_former(value)) or value) if isinstance(value, dict) else value
+        if isinstance(facts, _Facts) and isinstance(found, dict) and F.schema not in found:
+            return unfit(found, facts.former) or _keyed(Record.read(found, facts.former, facts.record))
+    whole = _facts(_parsed(line))
+    return whole if isinstance(whole, str) else _keyed(whole.record)
 
 
 def _parsed(text: bytes) -> Any:
@@ -101,40 +103,28 @@ def _refused(constant: str) -> float:
 _JSON = json.JSONDecoder(parse_constant=_refused)
 
 
-def _is_former(value: dict[str, Any]) -> bool:
-    """Whether a record's fields have the names of schema 1."""
-    return value.get(F.schema) == READABLE[0]
-
-
-def _record(value: Any) -> Record | str:
-    """The record behind a value, or why it is none."""
-    if isinstance(value, str):
-        return value
+def _facts(value: Any) -> _Facts | str:
+    """The fields behind a value under today's names, or why there are none."""
     if not isinstance(value, dict):
         return "no whole record: torn by a crash, or damaged" if value is None else "not a record"
+    former = value.get(F.schema) == READABLE[0]
+    if wrong := unfit(value, former):
+        return wrong
     version = value.pop(F.schema, None)
     if version not in READABLE or isinstance(version, bool):
         return f"schema version {str(version)[:20]}, not {SCHEMA_VERSION}"
-    if not all(row.kind.fits(value.get(row)) for row in (F.identity, F.map_index)):
-        return "without identity or map_index"
-    return Record.read(value, former=version < SCHEMA_VERSION)
+    return _Facts(Record.read(value, former), former)
+
+
+def _keyed(record: Record) -> Record | str:
+    """The record, if it says which point and which map it is of."""
+    known = all(row.kind.fits(record.get(row)) for row in (F.identity, F.map_index))
+    return record if known else "without identity or map_index"
 
 
 def shards(folder: Path) -> list[Path]:
     """The record files of a store, in the order of their names."""
     return sorted(folder.glob("*.jsonl"))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Records are trees: looking for cycles among thousands of them is a third of the time of reading a store."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -167,7 +157,7 @@ def read_store(folder: Path) -> Content:
     """
     found, dropped, repeated = dict[Key, Record](), list[Dropped](), 0
     try:
-        with _no_collection():
+        with without_collection():
             for path in shards(folder):
                 records, lost = read_shard(path)
                 dropped += lost

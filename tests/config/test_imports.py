@@ -13,7 +13,7 @@ json_schema()
 heavy = {"torch", "numba", "scipy", "matplotlib", "sklearn", "pandas", "numpy", "simpy", "typer", "rich"}
 print(sorted(heavy & set(sys.modules)))
 own = {name.split(".")[1] for name in sys.modules if name.startswith("qtaml_hw.")}
-print(sorted(own - {"_lazy", "config", "errors", "limits", "names", "prompt", "units"}))
+print(sorted(own - {"_collection", "_lazy", "config", "errors", "limits", "names", "prompt", "units"}))
 """
 
 

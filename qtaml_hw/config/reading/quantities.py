@@ -46,8 +46,9 @@ class Section(BaseModel):
     def left_out(self) -> dict[str, Any]:
         """What is unused here and in the sections inside, as pydantic's ``exclude``; a section unused as a whole is."""
         found: dict[str, Any] = dict.fromkeys(self.unused(), True)
-        for name in type(self).model_fields.keys() - found.keys():
-            value = getattr(self, name)
+        for name, value in self:
+            if name in found:
+                continue
             if isinstance(value, Section):
                 found[name] = value.unused() == type(value).model_fields.keys() or value.left_out()
             elif isinstance(value, tuple):

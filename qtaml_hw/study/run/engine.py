@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtaml_hw._collection import without_collection
 from qtaml_hw.config import Point
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.record import Record
@@ -54,14 +55,8 @@ def run_points(
 
     Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
-    finished = finished_maps(read_records(folder)) if folder is not None and os.path.isdir(folder) else {}
-    digests, results = Digests(folder), Results()
-    for number, point in enumerate(points):
-        digest = digests.find(point.study)
-        identity = None if digest is None else identity_of(point.study, digest)
-        known = None if identity is None else settled(point.study, finished.get(identity, {}))
-        if known is not None:
-            results[number] = known
+    digests = Digests(folder)
+    finished, results = _answered(points, folder, digests)
     if len(results) < len(points):
         from qtaml_hw.study.design.networks.loaded import Networks
 
@@ -71,6 +66,20 @@ def run_points(
             results |= _evaluated(tasks, workers or Workers(), sink, networks, progress)
     progress(len(points), len(points), "done")
     return [results[number] for number in range(len(points))]
+
+
+@without_collection()
+def _answered(points: list[Point], folder: Path | None, digests: Digests) -> tuple[Finished, Results]:
+    """The finished maps of the store in ``folder``, and the records of the points that they answer."""
+    finished = finished_maps(read_records(folder)) if folder is not None and os.path.isdir(folder) else {}
+    results = Results()
+    for number, point in enumerate(points):
+        digest = digests.find(point.study)
+        identity = None if digest is None else identity_of(point.study, digest)
+        known = None if identity is None else settled(point.study, finished.get(identity, {}))
+        if known is not None:
+            results[number] = known
+    return finished, results
 
 
 def _tasks(points: dict[int, Point], finished: Finished, digests: Digests, networks: Networks) -> list[Task]:

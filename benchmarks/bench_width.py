@@ -1,0 +1,188 @@
+"""What ten thousand points cost beside their fault maps, and a gigabit of memory: every figure with its goal.
+
+    python benchmarks/bench_width.py [expand report resume cluster gigabit] [--points 10000]
+
+Every figure is that of a process of its own: CPU seconds (user and system) and peak memory.  The finished points are
+two that were evaluated, written again under the identities of the others through the store's own writer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+STUDY = """
+study: wide
+cell: {temperature: 85 degC}
+network: {name: digits-lenet}
+data: {name: digits}
+protection: {policy: none, correction: none}
+evaluate: {at: [1 ms], images: 360, maps: {min: 8, max: 8}}
+sweep:
+  grid:
+    cell.t_ox: {from: 1.5 nm, to: 2.0 nm, count: OXIDES}
+    refresh.interval: {from: 10 us, to: 1 ms, count: INTERVALS, spacing: log}
+"""
+GOALS = {  # CPU seconds, peak MB
+    "expand": (5.0, 300.0),
+    "resume": (10.0, None),
+    "report": (60.0, None),
+    "gigabit": (10.0, 2000.0),
+}
+GOAL_CLUSTER_S = 10e-3
+WORKERS = 4
+
+
+def write_study(folder: Path, points: int) -> Path:
+    """The study file of so many points."""
+    oxides = max(1, int(points**0.5))
+    text = STUDY.replace("OXIDES", str(oxides)).replace("INTERVALS", str(points // oxides))
+    file = folder / "wide.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def write_store(file: Path, out: Path) -> None:
+    """A store in which every point is finished."""
+    from qtaml_hw.config import load_study
+    from qtaml_hw.records.store import ShardWriter
+    from qtaml_hw.study.design.identity import Digests, identity_of
+    from qtaml_hw.study.run.engine import run_points
+    from qtaml_hw.study.run.task import place
+
+    points = load_study(file).points()
+    ends = [points[0], points[-1]]
+    done = run_points(ends, out)
+    digest = Digests(out).find(points[0].study)
+    if digest is None:
+        raise SystemExit("the trained network cannot be cached here: nothing to measure")
+    with ShardWriter(out) as shard:
+        for number, point in enumerate(points[1:-1], 1):
+            own = {**place(point, number), "identity": identity_of(point.study, digest)}
+            for record in done[number % 2]:
+                shard.append(type(record)(record, own))
+
+
+def alone(what: str, *arguments: object) -> dict[str, float]:
+    """What a process of its own uses for one of the jobs below."""
+    command = [sys.executable, __file__, "--job", what, *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def expand(file: str) -> None:
+    """Read a study and check all its points."""
+    from qtaml_hw.config import load_study
+
+    load_study(Path(file)).points()
+
+
+def command(*arguments: str) -> None:
+    """A command of the program, as from the shell; what it prints is thrown away."""
+    from qtaml_hw.cli import main
+
+    sys.argv = ["qtaml-hw", *arguments]
+    kept, sys.stdout = sys.stdout, open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+    try:
+        main()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    finally:
+        sys.stdout = kept
+
+
+def resume(file: str, out: str) -> None:
+    """Recognise every point of a study as finished."""
+    from qtaml_hw.config import load_study
+    from qtaml_hw.study.run.engine import run_points
+
+    run_points(list(load_study(Path(file)).points()), Path(out))
+
+
+def gigabit() -> None:
+    """One fault map of 2^30 bits, of which one in ten thousand is weak, SEC-DED on two planes."""
+    import numpy as np
+    from bench_memory import Cells, secded_plan
+
+    from qtaml_hw.memory import ArrayGeometry, Memory, Schedule
+
+    rng, refresh_s = np.random.default_rng(1), 1e-3
+    codes = tuple(rng.integers(0, 256, 2**27 // 32, dtype=np.uint8) for _ in range(32))
+    schedule = Schedule(horizon_s=0.1, refresh_interval_s=refresh_s, scrub_interval_s=20e-3, sample_times_s=(0.1,))
+    Memory(codes, 8, secded_plan(codes), ArrayGeometry(banks=64, row_bits=2048), schedule).run(
+        Cells(1e-4, refresh_s), seed=1
+    )
+
+
+JOBS: dict[str, Callable[..., None]] = {
+    "expand": expand,
+    "command": command,
+    "resume": resume,
+    "gigabit": gigabit,
+}
+
+
+def job(what: str, arguments: list[str]) -> None:
+    """Do one job and say what this process used."""
+    start = time.perf_counter()
+    JOBS[what](*arguments)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    wall_s = time.perf_counter() - start
+    print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": wall_s, "peak_mb": used.ru_maxrss / 1000}))
+
+
+def line(what: str, found: dict[str, float], goal: tuple[float, float | None]) -> None:
+    """A figure beside its goal."""
+    seconds, peak = goal
+    bound = f" and {peak:g} MB" if peak else ""
+    missed = found["cpu_s"] > seconds or (peak is not None and found["peak_mb"] > peak)
+    print(
+        f"{what:<46} {found['cpu_s']:6.2f} s CPU ({found['wall_s']:.1f} s wall), {found['peak_mb']:5.0f} MB   "
+        f"goal {seconds:g} s{bound}   {'MISSED' if missed else 'ok'}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """All figures, or those named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["expand", "report", "resume", "gigabit"])
+    parser.add_argument("--points", type=int, default=10_000)
+    parser.add_argument("--store", type=Path, help="keep the store here and use it again")
+    parser.add_argument("--job", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.job:
+        job(asked.job[0], asked.job[1:])
+        return
+    with tempfile.TemporaryDirectory() as made:
+        folder = asked.store or Path(made)
+        folder.mkdir(exist_ok=True)
+        file, out = write_study(folder, asked.points), folder / "out"
+        sweep = ("sweep", file, "--out", out, "--quiet")
+        if {"resume", "report"} & {*asked.parts} and not out.is_dir():
+            write_store(file, out)
+        if "expand" in asked.parts:
+            line(f"{asked.points:,} points expanded and checked", alone("expand", file), GOALS["expand"])
+            line("the same by `validate`", alone("command", "validate", file), GOALS["expand"])
+        if "report" in asked.parts:
+            line(f"`sweep` of {asked.points:,} finished points, report", alone("command", *sweep), GOALS["report"])
+            line("the same by `report`", alone("command", "report", out), GOALS["report"])
+        if "resume" in asked.parts:
+            line(f"{asked.points:,} finished points recognised", alone("resume", file, out), GOALS["resume"])
+            line("the same by `sweep`, its report as it was", alone("command", *sweep), GOALS["resume"])
+        if "gigabit" in asked.parts:
+            line("one map of 1 Gbit at p = 1e-4", alone("gigabit"), GOALS["gigabit"])
+
+
+if __name__ == "__main__":
+    main()
