@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from figures import figure
+
 STUDY = """
 study: wide
 cell: {temperature: 85 degC}
@@ -54,7 +56,7 @@ def write_store(file: Path, out: Path) -> None:
     """A store in which every point is finished."""
     from qtaml_hw.config import load_study
     from qtaml_hw.records.store import ShardWriter
-    from qtaml_hw.study.design.identity import Digests, identity_of
+    from qtaml_hw.study.design.networks.identity import Digests, identity_of
     from qtaml_hw.study.run.engine import run_points
     from qtaml_hw.study.run.task import place
 
@@ -141,16 +143,11 @@ def job(what: str, arguments: list[str]) -> None:
     print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": wall_s, "peak_mb": used.ru_maxrss / 1000}))
 
 
-def line(what: str, found: dict[str, float], goal: tuple[float, float | None]) -> None:
-    """A figure beside its goal."""
-    seconds, peak = goal
-    bound = f" and {peak:g} MB" if peak else ""
-    missed = found["cpu_s"] > seconds or (peak is not None and found["peak_mb"] > peak)
-    print(
-        f"{what:<46} {found['cpu_s']:6.2f} s CPU ({found['wall_s']:.1f} s wall), {found['peak_mb']:5.0f} MB   "
-        f"goal {seconds:g} s{bound}   {'MISSED' if missed else 'ok'}",
-        flush=True,
-    )
+def figures_of(what: str, name: str, *arguments: object) -> None:
+    """Figures of a job beside the goals of its part."""
+    found, (seconds, peak) = alone(*map(str, arguments)), GOALS[name]
+    figure(what, found["cpu_s"], "s CPU", at_most=seconds, more=f"{found['wall_s']:.1f} s wall")
+    figure(f"{what}: peak memory", found["peak_mb"], "MB", at_most=peak)
 
 
 def main() -> None:
@@ -171,17 +168,18 @@ def main() -> None:
         sweep = ("sweep", file, "--out", out, "--quiet")
         if {"resume", "report"} & {*asked.parts} and not out.is_dir():
             write_store(file, out)
+        points = f"{asked.points:,} points"
         if "expand" in asked.parts:
-            line(f"{asked.points:,} points expanded and checked", alone("expand", file), GOALS["expand"])
-            line("the same by `validate`", alone("command", "validate", file), GOALS["expand"])
+            figures_of(f"{points} expanded and checked", "expand", "expand", file)
+            figures_of(f"{points} by `validate`", "expand", "command", "validate", file)
         if "report" in asked.parts:
-            line(f"`sweep` of {asked.points:,} finished points, report", alone("command", *sweep), GOALS["report"])
-            line("the same by `report`", alone("command", "report", out), GOALS["report"])
+            figures_of(f"{points}, finished: `sweep` that writes the report", "report", "command", *sweep)
+            figures_of(f"{points}, finished: `report`", "report", "command", "report", out)
         if "resume" in asked.parts:
-            line(f"{asked.points:,} finished points recognised", alone("resume", file, out), GOALS["resume"])
-            line("the same by `sweep`, its report as it was", alone("command", *sweep), GOALS["resume"])
+            figures_of(f"{points}, finished: recognised", "resume", "resume", file, out)
+            figures_of(f"{points}, finished: `sweep` with its table", "resume", "command", *sweep)
         if "gigabit" in asked.parts:
-            line("one map of 1 Gbit at p = 1e-4", alone("gigabit"), GOALS["gigabit"])
+            figures_of("one map of 1 Gbit at p = 1e-4", "gigabit", "gigabit")
 
 
 if __name__ == "__main__":
