@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from qtaml_hw.activations.attention import SIDES, Attending, Side, Stretches, heads_first_to_tokens, own_heads, whole
 from qtaml_hw.activations.faults import Counts, ValueFaults
 from qtaml_hw.activations.numbers import Numbers
-from qtaml_hw.activations.taps import Attending, Side, Tap, heads_first_to_tokens, own_heads
+from qtaml_hw.activations.taps import Tap
 from qtaml_hw.activations.words import Guard
 from qtaml_hw.arrays import Float32
 from qtaml_hw.weights.effective import evaluating
@@ -79,7 +80,7 @@ class Held:
 
     def _hook(self, stack: ExitStack, layer: nn.Module, path: str, here: dict[tuple[Side, int], Kept]) -> None:
         sides = {side for side, _ in here}
-        fused = bool(sides & {"key", "value"}) and hasattr(layer, "k_proj")
+        fused = bool(sides & set(SIDES)) and hasattr(layer, "k_proj")
 
         def before(_: nn.Module, args: tuple[Any, ...]) -> None:
             call = self._calls[path] = self._calls.get(path, -1) + 1
@@ -103,15 +104,15 @@ class Held:
 
     def _attended(
         self, here: dict[tuple[Side, int], Kept], key: tuple[Side, int], layer: nn.Module, x: torch.Tensor
-    ) -> torch.Tensor:
+    ) -> Stretches:
         """Keys or values [N, heads, tokens, width] as attention reads them."""
         if key not in here:
-            return x
+            return whole(key[0], x)
         times = own_heads(layer, x)
         stored = heads_first_to_tokens(x[:, ::times]).clone(memory_format=torch.contiguous_format)
         self.write(here[key], stored)
         heads = stored.reshape(x.shape[0], x.shape[2], -1, x.shape[3]).transpose(1, 2)
-        return heads.repeat_interleave(times, dim=1) if times > 1 else heads
+        return whole(key[0], heads.repeat_interleave(times, dim=1) if times > 1 else heads)
 
     def write(self, one: Kept, x: torch.Tensor) -> None:
         """A value on its way through its buffer, in place."""

@@ -1,6 +1,6 @@
 """What later tokens pay to each token of a sequence: the attention weights of a network, summed.
 
-Eager attention answers its weights beside its output; fused attention shows them where its values are the identity.
+Attention written out multiplies them with the values; fused attention shows them where its values are the identity.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from qtaml_hw.activations.taps import PROJECTIONS, Attending, Tap
+from qtaml_hw.activations.attention import PROJECTIONS, SIDES, Attending, whole
+from qtaml_hw.activations.taps import Tap
 from qtaml_hw.arrays import Float64
 from qtaml_hw.weights.effective import evaluating
 
 Seen = Callable[[torch.Tensor], None]
 
 
-class _Fused(Attending):
-    """Calls of fused attention, whose weights ``seen`` is told."""
+class _Weighing(Attending):
+    """Attention whose weights ``seen`` is told."""
 
     def __init__(self, seen: Seen) -> None:
-        super().__init__(lambda _, x: x)
+        super().__init__(whole)
         self.seen = seen
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is functional.scaled_dot_product_attention:
-            given = dict(zip(("query", "key", "value"), args, strict=False)) | (kwargs or {})
-            query, key, _ = (given.pop(name) for name in ("query", "key", "value"))
-            tokens = key.shape[-2]
-            identity = torch.eye(tokens, dtype=key.dtype, device=key.device).expand(*key.shape[:-1], tokens)
-            self.seen(func(query, key, identity, *args[3:], **given))
-        return super().__torch_function__(func, types, args, kwargs)
+    def fused(self, func: Any, given: dict[str, Any]) -> torch.Tensor:
+        """See :class:`Attending`; weights show where the values are the identity."""
+        key = given["key"]
+        identity = torch.eye(key.shape[-2], dtype=key.dtype, device=key.device)
+        self.seen(func(**given | {"value": identity.expand(*key.shape[:-1], key.shape[-2])}))
+        return super().fused(func, given)
+
+    def product(self, func: Any, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """See :class:`Attending`."""
+        if self.weighs:
+            self.seen(left)
+        return super().product(func, left, right)
 
 
 def attention_paid(module: nn.Module, taps: Sequence[Tap], inputs: torch.Tensor, batch: int = 64) -> dict[str, Float64]:
@@ -46,23 +48,22 @@ def attention_paid(module: nn.Module, taps: Sequence[Tap], inputs: torch.Tensor,
 
     Raises ValueError for attention that shows no weights, with its path.
     """
-    owners = {tap.name: _owner(tap) for tap in taps if tap.side in ("key", "value")}
+    owners = {tap.name: _owner(tap) for tap in taps if tap.side in SIDES}
     paid = {path: np.zeros(0) for path in owners.values()}
     modules = dict(module.named_modules())
     with ExitStack() as stack:
         stack.enter_context(evaluating(module))
         stack.enter_context(torch.inference_mode())
         for path in paid:
-            seen = _adding(paid, path)
-            stack.enter_context(_Fused(seen).inside(modules[path]))
-            stack.callback(modules[path].register_forward_hook(_answered(seen)).remove)
+            stack.enter_context(_Weighing(_adding(paid, path)).inside(modules[path]))
         for chunk in torch.split(inputs, batch):
             module(chunk)
     for path, found in paid.items():
         if not found.size:
             raise ValueError(
-                f"tokens.score: attention takes the attention weights of {path}, which neither answers them nor calls "
-                "scaled_dot_product_attention: take score: age"
+                f"tokens.score: attention takes the attention weights of {path}, which neither calls "
+                "scaled_dot_product_attention nor multiplies queries, keys and values of [N, heads, tokens, width]: "
+                "take score: age"
             )
     return {name: paid[path] / len(inputs) for name, path in owners.items()}
 
@@ -79,12 +80,3 @@ def _adding(paid: dict[str, Float64], path: str) -> Seen:
         paid[path] = later + (paid[path] if paid[path].size else 0.0)
 
     return seen
-
-
-def _answered(seen: Seen) -> Callable[..., None]:
-    def hook(_: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        for one in out if isinstance(out, tuple) else ():
-            if isinstance(one, torch.Tensor) and one.ndim == 4 and one.shape[-1] == one.shape[-2]:
-                seen(one)
-
-    return hook

@@ -3,30 +3,38 @@
 ``activations`` are the tensors that go from one stored layer to the next: what a stored layer reads, after activation
 function, pooling and additions, written once however many layers read it.  What the network is given, and what it
 answers, is no such value.  ``kv`` are the keys and values of attention modules (with ``k_proj`` and ``v_proj``) as
-their products of attention read them, after any rotation of positions; where no fused attention is called, as the two
-projections write them.  Any other name is a module, whose output is the value.
+their products of attention read them, after any rotation of positions; as the two projections write them where no such
+products are seen.  Any other name is a module, whose output is the value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import torch
 from torch import nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from qtaml_hw.activations.attention import (
+    PROJECTIONS,
+    SIDES,
+    Side,
+    Stretches,
+    Watching,
+    attentions,
+    heads_first_to_tokens,
+    own_heads,
+    whole,
+)
 from qtaml_hw.errors import nearest
 from qtaml_hw.weights.effective import evaluating
 
 ROLES: Final = ("activations", "kv")
-PROJECTIONS: Final = ("k_proj", "v_proj")
-Side = Literal["input", "output", "key", "value"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Tap:
     ``shape`` : of one input, tokens before channels for keys and values; ``channels_first`` : whether its first axis is
     the channel (feature maps), else the last one; ``written_after``, ``read_last`` : the stored layers that ran last
     when it was first read, and when it was read for the last time, by path, with ``#2`` in their second call.
+    ``grows`` : keys and values that every token reads up to its own, as they are when it comes.
     """
 
     name: str
@@ -46,6 +55,7 @@ class Tap:
     channels_first: bool
     written_after: str
     read_last: str
+    grows: bool = False
 
     @property
     def values(self) -> int:
@@ -53,63 +63,9 @@ class Tap:
         return int(torch.Size(self.shape).numel())
 
 
-def heads_first_to_tokens(x: torch.Tensor) -> torch.Tensor:
-    """[N, heads, tokens, width] as it lies in a cache: [N, tokens, heads x width]."""
-    return x.transpose(1, 2).flatten(2)
-
-
 def stored_layers(stored: Collection[str]) -> tuple[str, ...]:
     """Paths of the layers that own stored tensors, in their order."""
     return tuple(dict.fromkeys(name.rpartition(".")[0] for name in stored))
-
-
-def attentions(module: nn.Module) -> tuple[str, ...]:
-    """Paths of the modules that project keys and values."""
-    return tuple(path for path, m in module.named_modules() if all(hasattr(m, name) for name in PROJECTIONS))
-
-
-def own_heads(attention: nn.Module, x: torch.Tensor) -> int:
-    """How many heads of [N, heads, tokens, width] one stored head serves (grouped queries)."""
-    projected = getattr(attention.k_proj, "out_features", x.shape[1] * x.shape[3])
-    return max(1, x.shape[1] * x.shape[3] // int(projected))
-
-
-class Attending(TorchFunctionMode):
-    """Calls of fused attention inside a module, with keys and values as ``read`` gives them back."""
-
-    def __init__(self, read: Callable[[Side, torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.read = read
-
-    @contextmanager
-    def inside(self, module: nn.Module) -> Iterator[None]:
-        """Calls inside that module, as long as the block lasts."""
-
-        def enter(*_: object) -> None:
-            self.__enter__()  # type: ignore[no-untyped-call]
-
-        def leave(*_: object) -> None:
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-
-        handles = (module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True))
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = dict(kwargs or {})
-        if func is functional.scaled_dot_product_attention:
-            given |= dict(zip(("query", "key", "value"), args, strict=False))
-            args = args[3:]
-            sides: tuple[Side, Side] = ("key", "value")
-            given |= {side: self.read(side, given[side]) for side in sides}
-            query, key, value = (given.pop(name) for name in ("query", *sides))
-            args = (query, key, value, *args)
-        return func(*args, **given)
 
 
 class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -151,6 +107,7 @@ class _Trace:
     ran: list[str] = field(default_factory=list)
     known: dict[int, torch.Tensor] = field(default_factory=dict)
     found: list[tuple[Tap, int]] = field(default_factory=list)
+    attention: dict[str, Watching] = field(default_factory=dict)
 
     def now(self) -> str:
         return self.ran[-1] if self.ran else ""
@@ -206,17 +163,19 @@ def trace(
                 "kv": f"no module of the network has {' and '.join(PROJECTIONS)}",
             }
             raise ValueError(f"the network has no {role} ({what[role]})")
-    return _fused(taps)
+    return _once(taps, seen.attention)
 
 
-def _fused(taps: tuple[Tap, ...]) -> tuple[Tap, ...]:
-    """Keys and values as attention reads them where it is fused, as projections write them elsewhere."""
-    fused = {tap.module for tap in taps if tap.side in ("key", "value") and not tap.module.endswith(PROJECTIONS)}
-    return tuple(
-        tap
-        for tap in taps
-        if tap.side not in ("key", "value") or tap.module in fused or tap.module.rpartition(".")[0] not in fused
-    )
+def _once(taps: tuple[Tap, ...], attention: Mapping[str, Watching]) -> tuple[Tap, ...]:
+    """Keys and values as attention reads them where its products are seen, as projections write them elsewhere."""
+    sides = Counter(tap.module for tap in taps if tap.side in SIDES and tap.module in attention)
+    seen = {path for path, count in sides.items() if count == len(SIDES) and attention[path].known}
+    found = []
+    for tap in taps:
+        owner = tap.module if tap.module in attention else tap.module.rpartition(".")[0]
+        if tap.side not in SIDES or (owner in seen) == (tap.module == owner):
+            found.append(replace(tap, grows=tap.module in seen and attention[tap.module].causal))
+    return tuple(found)
 
 
 def _reader(seen: _Trace, uses: _Uses, path: str, contents: Sequence[str]) -> Callable[..., None]:
@@ -247,16 +206,15 @@ def _answer(seen: _Trace, uses: _Uses, path: str, stored: Collection[str]) -> Ca
 def _watch_attention(stack: ExitStack, seen: tuple[_Trace, _Uses], path: str, attention: nn.Module) -> None:
     trace, uses = seen
 
-    def read(side: Side, x: torch.Tensor) -> torch.Tensor:
+    def read(side: Side, x: torch.Tensor) -> Stretches:
         stored = heads_first_to_tokens(x[:, :: own_heads(attention, x)])
         trace.add(uses, (path, side), stored, f"{path}.{side}", False)
         uses.watch(x)
-        return x
+        return whole(side, x)
 
-    mode = Attending(read)
+    mode = trace.attention[path] = Watching(read)
     stack.enter_context(mode.inside(attention))
-    sides: tuple[Side, Side] = ("key", "value")
-    for name, side in zip(PROJECTIONS, sides, strict=True):
+    for name, side in zip(PROJECTIONS, SIDES, strict=True):
         inner = f"{path}.{name}"
 
         def hook(layer: nn.Module, args: tuple[Any, ...], out: torch.Tensor, at: str = inner, of: Side = side) -> None:

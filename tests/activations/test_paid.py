@@ -12,9 +12,10 @@ from qtaml_hw.weights.network import stored_names
 from tests.activations.test_taps import Attention
 
 
-def test_fused_attention_is_summed_over_later_tokens_and_heads() -> None:
+@pytest.mark.parametrize("fused", [True, False])
+def test_attention_is_summed_over_later_tokens_and_heads(fused: bool) -> None:
     torch.manual_seed(3)
-    net, x = nn.Sequential(Attention(fused=True)).eval(), torch.rand(3, 5, 8)
+    net, x = nn.Sequential(Attention(fused)).eval(), torch.rand(3, 5, 8)
     found = attention_paid(net, trace(net, x[:1], ["kv"], stored_names(net)), x, batch=2)
     inner = net[0]
     assert isinstance(inner, Attention)
@@ -62,6 +63,16 @@ def test_eager_attention_answers_the_same_weights() -> None:
 
 
 def test_attention_that_shows_no_weights_is_refused() -> None:
-    net, x = nn.Sequential(Attention(fused=False)).eval(), torch.rand(2, 5, 8)
+    class Folded(Attention):
+        """Heads among the inputs: products of three axes."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            k, v = self.k_proj(x), self.v_proj(x)
+            y = (self.q_proj(x)[..., :4] @ k.transpose(1, 2)).softmax(-1) @ v
+            return torch.as_tensor(self.o_proj(torch.cat([y, y], dim=2)))
+
+    net, x = nn.Sequential(Folded(fused=False)).eval(), torch.rand(2, 5, 8)
+    taps = trace(net, x[:1], ["kv"], stored_names(net))
+    assert [tap.module for tap in taps] == ["0.k_proj", "0.v_proj"]
     with pytest.raises(ValueError, match=r"attention weights of 0, which neither.*score: age"):
-        attention_paid(net, trace(net, x[:1], ["kv"], stored_names(net)), x)
+        attention_paid(net, taps, x)

@@ -42,8 +42,8 @@ def test_keys_and_values_of_attention(fused: bool) -> None:
     torch.manual_seed(3)
     net, x = nn.Sequential(Attention(fused)).eval(), torch.rand(2, 5, 8)
     taps = trace(net, x[:1], ["kv"], stored_names(net))
-    assert [(tap.name, tap.side, tap.shape) for tap in taps] == [
-        ("0.key", "key", (5, 4)), ("0.value", "value", (5, 4)),
+    assert [(tap.name, tap.module, tap.side, tap.shape, tap.grows) for tap in taps] == [
+        ("0.key", "0", "key", (5, 4), True), ("0.value", "0", "value", (5, 4), True),
     ]  # fmt: skip
     kept = [Kept(tap, Numbers(number_format("int16"), "per_token")) for tap in taps]
     with torch.inference_mode():
@@ -59,13 +59,15 @@ def test_keys_and_values_of_attention(fused: bool) -> None:
         assert torch.equal(net(x), plain)
 
 
-def test_a_llama_of_transformers_keeps_keys_after_their_rotation() -> None:
+@pytest.mark.parametrize("way", ["sdpa", "eager"])
+def test_a_llama_of_transformers_keeps_keys_after_their_rotation(way: str) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(4)
     config = transformers.LlamaConfig(
         vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=32,
     )  # fmt: skip
+    config._attn_implementation = way
     inner = transformers.LlamaForCausalLM(config).eval()
 
     class Logits(nn.Module):
@@ -82,7 +84,7 @@ def test_a_llama_of_transformers_keeps_keys_after_their_rotation() -> None:
     assert [tap.name for tap in kv] == [
         f"inner.model.layers.{i}.self_attn.{s}" for i in (0, 1) for s in ("key", "value")
     ]
-    assert all(tap.shape == (7, 8) for tap in kv)
+    assert all(tap.shape == (7, 8) and tap.grows for tap in kv)
     with torch.inference_mode():
         cache = inner(tokens).past_key_values
         seen: list[torch.Tensor] = []
