@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw.accelerator.pieces import MOST, fitting, keep_freed_memory
 from qtaml_hw.weights.effective import effective
 from qtaml_hw.weights.network import call_with
 
@@ -22,10 +23,17 @@ class ServedNetwork:
     """A module in eval mode and how it is fed; the module's own parameters are never written.
 
     It computes where its inputs are: in float32 sums without TF32, whose ten bits of mantissa would change answers.
+    ``batch`` : inputs at a time, at most; they go through in pieces that are alike to one input.
     """
 
     module: nn.Module
-    batch: int = 512
+    batch: int = MOST
+
+    @classmethod
+    def in_caches(cls, module: nn.Module, inputs: torch.Tensor) -> ServedNetwork:
+        """With pieces of inputs like these [N, ...] that stay in a processor's caches."""
+        keep_freed_memory()
+        return cls(module, fitting(module, inputs))
 
     def outputs(self, weights: Weights, inputs: torch.Tensor) -> NDArray[np.float64]:
         """Outputs [N, C] for inputs [N, ...] when the named parameters are replaced by ``weights``."""
@@ -36,8 +44,12 @@ class ServedNetwork:
         own = dict(self.module.named_parameters(remove_duplicate=False))
         parameters = {name: _tensor(w).to(inputs.device, own[name].dtype) for name, w in weights.items()}
         with torch.inference_mode(), _exact(inputs.device):
-            parts = [call_with(self.module, parameters, chunk) for chunk in torch.split(inputs, self.batch)]
+            parts = [call_with(self.module, parameters, piece) for piece in self._pieces(inputs)]
         return torch.cat(parts)
+
+    def _pieces(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """As few as ``batch`` allows, alike in size: a kernel may sum a lone input in another order."""
+        return torch.tensor_split(inputs, max(1, -(-len(inputs) // self.batch)))
 
 
 def _tensor(w: NDArray[np.float32] | torch.Tensor) -> torch.Tensor:

@@ -119,11 +119,12 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     names = [entry.name for entry in found if entry.stored]
     weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels, loaded.codes)
     chosen = data.taken(study.evaluate.images, study.data.take)
+    inputs = torch.from_numpy(data.test_x[chosen])
     network = Network(
         name=loaded.name,
-        served=ServedNetwork(module),
+        served=ServedNetwork(module) if data.windows else ServedNetwork.in_caches(module, inputs),
         weights=weights,
-        inputs=torch.from_numpy(data.test_x[chosen]),
+        inputs=inputs,
         labels=torch.from_numpy(data.test_y[chosen]),
         classes=loaded.classes,
         digest="+".join(part for part in (loaded.digest, data.digest, outside) if part),

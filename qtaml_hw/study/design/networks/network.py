@@ -293,7 +293,7 @@ class StoredNetwork:
         if device == network.device:
             return self
         module, inputs = network.served.module.to(device), network.inputs.to(device)
-        served = replace(network.served, module=module)
+        served = ServedNetwork(module)
         moved = None if seen.inputs is None else seen.inputs.to(device)
         calibration = Calibration(served, seen.names, moved)
         return replace(self, network=replace(network, served=served, inputs=inputs), calibration=calibration)
