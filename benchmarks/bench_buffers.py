@@ -27,8 +27,8 @@ from qtaml_hw.workloads.families import lenet, resnet
 GOAL, GOAL_STREAM_S = 1.1, 10.0
 FLIPS = 1e-3
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "LeNet": lambda: lenet.build(1, 8, 10, 4),
-    "LeNet, CIFAR size": lambda: lenet.build(3, 32, 10, 6),
+    "LeNet": lambda: lenet.build(1, 8, 10),
+    "LeNet, CIFAR size": lambda: lenet.build(3, 32, 10),
     "ResNet": lambda: resnet.build(1, 8, 10, 16),
 }
 

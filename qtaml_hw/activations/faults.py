@@ -7,40 +7,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtaml_hw.arrays import Float64
-from qtaml_hw.faults import TENSORS, MapKey, flip_each
+from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.faults import TENSORS, MapKey, RowKeys, flip_each
 
 MOST_SEGMENTS = 1 << 12
 _INPUTS = 1 << 32
 
 
-class Counts(NamedTuple):
-    """Bits that read wrong: before decoding, check bits, after decoding; words that were corrected and flagged."""
+@dataclass(eq=False)
+class Counts:
+    """Bits of one value that read wrong over passes, and words that were corrected and flagged.
 
-    raw: int = 0
+    ``struck``, ``wrong`` [B] : by plane, before and after decoding; ``parity`` : check bits.
+    """
+
+    struck: Int64
+    wrong: Int64
     parity: int = 0
-    left: int = 0
     corrected: int = 0
     flagged: int = 0
 
-    def plus(self, other: Counts) -> Counts:
-        """Both together."""
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+    @classmethod
+    def none(cls, planes: int) -> Counts:
+        """Of a value of so many planes before the first pass."""
+        return cls(np.zeros(planes, dtype=np.int64), np.zeros(planes, dtype=np.int64))
+
+    @property
+    def raw(self) -> int:
+        """Bits before decoding."""
+        return int(self.struck.sum())
+
+    @property
+    def left(self) -> int:
+        """Bits after it."""
+        return int(self.wrong.sum())
+
+    def totals(self) -> dict[str, int]:
+        """All of them over the planes, as a record has them."""
+        names = ("raw", "parity", "left", "corrected", "flagged")
+        return {name: getattr(self, name) for name in names}
 
 
 class ValueFaults(Protocol):
     """What the cells of one value do to its codes."""
 
+    @property
+    def still(self) -> bool:
+        """Whether no bit flips."""
+
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """Flip bits of codes [N, M] of the inputs ``first``, ``first + 1`` ... where they lie."""
 
-    def key(self, stretch: str, seen: int) -> MapKey:
-        """The key of a draw for one input, in a stretch of ``faults.TENSORS`` of values."""
+    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
+        """The keys of draws for the inputs from ``first`` on, in a stretch of ``faults.TENSORS`` of values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +82,15 @@ class Fresh:
     p10: Float64
     starts: Sequence[int] = (0,)
 
-    def key(self, stretch: str, seen: int, segment: int = 0) -> MapKey:
-        """Of one input in a stretch of values."""
-        place = (self.value * MOST_SEGMENTS + segment) * _INPUTS + seen
-        return self.draw.of(TENSORS[stretch].number(place))
+    @property
+    def still(self) -> bool:
+        """Whether no bit can flip."""
+        return not (self.p01.any() or self.p10.any())
+
+    def keys(self, stretch: str, first: int, rows: int, segment: int = 0) -> RowKeys:
+        """One for every input, one after the other."""
+        place = (self.value * MOST_SEGMENTS + segment) * _INPUTS + first
+        return RowKeys(self.draw.of(TENSORS[stretch].number(place)), rows)
 
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """See :class:`ValueFaults`."""
@@ -70,8 +100,7 @@ class Fresh:
         for segment, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
             if start < min(end, codes.shape[1]):
                 part = np.ascontiguousarray(codes[:, start:end])
-                keys = [self.key("values", first + i, segment) for i in range(len(codes))]
-                flip_each(part, up[segment], down[segment], keys)
+                flip_each(part, up[segment], down[segment], self.keys("values", first, len(codes), segment))
                 codes[:, start:end] = part
 
 
@@ -89,9 +118,22 @@ class Same:
     down: NDArray[Any]
     batch: int = 1
 
-    def key(self, stretch: str, seen: int) -> MapKey:
+    @cached_property
+    def weak(self) -> tuple[Int64, Int64, NDArray[Any], NDArray[Any]]:
+        """Numbers in which any bit can flip, inference by inference of a batch: where each begins, they, their masks."""
+        flat = np.flatnonzero(self.up | self.down)
+        own, numbers = np.divmod(flat, self.up.size // self.batch)
+        begins = np.searchsorted(own, np.arange(self.batch + 1))
+        return begins, numbers, self.up[flat], self.down[flat]
+
+    @property
+    def still(self) -> bool:
+        """Whether no cell is weak."""
+        return not self.weak[1].size
+
+    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
         """The same whatever the input: its cells are."""
-        return self.draw.of(TENSORS[stretch].number(self.value * MOST_SEGMENTS * _INPUTS))
+        return RowKeys(self.draw.of(TENSORS[stretch].number(self.value * MOST_SEGMENTS * _INPUTS)), rows, 0)
 
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """See :class:`ValueFaults`."""

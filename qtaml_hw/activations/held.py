@@ -6,7 +6,7 @@ a block) reads what the buffer gives too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,13 +15,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from qtaml_hw.activations import _kernels
 from qtaml_hw.activations.attention import SIDES, Attending, Side, Stretches, heads_first_to_tokens, own_heads, whole
-from qtaml_hw.activations.faults import Counts, ValueFaults
+from qtaml_hw.activations.faults import Counts, Same, ValueFaults
 from qtaml_hw.activations.numbers import Numbers
 from qtaml_hw.activations.taps import Tap
 from qtaml_hw.activations.words import Guard
 from qtaml_hw.arrays import Float32
 from qtaml_hw.weights.effective import evaluating
+
+Forward = Callable[..., Any]
+Through = Callable[[torch.Tensor], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,96 +41,158 @@ class Kept:
     faults: ValueFaults | None = None
     guards: tuple[Guard, ...] = ()
 
-    def through(self, x: Float32, first: int) -> Counts:
-        """Values [N, ...] of the inputs from ``first`` on as they are read, in place."""
-        numbers, tap = self.numbers, self.tap
-        if self.faults is None:
-            numbers.round(x, tap, self.scale)
-            return Counts()
+    def rounding(self) -> Through:
+        """Values [N, ...] to what they are read as without a flip, in place."""
+        tap, numbers, scale = self.tap, self.numbers, self.scale
+        other = _here(lambda x: numbers.round(x.numpy(), tap, scale))
+        return other if scale is None else self._compiled(_kernels.round_at, (scale, numbers.top), other)
+
+    def striking(self, counts: Counts, seen: Callable[[], int]) -> Through:
+        """The same with their flips, which are counted; ``seen`` inputs went before."""
+        other = _here(lambda x: self._strike(x.numpy(), seen(), counts))
+        if self.scale is None or self.guards or not isinstance(self.faults, Same):
+            return other
+        counts.wrong = counts.struck  # nothing is corrected
+        rest = (self.scale, self.numbers.top, *self.numbers.tables, *self.faults.weak, counts.struck)
+        strike_at = _kernels.strike_at
+        return self._compiled(lambda *place: strike_at(*place, seen(), *rest), (), other)
+
+    def _compiled(self, kernel: Callable[..., None], rest: tuple[Any, ...], other: Through) -> Through:
+        """One call of a kernel where values lie as they were traced: all else costs more than small layers do."""
+        values, kind = self.tap.values, torch.float32
+        p, g, q = self.numbers.grid(self.tap.shape, self.tap)
+
+        def through(x: torch.Tensor) -> None:
+            if x.stride(0) == values and x.dtype is kind and x.is_cpu and x.is_contiguous():
+                kernel(x.data_ptr(), x.numel() // values, p, g, q, *rest)
+            else:
+                other(x)
+
+        return through
+
+    def _strike(self, x: Float32, first: int, counts: Counts) -> None:
+        """Values of the inputs from ``first`` on, code by code."""
+        numbers, tap, faults = self.numbers, self.tap, self.faults
+        assert faults is not None
         codes, scale = numbers.encode(x, tap, self.scale)
         held = codes.copy()
-        self.faults.strike(held, first)
-        counts = Counts(raw=int(np.bitwise_count(held ^ codes).sum()))
+        faults.strike(held, first)
+        _kernels.count_planes(held, codes, counts.struck)
         for one in self.guards:
-            counts = counts.plus(one.read(codes, held, numbers.form.zero_code, self.faults, first))
+            one.read(codes, held, faults, first, counts, numbers.form.zero_code)
+        if counts.wrong is not counts.struck:
+            _kernels.count_planes(held, codes, counts.wrong)
         numbers.decode(held, scale, tap, x)
-        return counts._replace(left=int(np.bitwise_count(held ^ codes).sum()))
 
 
 @dataclass(eq=False)
 class Held:
-    """The values of a network in their buffers, for passes over inputs that are counted from 0 on."""
+    """The values of a network in their buffers, for passes over inputs that are counted from 0 on.
+
+    ``counts`` : of the values that flips reach, by name, over the passes of the last block.
+    """
 
     kept: Sequence[Kept]
     counts: dict[str, Counts] = field(default_factory=dict, init=False)
     _first: int = field(default=0, init=False)
-    _rows: int = field(default=0, init=False)
     _calls: dict[str, int] = field(default_factory=dict, init=False)
 
     @contextmanager
     def hooked(self, module: nn.Module) -> Iterator[None]:
-        """Passes of the module in the block read its values back as the buffers give them; counts begin anew."""
-        self.counts, self._first = {}, 0
+        """Passes of the module in the block read its values back as the buffers give them; counts begin anew.
+
+        The layers' own ``forward`` is wrapped: a hook of torch costs each of them two microseconds a call.
+        """
+        self._first = 0
+        self.counts = {one.tap.name: Counts.none(one.numbers.form.planes) for one in self.kept if one.faults}
         modules = dict(module.named_modules())
+        places: dict[str, dict[tuple[Side, int], Kept]] = {}
+        for one in self.kept:
+            places.setdefault(one.tap.module, {})[one.tap.side, one.tap.call] = one
         with ExitStack() as stack:
-            stack.callback(module.register_forward_pre_hook(self._begin, prepend=True).remove)
-            stack.callback(module.register_forward_hook(self._end).remove)
-            places: dict[str, dict[tuple[Side, int], Kept]] = {}
-            for one in self.kept:
-                places.setdefault(one.tap.module, {})[one.tap.side, one.tap.call] = one
             for path, here in places.items():
-                self._hook(stack, modules[path], path, here)
+                self._wrap(stack, modules[path], path, here)
+            inner = module.forward
+            stack.enter_context(standing_in(module, self._counted(inner)))
             yield
 
-    def _hook(self, stack: ExitStack, layer: nn.Module, path: str, here: dict[tuple[Side, int], Kept]) -> None:
-        sides = {side for side, _ in here}
-        fused = bool(sides & set(SIDES)) and hasattr(layer, "k_proj")
+    def _counted(self, inner: Forward) -> Forward:
+        """A pass whose inputs come after those of the passes before it."""
+        calls = self._calls
 
-        def before(_: nn.Module, args: tuple[Any, ...]) -> None:
-            call = self._calls[path] = self._calls.get(path, -1) + 1
-            if ("input", call) in here:
-                self.write(here["input", call], args[0])
+        def forward(*args: Any, **named: Any) -> Any:
+            calls.clear()
+            out = inner(*args, **named)
+            self._first += len(args[0])
+            return out
 
-        def after(_: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
-            one = next((here[key] for side in sides if (key := (side, self._calls[path])) in here), None)
-            if one is None or one.tap.side == "input":
-                return None
-            new = out.clone(memory_format=torch.contiguous_format)
-            self.write(one, new)
-            return new
+        return forward
 
-        stack.callback(layer.register_forward_pre_hook(before).remove)
+    def _wrap(self, stack: ExitStack, layer: nn.Module, path: str, here: dict[tuple[Side, int], Kept]) -> None:
+        read = {call: self.through(one) for (side, call), one in here.items() if side == "input"}
+        fused = hasattr(layer, "k_proj") and any(side in SIDES for side, _ in here)
+        by_hook = ("output",) if fused else ("output", *SIDES)
+        answered = {call: self.through(one) for (side, call), one in here.items() if side in by_hook}
+        calls, inner = self._calls, layer.forward
+
+        def forward(*args: Any, **named: Any) -> Any:
+            call = calls.get(path, 0)
+            calls[path] = call + 1
+            if call in read:
+                read[call](args[0])
+            out = inner(*args, **named)
+            if call in answered:
+                out = out.clone(memory_format=torch.contiguous_format)
+                answered[call](out)
+            return out
+
+        stack.enter_context(standing_in(layer, forward))
         if fused:
-            mode = Attending(lambda side, x: self._attended(here, (side, self._calls[path]), layer, x))
+            attended = {at: self.through(one) for at, one in here.items()}
+            mode = Attending(lambda side, x: self._attended(attended.get((side, calls[path] - 1)), side, layer, x))
             stack.enter_context(mode.inside(layer))
-        elif sides != {"input"}:
-            stack.callback(layer.register_forward_hook(after).remove)
 
-    def _attended(
-        self, here: dict[tuple[Side, int], Kept], key: tuple[Side, int], layer: nn.Module, x: torch.Tensor
-    ) -> Stretches:
+    def _attended(self, through: Through | None, side: Side, layer: nn.Module, x: torch.Tensor) -> Stretches:
         """Keys or values [N, heads, tokens, width] as attention reads them."""
-        if key not in here:
-            return whole(key[0], x)
+        if through is None:
+            return whole(side, x)
         times = own_heads(layer, x)
         stored = heads_first_to_tokens(x[:, ::times]).clone(memory_format=torch.contiguous_format)
-        self.write(here[key], stored)
+        through(stored)
         heads = stored.reshape(x.shape[0], x.shape[2], -1, x.shape[3]).transpose(1, 2)
-        return whole(key[0], heads.repeat_interleave(times, dim=1) if times > 1 else heads)
+        return whole(side, heads.repeat_interleave(times, dim=1) if times > 1 else heads)
 
-    def write(self, one: Kept, x: torch.Tensor) -> None:
-        """A value on its way through its buffer, in place."""
+    def through(self, one: Kept) -> Through:
+        """What changes a value in place on its way through its buffer."""
+        if one.faults is None:
+            return one.rounding()
+        return one.striking(self.counts[one.tap.name], lambda: self._first)
+
+
+def _here(act: Through) -> Through:
+    """The same on contiguous float32 values in the processor's memory, wherever and as whatever they are."""
+
+    def acted(x: torch.Tensor) -> None:
         plain = x.detach().to("cpu", torch.float32).contiguous()
-        counts = one.through(plain.numpy(), self._first)
+        act(plain)
         if plain.data_ptr() != x.data_ptr():
             x.copy_(plain)
-        self.counts[one.tap.name] = self.counts.get(one.tap.name, Counts()).plus(counts)
 
-    def _begin(self, _: nn.Module, args: tuple[Any, ...]) -> None:
-        self._calls, self._rows = {}, len(args[0])
+    return acted
 
-    def _end(self, *_: object) -> None:
-        self._first += self._rows
+
+@contextmanager
+def standing_in(module: nn.Module, forward: Forward) -> Iterator[None]:
+    """Another ``forward`` of a module as long as the block lasts; what stood in before stands there again after it."""
+    before = module.__dict__.get("forward")
+    module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del module.__dict__["forward"]
+        else:
+            module.__dict__["forward"] = before
 
 
 class Watched(Held):
@@ -136,11 +202,15 @@ class Watched(Held):
         super().__init__(kept)
         self.seen: dict[str, torch.Tensor] = {}
 
-    def write(self, one: Kept, x: torch.Tensor) -> None:
-        """Note a value."""
-        if torch.is_grad_enabled() and not x.requires_grad:
-            x.requires_grad_(True)
-        self.seen[one.tap.name] = x
+    def through(self, one: Kept) -> Through:
+        """Notes the value."""
+
+        def noted(x: torch.Tensor) -> None:
+            if torch.is_grad_enabled() and not x.requires_grad:
+                x.requires_grad_(True)
+            self.seen[one.tap.name] = x
+
+        return noted
 
 
 def plain(x: torch.Tensor) -> Float32:

@@ -37,13 +37,18 @@ class Guard:
     p01: float
     p10: float
 
-    def read(self, written: NDArray[Any], held: NDArray[Any], zero: int, faults: ValueFaults, first: int) -> Counts:
-        """Decode ``held`` [N, M] in place, as it was struck, given what was written; words without errors are left."""
+    def read(
+        self, written: NDArray[Any], held: NDArray[Any], faults: ValueFaults, first: int, counts: Counts, zero: int = 0
+    ) -> None:
+        """Decode ``held`` [N, M] in place, as it was struck, given what was written; words without errors are left.
+
+        ``zero`` : the code that a zeroed number reads as; ``counts`` takes check bits and words.
+        """
         data, n_words = self._data_errors(written ^ held), self.layout.n_words
         checks = self._check_errors(written, faults, first)
         keys = np.sort(np.concatenate([data, checks]))
         if not keys.size:
-            return Counts()
+            return
         n = self.code.n
         outcome = self.code.correct_errors(keys // n, keys % n)
         place, planes = held.shape[1], held.dtype.type(self.planes)
@@ -66,7 +71,9 @@ class Guard:
             lost = _all_bits(self.layout, outcome.uncorrectable_words % n_words)
             row, weight, _ = self._addresses(outcome.uncorrectable_words[lost[0]], lost[1])
             flat[row * place + weight] = zero
-        return Counts(0, len(checks), 0, len(outcome.corrected_words), len(outcome.uncorrectable_words))
+        counts.parity += len(checks)
+        counts.corrected += len(outcome.corrected_words)
+        counts.flagged += len(outcome.uncorrectable_words)
 
     def _addresses(self, words: Int64, positions: Int64) -> tuple[Int64, Int64, Int64]:
         """(input, number, plane) of data bits by word, counted over all inputs."""
@@ -92,7 +99,7 @@ class Guard:
         limbs = -(-parity // _LIMB)
         up = np.zeros((len(written), n_words * limbs), dtype=np.uint32)
         down = np.full_like(up, 0xFFFFFFFF)
-        keys = [faults.key("value parity", first + i) for i in range(len(written))]
+        keys = faults.keys("value parity", first, len(written))
         flip_each(up, self.p01, 0.0, keys)
         flip_each(down, 0.0, self.p10, keys)
         up_bits, down_bits = (_bits(x, limbs)[:, :parity] for x in (up, ~down))

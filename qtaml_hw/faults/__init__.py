@@ -8,7 +8,7 @@ from __future__ import annotations
 from qtaml_hw.faults._flip import error_masks, flip, flip_bits, flip_each
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
 from qtaml_hw.faults._weak import WeakCells, second_uniforms, weak_cells
-from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey
+from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey, RowKeys
 
 __all__ = [
     "MAPS",
@@ -16,6 +16,7 @@ __all__ = [
     "Bursts",
     "Clusters",
     "MapKey",
+    "RowKeys",
     "WeakCells",
     "error_masks",
     "flip",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +13,7 @@ from qtaml_hw.faults._chunks import flip_chunks, flip_rows, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
 from qtaml_hw.faults._streams import CHUNK_BYTES
-from qtaml_hw.faults.keys import MapKey
+from qtaml_hw.faults.keys import MapKey, RowKeys
 
 CODE_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32))
 
@@ -75,15 +74,15 @@ def flip(
     return result
 
 
-def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: Sequence[MapKey]) -> None:
-    """Flip rows of codes [N, M] where they lie, row i as :func:`flip` does under ``keys[i]``: many short draws at once.
+def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: RowKeys) -> None:
+    """Flip rows of codes [N, M] where they lie, each as :func:`flip` does under its own key: many short draws at once.
 
     Raises ValueError for codes that are not C-contiguous rows, another number of keys, and what :func:`flip` refuses.
     """
-    if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or len(keys) != len(codes):
+    if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or keys.rows != len(codes):
         raise ValueError(
             f"needs C-contiguous rows of uint8, uint16 or uint32 and a key for each; got {codes.dtype} {codes.shape} "
-            f"and {len(keys)} keys"
+            f"and {keys.rows} keys"
         )
     stride = codes.dtype.itemsize
     up, down = plane_probabilities(p01, p10, 8 * stride)
@@ -91,9 +90,8 @@ def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: Sequenc
     for group in range(stride):
         rates = group_rates(up[8 * group : 8 * group + 8], down[8 * group : 8 * group + 8])
         if not rates.idle and rows.size:
-            drawn = np.array([key.group(group) for key in keys], dtype=np.uint64)
             with compile_notice(flip_rows):
-                flip_rows(rows, (stride, group), drawn, program(rates), scratch())
+                flip_rows(rows, (stride, group), keys.group(group), program(rates), scratch())
 
 
 def error_masks(n_weights: int, p: ArrayLike, key: MapKey, *, bits: int = 8, threads: int = 1) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw._jit import njit
-from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.arrays import Float64, Int64, Uint64
 
 GOLDEN: Final = 0x9E3779B97F4A7C15
 MIX_1: Final = 0xBF58476D1CE4E5B9
@@ -26,7 +26,14 @@ LEVEL_STREAM: Final = 2  # level j uses LEVEL_STREAM + j
 _GOLDEN = np.uint64(GOLDEN)
 _MIX_1 = np.uint64(MIX_1)
 _MIX_2 = np.uint64(MIX_2)
-_ONE, _S11, _S27, _S30, _S31 = np.uint64(1), np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
+_ZERO, _ONE, _S11, _S27, _S30, _S31 = (
+    np.uint64(0),
+    np.uint64(1),
+    np.uint64(11),
+    np.uint64(27),
+    np.uint64(30),
+    np.uint64(31),
+)
 
 
 def mix(x: int) -> int:
@@ -42,8 +49,20 @@ def group_key(seed: int, map_index: int, tensor: int, group: int) -> int:
 
     Raises ValueError unless every argument is an integer in [0, 2^64).
     """
+    return _nested(seed=seed, map_index=map_index, tensor=tensor, group=group)
+
+
+def map_key(seed: int, map_index: int) -> int:
+    """The key from which those of the tensors of one fault map follow.
+
+    Raises ValueError as :func:`group_key`.
+    """
+    return _nested(seed=seed, map_index=map_index)
+
+
+def _nested(**numbers: int) -> int:
     key = 0
-    for name, value in (("seed", seed), ("map_index", map_index), ("tensor", tensor), ("group", group)):
+    for name, value in numbers.items():
         if isinstance(value, bool) or int(value) != value or not 0 <= value <= MASK_64:
             raise ValueError(f"{name} must be a whole number from 0 to 2^64 - 1; got {value!r}")
         key = mix((mix(key + GOLDEN) ^ int(value)) + GOLDEN)
@@ -57,6 +76,15 @@ def draw(key: np.uint64, counter: np.uint64) -> np.uint64:
     x = (x ^ (x >> _S30)) * _MIX_1
     x = (x ^ (x >> _S27)) * _MIX_2
     return x ^ (x >> _S31)
+
+
+@njit(nogil=True)
+def row_keys(of_map: np.uint64, tensors: tuple[np.uint64, np.uint64], group: np.uint64, out: Uint64) -> None:
+    """:func:`group_key` of tensors ``first``, ``first + step`` ... of the fault map with that key into ``out`` [N]."""
+    first, step = tensors
+    for i in range(len(out)):
+        key = draw(draw(of_map, _ZERO) ^ (first + np.uint64(i) * step), _ZERO)
+        out[i] = draw(draw(key, _ZERO) ^ group, _ZERO)
 
 
 @njit(nogil=True)

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from qtaml_hw.faults._streams import group_key
+from qtaml_hw.arrays import Uint64
+from qtaml_hw.faults._streams import group_key, map_key, row_keys
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,22 @@ class MapKey:
     def group(self, index: int) -> np.uint64:
         """The stream key of planes ``8 * index`` .. ``8 * index + 7``."""
         return np.uint64(group_key(self.seed, self.map_index, self.tensor, index))
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """Many short draws: row i of ``rows`` is tensor ``first.tensor + i * step`` of the fault map of ``first``."""
+
+    first: MapKey
+    rows: int
+    step: int = 1
+
+    def group(self, index: int) -> Uint64:
+        """The stream keys [rows] of planes ``8 * index`` .. ``8 * index + 7``."""
+        found = np.empty(self.rows, dtype=np.uint64)
+        of_map = np.uint64(map_key(self.first.seed, self.first.map_index))
+        row_keys(of_map, (np.uint64(self.first.tensor), np.uint64(self.step)), np.uint64(index), found)
+        return found
 
 
 @dataclass(frozen=True)

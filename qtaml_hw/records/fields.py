@@ -210,6 +210,8 @@ class F:
     buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.BUFFER_FLIPS,
         "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected "
         "and flagged")
+    buffer_wrong = Field("buffer_wrong", "bits", "map", "measured", kinds.BUFFER_WRONG,
+        "those left after decoding by buffer, value and plane, the lowest first")
 
     # Protection
     policy = Field("policy", "", "point", "assumed", TEXT, "policy of the protection")

@@ -102,6 +102,7 @@ def _is_buffers(value: object) -> bool:
         and all(isinstance(v.get(name), list) and all(map(is_number, v[name])) for name in BUFFER_LISTS)
         and len({len(v[name]) for name in BUFFER_LISTS}) == 1
         and len(v["numbers"]) > 0
+        and TEXTS.fits(v.get("values", []))
         and all(number > 0 for name in BUFFER_LISTS[2:] for number in v[name])
         and (v.get("retention_quantiles_s") is None or _is_quantiles(v["retention_quantiles_s"]))
         for v in value
@@ -112,6 +113,15 @@ def _is_buffer_flips(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(tally, dict) and all(map(_is_whole, tally.values())) and {"raw", "parity", "left"} <= set(tally)
         for tally in value.values()
+    )
+
+
+def _is_buffer_wrong(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(values, list)
+        and all(isinstance(planes, list) and all(map(_is_whole, planes)) for planes in values)
+        and len({len(planes) for planes in values}) == 1
+        for values in value.values()
     )
 
 
@@ -172,6 +182,7 @@ PHASES: Final = Kind("phases with label, start_s and end_s", _is_phases)
 CLASSES: Final = Kind("classes with planes, cell_kind, p01 and p10", _is_classes)
 BUFFERS: Final = Kind("buffers with names, costs, and numbers, lifetimes and rates by value", _is_buffers)
 BUFFER_FLIPS: Final = Kind("counts of bits raw, parity and left, by buffer", _is_buffer_flips)
+BUFFER_WRONG: Final = Kind("whole numbers by buffer, value and plane", _is_buffer_wrong)
 LAYER_TABLE: Final = Kind("lists of one length, by column", _is_layer_table)
 ENERGIES: Final = Kind("lists of joules as long as score_series, by part", _is_energies)
 QUANTILES: Final = Kind("a mapping of shares to seconds", _is_quantiles)

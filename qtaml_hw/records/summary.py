@@ -26,7 +26,8 @@ class PointSummary:
     ``series`` : (time in s, interval) at every time asked for.  ``means`` : mean counts per map.  ``counts`` :
     by name of ``fields.SERIES``, the numbers of every map at every time.  ``accuracies_at`` : accuracies of the maps at
     every time.  ``error`` : why the point failed, None when it did not.  ``shares`` : of the clean accuracy that chips
-    are asked to keep.  ``buffer_means`` : mean counts per map of ``buffer_flips``, by buffer.
+    are asked to keep.  ``buffer_means`` : mean counts per map of ``buffer_flips``, by buffer; ``buffer_wrong`` :
+    those of wrong bits by value and plane.
     """
 
     identity: str
@@ -39,6 +40,7 @@ class PointSummary:
     accuracies_at: tuple[tuple[float, ...], ...] = ()
     shares: tuple[float, ...] = (KEEP,)
     buffer_means: dict[str, dict[str, float]] = field(default_factory=dict)
+    buffer_wrong: dict[str, list[list[float]]] = field(default_factory=dict)
 
     @cached_property
     def accuracy(self) -> Interval:
@@ -140,6 +142,7 @@ def _one(identity: str, maps: list[Record], shares: tuple[float, ...]) -> PointS
         accuracies_at=at,
         shares=shares,
         buffer_means=in_buffers,
+        buffer_wrong=_buffer_wrong(maps),
     )
 
 
@@ -152,6 +155,18 @@ def _buffer_means(maps: list[Record]) -> dict[str, dict[str, float]]:
         name: {count: sum(float(t[name][count]) for t in tallies) / len(maps) for count in counts}
         for name, counts in tallies[0].items()
     }
+
+
+def _buffer_wrong(maps: list[Record]) -> dict[str, list[list[float]]]:
+    """Mean wrong bits by buffer, value and plane over the maps; none where a map does not say."""
+    found = [r[F.buffer_wrong] for r in maps if F.buffer_wrong in r]
+    if len(found) < len(maps):
+        return {}
+
+    def mean(tables: Sequence[list[list[int]]]) -> list[list[float]]:
+        return [[sum(bits) / len(maps) for bits in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)]
+
+    return {name: mean([one[name] for one in found]) for name in found[0]}
 
 
 def _changed(facts: dict[str, Any], means: dict[str, float], in_buffers: dict[str, dict[str, float]]) -> float:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from qtaml_hw.activations import Fresh, Held, Kept, Numbers, Same, calibrate, guard, trace
+from qtaml_hw.activations import Counts, Fresh, Held, Kept, Numbers, Same, calibrate, guard, trace
+from qtaml_hw.activations.numbers import Granularity
 from qtaml_hw.arrays import Float32
 from qtaml_hw.faults import MapKey
 from qtaml_hw.names import Encoding
@@ -80,6 +81,47 @@ def test_flips_are_those_of_an_input_whatever_its_batch() -> None:
         with torch.inference_mode(), one.hooked(net):
             net(INPUTS)
     assert all(0 < held.counts[name].raw < more.counts[name].raw for name in held.counts)
+
+
+@pytest.mark.parametrize("granularity", ["per_tensor", "per_channel", "per_token"])
+def test_weak_cells_do_the_same_code_by_code_and_in_one_call(granularity: Granularity) -> None:
+    """Values that lie elsewhere (float64) go code by code; the twin is a loop over cells; flips are counted alike."""
+    net, rng = lenet(), np.random.default_rng(6)
+    kept = kept_of(net, INPUTS, Numbers(number_format("int8"), granularity))
+    masks = [rng.integers(0, 256, (2, 3 * one.tap.values), dtype=np.uint8) for one in kept]
+    masks = [np.where(rng.random(m.shape) < 0.1, m, np.uint8(0)) for m in masks]  # of three inferences at a time
+    weak = [replace(one, faults=Same(MapKey(0), i, *m, 3)) for i, (one, m) in enumerate(zip(kept, masks, strict=True))]
+    counts = [Counts.none(8) for _ in range(3)]
+    for one, (up, down) in zip(weak, masks, strict=True):
+        x = torch.randn(5, *one.tap.shape)
+        codes, scale = one.numbers.encode(x.numpy(), one.tap, one.scale)
+        up, down = (m.reshape(3, -1)[[1, 2, 0, 1, 2]] for m in (up, down))  # inputs from number 7 on
+        wrong = (~codes & up) | (codes & down)
+        expected = np.empty_like(x.numpy())
+        one.numbers.decode(codes ^ wrong, scale, one.tap, expected)
+        for given, counted in ((x.clone(), counts[0]), (x.double(), counts[1])):
+            one.striking(counted, lambda: 7)(given)
+            np.testing.assert_array_equal(given.float().numpy(), expected)
+        counts[2].struck += (wrong[..., None] >> np.arange(8) & 1).sum(axis=(0, 1))
+    for counted in counts:
+        np.testing.assert_array_equal(counted.struck, counts[2].struck)
+        assert counted is counts[2] or counted.left == counted.raw > 0
+
+
+def test_a_network_is_as_it_was_after_the_block() -> None:
+    net = lenet()
+    kept = kept_of(net, INPUTS)
+
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return 2.0 * type(net.fc3).forward(net.fc3, x)  # type: ignore[arg-type, operator]
+
+    net.fc3.forward = doubled  # type: ignore[method-assign, assignment]
+    with torch.inference_mode():
+        before = net(INPUTS)
+        with pytest.raises(RuntimeError), Held(kept).hooked(net):
+            net(INPUTS[:, :, :5])
+        assert torch.equal(net(INPUTS), before)
+    assert [name for name, layer in net.named_modules() if "forward" in vars(layer)] == ["fc3"]
 
 
 def test_what_a_shortcut_reads_was_in_the_buffer_too() -> None:
@@ -161,7 +203,8 @@ def test_words_read_as_their_code_decodes_them(name: str) -> None:
     held = written.copy()
     faults.strike(held, 0)
     raw = held.copy()
-    counts = one.read(written, held, 0, faults, 0)
+    counts = Counts.none(8)
+    one.read(written, held, faults, 0, counts)
     checks = one._check_errors(written, faults, 0)
     code, n_words = one.code, one.layout.n_words
     assert counts.parity == len(checks) > 0

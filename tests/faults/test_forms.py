@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qtaml_hw.faults import Bursts, Clusters, MapKey, error_masks, flip, flip_each, flip_structured
+from qtaml_hw.faults import Bursts, Clusters, MapKey, RowKeys, error_masks, flip, flip_each, flip_structured
 
 CODES = np.random.default_rng(3).integers(0, 256, (30, 5000), dtype=np.uint8)
 
@@ -26,16 +26,17 @@ def test_packed_planes_flip_at_their_own_rate(bits: int) -> None:
 def test_rows_flip_each_as_it_would_alone(size: int, dtype: type[np.unsignedinteger]) -> None:
     p = np.geomspace(1e-5, 0.3, 8 * np.dtype(dtype).itemsize)
     rows = np.random.default_rng(4).integers(0, 256, (3, size)).astype(dtype)
-    keys = [MapKey(3, 1, tensor) for tensor in (5, 0, 9)]
-    alone = [flip(row, p, p[::-1], key) for row, key in zip(rows, keys, strict=True)]
-    flip_each(rows, p, p[::-1], keys)
-    np.testing.assert_array_equal(rows, np.stack(alone))
+    for step in (0, 7):
+        alone = [flip(row, p, p[::-1], MapKey(3, 1, 2**48 + step * i)) for i, row in enumerate(rows)]
+        struck = rows.copy()
+        flip_each(struck, p, p[::-1], RowKeys(MapKey(3, 1, 2**48), 3, step))
+        np.testing.assert_array_equal(struck, np.stack(alone))
 
 
 def test_rows_need_a_key_each() -> None:
-    for rows, keys in ((CODES, [MapKey(1)]), (CODES.T, [MapKey(1)] * 5000), (CODES.astype(int), [MapKey(1)] * 30)):
+    for rows, keys in ((CODES, 1), (CODES.T, 5000), (CODES.astype(int), 30)):
         with pytest.raises(ValueError, match="a key for each"):
-            flip_each(rows, 0.1, 0.1, keys)
+            flip_each(rows, 0.1, 0.1, RowKeys(MapKey(1), keys))
 
 
 @pytest.mark.parametrize(("row_weights", "axis"), [(0, 1), (5000, 0)])

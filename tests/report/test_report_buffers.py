@@ -21,6 +21,7 @@ BUFFER: dict[str, Any] = {
     "name": "kv",
     "refresh_interval_s": 4e-5,
     "refreshed": "outlived",
+    "values": ["att.key", "fc"],
     "numbers": [300, 100],
     "tokens": [4, 1],
     "p01": [0.0, 0.0],
@@ -39,11 +40,13 @@ BUFFER: dict[str, Any] = {
     "refresh_always_j": 2e-9,
     "refresh_saved": 0.75,
 }
+WRONG = [[0, 300, 500], [200, 0, 0]]
 TALLY = {"raw": 1500, "parity": 10, "left": 1000, "corrected": 490, "flagged": 0}
 
 
 def records(buffer: dict[str, Any] = BUFFER, faulty: tuple[str, ...] = ("kv", "weights")) -> list[Record]:
     over = {"buffers": [buffer], "faulty": list(faulty), "buffer_flips": {"kv": TALLY}, "flips_residual": 30}
+    over["buffer_wrong"] = {"kv": WRONG}
     return [Record({**one, **over}) for one in synthetic.point(0, {"cell.t_ox": 1.7}, 2)]
 
 
@@ -71,6 +74,20 @@ def test_refresh_saved_and_where_errors_come_from() -> None:
     (alone,) = material(records(faulty=("kv",))).points
     assert wrong_bits(alone) == {"kv": 1000 / 500}
     assert not {"buffer_lifetimes", "buffer_energy", "error_origin"} & set(shown(plain()))
+
+
+def test_wrong_bits_by_value_and_plane() -> None:
+    """500 images: 500 of the top plane of the key are one an inference; a buffer whose flips are not read has none."""
+    found = shown(material(records()))["error_origin_values"]
+    assert found.columns[1:] == ("buffer", "value", "plane", "bits_wrong_per_inference")
+    assert [row[2:] for row in found.rows if row[4]] == [("att.key", 1, 0.6), ("att.key", 2, 1.0), ("fc", 0, 0.4)]
+    assert "error_origin_values" not in shown(material(records(faulty=("weights",))))
+
+
+@pytest.mark.parametrize("odd", [{"kv": [[1, 2], [1]]}, {"kv": [[-1]]}, {"kv": 3}])
+def test_wrong_bits_of_an_edited_store_are_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="has buffer_wrong = "):
+        check_records([Record({**one, "buffer_wrong": odd}) for one in records()])
 
 
 def plain() -> Material:

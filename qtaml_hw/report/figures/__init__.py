@@ -10,7 +10,7 @@ import matplotlib as mpl
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures.accuracy import accuracy, accuracy_by_point, accuracy_map, accuracy_time, chip_yield
-from qtaml_hw.report.figures.buffers import buffer_energy, buffer_lifetimes, error_origin
+from qtaml_hw.report.figures.buffers import buffer_energy, buffer_lifetimes, error_origin, error_origin_values
 from qtaml_hw.report.figures.cost import area, area_energy, energy
 from qtaml_hw.report.figures.ecc import ecc_residual
 from qtaml_hw.report.figures.protection import distortion, overhead, protected_planes
@@ -37,6 +37,7 @@ FIGURES: Final[dict[str, Callable[[Material], Drawing | None]]] = {
     "buffer_lifetimes": buffer_lifetimes,
     "buffer_energy": buffer_energy,
     "error_origin": error_origin,
+    "error_origin_values": error_origin_values,
     "tornado": tornado,
     "ecc_residual": ecc_residual,
 }

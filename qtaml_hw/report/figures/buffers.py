@@ -16,6 +16,7 @@ from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, plain, scale, spelled
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
+from qtaml_hw.report.figures.accuracy import cells
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
@@ -199,6 +200,55 @@ def error_origin(material: Material) -> Drawing | None:
         for memory, bits in wrong.items()
     ]
     return Drawing("error_origin", "Where errors come from", caption, figure, columns, rows)
+
+
+def error_origin_values(material: Material) -> Drawing | None:
+    """Bits that an inference reads wrong by value and plane of the buffers, of the point that reads most wrong."""
+    where, pairs = focus(lay_out(points)) if (points := _with_buffers(material.points)) else ("", ())
+    found = [(name, s, wrong_by_value(s)) for name, s in pairs]
+    name, _, most = max(found, key=lambda one: sum(map(sum, one[2].values())), default=("", None, {}))
+    drawn = sorted(most.items(), key=lambda one: -sum(one[1]))[:_MOST_BARS]
+    if not drawn or not any(drawn[0][1]):
+        return None
+    planes = max(len(bits) for _, bits in drawn)
+    grid = [
+        [*[math.nan] * (planes - len(bits)), *(bit if bit > 0.0 else math.nan for bit in bits[::-1])]
+        for _, bits in drawn
+    ]
+    figure, (ax,) = style.canvas(0.9 + 0.27 * len(grid))
+    cells(ax, grid, "Blues", (0.0, max(bit for _, bits in drawn for bit in bits)), ".2g")
+    several = len({memory for memory, _ in most}) > 1
+    ax.set_yticks(range(len(grid)), [style.words(f"{memory}: {v}" if several else v, 40) for (memory, v), _ in drawn])
+    ax.set_xticks(range(planes), [str(plane) for plane in reversed(range(planes))])
+    ax.set_xlabel("Bit plane")
+    place = ", ".join(words for words in (name if len(found) > 1 else "", where) if words)
+    more = f" The {len(drawn)} of {len(most)} values with most of them are drawn; the CSV has all." * (
+        len(drawn) < len(most)
+    )
+    caption = (
+        f"Measured, mean over fault maps{', at ' + place if place else ''}: bits of one inference that are wrong after "
+        f"decoding, by value and bit plane; empty where none was.{more}"
+    )
+    columns = ("series", "buffer", "value", "plane", "bits_wrong_per_inference")
+    rows = [
+        (plain(series, 60), memory, value, plane, bit)
+        for series, _, by_value in found
+        for (memory, value), bits in by_value.items()
+        for plane, bit in enumerate(bits)
+    ]
+    return Drawing("error_origin_values", "Where errors of buffers come from", caption, figure, columns, rows)
+
+
+def wrong_by_value(s: PointSummary) -> dict[tuple[str, str], list[float]]:
+    """Bits left wrong after decoding, per inference and plane, by buffer and value."""
+    inputs, faulty = float(s.facts[F.images]), s.facts.get(F.faulty) or ()
+    named = {one["name"]: one.get("values") or () for one in s.facts[F.buffers]}
+    return {
+        (memory, str(value)): [bits / inputs for bits in planes]
+        for memory, by_value in s.buffer_wrong.items()
+        if memory in faulty
+        for value, planes in zip(named.get(memory, ()), by_value, strict=False)
+    }
 
 
 def wrong_bits(s: PointSummary) -> dict[str, float]:

@@ -17,7 +17,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.buffers.held import Buffers
 from qtaml_hw.study.design.cells.cell import CellView
-from qtaml_hw.study.design.cells.timeline import bank_warnings, map_fields
+from qtaml_hw.study.design.cells.timeline import as_written, bank_warnings, map_fields
 from qtaml_hw.study.design.contents import Contents, chip_warnings
 from qtaml_hw.study.design.networks.hardened import hardening_facts, hardening_warnings
 from qtaml_hw.study.design.networks.identity import identity_of
@@ -95,7 +95,8 @@ class DesignPoint:
 
     def finish(self, begun: Begun) -> Record:
         """The record of a fault map that was begun; waits for its outputs."""
-        map_index, timeline = begun.map_index, begun.timeline()
+        lived = begun.timeline()
+        map_index, timeline = begun.map_index, lived if self.buffers.weights_faulty else as_written(lived)
         scores = [self.network.judged(on_host(one)) for one in begun.outputs]
         measured: dict[str, Any] = {
             F.map_index: map_index,

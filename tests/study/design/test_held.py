@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from qtaml_hw.activations import Held, Same
+from qtaml_hw.arrays import Float64
 from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey
@@ -48,10 +49,53 @@ def test_flips_of_each_memory_alone_and_of_both() -> None:
     assert both[F.faulty] == ["features", "weights"]
     assert both[F.score] < min(found["weights"][F.score], found["buffers"][F.score])
     assert found["weights"][F.buffer_flips]["features"]["raw"] == 0
+    assert found["weights"][F.flips_raw] == both[F.flips_raw] > 0
+    for name in ("flips_raw", "flips_parity", "flips_residual", "words_corrected", "words_uncorrectable"):
+        assert (found["buffers"][name], found["buffers"][f"{name}_series"]) == (0, [0]), name
     raw = found["buffers"][F.buffer_flips]["features"]["raw"]
     assert raw == both[F.buffer_flips]["features"]["raw"]
-    bits = 60 * 8 * sum(both[F.buffers][0]["numbers"])
-    assert abs(raw - 0.02 * bits) < 5 * np.sqrt(bits * 0.02 * 0.98)
+    wrong = np.array(found["buffers"][F.buffer_wrong]["features"])
+    assert wrong.shape == (4, 8)
+    assert wrong.sum() == raw == found["buffers"][F.buffer_flips]["features"]["left"]
+    assert raw % 60 == 0  # the same cells for every image
+
+
+def within_5_sigma(counted: Float64, trials: Float64, p: Float64) -> None:
+    np.testing.assert_array_less(np.abs(counted - trials * p), 5.0 * np.sqrt(trials * p * (1.0 - p)) + 1e-9)
+
+
+def test_rates_meet_the_closed_form_in_every_layer_and_plane() -> None:
+    """Over 60 chips: cells of two kinds by plane, of values that live as long as the schedule says."""
+    same = "preset: gain-cell-65nm, temperature: 85 degC, sigma_t_ox_die: 0 %"
+    low, high = (
+        f"{{planes: {planes}, {same}, t_ox: {t} nm}}" for planes, t in (([0, 1, 2, 3], 1.65), ([4, 5, 6, 7], 1.7))
+    )
+    own = f"contents: activations, batch: 2, cell: [{low}, {high}], refresh: off, protection: {{policy: none}}"
+    point = design(buffers=f"[{{name: a, {own}}}]")
+    (memory,) = point.buffers.memories
+    p = np.stack([one.at()[1].max(axis=0) for one in memory.placed.rates()])
+    found, numbers = np.zeros_like(p), np.array([[float(one.tap.values)] for one in memory.kept])
+    for chip in range(60):
+        for v, one in enumerate(memory.struck(MapKey(0, chip))):
+            assert one.faults is None or isinstance(one.faults, Same)
+            down = () if one.faults is None else one.faults.down[: one.tap.values]
+            found[v] += [sum(int(bits) >> plane & 1 for bits in down) for plane in range(8)]
+    assert (p[:, :4].min(axis=1) > 5.0 * p[:, 4:].max(axis=1)).all()
+    assert len({*p[:, 0]}) > 1
+    within_5_sigma(found, 60.0 * np.broadcast_to(numbers, p.shape), p)
+
+
+def test_passes_read_the_rate_in_every_layer_and_plane() -> None:
+    """A weak cell that flips either way is wrong for every image: counts are whole images, of a binomial of cells."""
+    point = held("3 %", faulty="buffers")
+    images, chips, wrong = 3, 40, np.zeros((4, 8))
+    for chip in range(chips):
+        with point.buffers.reading(chip) as passes:
+            point.network.served.outputs(point.image.decode(), point.network.inputs[:images])
+        wrong += point.buffers.measured(passes)[F.buffer_wrong]["features"]
+    numbers = np.array([[float(one.tap.values)] for one in point.buffers.memories[0].kept])
+    assert not (wrong % images).any()
+    within_5_sigma(wrong / images, chips * np.broadcast_to(numbers, (4, 8)), np.full((4, 8), 0.03))
 
 
 def test_top_planes_kept_by_a_code_and_by_a_bound() -> None:
@@ -95,10 +139,11 @@ def test_a_buffer_lies_on_the_die_of_its_chip() -> None:
     found = []
     for map_index in range(4):
         (faults,) = (one.faults for one in memory.struck(MapKey(0, map_index)))
-        assert isinstance(faults, Same)
+        assert faults is None or isinstance(faults, Same)  # None: no cell of this chip is weak
         model = memory.placed.cell.of_chip(0, map_index).of_class(0).model
         p = float(np.max(model.flip_probability(3e-6)))  # type: ignore[union-attr]
-        flips, bits = int(np.bitwise_count(faults.down).sum()), 8 * faults.down.size
+        flips = 0 if faults is None else int(np.bitwise_count(faults.down).sum())
+        bits = 8 * memory.kept[0].tap.values
         assert abs(flips - p * bits) < 5 * np.sqrt(bits * p * (1 - p))
         found.append(p)
     assert max(found) > 2.0 * min(found)

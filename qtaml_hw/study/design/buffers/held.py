@@ -2,8 +2,8 @@
 
 A value lives from the end of the layer that wrote it to the end of the layer that reads it last, by the systolic times
 of an inference (of ``batch`` inferences that go through the layers together), or as long as the study says.  A cell can
-lose its bit over that time, or over a refresh interval where that is shorter.  Under laws of fixed weak cells every
-value has a place of its own, whose weak cells are the same for every inference; under other laws every write is a draw.
+lose its bit over that time, or over a refresh interval where that is shorter.  Every value has a place, whose weak
+cells are the same for every inference of a chip; under the law poisson alone every write is a draw.
 """
 
 from __future__ import annotations
@@ -121,18 +121,18 @@ class HeldBuffer:
         )
 
     def struck(self, draw: MapKey) -> list[Kept]:
-        """The values in one fault map, on the die that the weights of the chip lie on."""
+        """The values in one fault map, on the die that the weights of the chip lie on; as written where none flips."""
         rates = self._rates(draw)
-        same = self.placed.masks(draw, rates) if self.buffer.study.flips.same_cells else None
+        same = None if self.buffer.study.flips.law == "poisson" else self.placed.masks(draw, rates)
         out = []
         for v, one in enumerate(self.kept):
             p01, p10 = rates[v].at()
             starts = range(0, one.tap.values, one.tap.values // len(p01))
             faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
-            masks = None if same is None else same[v]
+            masks, guards = None if same is None else same[v], self._guards(v, (p01, p10))
             if masks is not None:
                 faults = Same(draw, self.number + v, masks.up, masks.down, self.buffer.section.batch)
-            out.append(replace(one, faults=faults, guards=self._guards(v, rates[v].at())))
+            out.append(one if faults.still and not guards else replace(one, faults=faults, guards=guards))
         return out
 
     @property
@@ -205,16 +205,16 @@ class Buffers:
             yield held
 
     def measured(self, held: Held) -> dict[str, Any]:
-        """Record fields of one fault map: bits that passes over all inputs read wrong, by buffer."""
+        """Record fields of one fault map: bits that passes over all inputs read wrong, by buffer, value and plane."""
         if not self.memories:
             return {}
-        found = {}
+        flips, wrong = {}, {}
         for one in self.memories:
-            total = Counts()
-            for value in one.kept:
-                total = total.plus(held.counts.get(value.tap.name, Counts()))
-            found[one.name] = total._asdict()
-        return {F.buffer_flips: found}
+            by_value = [held.counts.get(v.tap.name) or Counts.none(v.numbers.form.planes) for v in one.kept]
+            tallies = [counts.totals() for counts in by_value]
+            flips[one.name] = {name: sum(tally[name] for tally in tallies) for name in tallies[0]}
+            wrong[one.name] = [counts.wrong.tolist() for counts in by_value]
+        return {F.buffer_flips: flips, F.buffer_wrong: wrong}
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -99,6 +99,13 @@ def map_fields(timeline: Timeline) -> dict[str, Any]:
     }
 
 
+def as_written(timeline: Timeline) -> Timeline:
+    """The same fault map where no flip of the memory is read: it ages and spends, and its codes are as written."""
+    found = ("flips_data", "flips_parity", "flips_read", "words_corrected", "words_uncorrectable")
+    none = {name: np.zeros_like(getattr(timeline.counts, name)) for name in found}
+    return replace(timeline, counts=replace(timeline.counts, **none))
+
+
 def slack_facts(
     study: Study, chip: Memory, traffic: LayerReads, compute_s: float, read_latency_s: float
 ) -> dict[str, Any]:
