@@ -53,23 +53,24 @@ def round_at(address: int, n: int, p: int, g: int, q: int, scale: Float32, large
 
 
 @njit(nogil=True)
-def strike_at(
-    address: int, n: int, p: int, g: int, q: int, first: int, scale: Float32, largest: np.float32, codes: Any,
-    values: Float32, begins: Int64, weak: Int64, up: Any, down: Any, counted: Int64,
-) -> None:  # fmt: skip
-    """Every value to its nearest level, and those of ``weak`` numbers to what their cells leave of it.
+def strike_at(address: int, place: Any, first: int, scaling: Any, tables: Any, weak: Any, counted: Int64) -> None:
+    """Every value to its nearest level, and those of weak numbers to what their cells leave of it.
 
-    ``codes`` by level from -largest on; ``values`` of every code in steps; bits of ``up`` and ``down`` flip where they
-    store 0, and 1, by weak number; input ``first`` is inference ``first % batch``, whose weak numbers lie from
-    ``begins`` of it on; ``counted`` [B] takes the flips.
+    ``place`` (N, P, G, Q); ``scaling`` scale and largest level; ``tables`` code by level from -largest on, value of
+    every code in steps; ``weak`` as of ``Same.weak``, where input ``first`` is inference ``first % batch``;
+    ``counted`` [B] takes the flips.
     """
+    n, p, g, q = place
+    scale, largest = scaling
+    codes, values = tables
+    begins, numbers, up, down = weak
     round_at(address, n, p, g, q, scale, largest)
     x = _array(_floats_at(address), (n, p * g * q))
     for i in range(n):
         own = i if len(scale) > 1 else 0
         inference = (first + i) % (len(begins) - 1)
         for at in range(begins[inference], begins[inference + 1]):
-            m = weak[at]
+            m = numbers[at]
             s = scale[own, (m // q) % g]
             code = codes[int(np.rint(x[i, m] / s) + largest)]
             wrong = (~code & up[at]) | (code & down[at])

@@ -120,7 +120,7 @@ class Same:
 
     @cached_property
     def weak(self) -> tuple[Int64, Int64, NDArray[Any], NDArray[Any]]:
-        """Numbers in which any bit can flip, inference by inference of a batch: where each begins, they, their masks."""
+        """Numbers in which any bit can flip, and their masks, inference by inference of a batch from ``begins`` on."""
         flat = np.flatnonzero(self.up | self.down)
         own, numbers = np.divmod(flat, self.up.size // self.batch)
         begins = np.searchsorted(own, np.arange(self.batch + 1))

@@ -45,26 +45,29 @@ class Kept:
         """Values [N, ...] to what they are read as without a flip, in place."""
         tap, numbers, scale = self.tap, self.numbers, self.scale
         other = _here(lambda x: numbers.round(x.numpy(), tap, scale))
-        return other if scale is None else self._compiled(_kernels.round_at, (scale, numbers.top), other)
+        if scale is None:
+            return other
+        (p, g, q), known, top, round_at = numbers.grid(tap.shape, tap), scale, numbers.top, _kernels.round_at
+        return self._compiled(lambda address, n: round_at(address, n, p, g, q, known, top), other)
 
     def striking(self, counts: Counts, seen: Callable[[], int]) -> Through:
         """The same with their flips, which are counted; ``seen`` inputs went before."""
+        numbers, tap = self.numbers, self.tap
         other = _here(lambda x: self._strike(x.numpy(), seen(), counts))
         if self.scale is None or self.guards or not isinstance(self.faults, Same):
             return other
         counts.wrong = counts.struck  # nothing is corrected
-        rest = (self.scale, self.numbers.top, *self.numbers.tables, *self.faults.weak, counts.struck)
-        strike_at = _kernels.strike_at
-        return self._compiled(lambda *place: strike_at(*place, seen(), *rest), (), other)
+        grid, scaling, strike_at = numbers.grid(tap.shape, tap), (self.scale, numbers.top), _kernels.strike_at
+        rest = scaling, numbers.tables, self.faults.weak, counts.struck
+        return self._compiled(lambda address, n: strike_at(address, (n, *grid), seen(), *rest), other)
 
-    def _compiled(self, kernel: Callable[..., None], rest: tuple[Any, ...], other: Through) -> Through:
+    def _compiled(self, call: Callable[[int, int], None], other: Through) -> Through:
         """One call of a kernel where values lie as they were traced: all else costs more than small layers do."""
         values, kind = self.tap.values, torch.float32
-        p, g, q = self.numbers.grid(self.tap.shape, self.tap)
 
         def through(x: torch.Tensor) -> None:
             if x.stride(0) == values and x.dtype is kind and x.is_cpu and x.is_contiguous():
-                kernel(x.data_ptr(), x.numel() // values, p, g, q, *rest)
+                call(x.data_ptr(), x.numel() // values)
             else:
                 other(x)
 
