@@ -7,14 +7,17 @@ table.  The graph is walked node by node: no source text is made from it, so no 
 from __future__ import annotations
 
 import keyword
+import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
+
+from qtaml_hw.workloads.data import InputPart
 
 ACTIVATIONS: Final[dict[str, Callable[..., torch.Tensor]]] = {
     "RELU": torch.relu,
@@ -92,6 +95,14 @@ class Builder:
         self.values[name] = self.root.graph.placeholder("x")
         return self.values[name]
 
+    def inputs(self, keys: Sequence[Any], parts: Sequence[InputPart], kinds: Sequence[torch.dtype]) -> fx.Node:
+        """The samples, and under its key the part of them that each input is, in its type, where there are several."""
+        samples, first = self.input(keys[0]), 0
+        for key, part, kind in zip(keys, parts, kinds, strict=True) if len(parts) > 1 else ():
+            self.values[key] = self.call(_part, samples, first, part.shape, kind)
+            first += part.values
+        return samples
+
     def layer(self, name: str, module: nn.Module, *inputs: fx.Node) -> tuple[fx.Node, str]:
         """A module under a name made from the file's; the node of its output, and the name it got."""
         path = self._free(name)
@@ -144,6 +155,24 @@ class Builder:
         while hasattr(self.root, path):
             number, path = number + 1, f"{clean}_{number + 1}"
         return path
+
+
+def _part(x: torch.Tensor, first: int, shape: tuple[int, ...], kind: torch.dtype) -> torch.Tensor:
+    """One input out of the samples that hold all of them."""
+    return x[:, first : first + math.prod(shape)].reshape(-1, *shape).to(kind)
+
+
+def sample_shape(parts: Sequence[InputPart]) -> tuple[int, ...]:
+    """Of a sample: of the one input, or of all of them one after the other."""
+    return parts[0].shape if len(parts) == 1 else (sum(part.values for part in parts),)
+
+
+def check_named(there: Collection[str], shapes: Mapping[str, Any]) -> None:
+    """Raises ValueError for inputs of a file that get no data, and data for inputs that are not there."""
+    odd = sorted(set(there) ^ shapes.keys())
+    if odd:
+        told = ", ".join(there) or "none"
+        raise ValueError(f"its inputs are {told}; {', '.join(odd)} is not named on both sides (data.npz.inputs)")
 
 
 def mirrored(x: torch.Tensor, pads: list[int]) -> torch.Tensor:

@@ -25,7 +25,7 @@ def _onnx(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
 def _tflite(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:
     from qtaml_hw.workloads.tflite.network import read_tflite_network
 
-    return read_tflite_network(path, output)
+    return read_tflite_network(path, output, shapes)
 
 
 def _deployed(path: Path, output: str | None, shapes: Shapes | None) -> ReadGraph:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.weights.inventory import inventory
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.model_files import load_model_file
@@ -90,3 +91,53 @@ def test_a_weight_used_twice_and_layers_that_keep_their_axes(tmp_path: Path) -> 
         ("k.weight", 225),
         ("k.bias", 5),
     ]
+
+
+def two_inputs(path: Path) -> Path:
+    """An image through a convolution and its mean, beside it three numbers through a layer: the scores of both added"""
+    f = File()
+    image, more = f.tensor("image", (1, 6, 5, 2), "float32"), f.tensor("more", (1, 3), "float32")
+    names = ("w", f32(4, 3, 3, 2)), ("b", f32(4)), ("v", f32(4, 3)), ("axes", np.array([1, 2], np.int32))
+    w, b, v, axes = (f.tensor(n, a.shape, "int32" if a.dtype == np.int32 else "float32", a) for n, a in names)
+    conv, mean = f.tensor("conv", (1, 6, 5, 4), "float32"), f.tensor("mean", (1, 4), "float32")
+    full, out = f.tensor("full", (1, 4), "float32"), f.tensor("out", (1, 4), "float32")
+    f.op("CONV_2D", (image, w, b), (conv,), table("Conv2DOptions", **SAME))
+    f.op("MEAN", (conv, axes), (mean,), table("ReducerOptions", KeepDims=False))
+    f.op("FULLY_CONNECTED", (more, v, -1), (full,), table("FullyConnectedOptions"))
+    f.op("ADD", (mean, full), (out,), table("AddOptions"))
+    path.write_bytes(f.content((image, more), out))
+    return path
+
+
+@pytest.mark.parametrize("order", [("image", "more"), ("more", "image")])
+def test_several_inputs_are_parts_of_a_sample(tmp_path: Path, order: tuple[str, str]) -> None:
+    path, given = two_inputs(tmp_path / "two.tflite"), {"image": f32(3, 2, 6, 5), "more": f32(3, 3)}
+    network = load_model_file(path, shapes={name: given[name].shape[1:] for name in order})
+    peer = litert.Interpreter(model_path=str(path), num_threads=1)
+    peer.allocate_tensors()
+    places = {d["name"]: d["index"] for d in peer.get_input_details()}
+    expected = []
+    for i in range(3):
+        peer.set_tensor(places["image"], given["image"][i : i + 1].transpose(0, 2, 3, 1).copy())
+        peer.set_tensor(places["more"], given["more"][i : i + 1])
+        peer.invoke()
+        expected.append(peer.get_tensor(peer.get_output_details()[0]["index"])[0])
+    samples = np.concatenate([given[name].reshape(3, -1) for name in order], axis=1)
+    with torch.inference_mode():
+        found = network.module(torch.from_numpy(samples)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert network.input_shape == (63,)
+    assert len([entry for entry in inventory(network.module) if entry.kind == "weight"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ((63,), r"it has 2 inputs \(image, more\): say what each gets"),
+        ({"image": (2, 6, 5), "other": (3,)}, "its inputs are image, more; more, other is not named on both sides"),
+        ({"image": (6, 5, 2), "more": (3,)}, r"image is \(2, 6, 5\), samples of it are \(6, 5, 2\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(tmp_path: Path, shapes: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_model_file(two_inputs(tmp_path / "two.tflite"), shapes=shapes)  # type: ignore[arg-type]

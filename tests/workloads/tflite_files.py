@@ -62,7 +62,7 @@ class File:
     def op(self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: Options | None = None) -> None:
         self.ops.append((getattr(tflite.BuiltinOperator, name), inputs, outputs, options))
 
-    def content(self, source: int, result: int) -> bytes:
+    def content(self, source: int | Sequence[int], result: int) -> bytes:
         b = self.builder
         numbers = sorted({code for code, *_ in self.ops})
         codes = []
@@ -83,7 +83,7 @@ class File:
                 tflite.OperatorAddBuiltinOptionsType(b, kind)
                 tflite.OperatorAddBuiltinOptions(b, table)
             built.append(tflite.OperatorEnd(b))
-        ends = [b.CreateNumpyVector(np.array([i], np.int32)) for i in (source, result)]
+        ends = [b.CreateNumpyVector(np.atleast_1d(np.array(i, np.int32))) for i in (source, result)]
         parts = [_vector(b, items) for items in (self.tensors, built)]
         tflite.SubGraphStart(b)
         tflite.SubGraphAddTensors(b, parts[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +12,7 @@ from torch import fx, nn
 
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads.data import InputPart
-from qtaml_hw.workloads.graph import Builder, UnknownOpsError, chosen_output
+from qtaml_hw.workloads.graph import Builder, UnknownOpsError, check_named, chosen_output
 from qtaml_hw.workloads.load import Shapes
 from qtaml_hw.workloads.onnx.codes import Coded, Word
 
@@ -94,11 +93,6 @@ class Importer:
         self.input_type = torch.int64 if all(whole) else torch.float32
         self.types = [torch.int64 if one else torch.float32 for one in whole]
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Of a sample: of the one input, or of all of them one after the other."""
-        return self.parts[0].shape if len(self.parts) == 1 else (sum(part.values for part in self.parts),)
-
     def network(self) -> nn.Module:
         """The graph as a module.  Raises ValueError with all that is not read of it."""
         unknown = [n.op_type for n in self.nodes if n.op_type not in self.table or n.domain not in ("", "ai.onnx")]
@@ -107,7 +101,7 @@ class Importer:
         operators = [Operator(self, node) for node in self.nodes]
         if sum(len(n.inputs) for n in operators) > MOST_EDGES:
             raise ValueError(f"its operators have more than {MOST_EDGES} inputs in all")
-        self._inputs()
+        self.samples = self.builder.inputs([part.name for part in self.parts], self.parts, self.types)
         complaints: list[str] = []
         for n in operators:
             found = n.complaints()
@@ -118,14 +112,6 @@ class Importer:
             more = f"; and {len(complaints) - SHOWN} more" if len(complaints) > SHOWN else ""
             raise ValueError(f"not read: {'; '.join(complaints[:SHOWN])}{more}")
         return self.builder.finish(self.value(self.output))
-
-    def _inputs(self) -> None:
-        """The samples, and of several inputs the part of them that each is."""
-        self.samples = self.builder.input(self.parts[0].name)
-        first = 0
-        for part, kind in zip(self.parts, self.types, strict=True) if len(self.parts) > 1 else ():
-            self.builder.values[part.name] = self.builder.call(_part, self.samples, first, part.shape, kind)
-            first += part.values
 
     def codes(self, module: nn.Module) -> dict[str, StoredTensor]:
         """The weights of a network that the file stores as codes, by parameter."""
@@ -266,11 +252,6 @@ def _where(view: torch.Tensor) -> tuple[Any, ...]:
     return view.untyped_storage().data_ptr(), view.storage_offset(), tuple(view.shape), view.stride()
 
 
-def _part(x: torch.Tensor, first: int, shape: tuple[int, ...], kind: torch.dtype) -> torch.Tensor:
-    """One input out of the samples that hold all of them."""
-    return x[:, first : first + math.prod(shape)].reshape(-1, *shape).to(kind)
-
-
 def opset_of(model: Any) -> int:
     """The opset of the file's operators.  Raises ValueError where it does not say, or a newer one than is known."""
     from onnx import defs
@@ -300,10 +281,7 @@ def input_parts(inputs: list[Any], shapes: Shapes | None) -> tuple[InputPart, ..
     """
     entries = {entry.name: entry for entry in inputs}
     if isinstance(shapes, Mapping):
-        odd = sorted(entries.keys() ^ shapes.keys())
-        if odd:
-            there = ", ".join(entries) or "none"
-            raise ValueError(f"its inputs are {there}; {', '.join(odd)} is not named on both sides (data.npz.inputs)")
+        check_named(entries, shapes)
         return tuple(InputPart(name, _sample(entries[name], shape)) for name, shape in shapes.items())
     if not inputs or (len(inputs) > 1 and shapes is not None):
         raise ValueError(f"it has {len(inputs)} inputs ({', '.join(entries)}): say what each gets (data.npz.inputs)")

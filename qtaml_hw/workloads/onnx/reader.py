@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtaml_hw.workloads.graph import sample_shape
 from qtaml_hw.workloads.load import ReadGraph, Shapes
 from qtaml_hw.workloads.onnx.graph import Importer
 from qtaml_hw.workloads.onnx.operators import OPS
@@ -27,4 +28,4 @@ def read_onnx(path: Path, output: str | None = None, shapes: Shapes | None = Non
     importer = Importer(onnx.load(path, load_external_data=False), OPS, output, shapes)
     module = importer.network()
     parts = importer.parts if len(importer.parts) > 1 else ()
-    return ReadGraph(module, importer.input_shape, importer.input_type, importer.codes(module), parts)
+    return ReadGraph(module, sample_shape(importer.parts), importer.input_type, importer.codes(module), parts)

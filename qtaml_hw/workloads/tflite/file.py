@@ -1,4 +1,4 @@
-"""TensorFlow Lite files read as data: shapes, codes, scales and options of a graph of one input (extra ``tflite``).
+"""TensorFlow Lite files read as data: shapes, codes, scales and options of a graph (extra ``tflite``).
 
 Format: tensorflow/lite/schema/schema.fbs; quantisation: ai.google.dev/edge/litert (int8 weights are symmetric, a scale
 per tensor or per output channel).
@@ -60,18 +60,18 @@ class FileOp:
 
 @dataclass(frozen=True, eq=False)
 class FileGraph:
-    """The main subgraph of a file."""
+    """The main subgraph of a file; inputs and output by the numbers of their tensors."""
 
     tensors: tuple[FileTensor, ...]
     ops: tuple[FileOp, ...]
-    input: int
+    inputs: tuple[int, ...]
     output: int
 
 
 def read_tflite(path: Path, output: str | None = None) -> FileGraph:
     """The graph of a .tflite file.
 
-    output: the one that is judged, of several.  Raises ValueError for more than one input, outputs of which none is
+    output: the one that is judged, of several.  Raises ValueError for a graph without inputs, outputs of which none is
     named, more than a file of its length can hold, and without the package ``tflite``; what reading offsets of a
     damaged buffer raises.
     """
@@ -91,8 +91,9 @@ def read_tflite(path: Path, output: str | None = None) -> FileGraph:
 
 def _graph(tflite: ModuleType, model: Any, output: str | None) -> FileGraph:
     graph = model.Subgraphs(0)
-    if graph.InputsLength() != 1:
-        raise ValueError(f"it has {graph.InputsLength()} inputs, one is read")
+    inputs = tuple(int(graph.Inputs(i)) for i in _few(graph.InputsLength(), MOST_INPUTS, "inputs"))
+    if not inputs:
+        raise ValueError("it has no inputs")
     names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
     tensors = tuple(_tensor(model, graph.Tensors(i)) for i in _few(graph.TensorsLength(), MOST_PARTS, "tensors"))
     ops = tuple(
@@ -103,8 +104,8 @@ def _graph(tflite: ModuleType, model: Any, output: str | None) -> FileGraph:
         raise ValueError("an output is a tensor that is not there")
     chosen = chosen_output([tensors[i].name for i in last], output)
     judged = next(i for i in last if tensors[i].name == chosen)
-    found = FileGraph(tensors, _leading_to(ops, judged), int(graph.Inputs(0)), judged)
-    used = {i for op in ops for i in (*op.inputs, *op.outputs)} | {found.input, found.output}
+    found = FileGraph(tensors, _leading_to(ops, judged), inputs, judged)
+    used = {i for op in ops for i in (*op.inputs, *op.outputs)} | {*inputs, judged}
     if used - set(range(-1, len(tensors))):
         raise ValueError("an operator names a tensor that is not there")
     return found

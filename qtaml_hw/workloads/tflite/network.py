@@ -2,12 +2,12 @@
 
 Weights of convolutions, depthwise convolutions and fully connected layers keep the file's codes in the file's order;
 they are dequantised to run; activations and biases stay in float (their quantisation is not modelled).  Inputs are NCHW
-and real numbers, not codes, whatever the file says.
+and real numbers, not codes, whatever the file says; of several a sample holds all, flat, one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,18 @@ from torch.nn import functional
 from qtaml_hw.weights.given import given_integers
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.workloads.graph import ACTIVATIONS, Builder, StoredConv, StoredDepthwise, UnknownOpsError, mirrored
-from qtaml_hw.workloads.load import ReadGraph
+from qtaml_hw.workloads.data import InputPart
+from qtaml_hw.workloads.graph import (
+    ACTIVATIONS,
+    Builder,
+    StoredConv,
+    StoredDepthwise,
+    UnknownOpsError,
+    check_named,
+    mirrored,
+    sample_shape,
+)
+from qtaml_hw.workloads.load import ReadGraph, Shapes
 from qtaml_hw.workloads.tflite.file import FileGraph, FileOp, FileTensor, read_tflite
 
 NHWC_AXIS: Final = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of a stored image -> axis of ours
@@ -28,21 +38,43 @@ FUSED: Final = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH")  # ActivationFu
 SAME: Final = 0  # Padding of the schema; 1 is VALID
 
 
-def read_tflite_network(path: Path, output: str | None = None) -> ReadGraph:
+def read_tflite_network(path: Path, output: str | None = None, shapes: Shapes | None = None) -> ReadGraph:
     """The network of a .tflite file, with its codes.
 
-    Raises ValueError for a file that cannot be read, all operators that are not read at once, and weights that are
-    neither float nor 8-bit codes.
+    shapes: of one sample of every input by name, in the order in which a sample holds several.  Raises ValueError for
+    a file that cannot be read, all operators that are not read at once, weights that are neither float nor 8-bit codes,
+    and several inputs that are not named.
     """
     graph = read_tflite(path, output)
     missing = [op.name for op in graph.ops if op.name not in OPS]
     if missing:
         raise UnknownOpsError(missing, OPS)
-    importer = _Importer(graph)
+    importer = _Importer(graph, shapes)
     module = importer.network()
     kept = dict(module.named_parameters())
     codes = {name: code for name, code in importer.codes.items() if name in kept}
-    return ReadGraph(module, _ours(graph.tensors[graph.input].shape)[1:], codes=codes)
+    parts = importer.parts if len(importer.parts) > 1 else ()
+    return ReadGraph(module, sample_shape(importer.parts), codes=codes, parts=parts)
+
+
+def _parts(graph: FileGraph, shapes: Shapes | None) -> dict[int, InputPart]:
+    """What one sample of every input is, by the number of its tensor, in the order of ``shapes`` or of the file.
+
+    Raises ValueError for inputs that are not there, get none, or get samples of another shape.
+    """
+    numbers = {graph.tensors[i].name: i for i in graph.inputs}
+    own = {name: _ours(graph.tensors[i].shape)[1:] for name, i in numbers.items()}
+    names = list(own)
+    if isinstance(shapes, Mapping):
+        names = list(shapes)
+        check_named(numbers, shapes)
+        wrong = [f"{name} is {own[name]}, samples of it are {s}" for name, s in shapes.items() if own[name] != s]
+        if wrong:
+            raise ValueError(f"its inputs have other shapes: {'; '.join(wrong)}")
+    elif len(own) != len(graph.inputs) or (len(own) > 1 and shapes is not None):
+        told = ", ".join(numbers)
+        raise ValueError(f"it has {len(graph.inputs)} inputs ({told}): say what each gets (data.npz.inputs)")
+    return {numbers[name]: InputPart(name, own[name]) for name in names}
 
 
 def _ours(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -52,13 +84,15 @@ def _ours(shape: tuple[int, ...]) -> tuple[int, ...]:
 class _Importer:
     """Walks the operators in file order; one method of each kind of operator."""
 
-    def __init__(self, graph: FileGraph) -> None:
+    def __init__(self, graph: FileGraph, shapes: Shapes | None) -> None:
         self.file, self.builder = graph, Builder()
+        self._parts = _parts(graph, shapes)
+        self.parts = tuple(self._parts.values())
         self.codes: dict[str, StoredTensor] = {}
 
     def network(self) -> nn.Module:
         values = self.builder.values
-        self.builder.input(self.file.input)
+        self.builder.inputs(tuple(self._parts), self.parts, [torch.float32] * len(self.parts))
         for op in self.file.ops:
             values[op.outputs[0]] = OPS[op.name](self, op)
         return self.builder.finish(values[self.file.output])
