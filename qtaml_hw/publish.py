@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from qtaml_hw.config import Study
+from qtaml_hw.errors import in_one_line
 from qtaml_hw.files import write_atomically
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.store import shards
@@ -18,6 +20,28 @@ from qtaml_hw.versions import __version__
 ECC_TABLE_P = (1e-4, 1e-3, 1e-2)  # beside the study's own raw probability, for the report's ECC table
 PARAMETERS, PUBLISHED, PAGE = "parameters.json", "published.json", "report.html"
 _PLACE: Final = (F.identity, F.study, F.label, F.case, F.point, F.axes, F.axes_si)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The report's page, or why there is none; ``problem`` is one line."""
+
+    page: Path | None
+    problem: str = ""
+
+
+def published(study: Study, folder: Path | None, summaries: Sequence[PointSummary], command: str = "") -> Published:
+    """The report of a store whose points took time: what keeps it from being made is told beside them.
+
+    Raises whatever it is where the records are no longer there either.
+    """
+    try:
+        return Published(publish(study, folder, summaries, command))
+    except Exception as error:
+        if folder is None or not shards(folder):
+            raise
+        why = in_one_line(error)
+        return Published(None, f"no report ({why}); records are kept, `qtaml-hw report {folder}` makes it")
 
 
 def publish(study: Study, folder: Path | None, summaries: Sequence[PointSummary], command: str = "") -> Path | None:

@@ -10,7 +10,7 @@ from qtaml_hw.config import Point, Study, takes_study
 from qtaml_hw.config.load import overridden
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress, silent
-from qtaml_hw.publish import citations, publish
+from qtaml_hw.publish import citations, published
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result, SweepResult, WhatIf
@@ -30,7 +30,7 @@ def run(
     label: str = "",
 ) -> Result:
     """Evaluate one design point over fault maps; with ``store``, records are kept there and a report is written.
-    A point that cannot be evaluated leaves nothing there.
+    A point that cannot be evaluated leaves nothing there; a report that cannot be made is said in ``report_problem``.
 
     ``jobs`` processes of this machine share the maps; the records are the same, bit for bit.
 
@@ -42,7 +42,8 @@ def run(
     summaries = _summaries([point], records)
     if summaries[0].error is not None:
         raise InputError(summaries[0].error)
-    return Result(summaries[0], folder, publish(study, folder, summaries, command), citations(study))
+    report = published(study, folder, summaries, command)
+    return Result(summaries[0], folder, report.page, citations(study), report.problem)
 
 
 @takes_study
@@ -59,14 +60,15 @@ def sweep(
 
     ``jobs`` processes of this machine, or as many workers of a ``cluster`` that is started: ``local``, ``slurm``,
     ``lsf``, ``sge``, ``pbs``; or a running Dask scheduler's address (``tcp://host:8786``) with the workers it has.
-    The records are the same, bit for bit.
+    The records are the same, bit for bit.  A report that cannot be made is said in ``report_problem``.
 
     Raises StoreError when the folder cannot be used, InputError when workers or a cluster cannot be started.
     """
     folder = None if store is None else Path(store)
     points = list(study.points())
     summaries = _summaries(points, run_points(points, folder, workers=Workers(jobs, cluster), progress=progress))
-    return SweepResult(tuple(summaries), folder, publish(study, folder, summaries, command))
+    report = published(study, folder, summaries, command)
+    return SweepResult(tuple(summaries), folder, report.page, report.problem)
 
 
 @takes_study
@@ -93,8 +95,9 @@ def what_if(
     for summary in summaries:
         if summary.error is not None:
             raise InputError(f"{summary.facts[F.label]}: {summary.error}")
-    report = publish(study, folder, summaries)
-    return WhatIf(Result(summaries[0], folder, report), Result(summaries[1], folder, report))
+    report = published(study, folder, summaries)
+    both = [Result(one, folder, report.page, report_problem=report.problem) for one in summaries]
+    return WhatIf(both[0], both[1])
 
 
 def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:

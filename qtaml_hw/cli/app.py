@@ -1,7 +1,8 @@
 """The command line put together: every command by its name, and what an error or an interruption ends with.
 
 stdout carries data, stderr progress and messages.  Exit codes: 0 ok, 2 bad input, 3 some points failed and are
-recorded, 130 interrupted with finished work kept; 1 is a fault of the program itself.
+recorded, 130 interrupted with finished work kept; 1 is a fault of the program itself, or of a report alone: then the
+points are answered and kept.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import qtaml_hw as q
 from qtaml_hw import report
 from qtaml_hw.cli.options import (
     EXIT_BAD_INPUT,
+    EXIT_FAULT,
     EXIT_SOME_FAILED,
     Commands,
     FileArgument,
@@ -88,7 +89,7 @@ def run(
     answer(result.as_dict(), as_json, lambda: report.run_table(result.summary))
     warn_of([result.summary])
     _say_what_is_stored([result.summary.facts])
-    say(f"report: {result.report}")
+    _end_with_report(result)
 
 
 def sweep(
@@ -121,9 +122,14 @@ def sweep(
     for failure in result.failures:
         say(f"failed: {failure}")
     _say_what_is_stored([s.facts for s in result.summaries])
-    say(f"report: {result.report}")
-    if result.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    _end_with_report(result, EXIT_SOME_FAILED if result.failed else 0)
+
+
+def _end_with_report(result: q.Result | q.SweepResult, code: int = 0) -> None:
+    """Say where the report is, or why there is none; end with a code, where all else went well with that of a fault."""
+    say(f"error: {result.report_problem}" if result.report_problem else f"report: {result.report}")
+    if code or result.report_problem:
+        raise typer.Exit(code or EXIT_FAULT)
 
 
 def _say_what_is_stored(points: Iterable[Mapping[str, Any]]) -> None:
@@ -161,6 +167,8 @@ def what_if(
     found = changed.as_dict()
     answer(found, as_json, lambda: report.what_if_table(**found))
     warn_of([changed.before.summary, changed.after.summary])
+    if changed.after.report_problem:
+        _end_with_report(changed.after)
 
 
 COMMANDS: Final[Commands] = {"validate": validate, "run": run, "sweep": sweep, "what-if": what_if}

@@ -48,6 +48,7 @@ class Result(Shown):
     out: Path | None = None
     report: Path | None = None
     sources: tuple[str, ...] = ()
+    report_problem: str = ""
 
     @property
     def accuracy(self) -> Interval:
@@ -139,6 +140,7 @@ class SweepResult(Suggesting, Shown):
     summaries: tuple[PointSummary, ...]
     out: Path | None = None
     report: Path | None = None
+    report_problem: str = ""
 
     @property
     def done(self) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from qtaml_hw.config.sections.hardening import DEFAULT_SEED
+from qtaml_hw.errors import InputError
 from qtaml_hw.files import cache_folder
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads import cache, training
@@ -98,7 +99,8 @@ def load_network(
     Shipped weights (``spec.shipped``) are the same bits on every machine. ``variant`` trains it another way. progress
     is called as progress(epochs done, epochs in all, message) while training. A cache file that is damaged or belongs
     to something else is rebuilt; a cache that cannot be written costs a training each time. Both are logged as
-    warnings and said in ``record.notes``. Raises ValueError for an unknown name.
+    warnings and said in ``record.notes``. Raises ValueError for an unknown name, and InputError for a shipped file that
+    is damaged.
     """
     spec = network(name)
     data = load_data(spec.data)
@@ -133,16 +135,18 @@ def load_network(
 
 
 def _shipped(spec: NetworkSpec, identity: str) -> LoadedNetwork:
-    """The weights in the package; BrokenCacheError if they are not those that the catalogue names."""
+    """The weights in the package.  Raises InputError, one line, if they are not those that the catalogue names."""
     path = _SHIPPED / f"{spec.name}.safetensors"
+    again = "install the package again (pip install --force-reinstall --no-deps qtaml-hw)"
     try:
         state, record = cache.read(path, identity)
     except FileNotFoundError as error:
-        raise cache.BrokenCacheError(f"{path} is missing: install the package again") from error
-    loaded = _loaded(spec, state, replace(record, cached=True))
-    if loaded.digest != spec.shipped:
-        raise cache.BrokenCacheError(f"{path} does not hold the weights that came with this version: install it again")
-    return loaded
+        raise InputError(f"{path} is missing: {again}") from error
+    except cache.BrokenCacheError as error:
+        raise InputError(f"{path} came with the package, and {error}: {again}") from error
+    if cache.state_digest(state) != spec.shipped:
+        raise InputError(f"{path} does not hold the weights that came with this version: {again}")
+    return _loaded(spec, state, replace(record, cached=True))
 
 
 def _loaded(spec: NetworkSpec, state: Mapping[str, torch.Tensor], record: TrainingRecord) -> LoadedNetwork:

@@ -140,3 +140,24 @@ def test_a_store_that_is_moved_while_it_is_written_is_one_message(tmp_path: Path
     with pytest.raises(InputError, match="cannot write"):
         run(study, store=folder, progress=progress)
     assert len(read_records(moved)) == 2
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_points_are_answered_and_kept_where_their_report_cannot_be_made(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("digits-mlp", "digits-lenet"), encoding="utf-8")
+    out = tmp_path / "out"
+    monkeypatch.setattr("qtaml_hw.report.write_report", lambda folder, title: 1 / 0)
+    for _ in range(2):  # the second time all is there already
+        assert call(monkeypatch, command, tmp_path / "study.yaml", "--out", out, "-q") == 1
+        said = capsys.readouterr()
+        assert "%" in said.out
+        assert said.err.splitlines()[-1] == (
+            "error: no report (ZeroDivisionError: division by zero); records are kept, "
+            f"`qtaml-hw report {out}` makes it"
+        )
+        assert len(read_records(out)) == 2
+    monkeypatch.undo()
+    assert call(monkeypatch, "report", out) == 0
+    assert (out / "report.html").is_file()

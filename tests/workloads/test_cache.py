@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from qtaml_hw.errors import InputError
 from qtaml_hw.workloads import TrainingRecord, cache_folder, catalogue, load, load_data, load_network, state_digest
 from qtaml_hw.workloads import cache as cache_module
 from qtaml_hw.workloads.cache import BrokenCacheError, read, write
@@ -225,12 +226,18 @@ def test_a_shipped_network_needs_no_training_and_keeps_its_word(name: str, cache
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Path(load.__file__).parent / "trained" / "digits-lenet.safetensors"
     monkeypatch.setattr(load, "_SHIPPED", tmp_path)
-    with pytest.raises(BrokenCacheError, match="missing: install the package again"):
+    with pytest.raises(InputError, match="missing: install the package again"):
         load_network("digits-lenet")
+    (tmp_path / there.name).write_bytes(there.read_bytes()[:5000])
+    with pytest.raises(
+        InputError, match=r"came with the package, and it is damaged .*: install the package again"
+    ) as said:
+        load_network("digits-lenet")
+    assert "\n" not in str(said.value)
     state, record = read(there, _identity())
     state = {key: tensor * 0.5 for key, tensor in state.items()}
     write(tmp_path / there.name, _identity(), state, record)
-    with pytest.raises(BrokenCacheError, match="does not hold the weights that came with this version"):
+    with pytest.raises(InputError, match="does not hold the weights that came with this version"):
         load_network("digits-lenet")
 
 
