@@ -128,16 +128,20 @@ def _all_bits(layout: WordLayout, words: Int64) -> tuple[Int64, Int64]:
     return which, position
 
 
-def guard(entry: MenuEntry, planes: Bool, values: int, channel: tuple[Float64, Float64]) -> Guard:
+def guard(
+    entry: MenuEntry, planes: Bool, values: int, channel: tuple[Float64, Float64], answer: str | None = None
+) -> Guard:
     """The words of an entry with a code on planes [B] of a value; check cells fail as the top plane's do.
 
+    ``answer`` : what is made of flagged words, as ``array.on_uncorrectable``; None: what the entry makes of them.
     Raises ValueError where flagged words are to be reloaded, or read as signs.
     """
     assert entry.code is not None
-    if entry.code.policy in ("reload", "sign"):
+    own = "zero" if entry.zeroes_weight else entry.code.policy
+    if (answer or own) in ("reload", "sign"):
         raise ValueError("a value that was just computed lies nowhere else: a flagged word reads as it is, or as zero")
     top = int(np.flatnonzero(planes)[-1])
     layout = WordLayout(np.array([0, values]), planes[None], entry.code)
     mask = int((planes * (1 << np.arange(planes.size))).sum())
-    zeroes = entry.zeroes_weight or entry.code.policy == "zero"
+    zeroes = (answer or own) == "zero"
     return Guard(entry.code, layout, mask, zeroes, float(channel[0][top]), float(channel[1][top]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,24 @@ from qtaml_hw.config.sections.buffers import OWN, PARTS, BufferOwnSection, Buffe
 from qtaml_hw.errors import unknown
 
 _Study = TypeVar("_Study")
+_NOWHERE_ELSE: Final = "what was just computed lies nowhere else: a flagged word reads as it is (raw), or as zero"
+_OF_WEIGHTS: Final[tuple[tuple[str, str, tuple[Any, ...], str], ...]] = (
+    ("refresh", "ecc_aware", (None, False), "words of values are corrected where they are read, by no refresh"),
+    ("refresh", "retention_aware", (None,), "rows that one value after another lies on are not sorted by weak cells"),
+    ("refresh", "mode", (None, "burst"), "refreshes of a buffer are counted as values live, not laid out over time"),
+    (
+        "array",
+        "interleave",
+        (None, "block"),
+        "values lie one behind the other in a buffer, whose banks are runs of words",
+    ),
+    ("array", "on_uncorrectable", (None, "raw", "zero"), _NOWHERE_ELSE),
+    ("protection", "group", (None, "layer"), "planes of a buffer are chosen by value: leave out group"),
+    ("protection", "correction", (None, "auto", "none"), "means of values are not corrected: leave out correction"),
+    ("protection", "score", (None, "jacobian"), "what a value is worth is its jacobian: leave out score"),
+    ("protection", "output", (None, "logits"), "what a value is worth is the distortion of logits: leave out output"),
+)
+"""(section, field, values that a buffer takes, why no others)."""
 
 
 def checked(
@@ -40,6 +58,7 @@ def checked(
         if inner is not None and inner.protection.chooses_bits:
             place = beside.at(index, "protection")
             wrong.append(dataclasses.replace(place, message="the bits of a value in a buffer are those of its format"))
+        wrong += _only_of_weights(beside, index, item)
         if inner is not None and any(one.study.flips.structured for one in inner.classes):
             wrong.append(_structured(beside, index, item))
         if own is not None and inner is not None and not wrong:
@@ -77,6 +96,18 @@ def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[Buff
             place = beside.at(index, *inside)
             wrong.append(dataclasses.replace(place, message=one.message))
         return None, wrong
+
+
+def _only_of_weights(beside: Beside, index: int, item: dict[str, Any]) -> list[Problem]:
+    """Values that mean something in the weight memory alone."""
+    found = []
+    for section, name, taken, why in _OF_WEIGHTS:
+        given = item.get(section)
+        for place, part in enumerate(given) if isinstance(given, list) else (("", given),):
+            if isinstance(part, dict) and part.get(name) not in taken:
+                at = beside.at(index, section, *([place] if isinstance(given, list) else []), name)
+                found.append(dataclasses.replace(at, message=why))
+    return found
 
 
 def _structured(beside: Beside, index: int, item: dict[str, Any]) -> Problem:

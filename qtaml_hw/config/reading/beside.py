@@ -18,6 +18,8 @@ _KEPT: Final = ("network", "data", "accelerator")
 """Sections that are those of the study; of its array the technology is taken over, its cell and flips together."""
 _TECHNOLOGY: Final = (("array", "node"), ("array", "periphery"), ("array", "v_dd"))
 _CELL: Final = ("cell", "flips")
+_CORRECTING: Final = ("refresh", "ecc_aware")
+"""What no buffer does, whatever the law of its flips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +71,13 @@ class Beside:
         changes = tuple(tuple(one for one in group if stays(one.path)) for group in self.plain.changes)
         usual = Origin("default", "qtaml_hw", "")
         over = [Change(("evaluate", "at"), ["1 ms"], usual), Change(("weights", "format"), self._format(item), usual)]
+        if not isinstance(item.get("refresh"), list):
+            over.append(Change(_CORRECTING, False, usual))
         for name in own:
             for path, value in flatten(item[name], (name,)):
                 place = self.at(index, *path)
                 origin = Origin(self._kind, place.file, written(value), place.line, place.column)
-                over.append(Change(path, value, origin))
+                over.append(Change(path, _without_correcting(value) if path == _CORRECTING[:1] else value, origin))
         return dataclasses.replace(self.plain, base=base, changes=changes).changed(tuple(over))
 
     @property
@@ -92,6 +96,13 @@ class Beside:
             place = self.at(index)
             problem = dataclasses.replace(problem, file=place.file, line=place.line, column=place.column)
         return dataclasses.replace(problem, path=f"{name}.{path}" if path else name)
+
+
+def _without_correcting(refresh: Any) -> Any:
+    """A refresh as written; the items of a list of it say for themselves that they do not correct words."""
+    if not isinstance(refresh, list):
+        return refresh
+    return [{_CORRECTING[1]: False} | one if isinstance(one, dict) else one for one in refresh]
 
 
 def _inside(item: Mapping[str, Any], path: Path) -> bool:

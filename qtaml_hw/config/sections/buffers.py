@@ -95,6 +95,10 @@ class BufferOwnSection(Section):
             raise ValueError(f"{self.format} has its own exponent and no scale; leave out scale, not {self.scale}")
         if self.tokens is not None and "kv" not in self.contents:
             raise ValueError("tokens are refreshed by a score where contents has kv")
+        if self.tokens_per_second is not None and self.lifetime_s is not None:
+            raise ValueError(
+                "lifetime is stated in place of the schedule's, which tokens_per_second is part of; keep one"
+            )
         if self.tokens_per_second is not None and "kv" not in self.contents:
             raise ValueError("tokens_per_second is the rate at which kv grows, and contents has none")
         return self

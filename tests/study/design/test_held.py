@@ -102,10 +102,17 @@ def test_top_planes_kept_by_a_code_and_by_a_bound() -> None:
     bare = held(faulty="buffers").record(0)
     bound = held(faulty="buffers", protection="{policy: uniform, planes: 3, menu: [ideal]}").record(0)
     coded = held(faulty="buffers", protection="{policy: uniform, planes: 3, menu: [secded-13-8]}").record(0)
+    zeroed = held(
+        faulty="buffers",
+        protection="{policy: uniform, planes: 3, menu: [secded-13-8]}",
+        array="{on_uncorrectable: zero}",
+    ).record(0)[F.buffer_flips]["features"]
     assert bare[F.score] < bound[F.score]
     tally = coded[F.buffer_flips]["features"]
     assert 0 < tally["left"] < tally["raw"]
     assert tally["corrected"] > 0 < tally["parity"]
+    assert [zeroed[name] for name in ("raw", "flagged")] == [tally[name] for name in ("raw", "flagged")]
+    assert zeroed["left"] > tally["left"]  # a zero differs from what was written in more bits than an error
     assert bound[F.buffers][0]["protected_planes"] == [3, 3, 3, 3]
     assert coded[F.buffers][0]["parity_bits_fraction"] == pytest.approx(3 / 8 * 5 / 8, rel=0.02)
 

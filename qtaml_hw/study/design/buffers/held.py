@@ -113,9 +113,10 @@ class HeldBuffer:
         return found
 
     def _guards(self, v: int, rates: tuple[Float64, Float64]) -> tuple[Guard, ...]:
-        values, (p01, p10) = self.kept[v].tap.values, rates
+        values, answer = self.kept[v].tap.values, self.buffer.study.array.on_uncorrectable
+        most = rates[0].max(axis=0), rates[1].max(axis=0)
         return tuple(
-            guard(item, self.plan.choice[v] == q, values, (p01.max(axis=0), p10.max(axis=0)))
+            guard(item, self.plan.choice[v] == q, values, most, answer)
             for q, item in enumerate(self.plan.entries)
             if item.code is not None and (self.plan.choice[v] == q).any()
         )
