@@ -24,6 +24,8 @@ Outputs = Float64
 Labels = Int64
 Score = Callable[[Outputs, Outputs, Labels], float]
 """(outputs [N, ...], outputs of the clean network [N, ...], labels [N, ...]) -> score from 0 to 1."""
+Right = Callable[[Outputs, Outputs, Labels], NDArray[np.bool_]]
+"""Of the same: whether each input is answered right, [N, ...]; the score is the share of those."""
 
 IGNORED = -100  # label of a token that does not count (torch's own ignore_index)
 
@@ -47,8 +49,8 @@ class Metric:
     """A metric by name.
 
     title: as tables and figures show it; score: 0..1, more is better; needs_clean: the clean network's outputs are its
-    reference (and its own score is 1), else labels are numbers of outputs; counts: the score is a share of inputs;
-    least_outputs: with fewer the score is always the same; same_answer: from
+    reference (and its own score is 1), else labels are numbers of outputs; right: where the score is a share of inputs,
+    of which; least_outputs: with fewer the score is always the same; same_answer: from
     the clean outputs and labels to the best score that one answer to all inputs has (None: nobody knows); tokens: how
     it is measured of a language model, whose outputs for all windows would fill the memory.
     """
@@ -57,10 +59,15 @@ class Metric:
     title: str
     score: Score
     needs_clean: bool = False
-    counts: bool = False
+    right: Right | None = None
     least_outputs: int = 1
     same_answer: Callable[[Outputs, Labels], float] | None = None
     tokens: Tokens | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the score is a share of inputs."""
+        return self.right is not None
 
     def __call__(self, outputs: Outputs, clean: Outputs, labels: Labels) -> float:
         """The score.
@@ -95,16 +102,26 @@ def top1(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     return float(np.mean(right_answers(outputs, labels)))
 
 
-def top5(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
-    """Share of inputs whose label is among the five largest outputs; else as ``top1``."""
+def among_five(outputs: Outputs, labels: Labels) -> NDArray[np.bool_]:
+    """Whether an input's label is among the five largest outputs; else as :func:`right_answers`."""
     five = np.argsort(-np.nan_to_num(outputs, nan=-np.inf), axis=-1, kind="stable")[..., :5]
     there = np.isfinite(np.take_along_axis(outputs, labels[..., None], axis=-1)[..., 0])
-    return float(np.mean((five == labels[..., None]).any(axis=-1) & there & _decided(outputs)))
+    return np.asarray((five == labels[..., None]).any(axis=-1) & there & _decided(outputs))
+
+
+def top5(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
+    """Share of inputs whose label is among the five largest outputs: the mean of :func:`among_five`."""
+    return float(np.mean(among_five(outputs, labels)))
+
+
+def same_choices(outputs: Outputs, clean: Outputs) -> NDArray[np.bool_]:
+    """Whether inputs are decided as the clean network decides them."""
+    return np.asarray((_largest(outputs) == _largest(clean)) & _decided(outputs))
 
 
 def agreement(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
     """Share of inputs that are decided as the clean network decides them; no label is read."""
-    return float(np.mean((_largest(outputs) == _largest(clean)) & _decided(outputs)))
+    return float(np.mean(same_choices(outputs, clean)))
 
 
 def embedding_cosine(outputs: Outputs, clean: Outputs, labels: Labels) -> float:
@@ -180,17 +197,22 @@ def _mean_direction(clean: Outputs, labels: Labels) -> float:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("top1", "Accuracy", top1, counts=True, least_outputs=2, same_answer=lambda clean, labels: _most(labels)),
+        Metric(
+            *("top1", "Accuracy", top1),
+            right=lambda outputs, clean, labels: right_answers(outputs, labels),
+            least_outputs=2,
+            same_answer=lambda clean, labels: _most(labels),
+        ),
         Metric(
             *("top5", "Top-5 accuracy", top5),
-            counts=True,
+            right=lambda outputs, clean, labels: among_five(outputs, labels),
             least_outputs=6,
             same_answer=lambda clean, labels: _most(labels, 5),
         ),
         Metric(
             *("agreement", "Agreement with the clean network", agreement),
             needs_clean=True,
-            counts=True,
+            right=lambda outputs, clean, labels: same_choices(outputs, clean),
             least_outputs=2,
             same_answer=lambda clean, labels: _most(_largest(clean)),
             tokens=Tokens(next_token, _same_tokens, lambda clean, labels: _most(clean[labels != IGNORED])),

@@ -171,6 +171,10 @@ class F:
         "of a reproduction: which images were answered rightly, a bit each, as hexadecimal digits")
     correct = Field("correct", "images", "map", "measured", NUMBER,
         "score times images, rounded: images answered right at the last time", needed=True)
+    judged_images = Field("judged_images", "images", "map", "measured", NUMBER,
+        "of an early verdict: images that the map was judged on, at all times together; else images at every time")
+    keeps = Field("keeps", "", "map", "measured", kinds.FLAG,
+        "of an early verdict: whether the chip keeps the share that was asked for at every time")
     clean_score = Field("clean_score", "%", "point", "measured", kinds.SHARE,
         "score of the network with its own weights", needed=True)
     device = Field("device", "", "point", "assumed", kinds.TEXT,

@@ -15,9 +15,9 @@ from qtaml_hw.report.console import table
 Row = Mapping[str, Any]
 
 
-def _between(low: float, high: float) -> str:
-    """An interval of shares, in per cent."""
-    return f"{percent(low)} to {percent(high)}"
+def _between(low: float | None, high: float | None) -> str:
+    """An interval of shares, in per cent; a dash where none was counted."""
+    return "-" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def _read(rows: Iterable[Row | None]) -> Measure:
@@ -143,6 +143,7 @@ def design_table(found: Row) -> Table:
     audit = f"; {found['misjudged']} of {found['audited']} ruled out by prediction and measured were good"
     caption = (
         f"{found['screened']:,} designs priced, {found['measured']} measured on {found['maps_drawn']:,} fault maps"
+        f"{_passes(found)}"
         f"{audit if found['audited'] else ''}; * the answer; chips: 95 % interval of those that keep "
         f"{percent(found['keep'])} %; bound: error-free planes"
     )
@@ -157,6 +158,13 @@ def design_table(found: Row) -> Table:
         f"Energy ({energy.unit})",
     ]
     return table([*heads, "Bits"], rows, caption=caption)
+
+
+def _passes(found: Row) -> str:
+    """How many images an early answer took."""
+    if found.get("early") is None:
+        return ""
+    return f" and {found['image_evaluations']:,} images of {found['image_evaluations_of']:,}"
 
 
 def layers_table(found: Row) -> Table:

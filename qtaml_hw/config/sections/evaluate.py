@@ -79,6 +79,9 @@ class EvaluateSection(Section):
     )
     maps: MapsSection = Field(default_factory=MapsSection)
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(2026, description="seed of every draw")
+    verdicts: Literal["whole", "early"] = Field(
+        "whole", description="what design and feasible decide by: all images of every map, or as many as tell it"
+    )
     device: Annotated[str, AfterValidator(_device)] = Field(
         "auto", description="where the network computes: auto (cuda where it is, else cpu), cpu, cuda, cuda:1, mps"
     )
@@ -87,4 +90,4 @@ class EvaluateSection(Section):
 
     def unused(self) -> set[str]:
         """How many fault maps are drawn and where, and what is asked of them, too: each is what it is."""
-        return super().unused() | {"maps", "yield_at", "device"}
+        return super().unused() | {"maps", "yield_at", "verdicts", "device"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,11 +69,14 @@ class DesignPoint:
         """The metric's score, 0..1, of the network with weights decoded from these codes."""
         return self.network.judged(on_host(self._begun(codes)))
 
-    def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
+    def weights(self, codes: Sequence[Codes | torch.Tensor]) -> Mapping[str, Any]:
+        """What the network computes with where these codes are read."""
         if not self.buffers.weights_faulty:
-            return self.network.begun(self.image.decode())
-        weights = self.protection.decoder.tensors(codes, self.network.device)
-        return self.network.begun(weights)
+            return self.image.decode()
+        return self.protection.decoder.tensors(codes, self.network.device)
+
+    def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
+        return self.network.begun(self.weights(codes))
 
     @cached_property
     def reading(self) -> Reading:
@@ -95,9 +98,14 @@ class DesignPoint:
 
     def finish(self, begun: Begun) -> Record:
         """The record of a fault map that was begun; waits for its outputs."""
-        lived = begun.timeline()
-        map_index, timeline = begun.map_index, lived if self.buffers.weights_faulty else as_written(lived)
         scores = [self.network.judged(on_host(one)) for one in begun.outputs]
+        return self.recorded(begun.map_index, begun.timeline(), scores, begun.held)
+
+    def recorded(
+        self, map_index: int, lived: memory.Timeline, scores: Sequence[float], more: Mapping[Any, Any]
+    ) -> Record:
+        """The record of a fault map with these scores by time, and ``more`` fields of its own; checked."""
+        timeline = lived if self.buffers.weights_faulty else as_written(lived)
         measured: dict[str, Any] = {
             F.map_index: map_index,
             F.correct: round(scores[-1] * self.network.images),
@@ -108,7 +116,7 @@ class DesignPoint:
             F.flips_residual: int(timeline.flips_read[-1]),
             F.words_corrected: int(timeline.words_corrected[-1]),
             F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
-            **begun.held,
+            **more,
         }
         record = Record(self.facts, measured, map_fields(timeline), self.network.measured(scores[-1]))
         record.check()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.chips import Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import fewest_to_keep, fewest_to_show, score_interval, share_interval
 from qtaml_hw.records.record import Record
+from qtaml_hw.records.sequential import Looks, images_judged
 from qtaml_hw.records.summary import summarise
 
 
@@ -20,15 +21,16 @@ class Criterion:
 
     It is shown by the lower end of the 95 % interval of the mean over ``maps`` chips, so that a design that falls
     short is taken for good in at most 2.5 % of samples.  With ``wanted`` good is a design of which that share of all
-    chips keeps it, by the lower end of the exact interval of the share.
+    chips keeps it, by the lower end of the exact interval of the share.  ``at_end`` : at the last time alone.
     """
 
     keep: float
     wanted: float | None
     maps: int
+    at_end: bool = False
 
     @classmethod
-    def of(cls, keep: float, wanted: float | None, maps: int | None) -> Criterion:
+    def of(cls, keep: float, wanted: float | None, maps: int | None) -> Self:
         """With so many maps as asked for, or as many as it takes to show a design without loss; by itself twice those.
 
         Raises InputError for shares that are none, and those that no number of maps shows.
@@ -36,13 +38,22 @@ class Criterion:
         for name, share in (("keep", keep), ("yield", wanted)):
             if share is not None and not 0.0 < share <= 1.0:
                 raise InputError(f"{name} {100 * share:g}% is no share: above 0 %, at most 100 %")
-        if wanted is None:
-            fewest, what = fewest_to_keep(keep), f"a mean that keeps {100 * keep:g} % of the clean score"
-        else:
-            fewest, what = fewest_to_show(wanted), f"a yield of {100 * wanted:g} %"
+        fewest = cls.fewest(keep, wanted)
         if fewest is None:
+            kept = f"a mean that keeps {100 * keep:g} % of the clean score"
+            what = kept if wanted is None else f"a yield of {100 * wanted:g} %"
             raise InputError(f"no number of fault maps can show {what}")
         return cls(keep, wanted, 2 * fewest if maps is None else max(maps, fewest))
+
+    @classmethod
+    def fewest(cls, keep: float, wanted: float | None) -> int | None:
+        """Fewest maps that show anything; None: no number does."""
+        return fewest_to_keep(keep) if wanted is None else fewest_to_show(wanted)
+
+    @property
+    def looks(self) -> Looks | None:
+        """On how many images a map is judged; None: on all of them."""
+        return None
 
     def target(self, record: Record) -> float:
         """The score to keep."""
@@ -66,12 +77,12 @@ class Criterion:
             return share_interval(self.chips(records).good + left, self.maps)[0] < self.wanted
         if not any(record.get(F.flips_raw, 1) or record.get(F.flips_parity, 1) for record in records):
             return False  # chips without an error have an interval of their own
-        best = [[*at, *[1.0] * left] for at in _by_time(records)]
+        best = [[*at, *[1.0] * left] for at in scores_by_time(records, self.at_end)]
         return any(score_interval(scores).low < self.target(first) for scores in best)
 
     def chips(self, records: Sequence[Record]) -> Yield:
         """Chips that keep the share at every time."""
-        worst = [min(at) for at in zip(*_by_time(records), strict=True)]
+        worst = [min(at) for at in zip(*scores_by_time(records, self.at_end), strict=True)]
         return Yield.of(worst, self.keep, float(records[0][F.clean_score]))
 
     def figures(self, records: Sequence[Record]) -> dict[str, Any]:
@@ -88,14 +99,15 @@ class Criterion:
             "clean_accuracy": float(records[0][F.clean_score]),
             "margin": found.low - self.target(records[0]) if self.wanted is None else chips.ci95[0] - self.wanted,
             **chips.as_dict(),
+            "images_judged": images_judged(records),
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """keep, yield (None: of the mean), maps."""
-        return {"keep": self.keep, "yield": self.wanted, "maps": self.maps}
+        """keep, yield (None: of the mean), maps, early (None: from all maps and images)."""
+        return {"keep": self.keep, "yield": self.wanted, "maps": self.maps, "early": None}
 
 
-def _by_time(records: Sequence[Record]) -> list[list[float]]:
-    """Scores of every map, by the time of the read-out."""
+def scores_by_time(records: Sequence[Record], at_end: bool = False) -> list[list[float]]:
+    """Scores of every map, by the time of the read-out; ``at_end`` : of the last one alone."""
     series = [[float(score) for _, score in record[F.score_series]] for record in records]
-    return [list(at) for at in zip(*series, strict=True)]
+    return [list(at) for at in zip(*series, strict=True)][-1 if at_end else 0 :]

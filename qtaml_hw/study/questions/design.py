@@ -19,11 +19,14 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import share_interval
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Answer
+from qtaml_hw.records.sequential import images_judged, whole_identity
+from qtaml_hw.study.design.looking import check_looks
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.screened import Screening
 from qtaml_hw.study.questions.candidates import COSTS, Candidates, candidates
 from qtaml_hw.study.questions.criterion import Criterion
 from qtaml_hw.study.questions.decision_words import sentence
+from qtaml_hw.study.questions.early import EARLY, Early
 from qtaml_hw.study.questions.settle import Designs, Settling, settle
 from qtaml_hw.study.run.session import Session, session
 
@@ -99,26 +102,33 @@ def design(
     ``wanted`` : the share of chips that must keep it; without one the mean of all chips does (see ``Criterion``).
     ``over`` : axes, of the study's ``space`` section or with their usual values; without any the section, or what a
     designer of the memory decides.  ``jobs`` : worker processes, with a ``store``; a search that was stopped goes on
-    from there.  A verdict stands on ``evaluate.maps.max`` chips where the study states it, and on enough.
+    from there.  A verdict stands on ``evaluate.maps.max`` chips where the study states it, and on enough; where
+    ``evaluate.verdicts`` is early, on as few images as tell it, with 2.5 % of error at every stop (``Early``).
 
-    Raises InputError for shares or objectives that cannot be, StudyError for axes that are none.
+    Raises InputError for shares or objectives that cannot be, and early verdicts of a metric that counts no images;
+    StudyError for axes that are none.
     """
     objectives = _objectives(minimise)
     stated = study.provenance["evaluate.maps.max"].kind != "default"
-    criterion = Criterion.of(keep, wanted, study.evaluate.maps.max if stated else None)
+    asked, early = study.evaluate.maps.max if stated else None, study.evaluate.verdicts == "early"
+    whole = Criterion.of(keep, wanted, asked)
+    criterion = Early.of(keep, wanted, asked) if early else whole
     fixed = study.with_({"evaluate.maps": {"min": criterion.maps, "max": criterion.maps}})
     spaces = [design_space(fixed, over, bound=bound) for bound in (False, True)]
     networks = Networks(progress)
     screening = Screening(networks)
     folder = None if store is None else Path(store)
+    if early:
+        check_looks(fixed, networks)
+        folder = folder and folder / EARLY  # beside records of whole maps, which reports are made of
     with session(folder, networks, jobs, progress) as measuring:
         found, bound = (
-            _Search(candidates(space, screening, progress, bound=ideal), costs, criterion, measuring, progress)
-            for space, ideal, costs in zip(spaces, (False, True), (objectives, objectives), strict=True)
+            _Search(candidates(space, screening, progress, bound=ideal), objectives, criterion, measuring, progress)
+            for space, ideal in zip(spaces, (False, True), strict=True)
         )
         found.run(found.all.designs(objectives), jobs)
         bound.run(_product(bound.all.designs(objectives)), jobs)
-    return found.decision(bound.cheapest)
+    return found.decision(bound.cheapest, whole.maps)
 
 
 def _objectives(names: Sequence[str]) -> tuple[str, ...]:
@@ -152,7 +162,8 @@ class _Search:
         self.settled = settle(designs, self._judge, 1 if self.measuring.pool is None else _AHEAD * jobs, self._heard)
 
     def _judge(self, asked: Sequence[int]) -> list[bool | None]:
-        found = self.measuring.measure([self.all.points[one] for one in asked], self.criterion)
+        points = [self.all.points[one] for one in asked]
+        found = self.measuring.measure(points, self.criterion, self.criterion.looks)
         self.records |= dict(zip(asked, found, strict=True))
         return [None if F.error in records[0] else self.criterion.is_good(records) for records in found]
 
@@ -179,12 +190,12 @@ class _Search:
             **{name: first.get(name, known.facts.get(name)) for name in (*_FACTS, F.stored_bits_per_weight)},
             **{name: known.facts[name] for name in (F.p01, F.p10)},
             F.predicted_distortion: known.distortion,
-            "identity": first[F.identity],
+            "identity": whole_identity(first[F.identity]),
             "set": [f"{path}={written(value)}" for path, value in point.values.items()],
         }
 
-    def decision(self, bound: Mapping[str, Any] | None) -> Decision:
-        """What was found, beside the bound."""
+    def decision(self, bound: Mapping[str, Any] | None, maps: int) -> Decision:
+        """What was found, beside the bound; ``maps`` : of a design that is measured whole."""
         front, bad = self.settled.front, [one for one in self.settled.bad if self.records[one]]
         rows = [self._row(one) for one in front]
         best = min(range(len(front)), key=lambda i: self._product(front[i]), default=None)
@@ -198,7 +209,7 @@ class _Search:
             nearest=None if answer is not None or near is None else self._row(near),
             criterion=self.criterion,
             minimise=self.minimise,
-            counts=self._counts(),
+            counts={**self._counts(), **self._images(maps)},
             others=tuple({**self._row(one), "good": one in self.settled.good} for one in others),
             studies=tuple(self.all.points[one].study for one in front),
         )
@@ -223,6 +234,12 @@ class _Search:
             "misjudged": wrong,
             "misjudged_ci95_high": share_interval(wrong, audited)[1] if audited else None,
         }
+
+    def _images(self, maps: int) -> dict[str, int]:
+        """Image evaluations that the verdicts took, and those of so many whole maps of every design measured."""
+        told = [records for records in self.records.values() if F.error not in records[0]]
+        of = sum(int(records[0][F.images]) * len(records[0][F.score_series]) for records in told)
+        return {"image_evaluations": sum(map(images_judged, told)), "image_evaluations_of": maps * of}
 
     def _binds(self, answer: int, bad: Sequence[int]) -> dict[str, Any] | None:
         """The cheaper design nearest to the answer that is not good enough: fewest axes away, then least harm."""

@@ -10,7 +10,9 @@ from qtaml_hw.config import Point, Study
 from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.record import Record
+from qtaml_hw.records.sequential import Looks
 from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
+from qtaml_hw.study.design.looking import looked
 from qtaml_hw.study.design.networks.hardened import trained_files
 from qtaml_hw.study.design.networks.identity import Digests, Stamps, identity_of, stamps
 from qtaml_hw.study.design.networks.loaded import Networks
@@ -29,15 +31,19 @@ class PreparedPoint:
     """A point's design, ready for any fault map, and where in a sweep its records belong.
 
     ``ahead`` : whether maps that are needed for certain are begun before the one that is asked for is waited for.
+    ``looks`` : maps are judged on some of the test images, one map at a time.
     """
 
     design: DesignPoint
     place: Record
     ahead: bool = False
+    looks: Looks | None = None
     _begun: dict[int, Begun] = field(default_factory=dict, init=False, repr=False)
 
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
+        if self.looks is not None:
+            return Record(self.place, looked(self.design, map_index, self.looks))
         certain = self.design.study.evaluate.maps.min if self.ahead else 0
         for index in range(map_index, max(certain, map_index + 1)):
             if index > map_index and sum(begun.bytes for begun in self._begun.values()) >= IN_FLIGHT_BYTES:
@@ -47,18 +53,18 @@ class PreparedPoint:
         return Record(self.place, self.design.finish(self._begun.pop(map_index)))
 
 
-def prepare_point(point: Point, number: int, networks: Networks) -> PreparedPoint:
-    """The design of a point, and where it stands in its sweep.
+def prepare_point(point: Point, number: int, networks: Networks, looks: Looks | None = None) -> PreparedPoint:
+    """The design of a point, and where it stands in its sweep; ``looks`` : how its maps are judged.
 
     Raises InputError (a ValueError with a reason a user can act on).
     """
     design = prepare(point.study, networks)
-    return PreparedPoint(design, Record(place(point, number)), ahead=design.network.device.type != "cpu")
+    return PreparedPoint(design, Record(place(point, number)), design.network.device.type != "cpu", looks)
 
 
 def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:
     """All records of a point, made in this process; new ones go to ``emit`` as they are made (see ``recorded``)."""
-    return recorded(task, lambda: prepare_point(task.point, task.number, networks).record, emit)
+    return recorded(task, lambda: prepare_point(task.point, task.number, networks, task.looks).record, emit)
 
 
 def recorded(task: Task, begin: Callable[[], Draw], emit: Emit) -> list[Record]:

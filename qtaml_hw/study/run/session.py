@@ -12,6 +12,7 @@ from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Point
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.record import Record
+from qtaml_hw.records.sequential import Looks
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import Finished, finished_maps
 from qtaml_hw.study.design.networks.identity import Digests
@@ -35,15 +36,20 @@ class Session:
     pool: Pool | None = None
     _tasks: int = field(default=0, init=False)
 
-    def measure(self, points: Sequence[Point], stop: Stop | None = None) -> list[list[Record]]:
+    def measure(
+        self, points: Sequence[Point], stop: Stop | None = None, looks: Looks | None = None
+    ) -> list[list[Record]]:
         """Records of every point, in order, until its study's rule or ``stop`` ends it; a failure is a record.
+
+        ``looks`` : maps are judged on some of the test images; their records are of no other measurement.
 
         Raises StoreError when a record cannot be written, InputError when workers cannot start.
         """
         tasks = []
         for number, point in enumerate(points, start=self._tasks):
             identity = identify(point.study, self.digests, self.networks)
-            tasks.append(Task(number, point, identity, self.finished.get(identity, {}), stop))
+            identity = identity if looks is None else looks.name(identity)
+            tasks.append(Task(number, point, identity, self.finished.get(identity, {}), stop, looks))
         self._tasks += len(tasks)
         known = {task.number: settled(task.point.study, task.done, stop) for task in tasks}
         results = {number: records for number, records in known.items() if records is not None}

@@ -15,6 +15,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import narrow_enough
 from qtaml_hw.records.measure import measure_of
 from qtaml_hw.records.record import FAILED_MAP, Record
+from qtaml_hw.records.sequential import Looks
 
 Emit = Callable[[Record], None]
 Results = dict[int, list[Record]]
@@ -77,7 +78,7 @@ def settled(study: Study, done: dict[int, Record], stop: Stop | None = None) -> 
 class Task:
     """A point that is not finished: its number in the sweep, its identity, and the records that are there already.
 
-    ``stop`` : what ends it sooner than the study's own rule.
+    ``stop`` : what ends it sooner than the study's own rule.  ``looks`` : maps are judged on some of the test images.
     """
 
     number: int
@@ -85,6 +86,7 @@ class Task:
     identity: str
     done: dict[int, Record] = field(default_factory=dict)
     stop: Stop | None = None
+    looks: Looks | None = None
 
     def series(self) -> MapSeries:
         """The fault maps of the point, from those that are there."""

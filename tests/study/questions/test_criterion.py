@@ -13,6 +13,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import fewest_to_keep, score_interval
 from qtaml_hw.records.record import Record
 from qtaml_hw.study.questions.criterion import Criterion
+from qtaml_hw.study.questions.early import Early
 
 
 def records(scores: list[float], clean: float = 1.0, **more: Any) -> list[Record]:
@@ -85,3 +86,35 @@ def test_as_many_maps_as_asked_for_or_twice_what_it_takes() -> None:
     assert Criterion.of(0.95, None, 200).maps == 200
     assert Criterion.of(0.95, 0.9, None).maps == 72
     assert Criterion.of(0.95, None, 3).maps == 35
+    assert [Early.of(0.95, None, maps).maps for maps in (None, 3, 200)] == [152, 152, 200]
+    assert [Early.of(0.95, 0.9, maps).maps for maps in (None, 3, 200)] == [74, 37, 200]
+
+
+@given(st.lists(st.floats(0.7, 1.0), min_size=1, max_size=152), st.sampled_from([None, 0.9]))
+def test_an_early_series_stops_where_its_verdict_is_told(scores: list[float], wanted: float | None) -> None:
+    """Told good at any stop it stays good; told that no more are needed, no chips that follow make it good."""
+    criterion = Early.of(0.9, wanted, None)
+    whole = [
+        Record(record, {F.keeps: score >= 0.9, F.judged_images: 32})
+        for record, score in zip(records(scores), scores, strict=True)
+    ][: criterion.maps]
+    good = [criterion.is_good(whole[:count]) for count in range(1, len(whole) + 1)]
+    stops = [criterion(whole[:count]) for count in range(1, len(whole) + 1)]
+    assert good == sorted(good)
+    if True in stops and not good[stops.index(True)]:
+        left = criterion.maps - stops.index(True) - 1
+        perfect = records([*scores[: stops.index(True) + 1], *[1.0] * left])
+        best = [Record(record, {F.keeps: record[F.score] >= 0.9, F.judged_images: 32}) for record in perfect]
+        assert wanted is None or not criterion.is_good(best)
+    figures = criterion.figures(whole)
+    assert figures["images_judged"] == 32 * len(whole)
+    assert (figures["yield"] is None) == (wanted is None)
+    assert (figures["margin"] >= 0.0) == good[-1] or wanted is not None
+
+
+def test_an_early_verdict_of_a_network_at_chance_or_of_a_failure_is_not_good() -> None:
+    criterion = Early.of(0.9, None, None)
+    assert not criterion.is_good(records([1.0] * 74, **{F.at_chance: True}))
+    assert criterion(records([1.0], **{F.at_chance: True}))
+    assert not criterion.is_good([Record({F.identity: "x", F.map_index: -1, F.error: "no"})])
+    assert criterion.as_dict()["early"] == {"error": 0.025, "chip_error": None}

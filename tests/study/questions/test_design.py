@@ -118,6 +118,32 @@ def test_a_yield_is_one_of_chips(spacious: Study, store: Path) -> None:
     assert answer["margin"] == pytest.approx(answer["yield_ci95_low"] - 0.9)
 
 
+def test_an_early_answer_is_the_same_from_fewer_images(spacious: Study, tmp_path: Path) -> None:
+    whole = spacious.with_({"evaluate.images": 360})
+    asked = whole.with_({"evaluate.verdicts": "early"})
+    assert asked.identity() == whole.identity()
+    early = design(asked, 0.9, over=("refresh",), store=tmp_path)
+    rows = [*early["front"], *early["measured_designs"]]
+    assert early["answer"]["label"] == design(whole, 0.9, over=("refresh",))["answer"]["label"]
+    assert early["image_evaluations"] == sum(row["images_judged"] for row in rows)
+    assert 6 * early["image_evaluations"] < early["image_evaluations_of"]
+    assert early["image_evaluations_of"] == MAPS * 360 * len(rows)
+    assert early["early"] == {"error": 0.025, "chip_error": None}
+    assert all(row["margin"] >= 0.0 for row in early["front"])
+    assert {row["good"] for row in early["front"]} == {None}
+    assert design(asked, 0.9, over=("refresh",), store=tmp_path)["front"] == early["front"]
+    assert [path.name for path in tmp_path.iterdir()] == ["early"]
+
+
+def test_an_early_yield_is_one_of_chips(spacious: Study) -> None:
+    asked = spacious.with_({"evaluate.images": 360, "evaluate.verdicts": "early"})
+    answer = design(asked, 0.9, wanted=0.9, over=("refresh",))["answer"]
+    assert answer["good"] == answer["maps"] == 37
+    assert 32 * 37 < answer["images_judged"] < 37 * 360 / 2
+    assert answer["margin"] == pytest.approx(answer["yield_ci95_low"] - 0.9)
+    assert answer["margin"] >= 0.0
+
+
 def test_nothing_good_says_what_fails_and_what_is_nearest(spacious: Study) -> None:
     harsh = spacious.with_({"cell.temperature": "125 degC"})
     lost = design(harsh.with_({"space": None}), 0.9, over=("banks",))

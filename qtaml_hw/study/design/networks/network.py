@@ -16,7 +16,7 @@ from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, Tokens
 from qtaml_hw.accelerator.place import titled
 from qtaml_hw.accelerator.served import ServedNetwork
-from qtaml_hw.arrays import Float32, Float64
+from qtaml_hw.arrays import Bool, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.records.interval import t_interval
@@ -104,6 +104,24 @@ class Network:
         if how is None:
             return self.metric(outputs, clean, labels)
         return float(how.score(outputs, clean, labels) ** self._tokens_per_byte)
+
+    @cached_property
+    def clean_right(self) -> Bool | None:
+        """Which inputs the clean network answers right, [images]; None where the score is no share of images."""
+        if self.metric.right is None or self.windows is not None:
+            return None
+        return self.metric.right(self._clean_outputs, self._clean_outputs, self.labels.numpy())
+
+    def right(self, weights: Mapping[str, Float32 | torch.Tensor], chosen: Int64) -> Bool:
+        """Which of some inputs, [chosen], are answered right with these weights.
+
+        Raises ValueError where the score is no share of images.
+        """
+        if self.clean_right is None or self.metric.right is None:
+            raise ValueError(f"metric {self.metric.name} counts no images")
+        outputs = self.served.outputs(weights, self.inputs[torch.from_numpy(chosen)])
+        clean = self._clean_outputs[chosen] if self.metric.needs_clean else outputs
+        return self.metric.right(outputs, clean, self.labels.numpy()[chosen])
 
     @property
     def tokens(self) -> int:
