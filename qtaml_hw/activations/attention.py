@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Literal
 
 import torch
@@ -16,8 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 Side = Literal["input", "output", "key", "value"]
 SIDES: Final[tuple[Side, Side]] = ("key", "value")
-Stretches = Sequence[tuple[int, torch.Tensor]]
-"""Ends of rows of queries, ascending, and the keys or values [N, heads, tokens, width] that those before read."""
+Stretches = Sequence[tuple[int | None, Callable[[], torch.Tensor]]]
+"""Ends of rows of queries, ascending, None for all, and what makes the keys or values that the rows before each read:
+[N, heads, tokens, width], asked for one after the other."""
 PROJECTIONS: Final = ("k_proj", "v_proj")
 _PAIR: Final = 2
 _AXES: Final = 4
@@ -27,7 +29,7 @@ _PRODUCTS: Final = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
 
 def whole(_: Side, x: torch.Tensor) -> Stretches:
     """Keys or values as they are, for all rows."""
-    return ((x.shape[-2], x),)
+    return ((None, lambda: x),)
 
 
 def heads_first_to_tokens(x: torch.Tensor) -> torch.Tensor:
@@ -95,39 +97,46 @@ class Attending(TorchFunctionMode):
         """All of it in one call."""
         read = {side: self.read(side, given[side]) for side in SIDES}
         if all(len(stretches) == 1 for stretches in read.values()):
-            return torch.as_tensor(func(**given | {side: stretches[0][1] for side, stretches in read.items()}))
+            return torch.as_tensor(func(**given | {side: stretches[0][1]() for side, stretches in read.items()}))
         return _written_out(given, read)
 
     def product(self, func: Any, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """One of its products; further ones are none of them."""
         if self.products == 1:
-            return _by_rows(func, left, [(end, x.mT) for end, x in self.read("key", right.mT)])
+            return _by_rows(func, left, _turned(self.read("key", right.mT)))
         if self.weighs:
             return _by_rows(func, left, self.read("value", right))
         return torch.as_tensor(func(left, right))
 
 
+def _turned(keys: Stretches) -> Stretches:
+    """As the first product has them, tokens last."""
+    return [(end, lambda make=make: make().mT) for end, make in keys]  # type: ignore[misc]
+
+
 def _by_rows(func: Any, left: torch.Tensor, stretches: Stretches) -> torch.Tensor:
     """A product whose rows meet what they read."""
-    if len(stretches) == 1:
-        return torch.as_tensor(func(left, stretches[0][1]))
-    begins = [0, *(end for end, _ in stretches)]
-    parts = [func(left[..., b:end, :], x) for b, (end, x) in zip(begins, stretches, strict=False)]
-    return torch.cat(parts, dim=-2)
+    parts, begin = [], 0
+    for end, make in stretches:
+        parts.append(func(left[..., begin:end, :], make()))
+        begin = end or 0
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
 
 
 def _written_out(given: Mapping[str, Any], read: Mapping[Side, Stretches]) -> torch.Tensor:
     """Fused attention as its two products."""
     query, mask = given["query"], given.get("attn_mask")
-    heads = {side: query.shape[1] // stretches[0][1].shape[1] for side, stretches in read.items()}
-    key, value = ([(end, x.repeat_interleave(heads[side], dim=1)) for end, x in read[side]] for side in SIDES)
-    scale = given.get("scale") or query.shape[-1] ** -0.5
-    scores = _by_rows(torch.matmul, query, [(end, x.mT) for end, x in key]) * scale
+
+    def product(func: Any, left: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(left @ func(x.repeat_interleave(query.shape[1] // x.shape[1], dim=1)))
+
+    keys, values = (partial(product, func) for func in (lambda x: x.mT, lambda x: x))
+    scores = _by_rows(keys, query, read["key"]) * (given.get("scale") or query.shape[-1] ** -0.5)
     if given.get("is_causal"):
         scores = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype is torch.bool else scores + mask
-    return _by_rows(torch.matmul, scores.softmax(-1), value)
+    return _by_rows(values, scores.softmax(-1), read["value"])
 
 
 class Watching(Attending):

@@ -6,18 +6,21 @@ Either way they are a function of (seed, fault map, value, input) and nested in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from itertools import product
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.faults import TENSORS, MapKey, RowKeys, flip_each
+from qtaml_hw.faults import TENSORS, MapKey, RowKeys, WeakCells, flip_each, weak_cells
+from qtaml_hw.memory.buffers import Late, Masks, Rates, since
 
 MOST_SEGMENTS = 1 << 12
 _INPUTS = 1 << 32
+_BYTE: Final = 8
 
 
 @dataclass(eq=False)
@@ -67,13 +70,21 @@ class ValueFaults(Protocol):
     def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
         """The keys of draws for the inputs from ``first`` on, in a stretch of ``faults.TENSORS`` of values."""
 
+    @property
+    def grows(self) -> bool:
+        """Whether a token can be read right and later wrong."""
+
+    def drawn(self, first: int, rows: int, values: int) -> Same:
+        """What they do to ``values`` numbers of each of the inputs from ``first`` on, by when every bit flips."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
     """Every write is another draw: laws without fixed weak cells.
 
     ``value`` : its number among all values of a study; ``p01``, ``p10`` [S, B]: by segment of neighbouring numbers
-    (such as tokens of one age), which begin at ``starts`` [S] and of which the last goes on to the end.
+    (such as tokens of one age), which begin at ``starts`` [S] and of which the last goes on to the end; ``rates`` of
+    tokens, one a segment, at every age that they are read at.
     """
 
     draw: MapKey
@@ -81,6 +92,7 @@ class Fresh:
     p01: Float64
     p10: Float64
     starts: Sequence[int] = (0,)
+    rates: Rates | None = None
 
     @property
     def still(self) -> bool:
@@ -103,13 +115,36 @@ class Fresh:
                 flip_each(part, up[segment], down[segment], self.keys("values", first, len(codes), segment))
                 codes[:, start:end] = part
 
+    @property
+    def grows(self) -> bool:
+        """See :class:`ValueFaults`."""
+        return self.rates is not None and self.rates.grows
+
+    def drawn(self, first: int, rows: int, values: int) -> Drawn:
+        """See :class:`ValueFaults`; the cells that :meth:`strike` turns, and since when."""
+        assert self.rates is not None
+        cells, p, tokens = list[Late](), self.rates.p, len(self.starts)
+        width, dtype = values // tokens, np.uint8 if p.shape[3] <= _BYTE else np.uint16
+        planes = [(b, float(p[..., b].max())) for b in range(p.shape[3]) if p[..., b].any()]
+        for segment in range(tokens):
+            keys = self.keys("values", first, rows, segment)
+            for row, (plane, most) in product(range(rows), planes):
+                weak = weak_cells(width, plane, most, keys.row(row))
+                if weak.position.size:
+                    begin = (first + row) % rows * values + segment * width
+                    token = np.full(weak.position.size, segment)
+                    cells += since(WeakCells(begin + weak.position, weak.u), plane, self.rates, token, dtype)
+        masks = Masks.of(rows * values, dtype, cells, grows=True)
+        return Drawn(self.draw, self.value, masks.up, masks.down, rows, masks.late, self)
+
 
 @dataclass(frozen=True, eq=False)
 class Same:
     """The same cells fail for every input: masks [batch x M] of bits that flip where they store 0 (``up``), 1
     (``down``).
 
-    Input i of a study is inference ``i % batch`` of its batch, and has that one's cells.
+    Input i of a study is inference ``i % batch`` of its batch, and has that one's cells.  ``late`` : since when, where
+    tokens grow older from one read to the next.
     """
 
     draw: MapKey
@@ -117,6 +152,7 @@ class Same:
     up: NDArray[Any]
     down: NDArray[Any]
     batch: int = 1
+    late: Late | None = None
 
     @cached_property
     def weak(self) -> tuple[Int64, Int64, NDArray[Any], NDArray[Any]]:
@@ -140,3 +176,34 @@ class Same:
         places = slice(None) if self.batch == 1 else (first + np.arange(len(codes))) % self.batch
         up, down = (mask.reshape(self.batch, -1)[places, : codes.shape[1]] for mask in (self.up, self.down))
         codes ^= (~codes & up) | (codes & down)
+
+    @property
+    def grows(self) -> bool:
+        """See :class:`ValueFaults`."""
+        return self.late is not None
+
+    def drawn(self, first: int, rows: int, values: int) -> Same:
+        """See :class:`ValueFaults`."""
+        return self
+
+    @property
+    def changes(self) -> Int64:
+        """Steps from which on some bit reads otherwise than before, the first among them."""
+        return np.unique(np.append(self.late.step, 0)) if self.late is not None else np.zeros(1, dtype=np.int64)
+
+    def at(self, step: int) -> Same:
+        """As a step finds it."""
+        masks = Masks(self.up, self.down, self.late).at(step)
+        return replace(self, up=masks.up, down=masks.down, late=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn(Same):
+    """A draw for some inputs, each of which has cells of its own."""
+
+    fresh: Fresh | None = None
+
+    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
+        """Those of the draw."""
+        assert self.fresh is not None
+        return self.fresh.keys(stretch, first, rows)

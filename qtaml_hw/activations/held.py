@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from qtaml_hw.activations import _kernels
@@ -26,6 +28,7 @@ from qtaml_hw.weights.effective import evaluating
 
 Forward = Callable[..., Any]
 Through = Callable[[torch.Tensor], None]
+Reading = Callable[[torch.Tensor], Stretches]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +78,13 @@ class Kept:
 
     def _strike(self, x: Float32, first: int, counts: Counts) -> None:
         """Values of the inputs from ``first`` on, code by code."""
+        codes, scale = self.numbers.encode(x, self.tap, self.scale)
+        self.read(codes, scale, x, first, counts)
+
+    def read(self, codes: NDArray[Any], scale: Float32, x: Float32, first: int, counts: Counts) -> None:
+        """What codes [N, M] that were written are read as, into x [N, ...]."""
         numbers, tap, faults = self.numbers, self.tap, self.faults
         assert faults is not None
-        codes, scale = numbers.encode(x, tap, self.scale)
         held = codes.copy()
         faults.strike(held, first)
         _kernels.count_planes(held, codes, counts.struck)
@@ -151,25 +158,62 @@ class Held:
 
         stack.enter_context(standing_in(layer, forward))
         if fused:
-            attended = {at: self.through(one) for at, one in here.items()}
+            attended = {at: self._reading(one) for at, one in here.items()}
             mode = Attending(lambda side, x: self._attended(attended.get((side, calls[path] - 1)), side, layer, x))
             stack.enter_context(mode.inside(layer))
 
-    def _attended(self, through: Through | None, side: Side, layer: nn.Module, x: torch.Tensor) -> Stretches:
+    def _attended(self, reading: Reading | None, side: Side, layer: nn.Module, x: torch.Tensor) -> Stretches:
         """Keys or values [N, heads, tokens, width] as attention reads them."""
-        if through is None:
+        if reading is None:
             return whole(side, x)
         times = own_heads(layer, x)
         stored = heads_first_to_tokens(x[:, ::times]).clone(memory_format=torch.contiguous_format)
-        through(stored)
-        heads = stored.reshape(x.shape[0], x.shape[2], -1, x.shape[3]).transpose(1, 2)
-        return whole(side, heads.repeat_interleave(times, dim=1) if times > 1 else heads)
+
+        def by_heads(make: Callable[[], torch.Tensor]) -> torch.Tensor:
+            heads = make().reshape(x.shape[0], x.shape[2], -1, x.shape[3]).transpose(1, 2)
+            return heads.repeat_interleave(times, dim=1) if times > 1 else heads
+
+        return [(end, partial(by_heads, make)) for end, make in reading(stored)]
+
+    def _reading(self, one: Kept) -> Reading:
+        """What attention reads of keys or values [N, tokens, width], by the tokens that read."""
+        if one.faults is not None and one.tap.grows and one.faults.grows:
+            return lambda stored: grown(one, stored, self._first, self.counts[one.tap.name])
+        through = self.through(one)
+
+        def read(stored: torch.Tensor) -> Stretches:
+            through(stored)
+            return whole(one.tap.side, stored)
+
+        return read
 
     def through(self, one: Kept) -> Through:
         """What changes a value in place on its way through its buffer."""
         if one.faults is None:
             return one.rounding()
         return one.striking(self.counts[one.tap.name], lambda: self._first)
+
+
+def grown(kept: Kept, x: torch.Tensor, first: int, counts: Counts) -> Stretches:
+    """Keys or values [N, tokens, width] of the inputs from ``first`` on, as every token finds those up to its own.
+
+    They are written once; what a token reads changes where bits flip that the one before it read right.  Counted is
+    what the last token finds.
+    """
+    assert kept.faults is not None
+    plain = np.array(x.detach().to("cpu", torch.float32).numpy(), order="C")
+    codes, scale = kept.numbers.encode(plain, kept.tap, kept.scale)
+    faults = kept.faults.drawn(first, *codes.shape)
+    steps = range(x.shape[1]) if any(one.by_step is not None for one in kept.guards) else faults.changes.tolist()
+
+    def read(step: int, last: bool) -> torch.Tensor:
+        then = replace(kept, faults=faults.at(step), guards=tuple(one.at(step) for one in kept.guards))
+        out = np.empty_like(plain)
+        then.read(codes, scale, out, first, counts if last else Counts.none(kept.numbers.form.planes))
+        return torch.from_numpy(out).to(x.device, x.dtype)
+
+    ends = [*steps[1:], None]
+    return [(end, partial(read, step, end is None)) for step, end in zip(steps, ends, strict=True)]
 
 
 def _here(act: Through) -> Through:

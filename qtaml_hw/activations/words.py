@@ -6,7 +6,7 @@ they are, or makes every number that has a bit in it read as zero: detection, or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ _LIMB = 32
 class Guard:
     """One entry with a code on some planes of a value of ``values`` numbers.
 
-    ``p01``, ``p10`` : of the check cells.  Raises ValueError for a code whose flagged words are reloaded: what was
-    computed a moment ago is nowhere else.
+    ``p01``, ``p10`` : of the check cells; ``by_step`` [2, steps] : the same where their tokens grow older.
+    Raises ValueError for a code whose flagged words are reloaded: what was computed a moment ago is nowhere else.
     """
 
     code: Code
@@ -36,6 +36,11 @@ class Guard:
     zeroes: bool
     p01: float
     p10: float
+    by_step: Float64 | None = None
+
+    def at(self, step: int) -> Guard:
+        """As a step reads them."""
+        return self if self.by_step is None else replace(self, p01=self.by_step[0, step], p10=self.by_step[1, step])
 
     def read(
         self, written: NDArray[Any], held: NDArray[Any], faults: ValueFaults, first: int, counts: Counts, zero: int = 0
@@ -128,11 +133,10 @@ def _all_bits(layout: WordLayout, words: Int64) -> tuple[Int64, Int64]:
     return which, position
 
 
-def guard(
-    entry: MenuEntry, planes: Bool, values: int, channel: tuple[Float64, Float64], answer: str | None = None
-) -> Guard:
+def guard(entry: MenuEntry, planes: Bool, values: int, channel: Float64, answer: str | None = None) -> Guard:
     """The words of an entry with a code on planes [B] of a value; check cells fail as the top plane's do.
 
+    ``channel`` [2, steps, B] : p01 and p10, at the only or at every step that reads it.
     ``answer`` : what is made of flagged words, as ``array.on_uncorrectable``; None: what the entry makes of them.
     Raises ValueError where flagged words are to be reloaded, or read as signs.
     """
@@ -144,4 +148,6 @@ def guard(
     layout = WordLayout(np.array([0, values]), planes[None], entry.code)
     mask = int((planes * (1 << np.arange(planes.size))).sum())
     zeroes = (answer or own) == "zero"
-    return Guard(entry.code, layout, mask, zeroes, float(channel[0][top]), float(channel[1][top]))
+    checks = channel[:, :, top]
+    p01, p10 = checks[:, -1].tolist()
+    return Guard(entry.code, layout, mask, zeroes, p01, p10, checks if checks.shape[1] > 1 else None)

@@ -42,6 +42,10 @@ class RowKeys:
     rows: int
     step: int = 1
 
+    def row(self, index: int) -> MapKey:
+        """The key of one row."""
+        return self.first.of(self.first.tensor + index * self.step)
+
     def group(self, index: int) -> Uint64:
         """The stream keys [rows] of planes ``8 * index`` .. ``8 * index + 7``."""
         found = np.empty(self.rows, dtype=np.uint64)

@@ -199,7 +199,7 @@ def test_words_read_as_their_code_decodes_them(name: str) -> None:
     written = rng.integers(0, 256, (6, 37), dtype=np.uint8)
     p = np.full(8, 0.03)
     faults = Fresh(MapKey(1), 0, p[None], p[None])
-    one = guard(entry(name), top, 37, (p, p))
+    one = guard(entry(name), top, 37, np.array([[p], [p]]))
     held = written.copy()
     faults.strike(held, 0)
     raw = held.copy()

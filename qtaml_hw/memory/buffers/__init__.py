@@ -2,7 +2,7 @@
 
 from qtaml_hw.memory.buffers.allocation import Allocation, Placement, allocate
 from qtaml_hw.memory.buffers.cost import BufferCost, Coding, buffer_cost
-from qtaml_hw.memory.buffers.flips import Late, Masks, PlaneCells, Rates, masks_of, rates_of, token_classes
+from qtaml_hw.memory.buffers.flips import Late, Masks, PlaneCells, Rates, masks_of, rates_of, since, token_classes
 from qtaml_hw.memory.buffers.values import Produced, Value, schedule_of
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "masks_of",
     "rates_of",
     "schedule_of",
+    "since",
     "token_classes",
 ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.faults import TENSORS, MapKey, WeakCells, weak_cells
-from qtaml_hw.memory.buffers.allocation import Allocation, Placement
+from qtaml_hw.memory.buffers.allocation import Allocation
 from qtaml_hw.memory.buffers.values import Value
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells
 
@@ -55,13 +55,21 @@ class Rates:
         found = self.p[:, self.classes, self.ages(step)]
         return found[0], found[1]
 
+    @property
+    def grows(self) -> bool:
+        """Whether a token can be read right and later wrong."""
+        return self.readings > 1 and bool((self.p[:, :, 1:] != self.p[:, :, 1:2]).any())
+
     def without(self, planes: Bool) -> Rates:
         """The same where some planes [bits] never flip."""
         return replace(self, p=np.where(planes, 0.0, self.p))
 
 
 class Late(NamedTuple):
-    """Bits that flip by the step that first reads them so, ascending: words [E], masks where they store 0, 1 [E]."""
+    """Bits that flip by the step that first reads them so, ascending: words [E], masks where they store 0, 1 [E].
+
+    Step 0 for those that every read of their token finds so: nobody reads a token that is yet to come.
+    """
 
     step: Int64
     word: Int64
@@ -72,12 +80,25 @@ class Late(NamedTuple):
 class Masks(NamedTuple):
     """Bits [words] of a value that its last read finds flipped where they store 0 (``up``), 1 (``down``).
 
-    ``late`` : since when, where a value is read at several ages.
+    ``late`` : since when, where tokens grow older from one read to the next.
     """
 
     up: Bits
     down: Bits
     late: Late | None = None
+
+    @classmethod
+    def of(cls, words: int, dtype: Any, cells: Sequence[Late], grows: bool) -> Masks:
+        """Weak cells of all planes in ``words`` numbers; ``grows`` : whether it counts when each flips."""
+        found = cls(np.zeros(words, dtype), np.zeros(words, dtype))
+        for one in cells:
+            found.up[one.word] |= one.up
+            found.down[one.word] |= one.down
+        if not cells or not grows:
+            return found
+        parts = [np.concatenate(part) for part in zip(*cells, strict=True)]
+        order = np.argsort(parts[0], kind="stable")
+        return found._replace(late=Late(*(part[order] for part in parts)))
 
     def at(self, step: int) -> Masks:
         """Those that a step finds flipped."""
@@ -178,7 +199,10 @@ def masks_of(allocation: Allocation, rates: Sequence[Rates], key: MapKey, buffer
             if first < last:
                 here = WeakCells(weak.position[first:last] - place.address, weak.u[first:last])
                 cells += since(here, plane, one, place.value.token_of_word[here.position], place.value.code_type)
-    return [_masks(place, cells, one) for place, cells, one in zip(allocation.places, found, rates, strict=True)]
+    return [
+        None if place.address is None else Masks.of(place.value.words, place.value.code_type, cells, one.grows)
+        for place, cells, one in zip(allocation.places, found, rates, strict=True)
+    ]
 
 
 def since(weak: WeakCells, plane: int, rates: Rates, token: Int64, dtype: Any) -> Iterator[Late]:
@@ -191,24 +215,7 @@ def since(weak: WeakCells, plane: int, rates: Rates, token: Int64, dtype: Any) -
             of_class = rates.classes[token] == number
             age[of_class] = np.searchsorted(table[number], weak.u[of_class], side="right")
         fails = age <= rates.ages()[token]
-        step = age - 1 + (token if rates.readings > 1 else 0)
+        step = np.where(age > 1, token + age - 1, 0)
         bit = none + dtype(1 << plane)
         masks = (none, bit) if state else (bit, none)
         yield Late(step[fails], weak.position[fails], masks[0][fails], masks[1][fails])
-
-
-def by_step(cells: Sequence[Late]) -> Late:
-    """All of them, those that flip first before the others."""
-    parts = [np.concatenate(part) for part in zip(*cells, strict=True)]
-    order = np.argsort(parts[0], kind="stable")
-    return Late(*(part[order] for part in parts))
-
-
-def _masks(place: Placement, cells: Sequence[Late], rates: Rates) -> Masks | None:
-    if place.address is None:
-        return None
-    up, down = (np.zeros(place.value.words, place.value.code_type) for _ in range(2))
-    for one in cells:
-        up[one.word] |= one.up
-        down[one.word] |= one.down
-    return Masks(up, down, by_step(cells) if cells and rates.readings > 1 else None)

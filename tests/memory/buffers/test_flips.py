@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -70,25 +71,27 @@ def test_masks_are_what_the_engine_flips_at_the_same_addresses() -> None:
 
 
 def test_empirical_rates_meet_the_closed_form_by_value_and_plane() -> None:
-    """Over 40 maps: within 5 sigma of the binomial, of both halves of a buffer that tokens of unlike age share."""
+    """Over 40 maps: within 5 sigma of the binomial, of halves of a buffer that tokens of unlike age share, by step."""
     n, maps = 20_000, 40
     values = [Value("x", "a", n, 8, 0.0, 1.0, 1.0), Value("k", "b", n, 8, 0.0, 0.5, 4.0, tokens=4, token_s=1.0)]
     cells = (PlaneCells((0, 1, 2), UniformLife(100.0), None), PlaneCells((3, 4, 5, 6, 7), UniformLife(100.0, 0), 1.5))
     p = [rates_of(value, cells) for value in values]
     place = allocate(values)
-    found = np.zeros((2, 2, 4, 8))
+    found = np.zeros((2, 4, 2, 4, 8))
     for index in range(maps):
         for v, masks in enumerate(masks_of(place, p, MapKey(5, index))):
             assert masks is not None
-            for state in (0, 1):
-                bits = (masks[state][:, None] >> np.arange(8)) & 1
-                found[v, state, : values[v].tokens] += bits.reshape(values[v].tokens, -1, 8).sum(axis=1)
+            tokens = values[v].tokens
+            for step, state in product(range(tokens), (0, 1)):
+                bits = (masks.at(step)[state][:, None] >> np.arange(8)) & 1
+                found[v, step, state, :tokens] += bits.reshape(tokens, -1, 8).sum(axis=1)
     for v, value in enumerate(values):
         each = maps * n / value.tokens
-        for state in (0, 1):
-            wanted = p[v].at()[state]
+        for step, state in product(range(value.tokens), (0, 1)):
+            wanted, there = p[v].at(step)[state], slice(0, step + 1)
             sigma = np.sqrt(wanted * (1.0 - wanted) / each)
-            assert np.all(np.abs(found[v, state, : value.tokens] / each - wanted) <= 5.0 * sigma)
+            apart = np.abs(found[v, step, state, : value.tokens] / each - wanted)
+            assert np.all(apart[there] <= 5.0 * sigma[there])
 
 
 spans = st.lists(
@@ -127,8 +130,8 @@ def test_brute_force_agrees(
             now = value.last_read_s - (value.tokens - 1 - step) * value.token_s
             alone = np.tile(now - value.written_at_s - token * value.token_s, (8, 1))
             alone[:5] = np.minimum(alone[:5], np.inf if interval_s is None else interval_s)
-            lost = (retained_s < alone) & (token <= step)
+            lost, there = retained_s < alone, token <= step
             for stored in (0, 1):
                 bits = (then[stored] >> np.arange(8)[:, None]) & 1
-                np.testing.assert_array_equal(bits, lost & (state in (stored, "both")))
+                np.testing.assert_array_equal(bits[:, there], (lost & (state in (stored, "both")))[:, there])
         assert all(np.array_equal(*both) for both in zip(found[:2], found.at(value.tokens - 1)[:2], strict=True))

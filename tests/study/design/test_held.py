@@ -235,3 +235,9 @@ evaluate: {metric: perplexity, images: 6, maps: {min: 2, max: 2}, faulty: [FAULT
     assert all(0.0 < score <= 1.0 for score in scores.values())
     assert len({*scores.values(), found["buffers"][F.quantised_score]}) == 4
     assert found["buffers"][F.buffer_flips]["kv"]["raw"] > 0 == found["weights"][F.buffer_flips]["kv"]["raw"]
+    cells = "tokens_per_second: 1e5, cell: {preset: gain-cell-65nm, t_ox: 1.8 nm, temperature: 85 degC}, refresh: off"
+    given = text.replace("FOLDER", str(tmp_path)).replace("FAULTY", "buffers").replace("scale: per_token", cells)
+    aged = prepare(parse_study(given, name=str(tmp_path / "kv.yaml")), Networks())
+    kept = aged.buffers.memories[0].struck(MapKey(aged.study.evaluate.seed, 0))
+    assert all(one.tap.grows and one.faults is not None and one.faults.grows for one in kept)
+    assert aged.record(0)[F.buffer_flips]["kv"]["raw"] > 0

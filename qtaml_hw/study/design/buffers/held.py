@@ -34,7 +34,7 @@ from qtaml_hw.activations import (
     guard,
     trace,
 )
-from qtaml_hw.arrays import Bool, Float64, Int64
+from qtaml_hw.arrays import Bool, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.config.study import Buffer
@@ -112,9 +112,11 @@ class HeldBuffer:
             found.append(one.without(never))
         return found
 
-    def _guards(self, v: int, rates: tuple[Float64, Float64]) -> tuple[Guard, ...]:
+    def _guards(self, v: int, rates: Rates) -> tuple[Guard, ...]:
+        """Check cells of a value, as those of its oldest token."""
         values, answer = self.kept[v].tap.values, self.buffer.study.array.on_uncorrectable
-        most = rates[0].max(axis=0), rates[1].max(axis=0)
+        steps = range(rates.readings) if rates.grows else (None,)
+        most = np.array([[p.max(axis=0) for p in rates.at(step)] for step in steps]).swapaxes(0, 1)
         return tuple(
             guard(item, self.plan.choice[v] == q, values, most, answer)
             for q, item in enumerate(self.plan.entries)
@@ -129,10 +131,10 @@ class HeldBuffer:
         for v, one in enumerate(self.kept):
             p01, p10 = rates[v].at()
             starts = range(0, one.tap.values, one.tap.values // len(p01))
-            faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts)
-            masks, guards = None if same is None else same[v], self._guards(v, (p01, p10))
+            faults: ValueFaults = Fresh(draw, self.number + v, p01, p10, starts, rates[v])
+            masks, guards = None if same is None else same[v], self._guards(v, rates[v])
             if masks is not None:
-                faults = Same(draw, self.number + v, masks.up, masks.down, self.buffer.section.batch)
+                faults = Same(draw, self.number + v, masks.up, masks.down, self.buffer.section.batch, masks.late)
             out.append(one if faults.still and not guards else replace(one, faults=faults, guards=guards))
         return out
 
