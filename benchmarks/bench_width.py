@@ -126,21 +126,58 @@ def gigabit() -> None:
     )
 
 
-JOBS: dict[str, Callable[..., None]] = {
+def cluster(file: str, out: str) -> dict[str, float]:
+    """Every point through the workers of a local Dask cluster, where a fault map is a record that is there already."""
+    from qtaml_hw.config import load_study
+    from qtaml_hw.records.record import Record
+    from qtaml_hw.records.store import ShardWriter, read_records
+    from qtaml_hw.study.run import cluster as module
+    from qtaml_hw.study.run.task import Task, Workers
+
+    class Trivial(module.Worker):
+        """Points that need no work."""
+
+        made = read_records(Path(out))[:8]  # of one point
+
+        def point(self, task: Task) -> Trivial:
+            self.task = task
+            return self
+
+        def record(self, index: int) -> Record:
+            return Record(self.made[index], {"identity": self.task.identity, "point": self.task.number})
+
+    module.Worker = Trivial
+    points = load_study(Path(file)).points()
+    tasks = [Task(number, point, f"{number:032x}") for number, point in enumerate(points)]
+    start, before_s = time.perf_counter(), all_cpu_s()
+    with tempfile.TemporaryDirectory() as folder, ShardWriter(Path(folder)) as shard:
+        found = module.on_cluster(tasks, Workers(WORKERS, "local"), shard.append, lambda *_: None)
+    assert all(len(found[task.number]) == 8 for task in tasks)
+    return {"sweep_wall_s": time.perf_counter() - start, "sweep_cpu_s": all_cpu_s() - before_s}
+
+
+def all_cpu_s() -> float:
+    """CPU seconds of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+JOBS: dict[str, Callable[..., dict[str, float] | None]] = {
     "expand": expand,
     "command": command,
     "resume": resume,
     "gigabit": gigabit,
+    "cluster": cluster,
 }
 
 
 def job(what: str, arguments: list[str]) -> None:
     """Do one job and say what this process used."""
     start = time.perf_counter()
-    JOBS[what](*arguments)
+    more = JOBS[what](*arguments)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    wall_s = time.perf_counter() - start
-    print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": wall_s, "peak_mb": used.ru_maxrss / 1000}))
+    found = {"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter() - start}
+    print(json.dumps({**found, "peak_mb": used.ru_maxrss / 1000, **(more or {})}))
 
 
 def figures_of(what: str, name: str, *arguments: object) -> None:
@@ -150,10 +187,17 @@ def figures_of(what: str, name: str, *arguments: object) -> None:
     figure(f"{what}: peak memory", found["peak_mb"], "MB", at_most=peak)
 
 
+def each(what: str, points: int, found: dict[str, float]) -> None:
+    """What a point costs beside its work in client, scheduler and workers, their start included."""
+    wall = f"{1e3 * found['sweep_wall_s'] / points:.1f} ms wall"
+    figure(f"{what}, CPU each", 1e3 * found["sweep_cpu_s"] / points, "ms", at_most=1e3 * GOAL_CLUSTER_S, more=wall)
+    figure(f"{what}: peak memory of client and scheduler", found["peak_mb"], "MB")
+
+
 def main() -> None:
     """All figures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["expand", "report", "resume", "gigabit"])
+    parser.add_argument("parts", nargs="*", default=["expand", "report", "resume", "cluster", "gigabit"])
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--store", type=Path, help="keep the store here and use it again")
     parser.add_argument("--job", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -166,7 +210,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         file, out = write_study(folder, asked.points), folder / "out"
         sweep = ("sweep", file, "--out", out, "--quiet")
-        if {"resume", "report"} & {*asked.parts} and not out.is_dir():
+        if {"resume", "report", "cluster"} & {*asked.parts} and not out.is_dir():
             write_store(file, out)
         points = f"{asked.points:,} points"
         if "expand" in asked.parts:
@@ -178,6 +222,8 @@ def main() -> None:
         if "resume" in asked.parts:
             figures_of(f"{points}, finished: recognised", "resume", "resume", file, out)
             figures_of(f"{points}, finished: `sweep` with its table", "resume", "command", *sweep)
+        if "cluster" in asked.parts:
+            each(f"{points} of no work by {WORKERS} Dask workers", asked.points, alone("cluster", file, out))
         if "gigabit" in asked.parts:
             figures_of("one map of 1 Gbit at p = 1e-4", "gigabit", "gigabit")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from qtaml_hw._collection import without_collection
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.chips import KEEP
 from qtaml_hw.records.fields import F
@@ -99,6 +100,7 @@ def _as_called_now(summaries: Sequence[PointSummary], places: Sequence[Row]) -> 
     ]
 
 
+@without_collection()
 def read_material(folder: Path, ecc_rows: Sequence[Row] | None = None) -> Material:
     """Read a store folder.
 

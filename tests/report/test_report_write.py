@@ -20,6 +20,7 @@ from qtaml_hw.records.summary import summarise
 from qtaml_hw.report import write_report
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.figures import FIGURES, draw
+from qtaml_hw.report.figures.accuracy_map import accuracy_map
 from qtaml_hw.report.material import material
 from qtaml_hw.report.page import render
 from tests.report import synthetic
@@ -199,6 +200,23 @@ def test_a_store_of_any_shape_gets_the_figures_it_supports(shape: str) -> None:
         assert d.rows
         assert {len(row) for row in d.rows} == {len(d.columns)}
         assert_labels_do_not_overlap(d)
+
+
+def test_a_map_of_many_cells_has_a_colour_bar_in_place_of_numbers() -> None:
+    oxides, intervals = ([round(1.5 + 0.01 * i, 2) for i in range(count)] for count in (30, 40))
+    few = {"cell.t_ox": oxides[:5], "refresh.interval": intervals[:4]}
+    many = {"cell.t_ox": oxides, "refresh.interval": intervals}
+    drawn = {}
+    for name, axes in (("few", few), ("many", many)):
+        drawing = accuracy_map(material(synthetic.sweep(axes, maps=1)))
+        assert drawing is not None
+        drawn[name] = drawing
+        assert len(drawing.rows) == len(axes["cell.t_ox"]) * len(axes["refresh.interval"])
+    assert [len(drawn[name].figure.axes) for name in ("few", "many")] == [1, 2]  # the second is the colour bar
+    assert [len(drawn[name].figure.axes[0].texts) for name in ("few", "many")] == [20, 0]
+    panel = drawn["many"].figure.axes[0]
+    assert max(len(panel.get_xticks()), len(panel.get_yticks())) <= 8
+    assert drawn["many"].figure.get_figheight() < 10.0
 
 
 def assert_labels_do_not_overlap(drawing: Drawing) -> None:

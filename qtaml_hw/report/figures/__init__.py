@@ -9,7 +9,8 @@ import matplotlib as mpl
 
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import accuracy, accuracy_by_point, accuracy_map, accuracy_time, chip_yield
+from qtaml_hw.report.figures.accuracy import accuracy, accuracy_by_point, accuracy_time, chip_yield
+from qtaml_hw.report.figures.accuracy_map import accuracy_map
 from qtaml_hw.report.figures.buffers import buffer_energy, buffer_lifetimes, error_origin, error_origin_values
 from qtaml_hw.report.figures.cost import area, area_energy, energy
 from qtaml_hw.report.figures.ecc import ecc_residual

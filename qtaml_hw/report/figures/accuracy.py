@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from qtaml_hw.records.chips import KEEP, Yield
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.interval import Interval
-from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.measure import Measure, heading_of, measure_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, scale
@@ -20,7 +18,6 @@ from qtaml_hw.report import style
 from qtaml_hw.report.columns import score_name
 from qtaml_hw.report.drawing import Drawing
 from qtaml_hw.report.layout import (
-    CASE,
     MOST_LINES,
     Axis,
     Layout,
@@ -29,9 +26,6 @@ from qtaml_hw.report.layout import (
     focus,
     lay_out,
     short,
-    shown_value,
-    title,
-    varying,
 )
 from qtaml_hw.report.material import Material
 
@@ -238,71 +232,6 @@ def accuracy_by_point(material: Material) -> Drawing | None:
     return Drawing(
         "accuracy_by_point", f"{score_name(material.points)} over fault maps", caption, figure, columns, rows
     )
-
-
-def accuracy_map(material: Material) -> Drawing | None:
-    """Accuracy over two numeric axes, numbers in cells; a panel for every case or policy, and whatever else varies."""
-    layout = lay_out(material.points)
-    axes = varying(material.points)
-    second = next((p for p, v in axes.items() if layout.x and p != layout.x.path and all(map(is_number, v))), None)
-    if layout.x is None or second is None or min(len(axes[second]), len(axes[layout.x.path])) < 3:
-        return None
-    others = [p for p in axes if p not in (layout.x.path, second)]
-    maps: dict[tuple[str, ...], dict[tuple[float, float], PointSummary]] = {}
-    for s in material.points:
-        key = tuple(shown_value(s, p) for p in others)
-        maps.setdefault(key, {})[float(s.facts[F.axes_si][second]), layout.x.at(s)] = s
-    xs = sorted({layout.x.at(s) for s in material.points})
-    ys = sorted({(float(s.facts[F.axes_si][second]), shown_value(s, second)) for s in material.points})
-    drawn = list(maps.items())[:MOST_PANELS]
-    heading, read = heading_of(s.facts for s in material.points)
-
-    def value(s: PointSummary) -> float:
-        return finite(read.value(s.accuracy.mean))
-
-    seen = [one for one in map(value, material.points) if not math.isnan(one)] or [0.0]
-    span = (min(seen), max(seen)) if read.logarithmic else (0.0, 100.0)
-    figure, panels = style.canvas((1.0 + 0.34 * len(ys)) * len(drawn) + 0.3, len(drawn))
-    for ax, (key, table) in zip(panels, drawn, strict=True):
-        grid = [[value(table[y, x]) if (y, x) in table else math.nan for x in xs] for y, _ in ys]
-        cells(ax, grid, "cividis", span, ".3g" if read.logarithmic else ".0f")
-        ax.set_xticks(range(len(xs)), style.tick_labels(xs))
-        ax.set_yticks(range(len(ys)), [style.words(name, 16) for _, name in ys])
-        ax.set_ylabel(style.words(title(second)))
-        ax.set_title(style.words(_named(others, key), 60))
-    panels[-1].set_xlabel(layout.x.title)
-    unit = f" in {read.unit}" if read.unit else ""
-    more = f" The first {len(drawn)} of {len(maps)} are drawn; the CSV has all." if len(maps) > len(drawn) else ""
-    caption = f"Mean {heading.lower()}{unit}; {maps_words(material.points)}. Intervals are in the table below.{more}"
-    columns = (*others, second, layout.x.path, "accuracy_mean", "accuracy_ci95_low", "accuracy_ci95_high", "maps")
-    rows = [
-        (*key, y, s.facts[F.axes_si][layout.x.path], *interval_cells(s.accuracy))
-        for key, table in maps.items()
-        for (y, _), s in sorted(table.items(), key=lambda entry: entry[0])
-    ]
-    return Drawing(
-        "accuracy_map", f"{heading} over {short(layout.x.path)} and {short(second)}", caption, figure, columns, rows
-    )
-
-
-def _named(paths: Sequence[str], values: Sequence[str]) -> str:
-    """``tac 8 %`` of a case, ``policy tac`` of anything else."""
-    return ", ".join(v if p == CASE else f"{short(p)} {v}" for p, v in zip(paths, values, strict=True))
-
-
-def cells(ax: Axes, grid: Sequence[Sequence[float]], colors: str, span: tuple[float, float], form: str) -> None:
-    """A heat map with its numbers in the cells (no colour bar to read off)."""
-    image = ax.imshow(grid, cmap=colors, vmin=span[0], vmax=span[1], aspect="auto")
-    for row, values in enumerate(grid):
-        for column, value in enumerate(values):
-            if not math.isnan(value):
-                red, green, blue, _ = np.atleast_2d(image.cmap(image.norm(np.array([value]))))[0]
-                light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
-                color = style.FIXED_INK if light else "#fefefe"
-                ax.text(column, row, format(value, form), ha="center", va="center", color=color, fontsize=8.5)
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
 
 
 def accuracy_time(material: Material) -> Drawing | None:

@@ -14,7 +14,8 @@ from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import plain
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import cells, finite, interval_cells, maps_words
+from qtaml_hw.report.figures.accuracy import finite, interval_cells, maps_words
+from qtaml_hw.report.figures.accuracy_map import cells
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 

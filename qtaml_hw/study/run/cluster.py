@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qtaml_hw._threads import single_thread
@@ -26,6 +28,9 @@ from qtaml_hw.study.run.task import Emit, MapSeries, Results, Task, Workers, fai
 
 PLUGIN = "qtaml_hw"
 KEPT_POINTS = 4  # prepared points that a worker remembers
+TURN_S = 5.0  # after which a worker brings what it has
+MOST_POINTS = 100  # of a batch, so that what the scheduler holds is bounded
+AHEAD = 2  # batches per worker: one that it is at, one that waits for it
 PATIENCE_S = 30.0
 
 
@@ -62,32 +67,41 @@ class Worker:
         return found
 
 
-def evaluate_maps(task: Task, maps: Sequence[int]) -> list[Record] | str:
-    """On a worker: the records of these fault maps, or in words why there are none."""
-    worker: Worker = dask_package().get_worker().plugins[PLUGIN]
+@dataclass(frozen=True)
+class Turn:
+    """What a worker did for a batch: new records of every point and, where it has no more to give, why; in seconds."""
+
+    drawn: list[tuple[list[Record], str]]
+    seconds: float
+    worker: str
+
+
+def evaluate_turn(tasks: Sequence[Task]) -> Turn:
+    """On a worker: the maps that these points still need, one point after another, until ``TURN_S`` have gone.
+
+    At least one map is drawn; points that are not reached, or not finished, are handed back as they are.
+    """
+    here = dask_package().get_worker()
+    worker: Worker = here.plugins[PLUGIN]
+    with worker.lock, single_thread():
+        start, drawn = time.monotonic(), list[tuple[list[Record], str]]()
+        for task in tasks:
+            late = bool(drawn) and time.monotonic() - start > TURN_S
+            drawn.append(([], "") if late else _draw(worker, task, start + TURN_S))
+        return Turn(drawn, time.monotonic() - start, str(here.address))
+
+
+def _draw(worker: Worker, task: Task, until_s: float) -> tuple[list[Record], str]:
+    """New records of a point until its rule is satisfied or time is up, and in words why there are no more."""
+    new = list[Record]()
     try:
-        with worker.lock, single_thread():
-            design = worker.point(task)
-            return [design.record(index) for index in maps]
+        design, series = worker.point(task), task.series()
+        while (index := series.next_map()) is not None and not (new and time.monotonic() > until_s):
+            series.done[index] = design.record(index)
+            new.append(series.done[index])
     except Exception as error:  # a point's failure is its record; the client keeps it
-        return reason(error)
-
-
-def wanted_maps(series: MapSeries) -> list[int]:
-    """Maps that the stopping rule will need: up to the least count, then half as many again as there are."""
-    rule, there = series.rule, series.next_map() or 0
-    wanted = min(rule.max, max(rule.min, there + (there + 1) // 2))
-    return [index for index in range(there, wanted) if index not in series.done]
-
-
-def take(series: MapSeries, records: list[Record], emit: Emit) -> bool:
-    """Keep what the stopping rule uses, map after map; whether it is satisfied."""
-    for record in sorted(records, key=lambda r: int(r[F.map_index])):
-        if series.next_map() is None:
-            break  # asked for in vain: a whole run would not have drawn this one
-        series.done[int(record[F.map_index])] = record
-        emit(record)
-    return series.next_map() is None
+        return new, reason(error)
+    return new, ""
 
 
 def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progress) -> Results:
@@ -96,41 +110,92 @@ def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progre
     Raises InputError when the cluster cannot be reached or started, or Dask is not installed.
     """
     with _client(workers, progress) as client:
-        return _drive(client, tasks, emit, progress)
+        return Sweep(client, len(tasks), emit, progress, deque((task, task.series()) for task in tasks)).drive()
 
 
-def _drive(client: Any, tasks: list[Task], emit: Emit, progress: Progress) -> Results:
-    results, owner = Results(), dict[str, tuple[Task, MapSeries]]()
+Batch = list[tuple[Task, MapSeries]]
 
-    def submit(task: Task, series: MapSeries) -> Any:
-        bare = replace(task, done={})  # what is there already stays here
-        future = client.submit(evaluate_maps, bare, wanted_maps(series), pure=False, priority=-task.number)
-        owner[future.key] = task, series
+
+@dataclass(eq=False)
+class Sweep:
+    """Points on their way: a few batches per worker are with the scheduler, however long the sweep is.
+
+    A batch holds as many points as a worker should do in a turn, going by the last one, and towards the end fewer, so
+    that all workers end together.
+    """
+
+    client: Any
+    total: int
+    emit: Emit
+    progress: Progress
+    waiting: deque[tuple[Task, MapSeries]]
+    results: Results = field(default_factory=Results)
+    given: dict[str, Batch] = field(default_factory=dict)
+    size: float = 1.0
+
+    def drive(self) -> Results:
+        """Give out batches and take what comes back until every point has its records."""
+        running = dask_package().as_completed()
+        self._give(running)
+        for future in running:
+            batch = self.given.pop(future.key)
+            error = future.exception()
+            if error is None:
+                self._take(batch, future.result(), running)
+            elif len(batch) > 1:  # workers died under it again and again: one of its points is why
+                for one in batch:
+                    running.add(self._submit([one]))
+            else:
+                self._fail(batch[0][0], f"the cluster gave this point up: {reason(error)}")
+            self._give(running)
+        return self.results
+
+    def _give(self, running: Any) -> None:
+        """As many batches as keep every worker busy, and no more."""
+        if not self.waiting:
+            return
+        workers = max(len(self.client.nthreads()), 1)
+        while self.waiting and len(self.given) < AHEAD * workers:
+            fair = len(self.waiting) / (AHEAD * workers)
+            count = max(1, int(min(self.size, fair, MOST_POINTS)))
+            running.add(self._submit([self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]))
+
+    def _submit(self, batch: Batch, **where: Any) -> Any:
+        tasks = [replace(task, done=series.done) for task, series in batch]
+        future = self.client.submit(evaluate_turn, tasks, pure=False, priority=-tasks[0].number, **where)
+        self.given[future.key] = batch
         return future
 
-    running = dask_package().as_completed([submit(task, task.series()) for task in tasks])
-    for future in running:
-        task, series = owner.pop(future.key)
-        answer = _answer(future)
-        if isinstance(answer, str):
-            record = failure(task, InputError(answer))
-            emit(record)
-            results[task.number] = [record]
-        elif take(series, answer, emit):
-            results[task.number] = series.records
-        else:
-            running.add(submit(task, series))
-            continue
-        progress(len(results), len(tasks), task.point.label)
-    return results
+    def _take(self, batch: Batch, turn: Turn, running: Any) -> None:
+        reached = sum(bool(records or why) for records, why in turn.drawn)
+        self.size = max(reached, 1) * TURN_S / max(turn.seconds, 1e-3)
+        for (task, series), (records, why) in zip(batch, turn.drawn, strict=True):
+            if why:
+                take(series, records, self.emit)
+                self._fail(task, why)
+            elif take(series, records, self.emit):
+                self._finish(task, series.records)
+            elif records:  # begun: the worker that has it prepared goes on, if it can
+                running.add(self._submit([(task, series)], workers=[turn.worker], allow_other_workers=True))
+            else:
+                self.waiting.appendleft((task, series))
+
+    def _fail(self, task: Task, why: str) -> None:
+        record = failure(task, InputError(why))
+        self.emit(record)
+        self._finish(task, [record])
+
+    def _finish(self, task: Task, records: list[Record]) -> None:
+        self.results[task.number] = records
+        self.progress(len(self.results), self.total, task.point.label)
 
 
-def _answer(future: Any) -> list[Record] | str:
-    error = future.exception()
-    if error is not None:  # workers died under it again and again, or could not read it
-        return f"the cluster gave this point up: {reason(error)}"
-    answer: list[Record] | str = future.result()
-    return answer
+def take(series: MapSeries, records: list[Record], emit: Emit) -> bool:
+    """Keep new records, in order; whether the stopping rule is satisfied."""
+    for record in records:
+        series.done[int(record[F.map_index])] = record
+        emit(record)
+    return series.next_map() is None
 
 
 @contextmanager

@@ -6,19 +6,26 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from qtaml_hw.config import Study, parse_study
+from qtaml_hw.config import Point, Study, parse_study
 from qtaml_hw.errors import InputError
+from qtaml_hw.progress import silent
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import read_records
+from qtaml_hw.study.run import cluster
+from qtaml_hw.study.run.cluster import Turn
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, job_script, local_cluster
-from qtaml_hw.study.run.task import Workers
+from qtaml_hw.study.run.task import Task, Workers
 from tests import studies
 
 TEXT = studies.text()
@@ -107,6 +114,89 @@ def test_a_failure_on_a_local_cluster_is_recorded(small: Study, monkeypatch: pyt
     assert [record["map_index"] for record in good] == [0, 1]
     assert failed["map_index"] == -1
     assert "refresh takes" in failed["error"]
+
+
+class StandIn:
+    """What a sweep asks of Dask, in this process: batches are done one at a time, whichever was asked for first."""
+
+    def __init__(self, poison: str) -> None:
+        self.poison, self.sizes, self.queue, self.most = poison, list[int](), list[Future](), 0
+        self.plugins, self.address = {cluster.PLUGIN: self}, "tcp://here:1"
+        self.lock, self.key = threading.Lock(), 0
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://here:1": 1, "tcp://there:1": 1}
+
+    def submit(self, function: Callable[[list[Task]], Turn], tasks: list[Task], **_: object) -> Future:
+        self.key += 1
+        self.sizes.append(len(tasks))
+        return Future(str(self.key), lambda: function(tasks), any(t.point.label == self.poison for t in tasks))
+
+    def as_completed(self) -> StandIn:
+        return self
+
+    def add(self, future: Future) -> None:
+        self.queue.append(future)
+        self.most = max(self.most, len(self.queue))
+
+    def __iter__(self) -> Iterator[Future]:
+        while self.queue:
+            yield self.queue.pop(0)
+
+    def get_worker(self) -> StandIn:
+        return self
+
+    def point(self, task: Task) -> StandIn:
+        self.identity = task.identity
+        return self
+
+    def record(self, index: int) -> Record:
+        scores = {F.score: 0.9, F.flips_raw: 1, F.flips_parity: 0}
+        return Record({F.identity: self.identity, F.map_index: index, **scores})
+
+
+@dataclass(frozen=True)
+class Future:
+    """One batch; ``lost`` : every worker that takes it dies."""
+
+    key: str
+    result: Callable[[], Turn]
+    lost: bool
+
+    def exception(self) -> Exception | None:
+        return ConnectionError("a worker died") if self.lost else None
+
+
+def test_a_long_sweep_is_given_out_in_few_batches(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = StandIn("point 700")
+    monkeypatch.setattr(cluster, "dask_package", lambda: place)
+    monkeypatch.setattr(cluster, "TURN_S", 1e6)
+    points = [Point(f"point {number}", {}, small) for number in range(2000)]
+    tasks = [Task(number, point, f"{number:032x}") for number, point in enumerate(points)]
+    kept: list[Record] = []
+    waiting = deque((task, task.series()) for task in tasks)
+    results = cluster.Sweep(place, len(tasks), kept.append, silent, waiting).drive()
+    assert place.most <= cluster.AHEAD * 2 + cluster.MOST_POINTS  # a batch that was lost is asked for point by point
+    assert sum(place.sizes) == len(tasks) + cluster.MOST_POINTS
+    assert place.sizes[4] == max(place.sizes) == cluster.MOST_POINTS
+    assert sum(size > 1 for size in place.sizes) <= 60
+    (failed,) = results.pop(700)
+    assert "gave this point up" in failed[F.error]
+    for number, records in results.items():
+        assert [record.key for record in records] == [(f"{number:032x}", index) for index in range(len(records))]
+        assert len(records) == small.evaluate.maps.max
+    assert len(kept) == 1 + 1999 * small.evaluate.maps.max
+
+
+def test_a_turn_ends_in_time_and_its_point_goes_on(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = StandIn("none")
+    monkeypatch.setattr(cluster, "dask_package", lambda: place)
+    monkeypatch.setattr(cluster, "TURN_S", 0.0)
+    tasks = [Task(number, Point(f"{number}", {}, small), f"{number:032x}") for number in range(3)]
+    turn = cluster.evaluate_turn(tasks)
+    assert [len(records) for records, why in turn.drawn if not why] == [1, 0, 0]
+    results = cluster.Sweep(place, 3, lambda _: None, silent, deque((task, task.series()) for task in tasks)).drive()
+    assert [len(results[number]) for number in range(3)] == [small.evaluate.maps.max] * 3
 
 
 @pytest.mark.parametrize(("text", "expected"), [("slrm", "is no cluster"), ("tcp://", "is no cluster")])
