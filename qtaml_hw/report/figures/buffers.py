@@ -16,7 +16,7 @@ from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import percent, plain, scale, spelled
 from qtaml_hw.report import style
 from qtaml_hw.report.drawing import Drawing
-from qtaml_hw.report.figures.accuracy import cells
+from qtaml_hw.report.figures.accuracy_map import cells
 from qtaml_hw.report.layout import focus, lay_out
 from qtaml_hw.report.material import Material
 
