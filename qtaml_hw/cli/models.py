@@ -21,6 +21,7 @@ from qtaml_hw.cli.options import (
     listed,
     load,
     say,
+    warn,
 )
 from qtaml_hw.names import EXPORT_FORMATS, EXPORTS
 from qtaml_hw.progress import terminal_progress
@@ -35,7 +36,9 @@ def tensors(file: FileArgument, overrides: SetOption, as_json: JsonOption = Fals
 
 def stream(
     file: FileArgument,
-    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="a .safetensors file, or a folder of shards")],
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="a .safetensors file, a folder of shards, or a .gguf file")
+    ],
     overrides: SetOption,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder for the weights as read")] = None,
     map_index: Annotated[int, typer.Option("--map", min=0, help="fault map (chip)")] = 0,
@@ -49,9 +52,11 @@ def stream(
         f"{100 * streamed['protected_bits_fraction']:.2f} % of the bits protected ({streamed['policy']}); "
         f"{streamed['flips_residual']:,} of {streamed['stored_bits']:,} bits read wrong"
     )
+    damage = report.stream_damage(streamed)
     tensors = (("corrupted", streamed["stored"]), ("left exact", streamed["exact"]))
     listed = [f"{title}: {text}" for title, rows in tensors for text in report.tensors_in_short(rows)]
-    answer_lines(streamed, as_json, [line, report.stream_cost(streamed), *listed])
+    answer_lines(streamed, as_json, [line, damage, report.stream_cost(streamed), *listed])
+    warn(streamed["warnings"])
     for name in streamed["files_not_read"]:
         say(f"not read: {name}")
     for name in streamed["files"]:

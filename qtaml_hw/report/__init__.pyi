@@ -12,6 +12,7 @@ from qtaml_hw.report.questions import front_table as front_table
 from qtaml_hw.report.questions import layers_table as layers_table
 from qtaml_hw.report.questions import price_table as price_table
 from qtaml_hw.report.questions import stream_cost as stream_cost
+from qtaml_hw.report.questions import stream_damage as stream_damage
 from qtaml_hw.report.questions import tensors_in_short as tensors_in_short
 from qtaml_hw.report.questions import tensors_table as tensors_table
 from qtaml_hw.report.questions import tornado_table as tornado_table

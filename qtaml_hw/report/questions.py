@@ -204,15 +204,29 @@ def tensors_in_short(rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def stream_damage(found: Row) -> str:
+    """How far a streamed model's weights are off, in a line; what that does to outputs only a run tells."""
+    parts = [found["relative_error"], found["expected_relative_error"]]
+    if None in parts:
+        return "all stored weights are zero"
+    return (
+        f"weights as read are off by {percent(parts[0])} % of their root mean square ({percent(parts[1])} % expected); "
+        "no network is run, so its score is not known"
+    )
+
+
 def stream_cost(found: Row) -> str:
     """What a streamed model's memory costs, in a line: area and energy with their bands, latency, refresh."""
     area, joules = scale([found["area_m2"]], "m2"), scale([found["energy_per_inference_j"]], "J")
-    seconds = scale([found["read_latency_s"]], "s")
+    seconds, whole = scale([found["read_latency_s"]], "s"), found["read_all_s"]
+    every = scale([whole or 0.0], "s")
+    once = "without time for it beside refresh" if whole is None else f"in {every.show(whole)} {every.unit}"
     return (
         f"{area.show(found['area_m2'])} {area.unit} ({area.show(found['area_low_m2'])} to "
         f"{area.show(found['area_high_m2'])}); "
         f"{joules.show(found['energy_per_inference_j'])} {joules.unit} ({joules.show(found['energy_low_j'])} to "
-        f"{joules.show(found['energy_high_j'])}) an inference that reads every stored weight once, such as a token; "
+        f"{joules.show(found['energy_high_j'])}) an inference that reads every stored weight once, such as a token, "
+        f"{once}; "
         f"{seconds.show(found['read_latency_s'])} {seconds.unit} a read; "
         f"refresh takes {percent(found['refresh_bandwidth_share'])} % of a bank's time"
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.arrays import Codes, Int64
 from qtaml_hw.weights.floats import FloatFormat, ScaleExponent
 from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
 from qtaml_hw.weights.given import given_floats
@@ -174,3 +176,29 @@ BLOCKS: Final = {
     40: Block("NVFP4", 64, 36, 16, FloatFormat("e2m1"), _nvfp4),
 }
 """Types that are read, by their number in the format."""
+
+
+@cache
+def _places(kind: int) -> Int64:
+    """Which bit of a block holds each plane of each of its codes, int64 [weights, planes], lowest bits first.
+
+    Found by unpacking a block of every single bit: a code's bits are bits of the block, in another order.
+    """
+    block = BLOCKS[kind]
+    single = np.packbits(np.eye(8 * block.bytes, dtype=np.uint8), axis=1, bitorder="little")
+    codes = block.unpack(single)[0].reshape(len(single), block.weights)
+    bit, weight = np.nonzero(codes)
+    found = np.zeros((block.weights, block.format.bits), dtype=np.int64)
+    found[weight, np.log2(codes[bit, weight]).astype(np.int64)] = bit
+    return found
+
+
+def flipped_bytes(kind: int, data: Bytes, change: Codes) -> Bytes:
+    """The bytes of whole blocks, uint8 flat, in which these bits of their codes, flat [weights], are flipped."""
+    if kind in FLOATS:
+        return np.asarray(data ^ change.astype("<u2").view(np.uint8))
+    block, places = BLOCKS[kind], _places(kind)
+    bits = (change.reshape(-1, block.weights, 1) >> np.arange(block.format.bits, dtype=change.dtype)) & 1
+    mask = np.zeros((len(bits), 8 * block.bytes), dtype=np.uint8)
+    mask[:, places.reshape(-1)] = bits.reshape(len(bits), -1)
+    return np.asarray(data ^ np.packbits(mask, axis=1, bitorder="little").reshape(-1))

@@ -100,7 +100,7 @@ def test_a_stream_costs_what_a_run_of_the_same_image_does(folder: Path, policy: 
     given = study(weights__scale="group-32", protection={"policy": policy, **budget})
     found = stream(given, folder)
     image = quantise(arrays(folder), None, "group-32")
-    side = SideStorage(image.metadata_bits, found.image.form.decode_ge)
+    side = SideStorage(image.metadata_bits, found.image.decode_ge)
     cell = view_cell(given, 8)
     cost = Pricing.of(given, image.names, image, cell, side).cost(found.plan, side_bits(found.plan, ("none",)))
     told = found.as_dict()
@@ -139,7 +139,7 @@ def test_reads_are_bounded_whatever_the_tensor_holds(folder: Path, monkeypatch: 
 def test_tables_are_told_by_the_names_of_gguf_and_gpt(tmp_path: Path, name: str) -> None:
     save_file({name: torch.randn(30, 16), "a.weight": torch.randn(16, 16)}, tmp_path / "m.safetensors")
     found = stream(study(), tmp_path)
-    assert [t.slot.name for t in found.image.tensors] == ["a.weight"]
+    assert [t.name for t in found.image.tensors] == ["a.weight"]
     assert found.taken_for[name].kind == "embedding"
 
 
@@ -164,7 +164,7 @@ def test_store_rule_and_refusals(folder: Path, tmp_path: Path) -> None:
     only = stream(
         study(network={"name": "digits-lenet", "store": {"include": ["a.*", "embed*"], "embeddings": True}}), folder
     )
-    assert [t.slot.name for t in only.image.tensors] == ["a.weight", "embed.weight"]
+    assert [t.name for t in only.image.tensors] == ["a.weight", "embed.weight"]
     for text, change in {
         "needs the network": {"protection": {"policy": "tac", "budget": {"bits": "5 %"}}},
         "no parameter matches 'z\\*'": {"network": {"name": "digits-lenet", "store": {"exclude": ["z*"]}}},

@@ -3,118 +3,100 @@
 Two readings of the files: one for scales, codes' histograms and what a flip costs in every layer, one that quantises,
 flips and decodes.  Only one tensor's codes and a block of its weights are in memory at a time.  What codes leave is
 drawn plane by plane from their residual channel: errors after decoding are taken as independent (modelled; ``run`` of a
-study decodes words).
+study decodes words).  No network is run, so that no metric of it is known: what is known of the damage is how far the
+weights moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.accelerator.place import place
-from qtaml_hw.arrays import Codes, Float32, Float64, Int64
-from qtaml_hw.channel import FlipChannel
+from qtaml_hw.arrays import Float64
 from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
-from qtaml_hw.faults import MapKey, flip
-from qtaml_hw.files import claim, replacing
+from qtaml_hw.faults import MapKey
+from qtaml_hw.files import claim
+from qtaml_hw.memory.traffic.commands import read_burst_s
+from qtaml_hw.names import FILE_FORMAT
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.cells.cell import CellView, view_cell
-from qtaml_hw.study.design.networks.image import store_rule, stored_as, weights_alone
+from qtaml_hw.study.design.cells.timeline import bank_warnings
+from qtaml_hw.study.design.networks.image import store_rule, stored_as, stores_scales, weights_alone
 from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
 from qtaml_hw.study.design.protection.prices import budget_of, menu_of
 from qtaml_hw.study.design.protection.protect import side_bits
-from qtaml_hw.study.design.streamed.slots import Told, told
-from qtaml_hw.study.design.streamed.tensor import StreamedTensor, survey
+from qtaml_hw.study.design.streamed.chip import Chip, Each
+from qtaml_hw.study.design.streamed.files import GGUF, ModelFiles, OneGguf, Shards
+from qtaml_hw.study.design.streamed.image import StreamedImage
+from qtaml_hw.study.design.streamed.slots import Told
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.scales import ScaleLayout
-from qtaml_hw.weights.sizes import OneFormat, planes_by_damage
-from qtaml_hw.workloads.shards import Shard, Slot, files_of, open_shards
-
-ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # of every byte
-Each = Callable[[str, Float32], None]
-"""Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
-
-
-@dataclass(frozen=True, eq=False)
-class StreamedImage(OneFormat):
-    """The stored tensors of a model as far as planning needs them; the codes stay on disk."""
-
-    form: NumberFormat
-    layout: ScaleLayout
-    tensors: tuple[StreamedTensor, ...]
-
-    @property
-    def planes(self) -> int:
-        """Bit planes of a weight."""
-        return self.form.bits
-
-    @cached_property
-    def tensor_starts(self) -> Int64:
-        """Global index of every tensor's first weight, and the total: int64 [tensors + 1]."""
-        return np.concatenate([[0], np.cumsum([t.slot.values for t in self.tensors])]).astype(np.int64)
-
-    @property
-    def stored_bits(self) -> int:
-        """Data bits in the memory, parity not counted."""
-        return int(self.tensor_starts[-1]) * self.planes
-
-    @property
-    def metadata_bits(self) -> int:
-        """Bits of all scales and zero points, which are kept beside the memory."""
-        return sum(t.scale_bits for t in self.tensors)
-
-    @cached_property
-    def plane_order(self) -> Int64:
-        """Planes from the most to the least significant: by the mean squared change of a weight when one flips."""
-        damage = sum(t.weighted for t in self.tensors) @ self.form.flip_damage
-        return planes_by_damage(damage)
-
-    def damage(self) -> tac.DamageModel:
-        """What flips cost by layer, a weight being worth its layer's mean square (the magnitude score)."""
-        bits = self.form.bit_table.astype(np.float64)
-        zeros, ones = np.empty((len(self.tensors), self.planes)), np.empty((len(self.tensors), self.planes))
-        for i, t in enumerate(self.tensors):
-            hurt = t.squares / t.slot.values * t.weighted[:, None] * self.form.flip_damage
-            ones[i], zeros[i] = (hurt * bits).sum(axis=0), (hurt * (1.0 - bits)).sum(axis=0)
-        return tac.DamageModel(self.tensor_starts, zeros, ones, self.plane_order)
 
 
 @dataclass(frozen=True, eq=False)
 class StreamResult:
     """What was done: the image's sizes, the plan, its prediction and cost, and bits that read wrong after protection.
 
-    ``cost`` : of an inference that reads every stored weight once, such as one token of a language model.
+    ``cost`` : of an inference that reads every stored weight once, such as one token of a language model; ``change`` :
+    summed squared change of the weights by tensor; ``cell`` : what ages them.
     """
 
     image: StreamedImage
     plan: ProtectionPlan
     cost: PlanCost
+    cell: CellView
     predicted_distortion: float
     flips: int
-    taken_for: dict[str, Told]
+    change: Mapping[str, float]
+    taken_for: Mapping[str, Told]
     files: tuple[Path, ...]
     not_read: tuple[Path, ...] = ()
 
     @property
     def passed_through(self) -> tuple[str, ...]:
         """Names of the tensors that were left exact, in file order."""
-        stored = {t.slot.name for t in self.image.tensors}
+        stored = {t.name for t in self.image.tensors}
         return tuple(name for name in self.taken_for if name not in stored)
 
+    @property
+    def read_all_s(self) -> float | None:
+        """Time of reading every stored weight once, tensor after tensor from the banks that hold it, beside refresh.
+
+        None where refresh leaves no time.
+        """
+        array, left = self.cost.array, 1.0 - self.cost.refresh_share
+        reading = float(read_burst_s(array.layout, array.schedule).max(axis=1).sum())
+        return reading / left if left > 0.0 else None
+
+    @cached_property
+    def _expected(self) -> Float64:
+        """Expected summed squared change of the weights by tensor, to first order in the probabilities."""
+        p01, p10 = self.plan.residual(self.cell.channel)
+        zeros, ones = self.image.changes()
+        return np.asarray((p01 * zeros + p10 * ones).sum(axis=1))
+
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able: sizes, overheads, every stored tensor with its protected planes, and what was not stored."""
+        """JSON-able: sizes, overheads, cost, damage, every stored tensor with its planes, and what was not stored.
+
+        ``relative_error`` : root mean square change of the weights over their root mean square, by this chip;
+        ``expected_relative_error`` : the same expected over chips, to first order.
+        """
         planes = self.plan.planes_protected()
+        squares = [t.squares for t in self.image.tensors]
+        rows = zip(self.image.tensors, planes, self._expected.tolist(), strict=True)
         return {
-            "format": self.image.form.name,
+            "format": " + ".join(self.image.formats),
             "stored_weights": int(self.image.tensor_starts[-1]),
             "stored_bits": self.image.stored_bits,
             "policy": self.plan.policy,
@@ -122,26 +104,39 @@ class StreamResult:
             "parity_bits_fraction": self.plan.parity_bits_fraction,
             "predicted_distortion": self.predicted_distortion,
             "flips_residual": self.flips,
+            "relative_error": _relative(sum(self.change.values()), sum(squares)),
+            "expected_relative_error": _relative(float(self._expected.sum()), sum(squares)),
+            **self.cell.facts,
             F.stored_bits_per_weight: self.cost.stored_bits_per_weight,
             **self.cost.areas,
             **self.cost.energies,
             F.read_latency_s: self.cost.whole.access_s + self.cost.codec.decode_latency_s,
+            "read_all_s": self.read_all_s,
             F.refresh_bandwidth_share: self.cost.refresh_share,
+            F.warnings: [*self.cell.warnings, *bank_warnings({F.refresh_bandwidth_share: self.cost.refresh_share})],
             "stored": [
                 {
-                    "name": t.slot.name,
-                    "shape": list(t.slot.shape),
-                    "weights": t.slot.values,
+                    "name": t.name,
+                    "shape": list(t.shape),
+                    "weights": t.values,
+                    "format": t.form.name,
                     "protected_planes": int(k),
-                    "what": self.taken_for[t.slot.name].what,
+                    "relative_error": _relative(self.change[t.name], t.squares),
+                    "expected_relative_error": _relative(expected, t.squares),
+                    "what": self.taken_for[t.name].what,
                 }
-                for t, k in zip(self.image.tensors, planes, strict=True)
+                for t, k, expected in rows
             ],
             "passed_through": list(self.passed_through),
             "exact": [{"name": name, "what": self.taken_for[name].what} for name in self.passed_through],
             "files": [str(file) for file in self.files],
             "files_not_read": [str(file) for file in self.not_read],
         }
+
+
+def _relative(change: float, squares: float) -> float | None:
+    """None where all weights are zero."""
+    return math.sqrt(change / squares) if squares > 0.0 else None
 
 
 @takes_study
@@ -154,42 +149,86 @@ def stream(
     map_index: int = 0,
     device: str | None = None,
 ) -> StreamResult:
-    """A model's safetensors file or folder of shards as one chip of the study's memory returns it.
+    """A model's safetensors file, folder of shards or .gguf file as one chip of the study's memory returns it.
 
-    out: folder for the shards as read, in their own types and layout; each: called with every stored tensor instead or
-    besides; device: where codes are flipped (``cuda``; the same flips, bit for bit; None: the engine on the processor).
+    A .gguf file is stored as its own codes (``weights.format: file``), others as the study says.  out: folder for the
+    files as read, in their own types and layout; each: called with every stored tensor instead or besides; device:
+    where codes are flipped (``cuda``; the same flips, bit for bit; None: the engine on the processor).
     Stored are kernels and matrices, without tables that are looked up (``slots``); ``network.store`` changes that.
     Policies: none, uniform, and magnitude (layers by their mean square; others need the network).  No mean correction.
 
-    Raises InputError for files that cannot be read or written, settings that need the network itself, buffers among
-    them, and a device that is not there.
+    Raises InputError for files that cannot be read or written, settings that need the network itself or the memory in
+    time, buffers among them, a refresh that takes more than all of a bank's time, and a device that is not there.
     """
     weights_alone(study, "stream")
     if device is not None:
         place(device)
-    if study.flips.structured:
-        raise InputError("flips.structure: a streamed model has independent flips; leave it out, or write kind: iid")
+    _refuse(study)
     try:
-        shards = open_shards(weights)
-        form, layout = _format_of(study)
-        slots = [slot for shard in shards for slot in shard.slots]
-        taken_for = {slot.name: told(slot, {s.name for s in slots}) for slot in slots}
-        stored = _stored(study, slots, taken_for)
-        image = StreamedImage(form, layout, tuple(survey(slot, form, layout) for slot in stored))
+        model = _opened(study, Path(weights))
+        image = StreamedImage(tuple(model.survey(name) for name in _stored(study, model.told)))
+        if len(image.formats) > 1 and (study.by_plane or study.array.plane_class is not None):
+            raise ValueError(f"lists over planes need tensors of one number format; there are {image.formats}")
         cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
-        channel = cell.channel
-        menu = menu_of(study, channel)
-        pricing = _pricing(study, image, cell)
+        menu = menu_of(study, cell.channel)
+        side = SideStorage(image.metadata_bits, image.decode_ge)
+        pricing = Pricing.of(study, tuple(t.name for t in image.tensors), image, cell, side)
         plan = _plan(study, image, cell, menu, pricing)
         cost = pricing.cost(plan, side_bits(plan, ("none",)))
-        chip = _Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
-        folder = None if out is None else _folder(Path(out), shards)
-        files = [_pass(shard, chip, folder, each) for shard in shards]
+        layout, schedule = cost.array.layout, cost.array.schedule
+        layout.check_refresh(schedule.refresh_intervals(layout.classes))
+        chip = Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
+        files = model.passed(chip, None if out is None else _folder(Path(out), model), each)
     except (OSError, ValueError) as error:
         raise InputError(f"{weights}: {error}") from error
-    left = tac.predicted_distortion(image.damage(), channel, plan)
-    written, not_read = tuple(f for f in files if f is not None), files_of(weights)[1]
-    return StreamResult(image, plan, cost, left, chip.flips, taken_for, written, not_read)
+    left = tac.predicted_distortion(image.damage(), cell.channel, plan)
+    return StreamResult(
+        image, plan, cost, cell, left, chip.flips, chip.change, model.told, tuple(files), model.not_read
+    )
+
+
+def _refuse(study: Study) -> None:
+    """Raises InputError for settings that would change nothing here: they need words, or the memory in time."""
+    protection, protects = study.protection, study.protection.row.protects
+    restored = study.flips.law == "poisson" and study.refresh.ecc_aware
+    others = {
+        "flips.structure: a streamed model has independent flips; leave it out, or write kind: iid": (
+            study.flips.structured
+        ),
+        "network.store.scales: a stream keeps scales beside the memory; leave it out, or run the study": (
+            stores_scales(study)
+        ),
+        "protection.plan: a saved plan is of a network's tensors in their order; a stream plans by itself": (
+            protection.plan is not None
+        ),
+        f"protection.correction: {protection.correction} needs the network; a stream reads codes as they are": (
+            protection.correction not in ("auto", "none")
+        ),
+        "scrub: a stream ages codes from their write to the last read-out, and no word is corrected between; "
+        "leave it out, or run the study": protects and study.scrub.on,
+        "refresh.ecc_aware: under the law poisson words are corrected refresh by refresh, and a stream decodes once; "
+        "leave it out, or run the study": protects and restored,
+        "array.on_uncorrectable: a stream knows what codes leave, not which words they flag; leave it out": (
+            protects and study.array.on_uncorrectable is not None
+        ),
+    }
+    found = [text for text, asked in others.items() if asked]
+    if found:
+        raise InputError("\n".join(found))
+
+
+def _opened(study: Study, weights: Path) -> ModelFiles:
+    """The files of a model.  Raises ValueError for what cannot be read, and formats that do not go with it."""
+    own = study.weights.format == FILE_FORMAT
+    if weights.suffix == GGUF:
+        if not own:
+            raise ValueError("a .gguf file is streamed as its own codes: write weights: {format: file}")
+        if "invert_planes" in study.weights.transforms:
+            raise ValueError("a stream stores tensors as they are, without invert_planes: this needs the network")
+        return OneGguf.of(weights)
+    if own:
+        raise ValueError("of safetensors no codes are streamed: name a number format, or give a .gguf file")
+    return Shards.of(weights, *_format_of(study))
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
@@ -207,19 +246,14 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
     return form, layout
 
 
-def _stored(study: Study, slots: list[Slot], taken_for: Mapping[str, Told]) -> tuple[Slot, ...]:
+def _stored(study: Study, taken_for: Mapping[str, Told]) -> tuple[str, ...]:
     """The tensors that live in the memory, in file order: those with two axes or more that the study's rule picks."""
     kinds = {name: found.kind for name, found in taken_for.items()}
     names = picked(kinds, store_rule(study))
-    stored = tuple(s for s in slots if s.name in names and kinds[s.name] in ("weight", "embedding"))
+    stored = tuple(n for n, kind in kinds.items() if n in names and kind in ("weight", "embedding"))
     if not stored:
         raise ValueError("no tensor is stored: none with two axes or more is left")
     return stored
-
-
-def _pricing(study: Study, image: StreamedImage, cell: CellView) -> Pricing:
-    side = SideStorage(image.metadata_bits, image.form.decode_ge)
-    return Pricing.of(study, tuple(t.slot.name for t in image.tensors), image, cell, side)
 
 
 def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu, pricing: Pricing) -> ProtectionPlan:
@@ -235,90 +269,13 @@ def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu, pr
 
     budget = budget_of(study, image, menu, pricing, pricing.spent)
     planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.way, damage)
-    return tac.POLICIES[section.policy](planning).plan
+    return tac.POLICIES[section.policy](planning).plan.limited(image.absent)
 
 
-@dataclass(eq=False)
-class _Chip:
-    """One fault map over all tensors, in the order of the files; counts the bits that read wrong."""
-
-    image: StreamedImage
-    plan: ProtectionPlan
-    channel: FlipChannel
-    key: MapKey
-    device: str | None
-    flips: int = 0
-
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """Tensor name -> its number in the image."""
-        return {t.slot.name: i for i, t in enumerate(self.image.tensors)}
-
-    @cached_property
-    def _residual(self) -> tuple[Float64, Float64]:
-        return self.plan.residual(self.channel)
-
-    def read(self, number: int) -> Iterator[Float32]:
-        """The weights of a tensor as read, block by block, flat."""
-        tensor = self.image.tensors[number]
-        codes = tensor.codes()
-        flipped = self._flipped(codes, number)
-        self.flips += int(ONES[(codes ^ flipped).view(np.uint8)].sum(dtype=np.int64))
-        yield from tensor.weights(flipped)
-
-    def _flipped(self, codes: Codes, number: int) -> Codes:
-        p01, p10 = self._residual
-        cells = FlipChannel(p01[number], p10[number], "fixed", "").padded(8 * codes.itemsize)
-        if self.device is None:
-            return flip(codes, cells.p01, cells.p10, self.key.of(number))
-        import torch
-
-        from qtaml_hw.faults.torch_twin import flip_torch
-
-        there = torch.from_numpy(codes).to(self.device)
-        flipped: Codes = flip_torch(there, cells.p01, cells.p10, self.key.of(number)).cpu().numpy()
-        return flipped
-
-
-def _folder(folder: Path, shards: tuple[Shard, ...]) -> Path:
-    """Where shards are written; never where they are read, or where they are linked to from there."""
-    there, read = folder.resolve(), [shard.file for shard in shards]
-    if any(there in (file.resolve().parent, file.parent.resolve()) for file in read):
+def _folder(folder: Path, model: ModelFiles) -> Path:
+    """Where files are written; never where they are read, or where they are linked to from there."""
+    there = folder.resolve()
+    if any(there in (file.resolve().parent, file.parent.resolve()) for file in model.files):
         raise ValueError(f"{folder} holds the weights that are read; write to another folder")
     claim(folder)
     return folder
-
-
-def _pass(shard: Shard, chip: _Chip, folder: Path | None, each: Each | None) -> Path | None:
-    """One shard through the memory; written whole or not at all."""
-    if folder is None:
-        for slot in shard.slots:
-            for _ in _pieces(slot, chip, each):
-                pass
-        return None
-    target = folder / shard.file.name
-    with replacing(target) as file:
-        file.write(shard.header)
-        for slot in shard.slots:
-            for piece in _pieces(slot, chip, each, plain=True):
-                file.write(piece)
-    return target
-
-
-def _pieces(slot: Slot, chip: _Chip, each: Each | None, plain: bool = False) -> Iterator[bytes]:
-    """The bytes of a tensor as read; ``plain``: also of those that are not stored.  ``each`` sees it whole."""
-    number = chip.numbers.get(slot.name)
-    if number is None:
-        if plain:
-            yield from slot.copied()
-        return
-    whole = np.empty(slot.values, dtype=np.float32) if each is not None else None
-    done = 0
-    for block in chip.read(number):
-        if whole is not None:
-            whole[done : done + block.size] = block
-        done += block.size
-        if plain:
-            yield slot.bytes_of(block)
-    if each is not None and whole is not None:
-        each(slot.name, whole.reshape(slot.shape))

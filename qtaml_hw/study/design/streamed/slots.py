@@ -56,10 +56,15 @@ def _mask(slot: Slot, _: Collection[str]) -> bool:
 
 
 def _table(slot: Slot, names: Collection[str]) -> bool:
-    part = _part(slot.name)
-    inner = part if not part.isdigit() else _part(slot.name.removesuffix(".weight").removesuffix(f".{part}"))
-    looked_up = any(fnmatchcase(inner, pattern) for pattern in TABLES) and inner not in HEADS
-    return len(slot.shape) == 2 and looked_up and f"{slot.name.removesuffix('.weight')}.bias" not in names
+    return looked_up(slot.name, slot.shape, names)
+
+
+def looked_up(name: str, shape: tuple[int, ...], names: Collection[str]) -> bool:
+    """Whether a tensor is a table, by its name: two axes, and no bias beside it."""
+    part = _part(name)
+    inner = part if not part.isdigit() else _part(name.removesuffix(".weight").removesuffix(f".{part}"))
+    table = any(fnmatchcase(inner, pattern) for pattern in TABLES) and inner not in HEADS
+    return len(shape) == 2 and table and f"{name.removesuffix('.weight')}.bias" not in names
 
 
 def _experts(slot: Slot, _: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""One tensor of a streamed model: its scales and what planning needs, its codes and its weights, block by block."""
+"""One tensor of safetensors shards: its scales and what planning needs, its codes and its weights, block by block."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
 
 @dataclass(frozen=True, eq=False)
 class StreamedTensor:
-    """One stored tensor: where it lies, its scales and zero points, and what planning needs of its codes.
-
-    ``weighted``: counts of codes, each by its scale squared [2^B]; ``squares``: the sum of its squared weights.
-    """
+    """One stored tensor as ``Surveyed``: where it lies, its scales and zero points."""
 
     slot: Slot
     form: NumberFormat
@@ -32,6 +29,21 @@ class StreamedTensor:
     zero: Float32 | None
     weighted: Float64
     squares: float
+
+    @property
+    def name(self) -> str:
+        """Its name in the file."""
+        return self.slot.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape in the file."""
+        return self.slot.shape
+
+    @property
+    def values(self) -> int:
+        """Number of weights."""
+        return self.slot.values
 
     @property
     def scale_bits(self) -> int:
@@ -49,11 +61,10 @@ class StreamedTensor:
             done += block.size
         return found
 
-    def weights(self, codes: Codes) -> Iterator[Float32]:
-        """What codes, flat [weights], stand for: flat, block by block."""
+    def blocks(self) -> Iterator[Rows]:
+        """All of it, in order, a block at a time."""
         for first, shape in _row_blocks(self.slot):
-            begin, count = first * shape[1], shape[0] * shape[1]
-            yield self._scales.of_rows(first, shape).read(codes[begin : begin + count].reshape(shape)).reshape(-1)
+            yield Rows(self._scales.of_rows(first, shape), shape)
 
     @property
     def _scales(self) -> _Scales:
@@ -88,6 +99,23 @@ class _Scales:
             levels = levels - self.layout.spread(self.zero, codes.shape)
         found: Float32 = levels * self.layout.spread(self.scale, codes.shape)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a tensor, by their scales."""
+
+    scales: _Scales
+    shape: tuple[int, int]
+
+    @property
+    def values(self) -> int:
+        """Weights of it."""
+        return self.shape[0] * self.shape[1]
+
+    def weights(self, codes: Codes) -> Float32:
+        """What codes, flat, stand for: flat."""
+        return self.scales.read(codes.reshape(self.shape)).reshape(-1)
 
 
 def _row_blocks(slot: Slot) -> Iterator[tuple[int, tuple[int, int]]]:

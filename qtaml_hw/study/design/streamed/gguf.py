@@ -1,0 +1,127 @@
+"""A GGUF file streamed as its own codes: tensor after tensor, a block of rows at a time, and written back as read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtaml_hw.arrays import Codes, Float32, Float64
+from qtaml_hw.study.design.streamed.slots import Told, looked_up
+from qtaml_hw.study.design.streamed.tensor import BLOCK_VALUES
+from qtaml_hw.weights import NumberFormat, StoredTensor
+from qtaml_hw.workloads.gguf_blocks import flipped_bytes, stored_tensor
+from qtaml_hw.workloads.gguf_file import GgufTensor
+
+TIED: Final = "token_embd.weight"
+HEAD: Final = "output.weight"
+
+
+def told_gguf(tensor: GgufTensor, names: Collection[str]) -> Told:
+    """What a tensor of a file is taken for; ``names``: of all of its tensors."""
+    if len(tensor.shape) < 2:
+        return Told("bias", "vector")
+    if tensor.type_name == "F32":
+        return Told("other", "float32: the file has no code for it")
+    if tensor.name == TIED and HEAD not in names:
+        return Told("weight", "table that is the output layer too")
+    if looked_up(tensor.name, tensor.shape, names):
+        return Told("embedding", "table that is looked up, by its name")
+    return Told("weight", "matrix of every expert" if len(tensor.shape) > 2 else "matrix")
+
+
+@dataclass(frozen=True, eq=False)
+class FileRows:
+    """Some rows of a tensor as the file has them: their bytes [n, bytes], codes and scales."""
+
+    tensor: StoredTensor
+    raw: NDArray[np.uint8]
+
+    @property
+    def values(self) -> int:
+        """Weights of it."""
+        return self.tensor.weights
+
+    def weights(self, codes: Codes) -> Float32:
+        """What codes, flat, stand for: flat."""
+        return self.tensor.decode(codes).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class FileTensor:
+    """One stored tensor of a file as ``Surveyed``."""
+
+    file: Path
+    entry: GgufTensor
+    form: NumberFormat
+    scale_bits: int
+    weighted: Float64
+    squares: float
+
+    @property
+    def name(self) -> str:
+        """Its name in the file."""
+        return self.entry.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape, rows first."""
+        return self.entry.shape
+
+    @property
+    def values(self) -> int:
+        """Number of weights."""
+        return int(np.prod(self.entry.shape))
+
+    def codes(self) -> Codes:
+        """Its codes, flat, read a block at a time."""
+        found, done = np.empty(self.values, dtype=self.form.code_dtype), 0
+        for block in self.blocks():
+            found[done : done + block.values] = block.tensor.codes
+            done += block.values
+        return found
+
+    def blocks(self) -> Iterator[FileRows]:
+        """All of it, in order, a block at a time."""
+        return _blocks(self.file, self.entry)
+
+    def as_read(self, codes: Codes) -> Iterator[bytes]:
+        """Its bytes in a file that holds these codes, flat; patterns that are no numbers are written as they read."""
+        special, table, done = self.form.special_codes, self.form.decode_table, 0
+        for block in self.blocks():
+            own = codes[done : done + block.values].copy()
+            done += block.values
+            odd = special[own]
+            own[odd] = self.form.encode(table[own[odd]])
+            yield flipped_bytes(self.entry.kind, block.raw, own ^ block.tensor.codes).tobytes()
+
+
+def _blocks(file: Path, entry: GgufTensor) -> Iterator[FileRows]:
+    columns = entry.shape[-1]
+    rows = int(np.prod(entry.shape[:-1]))
+    size, step = entry.size // rows, max(1, BLOCK_VALUES // columns)
+    for first in range(0, rows, step):
+        count = min(step, rows - first)
+        raw = np.fromfile(file, np.uint8, count * size, offset=entry.first + first * size)
+        if raw.size != count * size:
+            raise ValueError(f"{file}: {entry.name} ends early")
+        yield FileRows(stored_tensor(entry.name, (count, columns), entry.kind, raw), raw)
+
+
+def survey_gguf(file: Path, entry: GgufTensor) -> FileTensor:
+    """A tensor as the file stores it, from one reading."""
+    weighted: Any = 0.0
+    squares, scale_bits, form = 0.0, 0, None
+    for block in _blocks(file, entry):
+        t = block.tensor
+        form, scale_bits = t.format, scale_bits + t.scale_bits
+        worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
+        weighted = weighted + np.bincount(t.codes, weights=worth, minlength=1 << t.format.bits)
+        squares += float((t.decode(t.codes).astype(np.float64) ** 2).sum())
+    if form is None:
+        raise ValueError(f"{file}: {entry.name} has no values")
+    return FileTensor(file, entry, form, scale_bits, weighted, squares)
