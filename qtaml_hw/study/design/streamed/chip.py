@@ -24,7 +24,7 @@ ONES: Final = np.array([n.bit_count() for n in range(256)], dtype=np.uint8)  # o
 class Chip:
     """The tensors of a model as one chip reads them, in the order of the files.
 
-    ``flips``: bits that read wrong; ``change``: summed squared change of the weights of every tensor that was read.
+    ``flips``: bits that were read wrong; ``change``: summed squared change of the weights of every tensor so far.
     """
 
     image: StreamedImage
@@ -52,7 +52,6 @@ class Chip:
         tensor = self.image.tensors[number]
         codes = tensor.codes()
         flipped = self._flipped(codes, number)
-        self.flips += int(ONES[(codes ^ flipped).view(np.uint8)].sum(dtype=np.int64))
         return AsRead(self, tensor, codes, flipped)
 
     def _flipped(self, codes: Codes, number: int) -> Codes:
@@ -80,11 +79,13 @@ class AsRead:
     codes: Codes
 
     def weights(self) -> Iterator[Float32]:
-        """The weights as read, flat, block by block; the chip learns how far they moved."""
+        """The weights as read, flat, block by block; the chip learns which bits are wrong and how far weights moved."""
         done, moved = 0, 0.0
         for block in self.tensor.blocks():
             here = slice(done, done + block.values)
             done += block.values
+            wrong = self.stored[here] ^ self.codes[here]
+            self.chip.flips += int(ONES[wrong.view(np.uint8)].sum(dtype=np.int64))
             faulty = block.weights(self.codes[here])
             change = faulty.astype(np.float64) - block.weights(self.stored[here])
             moved += float(change @ change)
