@@ -49,6 +49,20 @@ class TokensSection(Section):
         return self
 
 
+class PartitionSection(Section):
+    """Values that are refreshed otherwise than the rest: layer by layer, or in banks of their own."""
+
+    holds: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000), ScalarAsList, NoRepeats] = Field(
+        description="values by name, as in a record; a module's path for all of its own, * for any part of a name"
+    )
+    interval_s: Intervals = Field(
+        alias="interval", description="time between two refreshes of their rows, or a list with one per row class"
+    )
+    banks: Positive | None = Field(
+        None, le=4096, description="banks of the array that are theirs alone; without it they lie among the others"
+    )
+
+
 def _a_name(text: str) -> str:
     if not text.replace("-", "_").isidentifier():
         raise ValueError(f"{text[:40]!r} is no name: letters, digits, - and _, beginning with a letter")
@@ -86,8 +100,11 @@ class BufferOwnSection(Section):
         "restored (1T1C); or whole banks that hold such one",
     )
     tokens: TokensSection | None = Field(None, description="tokens that are refreshed otherwise than the rest (kv)")
+    partitions: Annotated[tuple[PartitionSection, ...], Field(min_length=1, max_length=256)] | None = Field(
+        None, description="values that are refreshed otherwise than the rest, layer by layer or in banks of their own"
+    )
 
-    usual: ClassVar = {"batch": 1, "tokens_per_second": None, "lifetime_s": None, "tokens": None}
+    usual: ClassVar = {"batch": 1, "tokens_per_second": None, "lifetime_s": None, "tokens": None, "partitions": None}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -102,6 +119,12 @@ class BufferOwnSection(Section):
         if self.tokens_per_second is not None and "kv" not in self.contents:
             raise ValueError("tokens_per_second is the rate at which kv grows, and contents has none")
         return self
+
+    @property
+    def other_intervals_s(self) -> tuple[tuple[float | None, ...], ...]:
+        """Those of the classes that are refreshed otherwise than the rest: of tokens, then of partitions."""
+        tokens = self.tokens.relaxed if self.tokens is not None else ()
+        return (*(one.interval_s for one in tokens), *(one.interval_s for one in self.partitions or ()))
 
     def unused(self) -> set[str]:
         """A name, and the usual values."""

@@ -8,7 +8,7 @@ does not fit lies in the store behind the array, as a whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qtaml_hw.memory.buffers.values import Value
 
@@ -27,11 +27,40 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Words up to ``end``, whose rows are refreshed as those of class ``number`` where no value lies on them."""
+
+    end: int
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Banks for the values with these indices, of the class ``number``."""
+
+    banks: int
+    members: tuple[int, ...]
+    number: int = 0
+
+
+@dataclass(frozen=True)
 class Allocation:
-    """Values in the order they were given, and the words that the array has."""
+    """Values in the order they were given, and the words that the array has, in ``spans`` from the first on."""
 
     places: tuple[Placement, ...]
     words: int
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """(words, class) of every span; of the only one where there are none."""
+        ends = self.spans or (Span(max(self.words, 1)),)
+        begins = (0, *(one.end for one in ends))
+        return tuple((one.end - begin, one.number) for begin, one in zip(begins, ends, strict=False))
+
+    def number_at(self, address: int) -> int:
+        """The class of the span that a word lies in."""
+        return next((one.number for one in self.spans if address < one.end), 0)
 
     @property
     def inside(self) -> tuple[Placement, ...]:
@@ -83,3 +112,36 @@ def allocate(values: Sequence[Value], capacity_words: int | None = None, *, back
         placed[i] = Placement(value, at if fits else None)
     found = Allocation(tuple(placed[i] for i in range(len(values))), capacity_words or 0)
     return found if capacity_words is not None else Allocation(found.places, found.used)
+
+
+def allocate_parts(
+    values: Sequence[Value], parts: Sequence[Part], capacity_words: int | None = None, *, backing: bool = False
+) -> Allocation:
+    """The same in parts of the array, as large as their shares of its banks; without ``capacity_words`` every bank is
+    as large as the part needs that needs the largest.
+
+    Raises ValueError where a value does not fit, and for values that no bank is left for.
+    """
+    banks, placed, spans = sum(part.banks for part in parts), dict[int, Placement](), list[Span]()
+    members = [[values[i] for i in part.members] for part in parts]
+    for part, own in zip(parts, members, strict=True):
+        if own and not part.banks:
+            raise ValueError(f"partitions take all {banks} banks of the array, and {own[0].name} is in none of them")
+    words = capacity_words
+    if words is None:
+        each = (-(-allocate(own).used // part.banks) for part, own in zip(parts, members, strict=True) if part.banks)
+        words = banks * max(each)
+    begin = first = 0
+    for part, own in zip(parts, members, strict=True):
+        first += part.banks
+        end = bank_begin(words, first, banks)
+        for i, place in zip(part.members, allocate(own, end - begin, backing=backing).places, strict=True):
+            placed[i] = replace(place, address=None if place.address is None else begin + place.address)
+        spans += [Span(end, part.number)] if part.banks else []
+        begin = end
+    return Allocation(tuple(placed[i] for i in range(len(values))), words, tuple(spans))
+
+
+def bank_begin(words: int, bank: int, banks: int) -> int:
+    """The first word of a bank; banks are runs of words."""
+    return -(-words * bank // banks)

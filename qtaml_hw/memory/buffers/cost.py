@@ -108,6 +108,8 @@ def buffer_cost(
         always_j += passes[1] * rows * costs.row_j(number)
         share += passes[0] * layout.pass_s(number) / seconds
         counted, always = counted + passes[0] * rows, always + passes[1] * rows
+    if share > 1.0:
+        raise ValueError(f"refresh takes {share:.0%} of every bank's time; intervals of its values are too short")
     total = banks * float(layout.rows_per_group.sum())
     inside, word = [place.value for place in allocation.inside], array.geometry.word_bits
     spilled_bits = sum((v.words + v.word_reads) * v.bits for v in allocation.spilled) / batch

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.memory.buffers.allocation import Allocation, Placement
+from qtaml_hw.memory.buffers.allocation import Allocation, Placement, bank_begin
 from qtaml_hw.memory.buffers.flips import PlaneCells
 
 _ROUNDING: Final = 1e-12  # a life of whole intervals is so many of them
@@ -55,11 +55,10 @@ def _whole(gaps_s: Float64, intervals_s: Float64) -> Float64:
 
 
 def _always(rows: Rows) -> float:
-    rest_s = rows.interval_s(0)
-    count = rows.seconds / rest_s * rows.words
+    count = sum(rows.seconds / rows.interval_s(number) * words for words, number in rows.allocation.stretches)
     for place, intervals_s in rows.held:
-        lives = np.broadcast_to(place.value.lifetimes_s, intervals_s.shape)
-        count += _each(place) * float((lives * (1.0 / intervals_s - 1.0 / rest_s)).sum())
+        rest_s = rows.interval_s(rows.allocation.number_at(place.address or 0))
+        count += _each(place) * float((place.value.lifetimes_s * (1.0 / intervals_s - 1.0 / rest_s)).sum())
     return count / rows.words
 
 
@@ -95,7 +94,7 @@ def _each(place: Placement) -> float:
 
 def _on(rows: Rows, bank: int) -> float:
     """Refreshes of a bank: at the shortest interval that a value in it outlives, as long as it holds such one."""
-    first, end = (-(-rows.words * at // rows.banks) for at in (bank, bank + 1))
+    first, end = (bank_begin(rows.words, at, rows.banks) for at in (bank, bank + 1))
     spans = []
     for place, intervals_s in rows.held:
         outlived = place.value.lifetimes_s >= intervals_s

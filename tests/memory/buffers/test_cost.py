@@ -7,8 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from qtaml_hw import memory
 from qtaml_hw.memory import ArrayGeometry, PlannedArray, Schedule
-from qtaml_hw.memory.buffers import Allocation, BufferCost, Coding, PlaneCells, Value, allocate, buffer_cost
+from qtaml_hw.memory.buffers import (
+    Allocation,
+    BufferCost,
+    Coding,
+    Part,
+    PlaneCells,
+    Value,
+    allocate,
+    allocate_parts,
+    buffer_cost,
+)
+from qtaml_hw.memory.buffers.refresh import RULES, Rows
+from qtaml_hw.names import REFRESHED
 from qtaml_hw.protection import ProtectionPlan
 from tests.memory.brute_force import UniformLife
 
@@ -57,6 +70,39 @@ def test_a_read_of_cells_that_it_restores_puts_off_their_refresh() -> None:
     grown = Value("k", "a", 16_384, 8, 0.0, 100e-6, 400e-6, tokens=4, token_s=100e-6)
     assert cost([grown], "outlived", restores=True).refreshes == pytest.approx((10 + 7 + 5 + 2) / 16)
     assert cost([grown], "untouched", restores=True).refreshes == pytest.approx((4 + 3 + 2 + 1) * 2 / 16)
+
+
+def test_banks_of_a_part_are_refreshed_at_their_own_interval() -> None:
+    """A bank of four at 10 us with the short value in it; in the rest the long one, whose rows go at 20 us while it is
+    there, and else at 40 us: by row and millisecond 100 in a quarter, 25 elsewhere and 2.5 more in a quarter."""
+    parts = (Part(1, (0,), 2), Part(3, (1,)))
+    place = allocate_parts([SHORT, LONG], parts, WORDS)
+    assert [one.address for one in place.places] == [0, WORDS // 4]
+    cells = PlaneCells(tuple(range(8)), UniformLife(1.0), 40e-6, (20e-6, 10e-6))
+    classes = [np.full(1, 2), np.full(1, 1)]
+    found = {name: rule(Rows(place, cells, classes, PERIOD_S, 4)) for name, rule in RULES.items()}
+    assert found["always"] == pytest.approx((100 + 3 * 25 + 100e-6 * (1 / 20e-6 - 1 / 40e-6)) / 4)
+    assert found["outlived"] == pytest.approx((1 + 5) / 4)
+    assert found["banks"] == pytest.approx((10 / 10 + 100 / 20) / 4)
+    loose = allocate_parts([SHORT, LONG], parts)
+    assert (loose.words, loose.places[1].address) == (WORDS, WORDS // 4)  # the larger need by bank is the first's
+    with pytest.raises(ValueError, match="partitions take all 4 banks of the array, and long is in none"):
+        allocate_parts([SHORT, LONG], (Part(4, (0,), 2), Part(0, (1,))))
+    with pytest.raises(ValueError, match="short takes 16384 words"):
+        allocate_parts([SHORT, LONG], parts, WORDS - 4)
+    assert set(RULES) == set(REFRESHED)
+
+
+def test_the_array_is_priced_at_the_size_of_the_buffer() -> None:
+    """Area, leakage and accesses are those of the cost model for a bank of a fourth of the buffer's words."""
+    found = cost([SHORT], "always", capacity=4 * WORDS)
+    bank = memory.array_cost(
+        capacity_bits=WORDS * 8, word_bits=64, node_m=65e-9, cell="edram", periphery="lstp", temperature_k=350.0
+    )
+    assert found.area_m2 == pytest.approx(4 * bank.area_m2, rel=1e-9)
+    assert found.leakage_j == pytest.approx(4 * (bank.leakage_w + bank.gate_leakage_w) * PERIOD_S, rel=1e-9)
+    assert found.write_j == pytest.approx(16_384 * 8 / 64 * bank.write_energy_j, rel=1e-9)
+    assert cost([SHORT], "always").area_m2 < found.area_m2
 
 
 def test_nothing_is_refreshed_where_every_value_dies_before_the_interval() -> None:

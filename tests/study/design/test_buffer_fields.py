@@ -31,6 +31,7 @@ VOLTAGE: Item = SRAM | {"flips": {"law": "voltage", "preset": "sram-28nm-bram"}}
 FIXED: Item = GAIN | {"flips": {"law": "fixed", "p": "1 %", "direction": "1to0"}}
 CURVE: Item = GAIN | {"flips": {"law": "curve", "points": [["1 us", "0.1 %"], ["50 us", "10 %"]], "direction": "1to0"}}
 PLANES: Item = GAIN | {"array": GAIN["array"] | {"placement": "plane_separated"}}
+PARTS: Item = GAIN | {"refreshed": "always", "partitions": [{"holds": ["x"], "interval": "2 us", "banks": 2}]}
 """What a field is changed in, by what it takes."""
 
 
@@ -70,6 +71,10 @@ CHANGES: list[tuple[Item, str, Any]] = [
     (GAIN, "tokens.score", "age"),
     (GAIN, "tokens.relaxed", [{"share": "25 %", "interval": "20 us"}]),
     (GAIN, "tokens.relaxed", [{"share": "50 %", "interval": "30 us"}]),
+    (GAIN, "partitions", [{"holds": ["x"], "interval": "2 us"}]),
+    (PARTS, "partitions", [{"holds": ["x", "y"], "interval": "2 us", "banks": 2}]),
+    (PARTS, "partitions", [{"holds": ["x"], "interval": "3 us", "banks": 2}]),
+    (PARTS, "partitions", [{"holds": ["x"], "interval": "2 us", "banks": 1}]),
     (GAIN, "cell.preset", "gain-cell-65nm-chun2012"),
     (EDRAM | {"cell": {"kind": "edram1t1c"}}, "cell.kind", "gain_cell"),
     (GAIN, "cell.t_ox", "1.7 nm"),

@@ -132,3 +132,35 @@ def test_check_bits_and_codecs_are_priced_as_those_of_the_weights() -> None:
     assert bare.codec_area_m2 == bare.codec_j == 0.0
     assert cost.area_m2 > bare.area_m2 + cost.codec_area_m2
     np.testing.assert_array_equal(guarded.rates()[0].p, found.rates()[0].p)
+
+
+def test_partitions_have_intervals_of_their_own_and_banks_where_they_ask_for_them() -> None:
+    """x in half of the banks and refreshed at 1 us, k among the rest without refresh, y as the buffer says."""
+    rest = (
+        "contents: [kv], refresh: 4 us, array: {banks: 4, capacity: 512 KB}, partitions: "
+        "[{holds: x, interval: 1 us, banks: 2}, {holds: 'k*', interval: off}]"
+    )
+    study = parse_study(HEAD.replace("contents: activations, ", "").replace("REST", rest))
+    found = Placed.of(study.beside[0], 0, MADE, LAYERS, study)
+    assert [place.address for place in found.allocation.places] == [0, 262_144 + 512, 262_144]
+    population = device.population(build_cell(study.beside[0].study))
+    assert isinstance(population, device.RetentionPopulation)
+    ages_s = [place.value.lifetimes_s[0] for place in found.allocation.places]
+    limits_s = (1e-6, 4e-6, np.inf)
+    for rates, age_s, limit_s in zip(found.rates(), ages_s, limits_s, strict=True):
+        assert rates.at()[1][0, 0] == pytest.approx(float(population.flip_probability(min(age_s, limit_s))))
+
+
+@pytest.mark.parametrize(
+    ("partitions", "complaint"),
+    [
+        ("[{holds: z, interval: 1 us}]", "buffer act: partitions: unknown value 'z'; allowed: x, y, k"),
+        ("[{holds: x, interval: 1 us}, {holds: ['*'], interval: 2 us}]", "x is in two partitions; a value lies in one"),
+        ("[{holds: x, interval: 1 us, banks: 9}]", "partitions take 9 banks, the array has 8"),
+        ("[{holds: x, interval: 1 us, banks: 8}]", "take all 8 banks of the array, and y is in none"),
+        ("[{holds: x, interval: [1 us, 2 us]}]", "has 2 intervals and the array 1 row classes"),
+    ],
+)
+def test_partitions_that_cannot_be_are_refused(partitions: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        placed(f"refresh: 4 us, partitions: {partitions}")[1].rates()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import numpy as np
@@ -13,18 +14,22 @@ from qtaml_hw import memory
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config import Study
+from qtaml_hw.config.sections.buffers import BufferOwnSection
 from qtaml_hw.config.study import Buffer
+from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import (
     Allocation,
     BufferCost,
     Coding,
     Masks,
+    Part,
     PlaneCells,
     Produced,
     Rates,
     Value,
     allocate,
+    allocate_parts,
     buffer_cost,
     masks_of,
     rates_of,
@@ -136,20 +141,20 @@ class Placed:
     def cells_of(self, cells: memory.Cells) -> tuple[PlaneCells, ...]:
         """The planes of every row class, of a chip with these cells.
 
-        Raises ValueError where a relaxed class of tokens has another number of intervals than there are row classes.
+        Raises ValueError where a class of tokens, or a partition, has another number of intervals than there are row
+        classes.
         """
-        of_plane, tokens = self.geometry.classes_of(self.planes), self.buffer.section.tokens
-        relaxed = () if tokens is None else tokens.relaxed
+        of_plane, section = self.geometry.classes_of(self.planes), self.buffer.section
         found = []
         for row_class, interval_s in enumerate(self.intervals_s):
             own = []
-            for one in relaxed:
-                if len(one.interval_s) not in (1, len(self.intervals_s)):
+            for of_class_s in section.other_intervals_s:
+                if len(of_class_s) not in (1, len(self.intervals_s)):
                     raise ValueError(
-                        f"buffer {self.buffer.section.name}: a class of tokens has {len(one.interval_s)} intervals and "
-                        f"the array {len(self.intervals_s)} row classes: give one, or one for each"
+                        f"buffer {section.name}: a class of tokens or a partition has {len(of_class_s)} intervals "
+                        f"and the array {len(self.intervals_s)} row classes: give one, or one for each"
                     )
-                own.append(one.interval_s[row_class % len(one.interval_s)])
+                own.append(of_class_s[row_class % len(of_class_s)])
             members = tuple(np.flatnonzero(of_plane == row_class).tolist())
             restores = self.geometry.reads_destroy(row_class)
             found.append(PlaneCells(members, cells.of_class(row_class).model, interval_s, tuple(own), restores))
@@ -219,19 +224,56 @@ class Placed:
 
 def _allocated(buffer: Buffer, values: Sequence[Value]) -> Allocation:
     """Values in the array of a buffer.  Raises ValueError for what does not fit without a store behind."""
-    array, planes = buffer.study.array, PLANES[buffer.section.format]
+    array, planes, section = buffer.study.array, PLANES[buffer.section.format], buffer.section
     capacity = None if array.capacity_bits is None else int(array.capacity_bits) // planes
-    return allocate(values, capacity, backing=array.backing is not None)
+    backing, partitions = array.backing is not None, section.partitions or ()
+    if not any(one.banks for one in partitions):
+        return allocate(values, capacity, backing=backing)
+    owner, first = _partition_of(section, values), 1 + len(section.tokens.relaxed if section.tokens else ())
+    own = {k: tuple(i for i, at in enumerate(owner) if at == k) for k, one in enumerate(partitions) if one.banks}
+    parts = [Part(partitions[k].banks or 0, members, first + k) for k, members in own.items()]
+    left = array.banks - sum(part.banks for part in parts)
+    if left < 0:
+        raise ValueError(
+            f"buffer {section.name}: partitions take {array.banks - left} banks, the array has {array.banks}"
+        )
+    rest = tuple(i for i, at in enumerate(owner) if at not in own)
+    return allocate_parts(values, [*parts, Part(left, rest)], capacity, backing=backing)
+
+
+def _partition_of(section: BufferOwnSection, values: Sequence[Value]) -> list[int | None]:
+    """The number of the partition that holds each value; None: the rest of the buffer.
+
+    Raises ValueError for names that no value has, and values that several partitions hold.
+    """
+    names = [value.name for value in values]
+    owner: list[int | None] = [None] * len(names)
+    for number, one in enumerate(section.partitions or ()):
+        for pattern in one.holds:
+            found = [i for i, name in enumerate(names) if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")]
+            if not found:
+                raise ValueError(f"buffer {section.name}: partitions: {unknown('value', pattern, names)}")
+            for i in found:
+                if owner[i] not in (None, number):
+                    raise ValueError(f"buffer {section.name}: {names[i]} is in two partitions; a value lies in one")
+                owner[i] = number
+    return owner
 
 
 def _classes_of(buffer: Buffer, values: Sequence[Value], scores: Mapping[str, Float64]) -> tuple[Int64, ...]:
-    """The class of every token of every value.  Raises ValueError where scores of attention are wanted and absent."""
-    tokens = buffer.section.tokens
-    if tokens is None:
-        return tuple(token_classes(value, []) for value in values)
-    by_attention = tokens.score == "attention"
-    lost = [value.name for value in values if by_attention and value.tokens > 1 and value.name not in scores]
-    if lost:
-        raise ValueError(f"buffer {buffer.section.name}: tokens.score: attention has no attention weights of {lost[0]}")
-    known = scores if by_attention else {}
-    return tuple(token_classes(value, [one.share for one in tokens.relaxed], known.get(value.name)) for value in values)
+    """The class of every token of every value: that of its partition, else by its score.
+
+    Raises ValueError where scores of attention are wanted and absent.
+    """
+    section = buffer.section
+    relaxed = section.tokens.relaxed if section.tokens else ()
+    by_attention = section.tokens is not None and section.tokens.score == "attention"
+    shares, known, found = [one.share for one in relaxed], scores if by_attention else {}, []
+    for value, owner in zip(values, _partition_of(section, values), strict=True):
+        if owner is not None:
+            found.append(np.full(value.tokens, 1 + len(relaxed) + owner))
+        elif by_attention and value.tokens > 1 and value.name not in scores:
+            raise ValueError(f"buffer {section.name}: tokens.score: attention has no attention weights of {value.name}")
+        else:
+            found.append(token_classes(value, shares, known.get(value.name)))
+    return tuple(found)
