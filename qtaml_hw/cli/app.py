@@ -10,26 +10,19 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 import qtaml_hw
 from qtaml_hw.cli import machine, models, plans, questions, start, stores, studies
-from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_FAULT, EXIT_INTERRUPTED, say
+from qtaml_hw.cli.options import ALLOWED, EXIT_BAD_INPUT, EXIT_FAULT, EXIT_INTERRUPTED, Commands, say
 from qtaml_hw.errors import InputError, in_one_line
 
 _INTERRUPTED = "interrupted; finished maps are kept, run the same command again to continue"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="What a leaking weight memory does to a neural-network accelerator, and what protecting it costs.",
-)
-store_app = typer.Typer(no_args_is_help=True, help="Folders of records: what is in them, merged, exported.")
-app.add_typer(store_app, name="store")
-for name, command in {
+COMMANDS: Final[Commands] = {
     **start.COMMANDS,
     **studies.COMMANDS,
     **questions.COMMANDS,
@@ -37,8 +30,40 @@ for name, command in {
     **models.COMMANDS,
     **stores.COMMANDS,
     **machine.COMMANDS,
-}.items():
-    app.command(name)(command)
+}
+
+
+class OnDemand(TyperGroup):
+    """A group that builds a command when it is asked for: all of them take a tenth of the time of checking a study."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name; None where there is none."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+            alone.command(cmd_name)(COMMANDS[cmd_name])
+            self.add_command(typer.main.get_command(alone), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the help page."""
+        return [*COMMANDS, *(name for name in self.commands if name not in COMMANDS)]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; a name that is none is compared with all."""
+        for name in self.list_commands(ctx) if args[0] not in COMMANDS else ():
+            self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=OnDemand,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="What a leaking weight memory does to a neural-network accelerator, and what protecting it costs.",
+)
+store_app = typer.Typer(no_args_is_help=True, help="Folders of records: what is in them, merged, exported.")
+app.add_typer(store_app, name="store")
 for name, command in stores.STORE_COMMANDS.items():
     store_app.command(name)(command)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
+from qtaml_hw.cli.app import COMMANDS, OnDemand, app
 from tests.cli.conftest import call
 
 STUDY = """
@@ -297,11 +299,20 @@ def test_bad_questions(
         assert captured.out == ""
 
 
-HEAVY = ("torch", "numba", "scipy", "matplotlib", "numpy")
+HEAVY = ("torch", "numba", "scipy", "matplotlib", "numpy", "pandas", "sklearn", "simpy", "asyncio", "distributed")
+TABLES = ("rich", "jinja2", "qtaml_hw.records", "qtaml_hw.report.questions")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", "FILE"], ["validate", "FILE", "--json"], ["schema"]])
-def test_light_commands_import_nothing_heavy(arguments: list[str], study: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (["--help"], (*TABLES, "pydantic", "yaml", "importlib.metadata", "qtaml_hw.config")),
+        (["validate", "FILE"], ("jinja2", "qtaml_hw.device", "qtaml_hw.study.run", "qtaml_hw.versions")),
+        (["validate", "FILE", "--json"], (*TABLES, "qtaml_hw.device", "qtaml_hw.study.run", "qtaml_hw.versions")),
+        (["schema"], TABLES),
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments: list[str], more: tuple[str, ...], study: Path) -> None:
     argv = [str(study) if a == "FILE" else a for a in arguments]
     code = f"""
 import sys
@@ -311,10 +322,26 @@ try:
     cli.main()
 except SystemExit as stop:
     assert not stop.code, stop.code
-print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)
+print([m for m in {(*HEAVY, *more)!r} if m in sys.modules], file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "built"), [(["validate", "FILE"], {"validate"}), (["--help"], {*COMMANDS}), (["swep"], {*COMMANDS})]
+)
+def test_one_command_is_built_where_one_is_asked_for(
+    arguments: list[str], built: set[str], study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, OnDemand)
+    with pytest.raises(SystemExit):
+        group.main([str(study) if a == "FILE" else a for a in arguments])
+    assert group.commands.keys() & COMMANDS.keys() == built
+    said = capsys.readouterr()
+    assert ("Did you mean 'sweep'" in said.err) == (arguments == ["swep"])
+    assert all(name in said.out for name in COMMANDS) == (arguments == ["--help"])
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
