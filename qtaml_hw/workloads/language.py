@@ -78,7 +78,13 @@ def _read(where: Path) -> tuple[Any, Mapping[str, StoredTensor]]:
 
         return packed_model(where)
     with readable(where, "language model"), torch.random.fork_rng(devices=[]):
-        return transformers.AutoModelForCausalLM.from_pretrained(str(where), **AS_DATA), {}
+        kind: Any = transformers.AutoModelForCausalLM
+        model, told = kind.from_pretrained(str(where), **AS_DATA, output_loading_info=True)
+        lacking = sorted(told["missing_keys"])  # which would be random numbers
+        if lacking:
+            more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
+            raise ValueError(f"its files lack {', '.join(lacking[:4])}{more}")
+        return model, {}
 
 
 def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:

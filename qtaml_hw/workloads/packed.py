@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from qtaml_hw.arrays import Int64
 from qtaml_hw.weights.floats import FloatFormat
 from qtaml_hw.weights.formats import NumberFormat, UnsignedFormat, WeightFormat
 from qtaml_hw.weights.image import StoredTensor
@@ -62,12 +63,24 @@ class CountedFromOne(UnsignedFormat):
         return np.arange(1 << self.bits, dtype=np.float64) + 1.0
 
 
-def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Tensor]:
-    """The tensors of a folder (or file) by the names of a network's parameters: packed weights [out, in] as their own
-    codes, scales and zero points, all others as they are.
+@dataclass(frozen=True, eq=False)
+class QuantisedFolder:
+    """The tensors of a folder by the names of a network's parameters.
+
+    ``tensors``: packed weights [out, in] as their own codes, scales and zero points, all others as they are;
+    ``orders``: of a weight whose groups are of inputs that lie apart (activation order), which input each of its
+    columns is of, int64 [in]: the columns of a group lie together, as kernels keep them.
+    """
+
+    tensors: dict[str, StoredTensor | torch.Tensor]
+    orders: dict[str, Int64]
+
+
+def read_quantised_folder(path: str | Path) -> QuantisedFolder:
+    """The tensors of a folder (or file).
 
     Raises InputError, one line: files that cannot be read, weights whose parts are missing or do not fit, bits other
-    than 2, 4 and 8, and groups whose weights lie apart (activation order).
+    than 2, 4 and 8, and groups of several sizes.
     """
     place = Path(path)
     with readable(place, "folder of packed weights"):
@@ -79,6 +92,7 @@ def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Te
                 tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         shift = told.get("checkpoint_format", "gptq") != "gptq_v2"
         found: dict[str, StoredTensor | torch.Tensor] = {}
+        orders: dict[str, Int64] = {}
         used: set[str] = set()
         for kind, (ending, read) in KINDS.items():
             for name in (name for name in tensors if name.endswith(ending)):
@@ -87,9 +101,12 @@ def read_quantised_folder(path: str | Path) -> dict[str, StoredTensor | torch.Te
                 missing = [part for part in _NEEDED[kind] if part not in own]
                 if missing:
                     raise ValueError(f"{stem} lacks {', '.join(missing)}")
-                found[f"{stem}weight"] = read(f"{stem}weight", own, shift)
+                name = f"{stem}weight"
+                found[name], order = read(name, own, shift)
+                orders |= {} if order is None else {name: order}
                 used |= {stem + part for part in _PARTS[kind]}
-        return {**found, **{name: tensor for name, tensor in tensors.items() if name not in used}}
+        plain = {name: tensor for name, tensor in tensors.items() if name not in used}
+        return QuantisedFolder({**found, **plain}, orders)
 
 
 def quantisation_of(place: Path) -> dict[str, Any]:
@@ -136,7 +153,7 @@ def _bits(words: int, levels: int, name: str) -> int:
     return words * WORD // levels
 
 
-def _gptq_or_awq(name: str, own: Tensors, shift: bool) -> StoredTensor:
+def _gptq_or_awq(name: str, own: Tensors, shift: bool) -> Read:
     """Both call their words ``qweight``; AWQ's are narrower than its scales."""
     words, zeros, scales = (own[part] for part in ("qweight", "qzeros", "scales"))
     if words.ndim != 2 or zeros.ndim != 2 or scales.ndim != 2:
@@ -150,8 +167,8 @@ def _gptq_or_awq(name: str, own: Tensors, shift: bool) -> StoredTensor:
         if bits != 4:
             raise ValueError(f"{name}: AWQ has 4 bits a weight, not {bits}")
         level, zero = (_in_order(unpacked(part.numpy(), 4, 1)) for part in (words, zeros))
-    _check_order(name, own.get("g_idx"), level.shape[0], len(scales))
-    return _stored(name, level.T, UnsignedFormat(bits), scales.T, (zero.T, form))
+    order = _order(name, own.get("g_idx"), level.shape[0], len(scales))
+    return _stored(name, _in_groups(level.T, order), UnsignedFormat(bits), scales.T, (zero.T, form)), order
 
 
 def _in_order(level: Array) -> Array:
@@ -159,28 +176,36 @@ def _in_order(level: Array) -> Array:
     return level.reshape(len(level), -1, len(back))[..., back].reshape(len(level), -1)
 
 
-def _compressed(name: str, own: Tensors, shift: bool) -> StoredTensor:
+def _compressed(name: str, own: Tensors, shift: bool) -> Read:
     words, scales = own["weight_packed"], own["weight_scale"]
     outputs, inputs = (int(v) for v in own["weight_shape"].tolist())
     bits = next((b for b in BITS if words.shape == (outputs, -(-inputs // (WORD // b)))), 0)
     if not bits or scales.ndim != 2 or len(scales) != outputs:
         raise ValueError(f"{name}: words {tuple(words.shape)} do not hold {outputs} x {inputs} weights")
-    _check_order(name, own.get("weight_g_idx"), inputs, scales.shape[1])
-    level = unpacked(words.numpy(), bits, 1)[:, :inputs]
+    order = _order(name, own.get("weight_g_idx"), inputs, scales.shape[1])
+    level = _in_groups(unpacked(words.numpy(), bits, 1)[:, :inputs], order)
     zero = own.get("weight_zero_point")
     if zero is None:
-        return _stored(name, level, WeightFormat(bits, "offset_binary"), scales, None)
+        return _stored(name, level, WeightFormat(bits, "offset_binary"), scales, None), order
     levels = unpacked(zero.numpy(), bits, 0)[:outputs]
-    return _stored(name, level, UnsignedFormat(bits), scales, (levels, UnsignedFormat(bits)))
+    return _stored(name, level, UnsignedFormat(bits), scales, (levels, UnsignedFormat(bits))), order
 
 
-def _check_order(name: str, index: torch.Tensor | None, inputs: int, groups: int) -> None:
-    """Groups must be runs of neighbouring inputs.  Raises ValueError."""
+def _order(name: str, index: torch.Tensor | None, inputs: int, groups: int) -> Int64 | None:
+    """Inputs in the order of their groups; None where that is their own.  Raises ValueError for unlike groups."""
     if index is None:
-        return
-    size = -(-inputs // groups)
-    if not np.array_equal(index.numpy(), np.arange(inputs) // size):
-        raise ValueError(f"{name}: the weights of a group lie apart (activation order), which is not read")
+        return None
+    runs, own = np.arange(inputs) // -(-inputs // groups), index.numpy().reshape(-1)
+    if np.array_equal(own, runs):
+        return None
+    order = np.argsort(own, kind="stable").astype(np.int64)
+    if own.size != inputs or not np.array_equal(own[order], runs):
+        raise ValueError(f"{name}: its {inputs} inputs do not fall into {groups} groups of one size")
+    return order
+
+
+def _in_groups(level: Array, order: Int64 | None) -> Array:
+    return level if order is None else level[:, order]
 
 
 def _stored(
@@ -217,7 +242,9 @@ def _scale_parts(name: str, scales: torch.Tensor) -> tuple[ScalePart, ...]:
     return (ScalePart("scale", patterns, form),)
 
 
-KINDS: Final[dict[str, tuple[str, Callable[[str, Tensors, bool], StoredTensor]]]] = {
+Read = tuple[StoredTensor, Int64 | None]
+"""A weight, and the order of its inputs where it is not their own."""
+KINDS: Final[dict[str, tuple[str, Callable[[str, Tensors, bool], Read]]]] = {
     "gptq": ("qweight", _gptq_or_awq),
     "compressed": ("weight_packed", _compressed),
 }

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from qtaml_hw.arrays import Int64
 from qtaml_hw.weights.given import given_floats
 from qtaml_hw.weights.image import StoredTensor
 from qtaml_hw.workloads.built import configured, put, work_out_buffers
@@ -31,7 +32,8 @@ def packed_model(folder: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
 
     kind: Any = transformers.AutoModelForCausalLM
     with readable(folder, "folder of packed weights"), torch.random.fork_rng(devices=[]):
-        found = read_quantised_folder(folder)
+        read = read_quantised_folder(folder)
+        found = read.tensors
         config = configured(folder, len(found))
         if hasattr(config, "quantization_config"):
             del config.quantization_config  # read here, not by the packages that it names
@@ -45,9 +47,23 @@ def packed_model(folder: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
             if isinstance(own, StoredTensor):
                 codes[name], own = own, torch.from_numpy(own.decode(own.codes))
             put(model, name, own.float())
+            if name in read.orders:
+                _reorder_inputs(model.get_submodule(name.rpartition(".")[0]), read.orders[name])
         model.tie_weights()
         work_out_buffers(model, config)
     return model.eval(), codes
+
+
+def _reorder_inputs(layer: nn.Module, order: Int64) -> None:
+    """Let a layer take its inputs in the order in which its weight holds them.  Raises ValueError for other layers."""
+    if not isinstance(layer, nn.Linear):
+        raise ValueError(f"activation order is read of linear layers, not of {type(layer).__name__}")
+    places = torch.from_numpy(order)
+
+    def turned(_: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (args[0].index_select(-1, places.to(args[0].device)), *args[1:])
+
+    layer.register_forward_pre_hook(turned)
 
 
 def _own(name: str, tensor: StoredTensor | torch.Tensor) -> StoredTensor | torch.Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from qtaml_hw.workloads.language import load_language_model
 from qtaml_hw.workloads.tokenizers_of import tokenizer_of
@@ -35,6 +36,10 @@ def test_a_folder_with_code_or_pickles_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="names code of its own"):
         load_language_model(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
+    whole = load_file(tmp_path / "model.safetensors")
+    save_file({n: t for n, t in whole.items() if "up_proj" not in n}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"its files lack model.layers.0.mlp.up_proj.weight, model.layers.1"):
+        load_language_model(tmp_path)  # never random numbers in their place
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"pickled weights .* are never read"):
         load_language_model(tmp_path)

@@ -15,6 +15,7 @@ from qtaml_hw.config import parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.study.design.networks.loaded import load_network
 from qtaml_hw.workloads.language import load_language_model
+from qtaml_hw.workloads.packed import read_quantised_folder
 from tests.workloads.test_packed import AWQ, packed
 from tests.workloads.tiny_llama import hugging_face
 
@@ -37,8 +38,11 @@ evaluate: {images: 40, metric: perplexity, maps: {min: 2, max: 2}}
 """
 
 
-def quantised(folder: Path, method: str) -> Any:
-    """The tiny Llama in a folder with its layers' matrices packed; the model with the weights they stand for."""
+def quantised(folder: Path, method: str, turned: bool = False) -> Any:
+    """The tiny Llama in a folder with its layers' matrices packed; the model with the weights they stand for.
+
+    turned: the groups are of inputs that lie apart (activation order).
+    """
     model, rng = hugging_face(folder), np.random.default_rng(5)
     tensors: dict[str, torch.Tensor] = {}
     for name, own in list(load_file(folder / "model.safetensors").items()):
@@ -46,11 +50,13 @@ def quantised(folder: Path, method: str) -> Any:
             tensors[name] = own.bfloat16() if own.ndim > 1 else own.half()
             continue
         w, groups = own.numpy(), own.shape[1] // GROUP
+        of_input = np.arange(own.shape[1]) // GROUP
+        of_input = rng.permutation(of_input) if turned else of_input
         scales = (np.abs(w.reshape(len(w), groups, GROUP)).max(-1) / 6.0).astype(np.float16)
         zeros = rng.integers(6, 10, scales.shape)
-        spread, shift = np.repeat(scales.astype(np.float32), GROUP, 1), np.repeat(zeros, GROUP, 1)
+        spread, shift = scales.astype(np.float32)[:, of_input], zeros[:, of_input]
         levels = np.clip(np.rint(w / spread + shift), 0, 15).astype(np.int64)
-        tensors |= packing(method, name.removesuffix("weight"), levels, zeros, scales)
+        tensors |= packing(method, name.removesuffix("weight"), levels, zeros, scales, of_input)
         own.copy_(torch.from_numpy(spread * (levels - shift).astype(np.float32)))
         model.get_parameter(name).data.copy_(own)
     for name, parameter in model.named_parameters():
@@ -63,7 +69,7 @@ def quantised(folder: Path, method: str) -> Any:
 
 
 def packing(
-    method: str, stem: str, levels: np.ndarray, zeros: np.ndarray, scales: np.ndarray
+    method: str, stem: str, levels: np.ndarray, zeros: np.ndarray, scales: np.ndarray, of_input: np.ndarray
 ) -> dict[str, torch.Tensor]:
     if method == "compressed-tensors":
         return {
@@ -71,6 +77,7 @@ def packing(
             f"{stem}weight_scale": torch.from_numpy(scales),
             f"{stem}weight_shape": torch.tensor(levels.shape),
             f"{stem}weight_zero_point": packed(zeros.T).T,
+            f"{stem}weight_g_idx": torch.from_numpy(of_input.astype(np.int32)),
         }
     turned = torch.from_numpy(scales.T.copy())
     if method == "awq":
@@ -79,7 +86,7 @@ def packing(
             f"{stem}qzeros": packed(zeros.T, AWQ),
             f"{stem}scales": turned,
         }
-    groups = torch.arange(levels.shape[1], dtype=torch.int32) // GROUP
+    groups = torch.from_numpy(of_input.astype(np.int32))
     return {
         f"{stem}qweight": packed(levels).T,
         f"{stem}qzeros": packed(zeros.T - 1),
@@ -87,6 +94,22 @@ def packing(
         f"{stem}g_idx": groups,
         f"{stem}bias": torch.zeros(len(levels), dtype=torch.float16),
     }
+
+
+@pytest.mark.parametrize("method", ["gptq", "compressed-tensors"])
+def test_groups_of_inputs_that_lie_apart_are_stored_together(tmp_path: Path, method: str) -> None:
+    twin = quantised(tmp_path / "tiny", method, turned=True)
+    loaded = load_language_model(tmp_path / "tiny", tokens=12)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(TOKENS), twin(TOKENS).logits)
+    name = "model.layers.1.mlp.down_proj.weight"
+    own, exact = loaded.codes[f"model.{name}"], twin.get_parameter(name).detach().numpy()
+    order = read_quantised_folder(tmp_path / "tiny").orders[name]
+    np.testing.assert_array_equal(own.decode(own.codes), exact[:, order])
+    x = torch.arange(96.0)  # gradients and flips meet the weight as it lies
+    with torch.no_grad():
+        layer = loaded.module.get_submodule(f"model.{name.removesuffix('.weight')}")
+        torch.testing.assert_close(layer(x), torch.from_numpy(exact) @ x)
 
 
 @pytest.mark.parametrize("method", SETTINGS)

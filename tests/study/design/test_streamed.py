@@ -135,7 +135,9 @@ def test_reads_are_bounded_whatever_the_tensor_holds(folder: Path, monkeypatch: 
     assert stream(study(weights__scale="group-32"), folder).flips == few
 
 
-@pytest.mark.parametrize("name", ["token_embd.weight", "wte.weight", "transformer.wpe.weight", "position_embd.weight"])
+@pytest.mark.parametrize(
+    "name", ["token_embd.weight", "wte.weight", "transformer.wpe.weight", "position_embd.weight", "embd.weight"]
+)
 def test_tables_are_told_by_the_names_of_gguf_and_gpt(tmp_path: Path, name: str) -> None:
     save_file({name: torch.randn(30, 16), "a.weight": torch.randn(16, 16)}, tmp_path / "m.safetensors")
     found = stream(study(), tmp_path)

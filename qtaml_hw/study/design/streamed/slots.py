@@ -13,7 +13,7 @@ import numpy as np
 from qtaml_hw.weights.inventory import Kind
 from qtaml_hw.workloads.shards import FLOATS, Slot
 
-TABLES: Final = ("*embed*", "*_embd", "*_emb", "emb", "wte", "wpe", "shared", "relative_attention_bias", "rel_pos*")
+TABLES: Final = ("*embed*", "*embd*", "*_emb", "emb", "wte", "wpe", "shared", "relative_attention_bias", "rel_pos*")
 """Names, without ``.weight``, of tables that are looked up: GPT-2, LLaMA, BERT, T5, RWKV, SAM, GGUF."""
 HEADS: Final = ("embed_out",)  # GPT-NeoX calls its output layer so
 
