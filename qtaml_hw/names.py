@@ -262,6 +262,9 @@ DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 METRICS: Final = ("top1", "top5", "agreement", "embedding_cosine", "perplexity", "bits_per_byte")
 """What can be measured, as in ``accelerator.metric(name)``; or a user's own ``package.module:function``."""
 
+LIKELIHOODS: Final = METRICS[4:]
+"""Those that see the probability of the right answer: plans go by what a flip does to that, unless a score is named."""
+
 SHARES_OF_IMAGES: Final = METRICS[:3]
 """Those that count images answered right: a test set is a sample, and the score has its sampling error."""
 

@@ -20,14 +20,17 @@ Weights = Mapping[str, NDArray[np.float32] | torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ServedNetwork:
-    """A module in eval mode and how it is fed; the module's own parameters are never written.
+    """A module in eval mode and how it is fed; between passes its own parameters are as they were.
 
     It computes where its inputs are: in float32 sums without TF32, whose ten bits of mantissa would change answers.
     ``batch`` : inputs at a time, at most; they go through in pieces that are alike to one input.
+    ``own``: the parameters that are served, by name, where they can be made again at any time (from the codes of a
+    file): on the processor others then take their place while they are ``held``, and no second set lies beside them.
     """
 
     module: nn.Module
     batch: int = MOST
+    own: Weights | None = None
 
     @classmethod
     def in_caches(cls, module: nn.Module, inputs: torch.Tensor) -> ServedNetwork:
@@ -45,11 +48,32 @@ class ServedNetwork:
         parameters = {name: _tensor(w).to(inputs.device, own[name].dtype) for name, w in weights.items()}
         with torch.inference_mode(), _exact(inputs.device):
             parts = [call_with(self.module, parameters, piece) for piece in self._pieces(inputs)]
-        return torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _pieces(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """As few as ``batch`` allows, alike in size: a kernel may sum a lone input in another order."""
         return torch.tensor_split(inputs, max(1, -(-len(inputs) // self.batch)))
+
+    @contextmanager
+    def held(self, weights: Weights, device: torch.device) -> Iterator[Weights]:
+        """For several passes with the same weights: what to pass on to ``begun``, nothing where the module has them."""
+        if self.own is None or device.type != "cpu":
+            yield dict(weights)
+        elif weights is self.own:
+            yield {}
+        else:
+            try:
+                _write(self.module, weights)
+                yield {}
+            finally:
+                _write(self.module, self.own)
+
+
+def _write(module: nn.Module, weights: Weights) -> None:
+    """Puts weights into the memory of a module's own parameters, one tensor after another."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    for name, w in weights.items():
+        parameters[name].data.copy_(_tensor(w))
 
 
 def _tensor(w: NDArray[np.float32] | torch.Tensor) -> torch.Tensor:

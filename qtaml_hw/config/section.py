@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
 from qtaml_hw.config.explain import MISSING
-from qtaml_hw.config.reading.fields import models_in
+from qtaml_hw.config.reading.document import Layer, locate
+from qtaml_hw.config.reading.fields import FieldSpec, models_in, suggest
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.sections.cell import CellSection
 from qtaml_hw.errors import unknown
@@ -48,3 +50,10 @@ def one_section(attribute: str, raw: Any, models: Sequence[type[BaseModel]]) -> 
             raise Refused(unknown("kind of cell", kind, CELL_SECTIONS), "kind")
         return CELL_SECTIONS[kind].model_validate(raw)
     return models[0].model_validate(raw)
+
+
+def unknown_section(name: str, known: Collection[str], layer: Layer, fields: dict[str, FieldSpec]) -> Problem:
+    """The complaint of a section that is none of the known ones."""
+    place = locate(layer, (name,), key=True)
+    hint = suggest(name, fields)
+    return replace(place, message=f"unknown section {name[:60]!r}; allowed: {', '.join(known)}{hint}")

@@ -18,12 +18,12 @@ from qtaml_hw.config.explain import Context, explain
 from qtaml_hw.config.reading.beside import BUFFERS, Beside
 from qtaml_hw.config.reading.by_plane import BY_PLANE, Lists
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
-from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, rounded, shown, suggest, value_at
+from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, rounded, shown, value_at
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import dotted
-from qtaml_hw.config.section import CELL_SECTIONS, Refused, lacks_preset, one_section
+from qtaml_hw.config.section import CELL_SECTIONS, Refused, lacks_preset, one_section, unknown_section
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
 from qtaml_hw.config.sections.array import ArraySection, RefreshSection, ScrubSection
 from qtaml_hw.config.sections.buffers import PARTS, BufferSection
@@ -349,7 +349,9 @@ def _build(document: Document, previous: Study | None = None) -> Study:
                 problems.append(dataclasses.replace(locate(layer, path), path=dotted(path), message=str(refusal)))
     if any(problem.path == "cell.preset" for problem in problems):
         problems = [problem for problem in problems if not lacks_preset(problem)]
-    problems += [_unknown_section(name, layer, fields) for name in raw if name not in _NAMES]
+    if {"protection", "evaluate"} <= sections.keys():
+        sections["protection"] = sections["protection"].judged_by(sections["evaluate"].metric, layer)
+    problems += [unknown_section(name, _NAMES, layer, fields) for name in raw if name not in _NAMES]
     problems += between(sections, layer)
     if problems:
         raise StudyError(_in_file(problem, document) for problem in problems)
@@ -389,12 +391,6 @@ def first_point(document: Document) -> Document:
 def _in_file(problem: Problem, document: Document) -> Problem:
     """A problem of a value that nobody wrote is one of the file as a whole."""
     return problem if problem.file else dataclasses.replace(problem, file=document.tree.name)
-
-
-def _unknown_section(name: str, layer: Layer, fields: dict[str, FieldSpec]) -> Problem:
-    place = locate(layer, (name,), key=True)
-    hint = suggest(name, fields)
-    return dataclasses.replace(place, message=f"unknown section {name[:60]!r}; allowed: {', '.join(_NAMES)}{hint}")
 
 
 _NAMES: Final = tuple(info.alias or attribute for attribute, info in Study.model_fields.items())

@@ -9,7 +9,7 @@ from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.cells import CellModel, Cells, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.simulate import Memory, simulate
 from qtaml_hw.memory.timeline import Timeline
-from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
+from qtaml_hw.memory.traffic.commands import CommandLog, check_work, simulate_commands
 from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
 from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Phase, RetentionAware, Schedule
@@ -41,6 +41,7 @@ __all__ = [
     "array_cost",
     "bank_use",
     "bit_cells",
+    "check_work",
     "layer_reads",
     "leakage_factor",
     "planned_flip_probability",

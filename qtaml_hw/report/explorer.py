@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from qtaml_hw.records.fields import FIELDS, F
 from qtaml_hw.records.kinds import is_number
+from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import Scale, plain, scale, share_of_cells, spelled
 from qtaml_hw.report.columns import score_name
@@ -115,7 +116,7 @@ def explorer_data(found: Material) -> dict[str, Any] | None:
         "filters": _filters(points),
         "splits": [_split(points, name, parts, si) for name, parts, si in _SPLITS],
         "layers": _layers(points),
-        "views": _views(layout, {column.key for column in columns}),
+        "views": _views(layout, {column.key for column in columns}, heading_of(s.facts for s in points)[0]),
         "command": base_command(found),
     }
 
@@ -365,17 +366,17 @@ def _layers(points: Sequence[PointSummary]) -> dict[str, Any]:
     return {"rows": [{"name": n, "weights": weights[n], "planes": _packed(planes[n])} for n in names]}
 
 
-def _views(layout: Layout, keys: set[str]) -> list[dict[str, Any]]:
-    """Ready-made pairs of axes, named after the figures that they stand for."""
+def _views(layout: Layout, keys: set[str], score: str) -> list[dict[str, Any]]:
+    """Ready-made pairs of axes, named after the figures that they stand for and what the score is called."""
     wanted: list[tuple[str, str, str, str, bool]] = []
     if layout.x is not None:
-        wanted.append(("accuracy", "Accuracy", layout.x.path, F.score, True))
+        wanted.append(("accuracy", score, layout.x.path, F.score, True))
         wanted.append(
             ("chip_yield", "Chips", layout.x.path, next((k for k in keys if k.startswith("yield_")), ""), True)
         )
     wanted += [
         ("area_energy", "Energy against area", F.area_m2, F.energy_per_inference_j, False),
-        ("overhead", "Accuracy against parity", F.parity_bits_fraction, F.score, False),
+        ("overhead", f"{score} against parity", F.parity_bits_fraction, F.score, False),
         ("distortion", "Loss against prediction", F.predicted_distortion, "lost", False),
     ]
     return [

@@ -149,7 +149,7 @@ def _chip_cells(s: PointSummary) -> tuple[str, ...]:
     return *chips, str(len(s.accuracies)), images, f"{s.facts.get(F.tokens) or s.facts[F.images]:,}"
 
 
-CHIPS: Final = "Chips and test images"
+CHIPS: Final = "Chips and test inputs"
 _WORDS: Final = (F.words_corrected, F.words_uncorrectable)  # without a real code there are no words to count
 _COSTS: Final = (
     F.protected_bits_fraction,
@@ -164,7 +164,7 @@ _ERRORS: Final = tuple(
     c.key for c in COLUMNS if c.key != F.score and c.mark != "assumed" and c.key not in (*_COSTS, *BANKS)
 )
 _GRIDS: Final = (
-    ("Accuracy and errors", _ERRORS, True),
+    ("Scores and errors", _ERRORS, True),
     ("Protection and cost", _COSTS, False),
     ("Banks and time", BANKS, False),
 )

@@ -3,8 +3,9 @@
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
 from qtaml_hw.tac.alone import DrawnFlips, OneLayer, flipped, measured_importance
-from qtaml_hw.tac.automatic import Automatic
+from qtaml_hw.tac.automatic import Automatic, OneKind
 from qtaml_hw.tac.budget import Budget, Menu, Prices, TrueCost, bit_prices, parity_prices, stored_prices
+from qtaml_hw.tac.by_code import WorthByCode
 from qtaml_hw.tac.calibrate import MATCHED_DRAWS, CalibratedDecoder, ChannelMatch
 from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
 from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_matrix, corrected_noise, correction
@@ -18,7 +19,7 @@ from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturatio
 from qtaml_hw.tac.scale_worth import Direction, directions, with_scales
 from qtaml_hw.tac.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
 from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
-from qtaml_hw.tac.sensitivity import Sensitivity, Stopping, jacobian_energy
+from qtaml_hw.tac.sensitivity import Estimate, Into, OutputName, Sensitivity, Stopping, energies_into, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
 from qtaml_hw.tac.spending import Optimum, Planned, knapsack, plan_by_damage, predicted_distortion
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
@@ -46,12 +47,16 @@ __all__ = [
     "Direction",
     "DrawnFlips",
     "Draws",
+    "Estimate",
     "ImageDecoder",
+    "Into",
     "JointProblem",
     "Knapsack",
     "Menu",
+    "OneKind",
     "OneLayer",
     "Optimum",
+    "OutputName",
     "Planned",
     "Planning",
     "Prices",
@@ -67,6 +72,7 @@ __all__ = [
     "Width",
     "WidthTable",
     "Worth",
+    "WorthByCode",
     "affine_drift",
     "bit_prices",
     "channel_matrix",
@@ -78,6 +84,7 @@ __all__ = [
     "damage_model",
     "directions",
     "drawn_codes",
+    "energies_into",
     "flipped",
     "ideal_path",
     "importance",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.weights import StoredImage
+from qtaml_hw.weights import StoredImage, StoredTensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,19 @@ def damage_model(image: StoredImage, importance: Float64, starts: Int64) -> Dama
     zeros, ones = np.zeros((groups, image.planes)), np.zeros((groups, image.planes))
     for t, first in zip(image.tensors, image.tensor_starts, strict=False):  # one at a time: they may be a large network
         mine = slice(*np.searchsorted(starts, [first, first + t.weights]))
-        begin, meant = starts[mine] - first, t.meant_codes
-        energy = importance[first : first + t.weights] * t.weight_scale().astype(np.float64) ** 2
-        for plane in range(t.format.bits):
-            hurt = energy * t.format.flip_damage[:, plane][meant]
-            every = np.add.reduceat(hurt, begin)
-            hurt *= (t.codes >> plane) & 1
-            ones[mine, plane] = np.add.reduceat(hurt, begin)
-            zeros[mine, plane] = np.maximum(every - ones[mine, plane], 0.0)
+        own, worth = slice(0, t.format.bits), importance[first : first + t.weights]
+        zeros[mine, own], ones[mine, own] = tensor_damage(t, worth, starts[mine] - first)
     return DamageModel(starts, zeros, ones, image.plane_order)
+
+
+def tensor_damage(t: StoredTensor, importance: Float64, begin: Int64) -> tuple[Float64, Float64]:
+    """The damage of one tensor's groups and planes, [groups, B] of weights that store 0 and 1, from their worth."""
+    zeros, ones = (np.empty((begin.size, t.format.bits)) for _ in range(2))
+    energy, meant = importance * t.weight_scale().astype(np.float64) ** 2, t.meant_codes
+    for plane in range(t.format.bits):
+        hurt = energy * t.format.flip_damage[:, plane][meant]
+        every = np.add.reduceat(hurt, begin)
+        hurt *= (t.codes >> plane) & 1
+        ones[:, plane] = np.add.reduceat(hurt, begin)
+        zeros[:, plane] = np.maximum(every - ones[:, plane], 0.0)
+    return zeros, ones

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qtaml_hw.arrays import Float64, Int64
+from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
@@ -56,20 +56,25 @@ class ImageDecoder:
 
     def decode(self, codes: Sequence[Codes]) -> Weights:
         """Corrected weights by tensor name, float32."""
-        return {
-            t.name: t.decode(codes[i], d.tables if d.pattern is not None else d.tables[0], d.pattern)
-            for i, t in self.image.as_read(codes)
-            for d in (self.layers[i],)
-        }
+        return dict(self.image.each(lambda i: self._decoded(i, codes)))
 
-    def tensors(self, codes: Sequence[Codes | torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-        """The same weights, bit for bit, on a device; codes that are not there yet are sent, not weights."""
+    def _decoded(self, i: int, codes: Sequence[Codes]) -> Float32:
+        t, d = self.image.as_read(i, codes), self.layers[i]
+        return t.decode(codes[i], d.tables if d.pattern is not None else d.tables[0], d.pattern)
+
+    def tensors(self, codes: Sequence[Codes | torch.Tensor], device: torch.device) -> Mapping[str, torch.Tensor]:
+        """The same weights, bit for bit, on a device, each decoded there when it is asked for.
+
+        Codes that are not there yet are sent, not weights.
+        """
         own, every = self._placed(device), self.image.tensors
         read = [t.codes if t.part_of is None else fetched(c) for t, c in zip(every, codes, strict=True)]
-        return {
-            t.name: (own[i] if t is every[i] else own[i].scaled(t)).decode(sent(codes[i], device))
-            for i, t in self.image.as_read(read)
-        }
+
+        def make(i: int) -> torch.Tensor:
+            t = self.image.as_read(i, read)
+            return (own[i] if t is every[i] else own[i].scaled(t)).decode(sent(codes[i], device))
+
+        return self.image.each(make)
 
     def _placed(self, device: torch.device) -> tuple[PlacedTensor, ...]:
         """What decodes each tensor there, sent once."""

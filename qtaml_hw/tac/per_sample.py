@@ -15,15 +15,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
+from qtaml_hw.tac.scale_worth import Direction
+
 Seed = Callable[[torch.Tensor], torch.Tensor]
+Take = Callable[[int, slice, torch.Tensor], None]
+"""Of a weight its place, and sums of squared gradients in some of the passes, [some, weights]."""
 _CHECKED = 3  # inputs on which a layer's gradients are held against autograd's
 _TOLERANCE = 1e-3  # of a tensor's largest gradient: float32 sums in another order
 _AT_ONCE = 1 << 24  # gradients of single inputs that are held at once, 64 MB
+_MOST_INPUTS = 32  # at once
+_MOST_OUTPUTS = 1 << 22  # outputs, and what is pulled back from them, that are held at once, 16 MB each
 
 
 @dataclass(frozen=True)
@@ -129,17 +136,16 @@ def _squares(uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> 
 
 @dataclass(frozen=True)
 class Along:
-    """Numbers that move the weights at a place together: ``step`` [weights] per unit of number ``owner`` [weights]."""
+    """Numbers that move the weights at a place together, in a direction."""
 
     place: int
-    step: torch.Tensor
-    owner: torch.Tensor
-    numbers: int
+    direction: Direction
 
     def squares(self, gradients: torch.Tensor) -> torch.Tensor:
         """Squared gradients of the numbers, summed over inputs, float64 [numbers]; of weights [N, weights]."""
-        moved = gradients.new_zeros(len(gradients), self.numbers)
-        moved.index_add_(1, self.owner.to(gradients.device), gradients * self.step.to(gradients))
+        step, owner = torch.from_numpy(self.direction.step.astype(np.float32)), torch.from_numpy(self.direction.owner)
+        moved = gradients.new_zeros(len(gradients), self.direction.numbers)
+        moved.index_add_(1, owner.to(gradients.device), gradients * step.to(gradients))
         return moved.to("cpu", torch.float64).square().sum(0)
 
 
@@ -147,7 +153,8 @@ class SquaredGradients:
     """Squared gradients of single inputs for a module's named weights; ``transform`` makes what is pulled back from.
 
     ``alone``: positions of the weights that are taken one input at a time.  ``together``: sums over all inputs and
-    passes so far of the squared gradients along each direction of ``along``, float64 [numbers].
+    passes so far of the squared gradients along each direction of ``along``, float64 [numbers].  ``at_once``: inputs
+    whose outputs fit the memory together.
     """
 
     def __init__(
@@ -159,9 +166,12 @@ class SquaredGradients:
         along: Sequence[Along] = (),
     ) -> None:
         self.module, self.weights, self.transform, self.along = module, list(weights), transform, along
-        self.together = [torch.zeros(one.numbers, dtype=torch.float64) for one in along]
+        self.together = [torch.zeros(one.direction.numbers, dtype=torch.float64) for one in along]
         self._uses = _Uses(module, self.weights)
-        self.alone = self._unexplained(inputs[:_CHECKED])
+        with torch.no_grad():
+            each = self.transform(module(inputs[:1])).numel()
+        self.at_once = max(1, min(_MOST_INPUTS, _MOST_OUTPUTS // max(each, 1)))
+        self.alone = self._unexplained(inputs[:_CHECKED]) if self.at_once > 1 else ()
 
     def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
         with self._uses.recording(inputs.shape[0]):
@@ -170,7 +180,8 @@ class SquaredGradients:
     def _pulled(self, y: torch.Tensor, seed: torch.Tensor, places: Sequence[int]) -> dict[int, list[torch.Tensor]]:
         """What arrives at every call of the weights at ``places``; those that the output does not see lack."""
         calls = [(place, use) for place in places for use in self._uses.calls[id(self.weights[place])]]
-        found = torch.autograd.grad(y, [use.edge for _, use in calls], seed, retain_graph=True, allow_unused=True)
+        edges = [use.edge for _, use in calls]
+        found = torch.autograd.grad(y, edges, seed, retain_graph=True, allow_unused=True)
         pulled: dict[int, list[torch.Tensor]] = {}
         for (place, use), delta in zip(calls, found, strict=True):
             pulled.setdefault(place, []).append(_nothing(use) if delta is None else delta)
@@ -185,34 +196,52 @@ class SquaredGradients:
         seed = torch.where(y.isneginf(), 0.0, torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y))
         pulled = self._pulled(y, seed, called) if called else {}
         off, most = dict[int, float](), dict[int, float]()
-        for i in range(y.shape[0]):  # one input's gradients at a time: they take as much memory as the weights
-            one = torch.zeros_like(seed)
-            one[i] = seed[i]
-            for p, own in enumerate(torch.autograd.grad(y, self.weights, one, retain_graph=True, allow_unused=True)):
-                if own is not None:
-                    error = _error(uses[id(self.weights[p])], pulled[p], i, own) if p in pulled else math.inf
-                    off[p], most[p] = max(off.get(p, 0.0), error), max(most.get(p, 0.0), float(own.abs().max()))
-        return tuple(p for p in off if not off[p] <= _TOLERANCE * most[p])
+        for i in range(y.shape[0]):
 
-    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """Of every weight that the output sees its place, and sums over inputs of squared gradients in every pass,
-        [passes, weights]; one after another, as all of them take a multiple of the network's own memory.
+            def see(p: int, own: torch.Tensor, one: int = i) -> None:
+                error = _error(uses[id(self.weights[p])], pulled[p], one, own) if p in pulled else math.inf
+                off[p], most[p] = max(off.get(p, 0.0), error), max(most.get(p, 0.0), float(own.abs().max()))
 
-        ``seeds`` draws what is pulled back from the outputs [N, ...].
+            only = torch.zeros_like(seed)
+            only[i] = seed[i]
+            _each_gradient(y, self.weights, only, see)
+        return tuple(p for p in sorted(off) if not off[p] <= _TOLERANCE * most[p])
+
+    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take) -> None:
+        """Hands on, of every weight that the output sees, sums over inputs of squared gradients in passes.
+
+        Tensor by tensor, as all of them take a multiple of the network's own memory.  ``seeds`` draws what is pulled
+        back from the outputs [N, ...].
         """
-        y = self._forward(inputs)
-        drawn = [torch.where(y.isneginf(), 0.0, seeds(y)) for _ in range(passes)]  # a class ruled out moves nowhere
+        if self.at_once == 1:
+            return self._of_one(inputs, seeds, passes, take)
+        y, every = self._forward(inputs), slice(0, passes)
+        drawn = [_seed(y, seeds) for _ in range(passes)]
         places = [i for i in self._called() if i not in self.alone]
         if places:
             pulled, calls = [self._pulled(y, seed, places) for seed in drawn], self._uses.calls
             for place in places:
                 if any(one.place == place for one in self.along):
                     self._add_along(place, calls[id(self.weights[place])], [one[place] for one in pulled])
-                yield place, _squares(calls[id(self.weights[place])], [one[place] for one in pulled])
+                take(place, every, _squares(calls[id(self.weights[place])], [one[place] for one in pulled]))
         if self.alone:
             sums = {place: torch.zeros(passes, self.weights[place].numel()).to(y) for place in self.alone}
             self._add_alone(inputs, drawn, sums)
-            yield from sums.items()
+            for place, found in sums.items():
+                take(place, every, found)
+        return None
+
+    def _of_one(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take) -> None:
+        """The same of a single input: the gradients are autograd's own, each squared as soon as it is found."""
+        y = self.transform(self.module(inputs))
+        for number in range(passes):
+
+            def see(place: int, own: torch.Tensor, number: int = number) -> None:
+                row = own.reshape(1, -1)
+                self._add(place, row)
+                take(place, slice(number, number + 1), row.square())
+
+            _each_gradient(y, self.weights, _seed(y, seeds), see, keep=number + 1 < passes)
 
     def _add_along(self, place: int, uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> None:
         """Gradients of single inputs themselves, some at a time, where several weights move together."""
@@ -238,6 +267,45 @@ class SquaredGradients:
                     if gradient is not None:
                         sums[place][number] += gradient.reshape(-1).square()
                         self._add(place, gradient.reshape(1, -1))
+
+
+def _each_gradient(
+    y: torch.Tensor,
+    weights: Sequence[nn.Parameter],
+    seed: torch.Tensor,
+    see: Callable[[int, torch.Tensor], None],
+    keep: bool = True,
+) -> None:
+    """Shows every weight's place and gradient as it is found, and keeps none: all take as much memory as the weights.
+
+    ``keep``: more is pulled back from these outputs.  Gradients that the parameters hold are theirs again afterwards.
+    """
+    kept, places = [w.grad for w in weights], dict[int, list[int]]()
+    for place, w in enumerate(weights):
+        places.setdefault(id(w), []).append(place)
+
+    def found(w: torch.Tensor) -> None:
+        own, w.grad = w.grad, None
+        if own is not None:
+            for place in places[id(w)]:
+                see(place, own)
+
+    first: list[Any] = [weights[mine[0]] for mine in places.values()]
+    handles = [w.register_post_accumulate_grad_hook(found) for w in first]
+    try:
+        for w in weights:
+            w.grad = None
+        torch.autograd.backward(y, seed, retain_graph=keep, inputs=list(weights))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for w, own in zip(weights, kept, strict=True):
+            w.grad = own
+
+
+def _seed(y: torch.Tensor, seeds: Seed) -> torch.Tensor:
+    """What is drawn to be pulled back; nothing from a class that is ruled out, which moves nowhere."""
+    return seeds(y).masked_fill_(y.isneginf(), 0.0)
 
 
 def _nothing(use: _Use) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qtaml_hw.arrays import Float64, Uint16
+from qtaml_hw.arrays import Float32, Float64, Uint16
 from qtaml_hw.weights import Codes, StoredTensor
 
 
@@ -35,10 +35,12 @@ def fetched(codes: Codes | torch.Tensor) -> Codes:
 class PlacedTensor:
     """Decode tables of one tensor, flat [P * 2^B] in levels, the first entry of every weight's, and its scales.
 
-    ``step``, ``zero`` and ``minimum`` are as ``StoredTensor`` has them, spread over the shape.
+    ``step``, ``zero`` and ``minimum`` are as ``StoredTensor`` has them, in shapes that broadcast against ``runs``: the
+    tensor's own shape, or [scales, group] where every scale belongs to a run of as many neighbours.
     """
 
     shape: tuple[int, ...]
+    runs: tuple[int, ...]
     table: torch.Tensor
     first: torch.Tensor | None
     inverted: int
@@ -52,6 +54,7 @@ class PlacedTensor:
         first = None if pattern is None else pattern.astype(np.int32) * np.int32(tables.shape[-1])
         return cls(
             shape=tensor.shape,
+            runs=_runs(tensor),
             table=torch.from_numpy(tables.astype(np.float32).reshape(-1)).to(device),
             first=None if first is None else torch.from_numpy(first).to(device),
             inverted=tensor.inverted,
@@ -69,19 +72,26 @@ class PlacedTensor:
             at = at ^ self.inverted
         if self.first is not None:
             at = at + self.first
-        levels = self.table.index_select(0, at).reshape(self.shape)
+        levels = self.table.index_select(0, at).reshape(self.runs)
         if self.zero is not None:
             levels = levels - self.zero
         weights = levels * self.step
-        return weights if self.minimum is None else weights + self.minimum
+        return (weights if self.minimum is None else weights + self.minimum).reshape(self.shape)
+
+
+def _runs(tensor: StoredTensor) -> tuple[int, ...]:
+    """The shape in which its scales broadcast; its own where groups are of unlike sizes."""
+    group, count = tensor.layout.group, tensor.scale.size
+    return (count, group) if group and count * group == tensor.weights else tensor.shape
 
 
 def _shared(tensor: StoredTensor, device: torch.device) -> dict[str, Any]:
-    """What runs of weights share, by field, in shapes that broadcast against the tensor's; None where it has none."""
+    """What runs of weights share, by field, in shapes that broadcast against ``_runs``; None where it has none."""
     given = {"step": tensor.scale, "zero": tensor.zero, "minimum": tensor.minimum}
-    return {
-        name: None
-        if values is None
-        else torch.from_numpy(np.array(tensor.layout.spread(values, tensor.shape))).to(device)
-        for name, values in given.items()
-    }
+    in_runs = _runs(tensor) != tensor.shape
+
+    def spread(values: Float32) -> torch.Tensor:
+        broad = values[:, None] if in_runs else tensor.layout.spread(values, tensor.shape)
+        return torch.from_numpy(np.array(broad)).to(device)
+
+    return {name: None if values is None else spread(values) for name, values in given.items()}

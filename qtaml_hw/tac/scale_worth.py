@@ -21,38 +21,49 @@ from qtaml_hw.weights.parts import product
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """How one stored number moves the weights of tensor ``of``.
+    """How every number of a stored part moves the weights of its tensor; worked out anew whenever it is asked for.
 
-    ``step`` float64 [weights], change of every weight per unit of it; ``owner`` int64 [weights], which number that is;
-    ``numbers``: how many there are.
+    ``tensor`` the weights, ``index`` the part of their scales.
     """
 
-    of: str
-    step: Float64
-    owner: Int64
-    numbers: int
+    tensor: StoredTensor
+    index: int
+
+    @property
+    def of(self) -> str:
+        """The tensor's name."""
+        return self.tensor.name
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers there are."""
+        return int(self.tensor.parts[self.index].codes.size)
+
+    @property
+    def owner(self) -> Int64:
+        """Which number moves a weight, int64 [weights]."""
+        return self.tensor.scale_of_weight() // self.tensor.parts[self.index].share
+
+    @property
+    def step(self) -> Float64:
+        """Change of every weight per unit of its number, float64 [weights]."""
+        t, part, count = self.tensor, self.tensor.parts[self.index], self.tensor.scale.size
+        others = product(t.parts, part.role, count, without=self.index)
+        rest = np.ones(count) if others is None else others.astype(np.float64)
+        rest = -rest if part.negative else rest
+        own = t.scale_of_weight()
+        if part.role == "minimum":
+            return rest[own]
+        if part.role == "zero":
+            return np.asarray(-rest[own] * t.scale.astype(np.float64)[own])
+        levels = t.format.decode_table[t.codes]
+        return np.asarray(rest[own] * (levels if t.zero is None else levels - t.zero[own]))
 
 
 def directions(image: StoredImage) -> tuple[Direction, ...]:
     """Of every stored part of scales, in the image's order; empty where scales lie beside the memory."""
     by_name = {t.name: t for t in image.tensors}
-    return tuple(_direction(by_name[t.part_of[0]], t.part_of[1]) for t in image.tensors if t.part_of is not None)
-
-
-def _direction(t: StoredTensor, index: int) -> Direction:
-    part, count = t.parts[index], t.scale.size
-    others = product(t.parts, part.role, count, without=index)
-    rest = np.ones(count) if others is None else others.astype(np.float64)
-    rest = -rest if part.negative else rest
-    own = t.scale_of_weight()
-    levels = t.format.decode_table[t.codes]
-    if part.role == "scale":
-        step = rest[own] * (levels if t.zero is None else levels - t.zero[own])
-    elif part.role == "minimum":
-        step = rest[own]
-    else:
-        step = -rest[own] * t.scale.astype(np.float64)[own]
-    return Direction(t.name, step, own // part.share, part.codes.size)
+    return tuple(Direction(by_name[t.part_of[0]], t.part_of[1]) for t in image.tensors if t.part_of is not None)
 
 
 def with_scales(image: StoredImage, worth: Float64, along: Sequence[Float64] = ()) -> Float64:

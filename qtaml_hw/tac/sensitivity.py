@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from qtaml_hw.weights.effective import evaluating
 
 OutputName = Literal["logits", "softmax", "fisher"]
 Output = OutputName | Callable[[torch.Tensor], torch.Tensor]
+Into = Callable[[int, Float64], None]
 OUTPUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "logits": lambda y: y,
     "softmax": lambda y: torch.softmax(y, dim=-1),
@@ -36,7 +37,7 @@ OUTPUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 PROBES: Final = 4  # a weight's energy is then known to 6 %, a layer's total to 2 to 5 % (docs/tac.md)
-BATCH: Final = 32  # inputs at once
+AT_ONCE: Final = 1 << 20  # outputs for which signs are drawn together
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Signs:
     generator: torch.Generator
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        if y.numel() <= AT_ONCE or y.dim() < 2:
+            return self._drawn(y)
+        parts = torch.split(y.detach().flatten(0, -2), max(1, AT_ONCE // y.shape[-1]))
+        drawn, at = torch.empty_like(y), 0
+        for rows in parts:
+            drawn.view(-1, y.shape[-1])[at : at + len(rows)] = self._drawn(rows)
+            at += len(rows)
+        return drawn
+
+    def _drawn(self, y: torch.Tensor) -> torch.Tensor:
         signs = torch.randint(0, 2, y.shape, generator=self.generator).to(y.dtype).mul_(2.0).sub_(1.0).to(y.device)
         if self.output != "fisher":
             return signs
@@ -58,10 +69,10 @@ class Signs:
 class Sensitivity:
     """Jacobian energy of every stored weight.
 
-    ``values`` float64 [weights], global weight order, output^2 per weight^2.  ``relative_error`` is the standard error
-    of each tensor's total over probes, relative to it, [tensors].  ``alone`` : tensors whose gradients were taken one
-    input at a time, since no layer's input and output explain them.  ``along``: energies of numbers that move several
-    weights together, one array for each direction that was asked for.
+    ``values`` float64 [weights], global weight order, output^2 per weight^2 (empty: handed on).
+    ``relative_error`` is the standard error of each tensor's total over probes, relative to it, [tensors].  ``alone`` :
+    tensors whose gradients were taken one input at a time, since no layer's input and output explain them.  ``along``:
+    energies of numbers that move several weights together, one array for each direction that was asked for.
     """
 
     values: Float64
@@ -83,6 +94,16 @@ class Stopping:
     most: int = 128
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """How energies are estimated: ``probes`` of every input, or rounds of them ``until`` they are known well enough."""
+
+    probes: int = PROBES
+    seed: int = 0
+    output: Output = "logits"
+    until: Stopping | None = None
+
+
 def jacobian_energy(
     module: nn.Module,
     names: Sequence[str],
@@ -99,29 +120,47 @@ def jacobian_energy(
     ``until``: go on in rounds of ``probes`` until the standard error is small enough.  Deterministic in (module,
     inputs, probes, seed).  Raises ValueError without inputs or probes.
     """
-    if inputs.shape[0] == 0 or probes < 1:
-        raise ValueError(f"sensitivity needs inputs and probes, got {inputs.shape[0]} inputs and {probes} probes")
-    transform = OUTPUTS[output] if isinstance(output, str) else output
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    edges = np.cumsum([0, *(parameters[name].numel() for name in names)])
+    energy = np.zeros(edges[-1])
+
+    def add(place: int, found: Float64) -> None:
+        energy[edges[place] : edges[place + 1]] += found
+
+    found = energies_into(add, module, names, inputs, Estimate(probes, seed, output, until), along)
+    energy /= found.probes * found.inputs
+    return replace(found, values=energy)
+
+
+def energies_into(
+    into: Into,
+    module: nn.Module,
+    names: Sequence[str],
+    inputs: torch.Tensor,
+    how: Estimate,
+    along: Sequence[Direction] = (),
+) -> Sensitivity:
+    """The same, handed on tensor by tensor as it comes and kept by nobody: ``values`` are empty.
+
+    ``into`` takes the energies of a tensor by the place of its name, in parts that add up to them probes x inputs
+    times.
+    """
+    if inputs.shape[0] == 0 or how.probes < 1:
+        raise ValueError(f"sensitivity needs inputs and probes, got {inputs.shape[0]} inputs and {how.probes} probes")
+    transform, until = OUTPUTS[how.output] if isinstance(how.output, str) else how.output, how.until
     parameters = dict(module.named_parameters(remove_duplicate=False))
     wanted = [parameters[name] for name in names]
-    signs = Signs(output, torch.Generator().manual_seed(seed))
-    chunks, count = torch.split(inputs, BATCH), int(inputs.shape[0])
+    signs = Signs(how.output, torch.Generator().manual_seed(how.seed))
     with evaluating(module), _only(parameters, wanted), torch.enable_grad():
-        squares = SquaredGradients(module, wanted, inputs, transform, [_placed(d, names) for d in along])
-        energy = np.zeros(sum(w.numel() for w in wanted))
-        totals = _add_round(energy, squares, chunks, probes, signs)
+        together = [Along(names.index(one.of), one) for one in along]
+        squares = SquaredGradients(module, wanted, inputs, transform, together)
+        chunks = torch.split(inputs, squares.at_once)
+        totals = _round(into, squares, chunks, how.probes, signs)
         while until is not None and len(totals) < until.most and _relative_error(totals).max() > until.relative_error:
-            totals = np.concatenate([totals, _add_round(energy, squares, chunks, probes, signs)])
-    alone = tuple(names[i] for i in squares.alone)
-    passes = len(totals) * count
-    together = tuple(found.to("cpu").numpy() / passes for found in squares.together)
-    energy /= passes
-    return Sensitivity(energy, _relative_error(totals), len(totals), count, alone, together)
-
-
-def _placed(direction: Direction, names: Sequence[str]) -> Along:
-    step, owner = torch.from_numpy(direction.step.astype(np.float32)), torch.from_numpy(direction.owner)
-    return Along(names.index(direction.of), step, owner, direction.numbers)
+            totals = np.concatenate([totals, _round(into, squares, chunks, how.probes, signs)])
+    alone, count = tuple(names[i] for i in squares.alone), int(inputs.shape[0])
+    numbers = tuple(found.to("cpu").numpy() / (len(totals) * count) for found in squares.together)
+    return Sensitivity(np.empty(0), _relative_error(totals), len(totals), count, alone, numbers)
 
 
 def _relative_error(totals: Float64) -> Float64:
@@ -132,17 +171,17 @@ def _relative_error(totals: Float64) -> Float64:
     return relative
 
 
-def _add_round(
-    energy: Float64, squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs
-) -> Float64:
-    """Adds squared gradients of inputs and probes to ``energy`` [weights]; returns totals by tensor [probes, T]."""
-    edges = np.cumsum([0, *(w.numel() for w in squares.weights)])
+def _round(into: Into, squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs) -> Float64:
+    """Hands on squared gradients of inputs and probes, tensor by tensor; returns totals by tensor [probes, T]."""
     totals = np.zeros((probes, len(squares.weights)))
+
+    def take(place: int, which: slice, found: torch.Tensor) -> None:
+        by_probe = found.detach().to("cpu", torch.float64)
+        into(place, by_probe.sum(0).numpy())
+        totals[which, place] += by_probe.sum(1).numpy()
+
     for chunk in chunks:
-        for place, found in squares.of(chunk, signs, probes):
-            by_probe = found.detach().to("cpu", torch.float64)
-            energy[edges[place] : edges[place + 1]] += by_probe.sum(0).numpy()
-            totals[:, place] += by_probe.sum(1).numpy()
+        squares.of(chunk, signs, probes, take)
     return totals
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qtaml_hw.arrays import Bool, Codes, Float32, Int64
 from qtaml_hw.names import GroupKind
 from qtaml_hw.weights.formats import NumberFormat
+from qtaml_hw.weights.one_by_one import Made, OneByOne
 from qtaml_hw.weights.parts import ROLES, ScalePart, given_parts, lower_steps, product
 from qtaml_hw.weights.scales import PER_TENSOR, ScaleLayout
 from qtaml_hw.weights.sizes import planes_by_damage
@@ -289,12 +290,15 @@ class StoredImage:
         place = {t.name: i for i, t in enumerate(self.tensors)}
         return np.array([place[t.part_of[0] if t.part_of else t.name] for t in self.tensors], dtype=np.int64)
 
-    def as_read(self, codes: Sequence[Codes]) -> Iterator[tuple[int, StoredTensor]]:
-        """Every weight tensor by its place, its scales as these codes give them, tensor by tensor."""
-        for i, t in enumerate(self.tensors):
-            if t.part_of is None:
-                parts = self._parts.get(t.name)
-                yield i, t if parts is None else t.reading([codes[j] for j in parts])
+    def as_read(self, place: int, codes: Sequence[Codes]) -> StoredTensor:
+        """The weight tensor at a place, its scales as these codes give them."""
+        t = self.tensors[place]
+        parts = self._parts.get(t.name)
+        return t if parts is None else t.reading([codes[j] for j in parts])
+
+    def each(self, make: Callable[[int], Made]) -> OneByOne[Made]:
+        """What ``make`` gives of the place of every weight tensor, by name."""
+        return OneByOne({t.name: i for i, t in enumerate(self.tensors) if t.part_of is None}, make)
 
     def with_stored_scales(self) -> StoredImage:
         """The image with the parts of all scales as tensors of their own, each behind its weights.
@@ -355,18 +359,19 @@ class StoredImage:
 
     def decode(self, codes: Sequence[Codes] | None = None) -> dict[str, NDArray[np.float32]]:
         """Tensors by name from codes, tensor by tensor (default: the stored ones)."""
-        codes = self.codes() if codes is None else codes
-        return {t.name: t.decode(codes[i]) for i, t in self.as_read(codes)}
+        return dict(self.decoded(codes))
+
+    def decoded(self, codes: Sequence[Codes] | None = None) -> OneByOne[Float32]:
+        """The same, each decoded when it is asked for."""
+        read = self.codes() if codes is None else codes
+        return self.each(lambda i: self.as_read(i, read).decode(read[i]))
 
     def decode_changed(self, tensor: int, codes: Codes) -> tuple[str, Float32]:
         """A weight tensor by name as it is with other codes of it, or of a part of its scales, at place ``tensor``."""
         name = (self.tensors[tensor].part_of or (self.tensors[tensor].name,))[0]
         read = [*self.codes()]
         read[tensor] = codes
-        for i, t in self.as_read(read):
-            if t.name == name:
-                return name, t.decode(read[i])
-        raise ValueError(f"{name} is not stored")
+        return name, self.decoded(read)[name]
 
     def group_starts(self, kind: GroupKind, word_weights: int = WORD_WEIGHTS) -> NDArray[np.int64]:
         """First global weight index of every group, and the total: int64 [groups + 1].

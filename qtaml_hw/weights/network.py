@@ -31,17 +31,20 @@ def stored_names(
 
 def weight_arrays(module: nn.Module, rule: StoreRule | None = None) -> dict[str, NDArray[np.float32]]:
     """The stored parameters as float32 arrays (copies), by name."""
-    return parameter_arrays(module, stored_names(module, rule))
+    return {name: w.copy() for name, w in parameter_arrays(module, stored_names(module, rule)).items()}
 
 
 def parameter_arrays(module: nn.Module, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-    """The named parameters as float32 arrays (copies).  Raises ValueError for complex ones."""
+    """The named parameters as float32 arrays, which nobody writes: a parameter that is one already shares its memory.
+
+    Raises ValueError for complex ones.
+    """
     parameters = dict(module.named_parameters(remove_duplicate=False))
     chosen = {name: parameters[name] for name in names}
     unreal = [name for name, parameter in chosen.items() if parameter.is_complex()]
     if unreal:
         raise ValueError(f"weights are real numbers, and these are complex: {', '.join(unreal[:8])}")
-    return {name: p.detach().to("cpu", torch.float32).numpy().copy() for name, p in chosen.items()}
+    return {name: p.detach().to("cpu", torch.float32).numpy() for name, p in chosen.items()}
 
 
 def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

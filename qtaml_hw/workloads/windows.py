@@ -7,7 +7,7 @@ The first token of a text has none before it and is not judged.
 
 from __future__ import annotations
 
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,8 @@ def load_windows(
     whole = _texts(texts)
     cut = [_cut(*encode(text), tokens, step) for text in whole]
     aside = [i for i in range(len(whole)) if i % ASIDE_EVERY == 0]
-    seen = np.concatenate([cut[i][0] for i in aside])
+    seen, judged = (np.concatenate([cut[i][part] for i in aside]) for part in range(2))
+    seen = _whole(seen, judged)
     seen = seen[spread(len(seen), calibration)]
     rest = [i for i in range(len(whole)) if i % ASIDE_EVERY]
     x, y, sizes = (np.concatenate([cut[i][part] for i in rest]) for part in range(3))
@@ -53,9 +54,7 @@ def load_windows(
 def _texts(texts: str | Path) -> list[str]:
     with readable(texts, "UTF-8 text"):
         if texts == DESCRIPTIONS:
-            folder = resources.files("sklearn.datasets").joinpath("descr")
-            files = sorted((f for f in folder.iterdir() if f.name.endswith(".rst")), key=lambda f: f.name)
-            found = [f.read_text(encoding="utf-8") for f in files]
+            found = [file.read_text(encoding="utf-8") for file in sorted(_descriptions().glob("*.rst"))]
         else:
             found = Path(texts).read_text(encoding="utf-8").split("\n\n\n\n")
     found = [text.strip() for text in found if text.strip()]
@@ -64,6 +63,23 @@ def _texts(texts: str | Path) -> list[str]:
             f"{texts}: at least two texts are needed, as one is set aside; three blank lines stand between texts"
         )
     return found
+
+
+def _whole(windows: Int64, labels: Int64) -> Int64:
+    """Windows without padding at their end, where there are any.
+
+    Nobody asks what comes after padding, and logits there answer to weights a hundred times as strongly as to text.
+    """
+    full = labels[:, -1] != IGNORED
+    return windows[full] if full.any() else windows
+
+
+def _descriptions() -> Path:
+    """The folder of the texts; scikit-learn itself, which would take 80 MB, is not loaded."""
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError("scikit-learn is not installed")
+    return Path(spec.submodule_search_locations[0]) / "datasets" / "descr"
 
 
 def _cut(ids: list[int], sizes: list[int], tokens: int, stride: int) -> tuple[Int64, Int64, Int64]:

@@ -366,7 +366,7 @@ def judged(truth: Truth, match: re.Match[str]) -> None:
     else:
         may = "does not keep it" if high < TARGET else "may or may not keep it"
         assert match["verdict"] == ("keeps it" if chip.keeps else may)
-    (rows,) = [grid for name, grid in results_grids(truth.data) if name == "Accuracy and errors"]
+    (rows,) = [grid for name, grid in results_grids(truth.data) if name == "Scores and errors"]
     assert any(match["mean"] in row for row in rows.rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 from qtaml_hw.config.reading.quantities import Quantity, Section
 from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
 from qtaml_hw.config.sections.menu import OnMenu
-from qtaml_hw.names import MENU, POLICIES, CalibratedKind, CorrectionKind, GroupKind, Policy, Solver
+from qtaml_hw.names import LIKELIHOODS, MENU, POLICIES, CalibratedKind, CorrectionKind, GroupKind, Policy, Solver
 
 BudgetKind = Literal["bits", "parity", "area", "energy", "distortion", "stored_bits"]
 Currency = Literal["bits", "parity", "area", "energy"]
@@ -98,7 +99,10 @@ class ProtectionSection(Section):
         description="mean correction of what stays unprotected; steps and table do not fold into the scale; calibrate "
         "and per_chip match every layer's channels to the clean network's, without labels",
     )
-    score: ScoreName = Field("jacobian", description="tac: what a weight is held to be worth")
+    score: ScoreName = Field(
+        "jacobian",
+        description="tac: what a weight is held to be worth; fisher where perplexity or bits per byte is measured",
+    )
     output: Literal["logits", "softmax"] = Field("logits", description="tac: the output whose distortion counts")
     solver: Solver = Field(
         "auto",
@@ -112,6 +116,12 @@ class ProtectionSection(Section):
     def row(self) -> Policy:
         """What is known of the policy."""
         return POLICIES[self.policy]
+
+    def judged_by(self, metric: str, stated: Collection[tuple[str, ...]]) -> Self:
+        """The section with the score that goes with a metric, where neither it nor an output is ``stated`` by path."""
+        score = "fisher" if metric in LIKELIHOODS else "jacobian"
+        named = ("protection", "score") in stated or ("protection", "output") in stated
+        return self if named or self.score == score else self.model_copy(update={"score": score})
 
     @model_validator(mode="before")
     @classmethod

@@ -347,6 +347,16 @@ def _check_bandwidth(layout: ArrayLayout, schedule: Schedule) -> None:
         )
 
 
+def check_work(layout: ArrayLayout, schedule: Schedule) -> None:
+    """Raises ValueError, in closed form, where ``simulate_commands`` would."""
+    tensors = len(layout.tensor_starts) - 1
+    if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
+        raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
+    if (complaint := horizon_complaint(schedule.horizon_s, planned_commands(layout, schedule))) is not None:
+        raise ValueError(complaint)
+    _check_bandwidth(layout, schedule)
+
+
 def simulate_commands(layout: ArrayLayout, schedule: Schedule, bins: RowBins | None = None) -> CommandLog:
     """Run the bank commands of a schedule.
 
@@ -354,13 +364,7 @@ def simulate_commands(layout: ArrayLayout, schedule: Schedule, bins: RowBins | N
     ValueError when refresh, scrub and reads together exceed the bandwidth, there are more commands than are simulated
     (``limits.MOST_COMMANDS``), or layer times do not fit the tensors.
     """
-    tensors = len(layout.tensor_starts) - 1
-    if schedule.layer_time_s and len(schedule.layer_time_s) != tensors:
-        raise ValueError(f"{len(schedule.layer_time_s)} layer times are given for {tensors} tensors")
-    complaint = horizon_complaint(schedule.horizon_s, planned_commands(layout, schedule))
-    if complaint is not None:
-        raise ValueError(complaint)
-    _check_bandwidth(layout, schedule)
+    check_work(layout, schedule)
     simulation = _Simulation(layout, schedule, RowBins.alike(layout) if bins is None else bins)
     simulation.run()
     refreshes = [passes.arrays() for passes in simulation.refresh_log]

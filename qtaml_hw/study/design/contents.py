@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,10 +41,14 @@ class Contents:
         """
         _refuse_unlike_tensors(study, image)
         cell = view_cell(study, image.planes)
+        bare = SideStorage(image.metadata_bits, image.decode_ge)
+        pricing = Pricing.of(study, image.names, image, cell, bare, layers)
+        if not study.protection.chooses_bits:
+            pricing.check()  # before gradients are taken, which may take minutes
         written = stored_image(image, calibration, study, cell.channel)
         bits, gates = storage_of_steps(study, written)
         side = SideStorage(written.metadata_bits + bits, written.decode_ge + gates)
-        pricing = Pricing.of(study, written.names, written, cell, side, layers)
+        pricing = replace(pricing, side=side, stored=written)
         protection = protect(study, written, calibration, cell.channel, pricing)
         _refuse_unlike_words(study, protection.plan)
         _refuse_partial_words(written, protection.plan)

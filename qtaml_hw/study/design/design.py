@@ -72,7 +72,7 @@ class DesignPoint:
     def weights(self, codes: Sequence[Codes | torch.Tensor]) -> Mapping[str, Any]:
         """What the network computes with where these codes are read."""
         if not self.buffers.weights_faulty:
-            return self.image.decode()
+            return self.image.decoded()
         return self.protection.decoder.tensors(codes, self.network.device)
 
     def _begun(self, codes: Sequence[Codes | torch.Tensor]) -> torch.Tensor:
@@ -188,7 +188,7 @@ def _quantised(stored: StoredNetwork, image: StoredImage | None, buffers: Buffer
     if image is None and not buffers.memories:
         return stored.quantised_score
     with buffers.reading(None):
-        return stored.network.score((image or stored.image).decode())
+        return stored.network.score((image or stored.image).decoded())
 
 
 def _class_facts(study: Study, cell: CellView) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,7 @@ from qtaml_hw.weights.moments import input_moments
 from qtaml_hw.weights.network import parameter_arrays
 
 CALIBRATION_INPUTS = 128  # the relative error of the Jacobian energies is reported with the result
+LARGE = 1 << 24  # weights from which on energies are summed by code as they come: eight bytes each are 128 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +29,20 @@ class Calibration:
     served: ServedNetwork
     names: tuple[str, ...]
     inputs: torch.Tensor | None
-    _damage: WeakKeyDictionary[StoredImage, dict[bytes, tac.DamageModel]] = field(
+    _damage: WeakKeyDictionary[StoredImage, dict[tuple[str, bytes], tac.DamageModel]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
-    _worth: WeakKeyDictionary[StoredImage, Float64] = field(default_factory=WeakKeyDictionary, init=False, repr=False)
+    _worth: WeakKeyDictionary[StoredImage, dict[str, Float64]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+    _summed: WeakKeyDictionary[StoredImage, dict[str, tac.WorthByCode]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
     _uncoded: WeakKeyDictionary[StoredImage, tuple[tac.Uncoded, Float64]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
 
-    _automatic: list[tac.Automatic] = field(default_factory=list, init=False, repr=False)  # of the latest image
+    _automatic: list[tac.Automatic | tac.OneKind] = field(default_factory=list, init=False, repr=False)  # the latest
 
     @cached_property
     def sensitivity(self) -> tac.Sensitivity | None:
@@ -46,12 +52,24 @@ class Calibration:
         """
         if self.inputs is None:
             return None
-        found = tac.jacobian_energy(self.served.module, list(self.names), self.inputs)
-        if not np.isfinite(found.values).all():
-            raise ValueError(
-                "gradients of its outputs are not finite on the calibration inputs, as those of the logarithm of 0 "
-                "are; let it return logits, or log_softmax instead of the logarithm of a softmax"
-            )
+        return self._energy("logits")
+
+    def _energy(
+        self, output: tac.OutputName, along: Sequence[tac.Direction] = (), into: tac.Into | None = None
+    ) -> tac.Sensitivity:
+        """Jacobian energies of an output on the inputs.
+
+        Raises ValueError without inputs, and where the network's gradients are no numbers.
+        """
+        if self.inputs is None:
+            raise ValueError("Jacobian energies need unlabelled calibration inputs")
+        names = list(self.names)
+        if into is None:
+            found = tac.jacobian_energy(self.served.module, names, self.inputs, output=output, along=along)
+        else:
+            how = tac.Estimate(output=output)
+            found = tac.energies_into(into, self.served.module, names, self.inputs, how, along)
+        _refuse_infinite(found.values, *found.along)
         return found
 
     @property
@@ -64,19 +82,32 @@ class Calibration:
             raise ValueError("Jacobian energies need unlabelled calibration inputs")
         return self.sensitivity.values
 
-    def worth(self, image: StoredImage) -> Float64:
+    def worth(self, image: StoredImage, output: tac.OutputName = "logits") -> Float64:
         """The Jacobian energy of every value that an image of the network stores, scales included, [values].
 
         Raises ValueError without inputs.
         """
         along = tac.directions(image)
-        if not along:
+        if not along and output == "logits":
             return self.importance
-        if image not in self._worth:
-            assert self.inputs is not None or self.importance is not None  # ``importance`` raises without inputs
-            found = tac.jacobian_energy(self.served.module, list(self.names), self.inputs, along=along)  # type: ignore[arg-type]
-            self._worth[image] = tac.with_scales(image, found.values, found.along)
-        return self._worth[image]
+        known = self._worth.setdefault(image, {})
+        if output not in known:
+            found = self._energy(output, along)
+            known[output] = tac.with_scales(image, found.values, found.along)
+        return known[output]
+
+    def by_code(self, image: StoredImage, starts: Int64, output: tac.OutputName = "logits") -> tac.WorthByCode:
+        """The same summed by the codes that weights hold, in groups that cover those from ``starts`` [G + 1].
+
+        Raises ValueError without inputs.
+        """
+        known = self._summed.setdefault(image, {})
+        if output not in known or not known[output].covers(starts):
+            finer = starts if output not in known else np.union1d(starts, known[output].starts)
+            found = tac.WorthByCode.of(image, finer, lambda along, into: self._energy(output, along, into))
+            _refuse_infinite(*found.tables.values())
+            known[output] = found
+        return known[output]
 
     @cached_property
     def _ruled_out(self) -> Bool:
@@ -91,14 +122,22 @@ class Calibration:
         """
         if self.inputs is None:
             raise ValueError("outputs are compared on unlabelled calibration inputs, and there are none")
-        return np.where(self._ruled_out, 0.0, self.served.outputs(weights, self.inputs))
+        with self.served.held(weights, self.inputs.device) as held:
+            found = self.served.outputs(held, self.inputs)
+        return np.where(self._ruled_out, 0.0, found)
 
-    def automatic(self, image: StoredImage) -> tac.Automatic:
-        """What chooses the corrections of an image's layers; kept until another image's is asked for.
+    def automatic(self, image: StoredImage) -> tac.Automatic | tac.OneKind:
+        """What chooses the corrections of an image's layers, of a large one on one input; kept until another image's
+        is asked for.
 
         Raises ValueError without inputs.
         """
-        if not self._automatic or self._automatic[0].image is not image:
+        if self._automatic and self._automatic[0].image is image:
+            return self._automatic[0]
+        if image.weights > LARGE and self.inputs is not None:
+            one = replace(self, inputs=self.inputs[:1])
+            self._automatic[:] = [tac.OneKind(image, lambda starts: self.by_code(image, starts), one.outputs)]
+        else:
             self._automatic[:] = [tac.Automatic(image, self.worth(image), self.outputs)]
         return self._automatic[0]
 
@@ -106,14 +145,16 @@ class Calibration:
         """The first-order damage model of an image of the network, by groups of a kind."""
         return self.damage_at(image, image.group_starts(kind))
 
-    def damage_at(self, image: StoredImage, starts: Int64) -> tac.DamageModel:
+    def damage_at(self, image: StoredImage, starts: Int64, output: tac.OutputName = "logits") -> tac.DamageModel:
         """The first-order damage model of an image by groups that begin at ``starts`` [G + 1], summed once.
 
         Raises ValueError without inputs.
         """
-        known, key = self._damage.setdefault(image, {}), starts.tobytes()
-        if key not in known:
-            known[key] = tac.damage_model(image, self.worth(image), starts)
+        known, key = self._damage.setdefault(image, {}), (output, starts.tobytes())
+        if key not in known and image.weights > LARGE:
+            known[key] = self.by_code(image, starts, output).damage(starts)
+        elif key not in known:
+            known[key] = tac.damage_model(image, self.worth(image, output), starts)
         return known[key]
 
     def uncoded(self, image: StoredImage) -> tuple[tac.Uncoded, Float64]:
@@ -130,3 +171,12 @@ class Calibration:
             table = tac.WidthTable(image, weights, self.importance, still, tac.Menu.of(["ideal"]))
             self._uncoded[image] = source, tac.compensation(table, source)
         return self._uncoded[image]
+
+
+def _refuse_infinite(*energies: Float64) -> None:
+    """Raises ValueError where energies are no numbers."""
+    if not all(np.isfinite(part).all() for part in energies):
+        raise ValueError(
+            "gradients of its outputs are not finite on the calibration inputs, as those of the logarithm of 0 "
+            "are; let it return logits, or log_softmax instead of the logarithm of a softmax"
+        )

@@ -13,6 +13,7 @@ from qtaml_hw.accelerator.place import place
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study
 from qtaml_hw.errors import InputError
+from qtaml_hw.names import FILE_FORMAT
 from qtaml_hw.progress import Progress
 from qtaml_hw.study.design.networks.calibration import CALIBRATION_INPUTS, Calibration
 from qtaml_hw.study.design.networks.image import as_in_file, formats_of, image_of, store_rule, stores_scales
@@ -118,12 +119,17 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     found = inventory(module, store_rule(study), channels)
     names = [entry.name for entry in found if entry.stored]
     weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels, loaded.codes)
+    own_names = image.names
+    image = as_in_file(image, weights, loaded.codes, study)
+    image = image.with_stored_scales() if stores_scales(study) else image
+    codes_tell = data.windows is not None and study.weights.format == FILE_FORMAT  # of a language model: all
+    own = image.decoded() if codes_tell else None
     chosen = data.taken(study.evaluate.images, study.data.take)
     inputs = torch.from_numpy(data.test_x[chosen])
     network = Network(
         name=loaded.name,
-        served=ServedNetwork(module) if data.windows else ServedNetwork.in_caches(module, inputs),
-        weights=weights,
+        served=ServedNetwork(module, own=own) if data.windows else ServedNetwork.in_caches(module, inputs),
+        weights=weights if own is None else own,
         inputs=inputs,
         labels=torch.from_numpy(data.test_y[chosen]),
         classes=loaded.classes,
@@ -135,6 +141,5 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     )
     gradients = study.evaluate.runtime == "torch"
     seen = torch.from_numpy(data.calibration_x[:CALIBRATION_INPUTS]) if gradients else None
-    calibration = Calibration(network.served, image.names, seen)
-    image = as_in_file(image, weights, loaded.codes, study)
-    return StoredNetwork(network, image.with_stored_scales() if stores_scales(study) else image, calibration)
+    calibration = Calibration(network.served, own_names, seen)
+    return StoredNetwork(network, image, calibration)

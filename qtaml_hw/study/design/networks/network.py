@@ -15,7 +15,7 @@ from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, Tokens
 from qtaml_hw.accelerator.place import titled
-from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.accelerator.served import ServedNetwork, on_host
 from qtaml_hw.arrays import Bool, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config.sections.accelerator import AcceleratorSection
@@ -27,6 +27,7 @@ from qtaml_hw.weights.inventory import TensorEntry
 from qtaml_hw.workloads.data import Windows
 
 VALUES_AT_ONCE: Final = 1 << 24  # logits of a language model that are held at a time
+TOKEN_VALUES_AT_ONCE: Final = 1 << 20  # of them, those that a metric looks at together
 
 EXACT_SHARE: Final = 0.05  # of the matrix weights: from here on a reader must know that they are not in the memory
 
@@ -80,11 +81,21 @@ class Network:
             return self.served.outputs(weights, self.inputs)
         batch = max(1, VALUES_AT_ONCE // (int(self.inputs.shape[1]) * self.classes))
         parts = []
-        for start in range(0, self.images, batch):
-            some = slice(start, start + batch)
-            found = self.served.outputs(weights, self.inputs[some])
-            parts.append(self.of_tokens.kept(found, self.labels[some].numpy()))
+        with self.served.held(weights, self.device) as held:
+            for start in range(0, self.images, batch):
+                some = slice(start, start + batch)
+                parts.append(self._kept(self.served.begun(held, self.inputs[some]), self.labels[some].numpy()))
         return np.concatenate(parts)
+
+    def _kept(self, outputs: torch.Tensor, labels: Int64) -> Float64:
+        """What the metric keeps of every token [N, T] of outputs [N, T, V], some tokens at a time."""
+        assert self.of_tokens is not None
+        found, at_once = np.empty(labels.shape), max(1, TOKEN_VALUES_AT_ONCE // self.classes)
+        for i, of_window in enumerate(outputs):
+            for start in range(0, labels.shape[1], at_once):
+                some = slice(start, start + at_once)
+                found[i, some] = self.of_tokens.kept(on_host(of_window[some]), labels[i, some])
+        return found
 
     @cached_property
     def _clean_outputs(self) -> Float64:
@@ -303,6 +314,8 @@ class StoredNetwork:
     @cached_property
     def quantised_score(self) -> float:
         """Score with the image decoded without any flip; planes stored inverted do not change it."""
+        if self.network.weights is self.network.served.own:  # what the codes stand for, to the bit
+            return self.network.clean_score
         return self.network.score(self.image.decode())
 
     def placed(self, device: torch.device) -> StoredNetwork:

@@ -18,7 +18,7 @@ from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.accelerator.systolic import SystolicCost
 from qtaml_hw.config import Study
 from qtaml_hw.ecc.hardware import DECODE_PJ_PER_GE, node_scaling
-from qtaml_hw.memory import ArrayCost, PlannedArray, Schedule
+from qtaml_hw.memory import ArrayCost, PlannedArray, Schedule, check_work
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.cells.array import geometry_of, schedule_of
@@ -284,6 +284,12 @@ class Pricing:
         read = sum(layer.weight_reads for layer in self.layers if layer.weight in codec.decode_j_per_weight)
         stronger = stronger_cells_area(plan)
         return PlanCost(array, data, whole, codec, stronger, memory, energy, side, read, int(sizes[~scales].sum()))
+
+    def check(self) -> None:
+        """Raises ValueError, in closed form, where the memory cannot do its work even with nothing protected."""
+        bare = ProtectionPlan.unprotected(self.stored.tensor_starts, self.stored.planes)
+        array = self.cost(bare).array
+        check_work(array.layout, array.schedule)
 
     def fits(self, plan: ProtectionPlan) -> bool:
         """Whether the array holds the image and the plan's check bits, or streams what it does not hold."""

@@ -18,6 +18,7 @@ from qtaml_hw.weights import StoredImage
 
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]
 MEASURES: Final[dict[str, MeasureName]] = {"logits": "squared", "softmax": "divergence"}
+OUTPUT_OF: Final[dict[str, OutputName]] = {"fisher": "fisher"}  # scores that say themselves what they pull back from
 DRAWS: Final = tac.Draws()
 NOISY_PROBES: Final = PROBES // DRAWS.draws  # each noisy network is another average, so that fewer probes do
 
@@ -53,35 +54,27 @@ def scored_damage(
     Raises ValueError without calibration inputs.
     """
     protection = study.protection
-    if first_order(study):
-        return calibration.damage_at(image, starts)
+    output = OUTPUT_OF.get(protection.score, protection.output)
+    if protection.score in OUTPUT_OF or protection.score == "jacobian":
+        return calibration.damage_at(image, starts, output)
     if protection.score == "measured":
         probe = tac.Probe(measure=MEASURES[protection.output], seed=study.evaluate.seed)
         response = tac.measured_response(image, calibration.outputs, channel, probe)
         return tac.refined_damage(calibration.damage_at(image, starts), image.tensor_starts, response, channel)
-    worth = _importance(study, image, calibration)
     if protection.score == "second_order":
         worth = tac.refine(
             image,
-            worth,
-            noisy_energy(calibration, protection.output),
+            calibration.worth(image, output),
+            noisy_energy(calibration, output),
             lambda worth: plan_of(tac.damage_model(image, worth, starts)),
             channel,
             tac.Draws(DRAWS.draws, DRAWS.rounds, study.evaluate.seed),
         )
-    return tac.damage_model(image, worth, starts)
-
-
-def _importance(study: Study, image: StoredImage, calibration: Calibration) -> Float64:
-    """The named score of every weight; the Jacobian is computed once per network."""
-    protection = study.protection
-    name = "jacobian" if protection.score == "second_order" else protection.score
-    if name == "jacobian" and protection.output == "logits":
-        return calibration.worth(image)
+        return tac.damage_model(image, worth, starts)
     if calibration.inputs is None:
         raise ValueError(f"the score {protection.score} needs unlabelled calibration inputs")
     seen = tac.Calibration(image, calibration.served.module, calibration.inputs, PROBES)
-    return tac.importance("softmax" if name == "jacobian" else name, seen)
+    return tac.damage_model(image, tac.importance(protection.score, seen), starts)
 
 
 def noisy_energy(calibration: Calibration, output: OutputName) -> Callable[[Mapping[str, Float32]], Float64]:
