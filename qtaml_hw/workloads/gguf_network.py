@@ -45,6 +45,8 @@ def gguf_model(path: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
         raise ValueError(f"{path}: its architecture is {kind[:60]}, read here are {', '.join(ROTATED)}")
     with readable(path, "GGUF language model"), torch.random.fork_rng(devices=[]):
         told = told_by(str(path), return_tensors=False)["config"]
+        if (width := file.metadata.get(f"{kind}.attention.key_length")) is not None:
+            told["head_dim"] = int(width)  # which transformers takes to be 128 in Qwen3
         config = transformers.AutoConfig.for_model(**told)
         config.tie_word_embeddings = "output.weight" not in file.tensors
         with torch.device("meta"):  # sizes are what a file says: no memory before its tensors are known to fit

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +62,31 @@ def test_a_gguf_file_keeps_its_codes_and_gives_their_logits(tmp_path: Path, kind
     for name in stored:  # bit for bit, the rows of queries and keys in the network's order too
         own = loaded.codes[name]
         np.testing.assert_array_equal(own.decode(own.codes), exact[name.removeprefix("model.")])
+
+
+@pytest.mark.parametrize("arch", ["llama", "qwen2", "qwen3"])
+def test_architectures_of_files_are_transformers_own_forward_of_the_dequantised_file(tmp_path: Path, arch: str) -> None:
+    """The same file read by transformers, which dequantises it, and by us, which keep its codes: logits bit for bit."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    path = tmp_path / "tiny.gguf"
+    gguf_file(path, "Q8_0", arch=arch)
+    loaded, read = load_language_model(path, tokens=12), partial(load_gguf_checkpoint, str(path))
+    more = {"head_dim": 24} if arch == "qwen3" else {}  # which its reader leaves at 128
+    config = AutoConfig.for_model(**{**read()["config"], "tie_word_embeddings": True, **more})
+    configured: Any = AutoModelForCausalLM
+    peer = configured.from_config(config, attn_implementation="eager").eval()
+    told = read(return_tensors=True, model_to_load=peer)["tensors"]
+    assert peer.load_state_dict(told, strict=False).unexpected_keys == []
+    assert peer.config.model_type == arch
+    own = {name.removeprefix("model."): p for name, p in loaded.module.named_parameters()}
+    assert own.keys() == dict(peer.named_parameters()).keys()
+    assert {"qwen2": "q_proj.bias", "qwen3": "q_norm.weight"}.get(arch, "q_proj.weight") in " ".join(own)
+    for name, p in peer.named_parameters():
+        np.testing.assert_array_equal(own[name].detach().numpy(), p.detach().numpy(), err_msg=name)
+    with torch.no_grad():
+        assert torch.equal(loaded.module(TOKENS), peer(TOKENS).logits)
 
 
 def test_both_tokenizers_cover_a_text_byte_by_byte(tmp_path: Path) -> None:

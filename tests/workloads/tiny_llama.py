@@ -12,11 +12,14 @@ import torch
 LETTERS = ["<s>", *"abcdefghijklmnopqrstuvwxyz., ".replace(" ", "Ġ"), "zq"]
 
 
-def tiny_llama(tied: bool = True) -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
+def tiny_llama(tied: bool = True, kind: str = "llama") -> Any:
+    """A model of an architecture, as GGUF files call it: llama, qwen2 (with biases), qwen3 (with norms of heads)."""
+    import transformers
 
     torch.manual_seed(4)
-    config = LlamaConfig(
+    more = {"head_dim": 24} if kind == "qwen3" else {}
+    config: Any = transformers.AutoConfig.for_model(
+        kind,
         vocab_size=len(LETTERS),
         hidden_size=64,
         intermediate_size=96,
@@ -28,9 +31,13 @@ def tiny_llama(tied: bool = True) -> Any:
         initializer_range=0.2,
         bos_token_id=0,
         eos_token_id=0,
-        attn_implementation="eager",
+        **more,
     )
-    model: Any = LlamaForCausalLM(config)
+    configured: Any = transformers.AutoModelForCausalLM
+    model: Any = configured.from_config(config, attn_implementation="eager")
+    for parameter in model.parameters():
+        if parameter.ndim == 1:  # made as ones and zeros, which would hide that they are read
+            parameter.data += 0.3 * torch.randn(parameter.shape)
     return model.eval()
 
 
@@ -49,12 +56,14 @@ def hugging_face(folder: Path) -> Any:
     return model
 
 
-def gguf_file(path: Path, kind: str = "Q4_1", tied: bool = True) -> dict[str, np.ndarray[Any, Any]]:
+def gguf_file(
+    path: Path, kind: str = "Q4_1", tied: bool = True, arch: str = "llama"
+) -> dict[str, np.ndarray[Any, Any]]:
     """The model in a file whose matrices are of a type; returned are its values by the names of transformers."""
     import gguf
 
-    model = tiny_llama(tied)
-    writer = gguf.GGUFWriter(path, "llama")
+    model = tiny_llama(tied, arch)
+    writer = gguf.GGUFWriter(path, arch)
     writer.add_block_count(2)
     writer.add_context_length(64)
     writer.add_embedding_length(64)
@@ -63,6 +72,9 @@ def gguf_file(path: Path, kind: str = "Q4_1", tied: bool = True) -> dict[str, np
     writer.add_head_count_kv(2)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-6)
+    if arch == "qwen3":
+        writer.add_key_length(24)
+        writer.add_value_length(24)
     writer.add_vocab_size(len(LETTERS))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
@@ -71,19 +83,19 @@ def gguf_file(path: Path, kind: str = "Q4_1", tied: bool = True) -> dict[str, np
     writer.add_token_merges(["z q"])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], 2)
     chosen = gguf.GGMLQuantizationType[kind]
     exact = {}
     for name, parameter in model.named_parameters():
         values = parameter.detach().numpy()
-        own = names.get_name(name, try_suffixes=(".weight",))
+        own = names.get_name(name, try_suffixes=(".weight", ".bias"))
         if values.ndim == 1:
             writer.add_tensor(own, values)
             exact[name] = values
             continue
-        packed = gguf.quants.quantize(as_llama_cpp(name, values), chosen)
+        packed = gguf.quants.quantize(as_llama_cpp(name, values, arch), chosen)
         writer.add_tensor(own, packed, raw_dtype=chosen)
-        exact[name] = back(name, gguf.quants.dequantize(packed, chosen))
+        exact[name] = back(name, gguf.quants.dequantize(packed, chosen), arch)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -91,21 +103,23 @@ def gguf_file(path: Path, kind: str = "Q4_1", tied: bool = True) -> dict[str, np
     return exact
 
 
-def _heads(name: str) -> int:
+def _heads(name: str, arch: str) -> int:
+    if arch != "llama":
+        return 0
     return 4 if "q_proj" in name else 2 if "k_proj" in name else 0
 
 
-def as_llama_cpp(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def as_llama_cpp(name: str, values: np.ndarray[Any, Any], arch: str = "llama") -> np.ndarray[Any, Any]:
     """Rows in the file's order, as convert_hf_to_gguf.py writes them."""
-    heads = _heads(name)
+    heads = _heads(name, arch)
     if not heads:
         return values
     split = values.reshape(heads, 2, len(values) // heads // 2, -1)
     return np.ascontiguousarray(split.swapaxes(1, 2).reshape(values.shape))
 
 
-def back(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    heads = _heads(name)
+def back(name: str, values: np.ndarray[Any, Any], arch: str = "llama") -> np.ndarray[Any, Any]:
+    heads = _heads(name, arch)
     if not heads:
         return values
     return values.reshape(heads, len(values) // heads // 2, 2, -1).swapaxes(1, 2).reshape(values.shape)
