@@ -20,7 +20,8 @@ SIDES: Final[tuple[Side, Side]] = ("key", "value")
 Stretches = Sequence[tuple[int | None, Callable[[], torch.Tensor]]]
 """Ends of rows of queries, ascending, None for all, and what makes the keys or values that the rows before each read:
 [N, heads, tokens, width], asked for one after the other."""
-PROJECTIONS: Final = ("k_proj", "v_proj")
+PROJECTIONS: Final = (("k_proj", "v_proj"), ("key", "value"))
+"""How modules of attention call what projects keys and values."""
 _PAIR: Final = 2
 _AXES: Final = 4
 _FUSED: Final = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
@@ -37,14 +38,22 @@ def heads_first_to_tokens(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
+def projections(module: nn.Module) -> tuple[str, str] | None:
+    """The names of what projects keys and values in a module of attention; None in another."""
+    known = (pair for pair in PROJECTIONS if all(isinstance(getattr(module, name, None), nn.Module) for name in pair))
+    return next(known, None)
+
+
 def attentions(module: nn.Module) -> tuple[str, ...]:
     """Paths of the modules that project keys and values."""
-    return tuple(path for path, m in module.named_modules() if all(hasattr(m, name) for name in PROJECTIONS))
+    return tuple(path for path, m in module.named_modules() if projections(m) is not None)
 
 
 def own_heads(attention: nn.Module, x: torch.Tensor) -> int:
     """How many heads of [N, heads, tokens, width] one stored head serves (grouped queries)."""
-    projected = getattr(attention.k_proj, "out_features", x.shape[1] * x.shape[3])
+    names = projections(attention)
+    key = getattr(attention, names[0]) if names is not None else None
+    projected = getattr(key, "out_features", x.shape[1] * x.shape[3])
     return max(1, x.shape[1] * x.shape[3] // int(projected))
 
 

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qtaml_hw.activations import _kernels
-from qtaml_hw.activations.attention import SIDES, Attending, Side, Stretches, heads_first_to_tokens, own_heads, whole
+from qtaml_hw.activations.attention import (
+    SIDES,
+    Attending,
+    Side,
+    Stretches,
+    heads_first_to_tokens,
+    own_heads,
+    projections,
+    whole,
+)
 from qtaml_hw.activations.faults import Counts, Same, ValueFaults
 from qtaml_hw.activations.numbers import Numbers
 from qtaml_hw.activations.taps import Tap
@@ -140,7 +149,7 @@ class Held:
 
     def _wrap(self, stack: ExitStack, layer: nn.Module, path: str, here: dict[tuple[Side, int], Kept]) -> None:
         read = {call: self.through(one) for (side, call), one in here.items() if side == "input"}
-        fused = hasattr(layer, "k_proj") and any(side in SIDES for side, _ in here)
+        fused = projections(layer) is not None and any(side in SIDES for side, _ in here)
         by_hook = ("output",) if fused else ("output", *SIDES)
         answered = {call: self.through(one) for (side, call), one in here.items() if side in by_hook}
         calls, inner = self._calls, layer.forward

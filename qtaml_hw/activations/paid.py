@@ -71,7 +71,7 @@ def attention_paid(module: nn.Module, taps: Sequence[Tap], inputs: torch.Tensor,
 def _owner(tap: Tap) -> str:
     """The attention module of keys or values."""
     path, _, last = tap.module.rpartition(".")
-    return path if last in PROJECTIONS else tap.module
+    return path if any(last in pair for pair in PROJECTIONS) else tap.module
 
 
 def _adding(paid: dict[str, Float64], path: str) -> Seen:

@@ -2,7 +2,7 @@
 
 ``activations`` are the tensors that go from one stored layer to the next: what a stored layer reads, after activation
 function, pooling and additions, written once however many layers read it.  What the network is given, and what it
-answers, is no such value.  ``kv`` are the keys and values of attention modules (with ``k_proj`` and ``v_proj``) as
+answers, is no such value.  ``kv`` are the keys and values of attention modules (of ``PROJECTIONS``) as
 their products of attention read them, after any rotation of positions; as the two projections write them where no such
 products are seen.  Any other name is a module, whose output is the value.
 """
@@ -29,6 +29,7 @@ from qtaml_hw.activations.attention import (
     attentions,
     heads_first_to_tokens,
     own_heads,
+    projections,
     whole,
 )
 from qtaml_hw.errors import nearest
@@ -160,7 +161,7 @@ def trace(
         if not any(tap.side in sides[role] for tap in taps):
             what = {
                 "activations": "no tensor goes from one layer with stored weights to another: name modules instead",
-                "kv": f"no module of the network has {' and '.join(PROJECTIONS)}",
+                "kv": f"no module of the network has {', or '.join(' and '.join(pair) for pair in PROJECTIONS)}",
             }
             raise ValueError(f"the network has no {role} ({what[role]})")
     return _once(taps, seen.attention)
@@ -214,7 +215,7 @@ def _watch_attention(stack: ExitStack, seen: tuple[_Trace, _Uses], path: str, at
 
     mode = trace.attention[path] = Watching(read)
     stack.enter_context(mode.inside(attention))
-    for name, side in zip(PROJECTIONS, SIDES, strict=True):
+    for name, side in zip(projections(attention) or (), SIDES, strict=True):
         inner = f"{path}.{name}"
 
         def hook(layer: nn.Module, args: tuple[Any, ...], out: torch.Tensor, at: str = inner, of: Side = side) -> None:

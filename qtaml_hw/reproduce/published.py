@@ -131,7 +131,20 @@ def _order(claim: Claim, needed: Found) -> Ours:
 
 def _fields(claim: Claim, needed: Found) -> tuple[float, float]:
     first, second = _by_case(claim, needed)
-    return sum(float(first.facts[f]) for f in claim.field), sum(float(second.facts[f]) for f in claim.field)
+    return sum(_amount(first, f) for f in claim.field), sum(_amount(second, f) for f in claim.field)
+
+
+def _amount(summary: PointSummary, field: str) -> float:
+    """A number of a record; ``buffers.refresh_j`` : of all its buffers together."""
+    name, _, own = field.partition(".")
+    found = summary.facts[name]
+    return sum(float(one[own]) for one in found) if own else float(found)
+
+
+def _spared(claim: Claim, needed: Found) -> Ours:
+    """Per cent of the refresh energy of buffers that its rule spares them."""
+    (summary,) = _by_case(claim, needed)
+    return Ours(100.0 * (1.0 - _amount(summary, "buffers.refresh_j") / _amount(summary, "buffers.refresh_always_j")))
 
 
 def _saving(claim: Claim, needed: Found) -> Ours:
@@ -204,6 +217,7 @@ MEASURES: Final[Mapping[str, Callable[[Claim, Found], Ours]]] = {
     "gain": _gain,
     "order": _order,
     "saving": _saving,
+    "spared": _spared,
     "added": _added,
     "ratio": _ratio,
     "borne": _borne,

@@ -12,6 +12,7 @@ from qtaml_hw.activations import Fresh, Held, Kept, Numbers, trace
 from qtaml_hw.faults import MapKey
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.weights.registry import number_format
+from qtaml_hw.workloads.families.transformer import build
 from tests.activations.test_held import lenet
 
 
@@ -98,6 +99,21 @@ def test_a_llama_of_transformers_keeps_keys_after_their_rotation(way: str) -> No
     for layer in (0, 1):
         for stored, own in zip(seen[2 * layer :], (cache.layers[layer].keys, cache.layers[layer].values), strict=False):
             torch.testing.assert_close(stored, own.transpose(1, 2).flatten(2))
+
+
+def test_an_encoder_whose_projections_are_called_key_and_value_looks_both_ways() -> None:
+    torch.manual_seed(5)
+    net, x = build(1, 4, 3, width=8, depth=1, hidden=8).eval(), torch.rand(2, 1, 4, 4)
+    taps = trace(net, x[:1], ["kv"], stored_names(net))
+    assert [(tap.name, tap.module, tap.shape, tap.grows) for tap in taps] == [
+        ("layers.0.key", "layers.0", (4, 8), False), ("layers.0.value", "layers.0", (4, 8), False),
+    ]  # fmt: skip
+    with torch.inference_mode():
+        plain = net(x)
+        with Held([Kept(tap, Numbers(number_format("int16"), "per_token")) for tap in taps]).hooked(net):
+            rounded = net(x)
+    torch.testing.assert_close(rounded, plain, rtol=1e-3, atol=1e-3)
+    assert not torch.equal(rounded, plain)
 
 
 def test_a_named_module_answers_its_value() -> None:
