@@ -44,13 +44,17 @@ class ServedNetwork:
 
     def begun(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
         """The same as a tensor where the inputs are; a GPU may still be at it."""
-        own = dict(self.module.named_parameters(remove_duplicate=False))
-        parameters = {name: _tensor(w).to(inputs.device, own[name].dtype) for name, w in weights.items()}
+        parameters = self.tensors(weights, inputs)
         with torch.inference_mode(), _exact(inputs.device):
-            parts = [call_with(self.module, parameters, piece) for piece in self._pieces(inputs)]
+            parts = [call_with(self.module, parameters, piece) for piece in self.pieces(inputs)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _pieces(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def tensors(self, weights: Weights, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The weights where the inputs are, in the types that the module has them in."""
+        own = dict(self.module.named_parameters(remove_duplicate=False))
+        return {name: _tensor(w).to(inputs.device, own[name].dtype) for name, w in weights.items()}
+
+    def pieces(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """As few as ``batch`` allows, alike in size: a kernel may sum a lone input in another order."""
         return torch.tensor_split(inputs, max(1, -(-len(inputs) // self.batch)))
 

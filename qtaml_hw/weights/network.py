@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,8 @@ def parameter_arrays(module: nn.Module, names: Iterable[str]) -> dict[str, NDArr
     return {name: p.detach().to("cpu", torch.float32).numpy() for name, p in chosen.items()}
 
 
-def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-    """The module's output when the named parameters are replaced, wherever it holds them; it is left as it was.
+def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], *inputs: Any) -> Any:
+    """The module's answer when the named parameters are replaced, wherever it holds them; it is left as it was.
 
     torch's own ``functional_call`` with ``tie_weights`` loses the parameters of a layer that stands in two places.
     """
@@ -60,8 +61,7 @@ def call_with(module: nn.Module, parameters: Mapping[str, torch.Tensor], inputs:
         for name, parameter in layer.named_parameters(recurse=False, remove_duplicate=False)
         if id(parameter) in new
     }
-    out: torch.Tensor = functional_call(module, everywhere, (inputs,), tie_weights=False)
-    return out
+    return functional_call(module, everywhere, inputs, tie_weights=False)
 
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:

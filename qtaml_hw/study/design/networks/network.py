@@ -14,6 +14,7 @@ import torch
 from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, Tokens
+from qtaml_hw.accelerator.passes import Passes
 from qtaml_hw.accelerator.place import titled
 from qtaml_hw.accelerator.served import ServedNetwork, on_host
 from qtaml_hw.arrays import Bool, Float32, Float64, Int64
@@ -72,13 +73,14 @@ class Network:
     def begun(self, weights: Mapping[str, Float32 | torch.Tensor]) -> torch.Tensor:
         """Outputs where the inputs are, which a GPU may still be at; of a language model what is kept of each token."""
         if self.of_tokens is None:
-            return self.served.begun(weights, self.inputs)
-        return torch.from_numpy(self._outputs(weights))
+            return self.passes.outputs(weights)
+        return self.passes.answered(weights, lambda given: torch.from_numpy(self._of_tokens(given)))
 
     def _outputs(self, weights: Mapping[str, Float32 | torch.Tensor]) -> Float64:
         """Outputs for all inputs, or what the metric keeps of each token of a language model."""
-        if self.of_tokens is None:
-            return self.served.outputs(weights, self.inputs)
+        return on_host(self.begun(weights))
+
+    def _of_tokens(self, weights: Mapping[str, Float32 | torch.Tensor]) -> Float64:
         batch = max(1, VALUES_AT_ONCE // (int(self.inputs.shape[1]) * self.classes))
         parts = []
         with self.served.held(weights, self.device) as held:
@@ -96,6 +98,11 @@ class Network:
                 some = slice(start, start + at_once)
                 found[i, some] = self.of_tokens.kept(on_host(of_window[some]), labels[i, some])
         return found
+
+    @cached_property
+    def passes(self) -> Passes:
+        """Its passes over all inputs."""
+        return Passes(self.served, self.inputs)
 
     @cached_property
     def _clean_outputs(self) -> Float64:

@@ -1,0 +1,166 @@
+"""The passes of one network over the same inputs: what has been computed with the same weights is not computed again.
+
+Chips repeat each other: where no flip is read, where points of a sweep differ in what no cell feels, between two times
+at which the same cells are wrong.  Their answers are looked up; and where only later layers differ, the pass begins
+with the tensors that the layers before gave last time.  Both are exact: weights are the same when their SHA-256 is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import torch
+from torch import nn
+
+from qtaml_hw.accelerator.served import ServedNetwork, Weights
+from qtaml_hw.accelerator.steps import Cut, Steps
+from qtaml_hw.weights.network import call_with
+
+ANSWER_BYTES: Final = 1 << 24
+MIDDLE_BYTES: Final = 1 << 26
+_SEEN: Final = 1 << 12  # weights up to a cut that are remembered as met
+_WHOLE: Final = (Cut(0, 0, ()),)  # of a network that is not resumed
+
+
+@dataclass(eq=False)
+class Bounded:
+    """Tensors by key, at most ``most`` bytes of them: those that nobody asked for longest go first."""
+
+    most: int
+    held: OrderedDict[bytes, tuple[torch.Tensor, ...]] = field(default_factory=OrderedDict)
+    taken: int = 0
+
+    def get(self, key: bytes) -> tuple[torch.Tensor, ...] | None:
+        """What is held under a key."""
+        if key in self.held:
+            self.held.move_to_end(key)
+        return self.held.get(key)
+
+    def put(self, key: bytes, tensors: Sequence[torch.Tensor]) -> None:
+        """Hold tensors under a key that is not held, unless they alone are too many."""
+        size = sum(t.nbytes for t in tensors)
+        if size > self.most:
+            return
+        self.held[key] = tuple(tensors)
+        self.taken += size
+        while self.taken > self.most:
+            self.taken -= sum(t.nbytes for t in self.held.popitem(last=False)[1])
+
+
+@dataclass
+class Counts:
+    """Passes asked for; answered from before; begun in the middle."""
+
+    asked: int = 0
+    known: int = 0
+    resumed: int = 0
+
+
+@dataclass(eq=False)
+class Passes:
+    """A network and its inputs.  Nothing is kept of passes on a device, nor while somebody watches the module's layers,
+    who may do anything: values through a buffer differ from pass to pass.  Its own parameters stay as they are.
+    """
+
+    served: ServedNetwork
+    inputs: torch.Tensor
+    counts: Counts = field(default_factory=Counts)
+    _answers: Bounded = field(default_factory=lambda: Bounded(ANSWER_BYTES), repr=False)
+    _middles: Bounded = field(default_factory=lambda: Bounded(MIDDLE_BYTES), repr=False)
+    _seen: OrderedDict[bytes, None] = field(default_factory=OrderedDict, repr=False)
+
+    def outputs(self, weights: Weights) -> torch.Tensor:
+        """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them, bit for bit."""
+        self.counts.asked += 1
+        weights = dict(weights)
+        if not self._repeatable:
+            return self.served.begun(weights, self.inputs)
+        steps = self._steps
+        chain = _chain(weights, _WHOLE if steps is None else steps.cuts)
+        return self._known(chain[-1], lambda: self._computed(weights, steps, chain))
+
+    def answered(self, weights: Weights, compute: Callable[[Weights], torch.Tensor]) -> torch.Tensor:
+        """What was computed with these weights before, or is now; tensor by tensor where no second set may lie there."""
+        self.counts.asked += 1
+        given = dict(weights) if self.served.own is None else weights
+        if not self._repeatable:
+            return compute(given)
+        return self._known(_chain(given, _WHOLE)[-1], lambda: compute(given))
+
+    def _known(self, key: bytes, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        held = self._answers.get(key)
+        if held is not None:
+            self.counts.known += 1
+            return held[0].clone()
+        found = compute()
+        self._answers.put(key, (found.clone(),))
+        return found
+
+    @property
+    def _repeatable(self) -> bool:
+        return self.inputs.device.type == "cpu" and not any(_watched(one) for one in self.served.module.modules())
+
+    @cached_property
+    def _steps(self) -> Steps | None:
+        """The network's steps, where their answers to a piece are its own."""
+        try:
+            steps, piece = Steps(self.served.module), self.served.pieces(self.inputs)[0]
+            with torch.inference_mode():
+                same = _same(steps(piece, None, None)[0], self.served.module(piece))
+        except Exception:  # torch.fx raises whatever the user's forward raises on proxies
+            return None
+        return steps if same and len(steps.cuts) > 1 else None
+
+    def _computed(self, weights: Weights, steps: Steps | None, chain: Sequence[bytes]) -> torch.Tensor:
+        if steps is None:
+            return self.served.begun(weights, self.inputs)
+        cuts, keys = steps.cuts[:-1], chain[:-1]
+        there = [i for i, key in enumerate(keys) if key in self._middles.held]
+        begin = there[-1] if there else -1
+        met = [i for i, key in enumerate(keys) if i > begin and key in self._seen]
+        keep = met[-1] if met else -1
+        pieces = (self._middles.get(keys[begin]) if there else None) or self.served.pieces(self.inputs)
+        self.counts.resumed += bool(there)
+        parameters = {f"network.{name}": w for name, w in self.served.tensors(weights, self.inputs).items()}
+        answers, kept = [], []
+        with torch.inference_mode():
+            for piece in pieces:
+                value = piece.clone() if there else piece  # operators may write where they read
+                places = (cuts[begin] if there else None, cuts[keep] if met else None)
+                answer, middle = call_with(steps, parameters, value, *places)
+                answers.append(answer)
+                kept += [] if middle is None else [middle]
+        if met:
+            self._middles.put(keys[keep], kept)
+        self._seen |= dict.fromkeys(keys)
+        while len(self._seen) > _SEEN:
+            self._seen.popitem(last=False)
+        return torch.cat(answers)
+
+
+def _watched(layer: nn.Module) -> bool:
+    """Whether somebody has put hooks on a layer, or a function of his own in place of its ``forward``."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in layer.__dict__)
+
+
+def _chain(weights: Weights, cuts: Sequence[Cut]) -> list[bytes]:
+    """A digest per cut of all weights that a pass reads up to there; the last is of all there are."""
+    found, total, left = [], hashlib.sha256(), dict.fromkeys(weights)
+    for number, cut in enumerate(cuts):
+        for name in [name for name in cut.names if name in left] if number < len(cuts) - 1 else [*left]:
+            del left[name]
+            own = torch.as_tensor(weights[name]).cpu().contiguous()
+            total.update(f"{name} {own.dtype} {tuple(own.shape)} ".encode())
+            total.update(own.reshape(-1).view(torch.uint8).numpy().data)
+        found.append(total.copy().digest())
+    return found
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Equal to the bit, NaN where NaN."""
+    return a.shape == b.shape and a.dtype == b.dtype and bool(torch.equal(a.nan_to_num(0.5), b.nan_to_num(0.5)))
