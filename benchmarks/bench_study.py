@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from qtaml_hw import memory
 from qtaml_hw._threads import single_thread
-from qtaml_hw.accelerator import served
+from qtaml_hw.accelerator.passes import Passes
 from qtaml_hw.config import Point, parse_study
 from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
@@ -147,7 +147,7 @@ def grid(network: str, quick: bool) -> None:
     maps = sum(len(records) for records in found)
     print(f"{network}: {len(points)} points, {maps} maps on 2 processes: {wall:.0f} s (goal <= {GOAL_GRID_S:g} s)")
     spent: dict[str, float] = {}
-    _watch(served, "call_with", "forward passes", spent)
+    _watch(Passes, "outputs", "forward passes", spent)
     _watch(memory.Memory, "run", "memory simulation", spent)
     start = time.process_time()
     run_points(points, None, networks=Networks())

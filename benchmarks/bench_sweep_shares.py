@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qtaml_hw._threads import single_thread
-from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.accelerator.passes import Passes
 from qtaml_hw.config import Point, load_study, parse_study
 from qtaml_hw.memory import Memory
 from qtaml_hw.study.design.networks.loaded import Networks
@@ -61,7 +61,7 @@ def shares(title: str, points: list[Point]) -> None:
     networks.load(points[0].study)
     with (
         single_thread(),
-        watched(ServedNetwork, "begun", "forward passes", spent),
+        watched(Passes, "outputs", "forward passes", spent),
         watched(Memory, "run", "memory simulation", spent),
         watched(evaluate, "prepare_point", "preparation", spent),
     ):

@@ -85,7 +85,7 @@ class Passes:
         return self._known(chain[-1], lambda: self._computed(weights, steps, chain))
 
     def answered(self, weights: Weights, compute: Callable[[Weights], torch.Tensor]) -> torch.Tensor:
-        """What was computed with these weights before, or is now; tensor by tensor where no second set may lie there."""
+        """What was computed with these weights before, or is now; tensor by tensor where no second set may lie."""
         self.counts.asked += 1
         given = dict(weights) if self.served.own is None else weights
         if not self._repeatable:

@@ -79,15 +79,21 @@ def test_what_is_answered_is_the_callers_own() -> None:
             found.zero_()
 
 
-def test_hooks_may_do_anything_so_nothing_is_looked_up() -> None:
+@pytest.mark.parametrize("how", ["hook", "forward"])
+def test_who_watches_a_layer_may_do_anything_so_nothing_is_looked_up(how: str) -> None:
     net, x, weights = built("lenet")
     passes = Passes(ServedNetwork(net), x)
     passes.outputs(weights)
     seen: list[int] = []
-    handle = net.fc1.register_forward_hook(lambda *_: seen.append(1))  # type: ignore[union-attr]
+    layer, inner = net.get_submodule("fc1"), net.get_submodule("fc1").forward
+    if how == "hook":
+        remove = layer.register_forward_hook(lambda *_: seen.append(1)).remove
+    else:
+        layer.forward = lambda x: seen.append(1) or inner(x)  # type: ignore[func-returns-value]
+        remove = lambda: layer.__dict__.pop("forward")  # noqa: E731
     passes.outputs(weights)
     passes.outputs(weights)
-    handle.remove()
+    remove()
     passes.outputs(weights)
     assert len(seen) == 2
     assert passes.counts == Counts(asked=4, known=1)
@@ -204,7 +210,9 @@ def test_a_pass_of_many_maps_keeps_to_its_bounds() -> None:
     assert (ANSWER_BYTES, MIDDLE_BYTES) == (2**24, 2**26)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "size"), [(2, None, 8), (2, 2, 7), (3, 2, 9), ((2, 3), (1, 2), 8), (3, 1, 5)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size"), [(2, None, 8), (2, 2, 7), (3, 2, 9), ((2, 3), (1, 2), 8), (3, 1, 5)]
+)
 def test_maxima_of_slices_are_torchs(kernel: int | tuple[int, int], stride: int | None, size: int) -> None:
     torch.manual_seed(5)
     x = torch.randn(3, 2, size, size)
