@@ -52,7 +52,7 @@ def write_study(folder: Path, points: int) -> Path:
     return file
 
 
-def write_store(file: Path, out: Path) -> None:
+def store(file: str, out: str) -> None:
     """A store in which every point is finished."""
     from qtaml_hw.config import load_study
     from qtaml_hw.records.store import ShardWriter
@@ -60,13 +60,13 @@ def write_store(file: Path, out: Path) -> None:
     from qtaml_hw.study.run.engine import run_points
     from qtaml_hw.study.run.task import place
 
-    points = load_study(file).points()
+    points = load_study(Path(file)).points()
     ends = [points[0], points[-1]]
-    done = run_points(ends, out)
-    digest = Digests(out).find(points[0].study)
+    done = run_points(ends, Path(out))
+    digest = Digests(Path(out)).find(points[0].study)
     if digest is None:
         raise SystemExit("the trained network cannot be cached here: nothing to measure")
-    with ShardWriter(out) as shard:
+    with ShardWriter(Path(out)) as shard:
         for number, point in enumerate(points[1:-1], 1):
             own = {**place(point, number), "identity": identity_of(point.study, digest)}
             for record in done[number % 2]:
@@ -163,6 +163,7 @@ def all_cpu_s() -> float:
 
 
 JOBS: dict[str, Callable[..., dict[str, float] | None]] = {
+    "store": store,
     "expand": expand,
     "command": command,
     "resume": resume,
@@ -211,7 +212,7 @@ def main() -> None:
         file, out = write_study(folder, asked.points), folder / "out"
         sweep = ("sweep", file, "--out", out, "--quiet")
         if {"resume", "report", "cluster"} & {*asked.parts} and not out.is_dir():
-            write_store(file, out)
+            alone("store", file, out)  # a process inherits the peak memory of the one that starts it
         points = f"{asked.points:,} points"
         if "expand" in asked.parts:
             figures_of(f"{points} expanded and checked", "expand", "expand", file)

@@ -21,6 +21,7 @@ STEP_NUMBERS: Final = (
 )  # of an entry of a record's transform_effects
 
 
+_NUMBERS: Final = (int, float)  # a union would be made anew at each of the millions of looks that a store takes
 _LARGEST: Final = sys.float_info.max  # beyond it are infinities, and whole numbers that no float holds
 
 
@@ -34,7 +35,7 @@ class Kind:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a record's value is a finite number (a bool is not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 def or_null(kind: Kind) -> Kind:

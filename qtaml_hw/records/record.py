@@ -11,6 +11,7 @@ from qtaml_hw.records.fields import FIELDS, FORMER, NEEDED, REUSED, F
 Key = tuple[str, int]
 FAILED_MAP = -1
 _OF_SCHEMA_1 = FORMER | REUSED
+_FITS = {name: row.kind.fits for name, row in FIELDS.items()}
 
 
 class Record(dict[str, Any]):
@@ -71,11 +72,11 @@ class Record(dict[str, Any]):
 
 def unfit(stored: Mapping[str, Any], former: bool = False) -> str | None:
     """Which value of a stored record cannot be, in words; None where all are what their fields may hold."""
-    names = _OF_SCHEMA_1 if former else {}
     for name, value in stored.items():
-        row = FIELDS.get(names.get(name, name))
-        if row is not None and not row.kind.fits(value):
-            return f"{name} = {repr(value)[:60]} cannot be; expected {row.kind.words}"
+        today = _OF_SCHEMA_1.get(name, name) if former else name
+        fits = _FITS.get(today)
+        if fits is not None and not fits(value):
+            return f"{name} = {repr(value)[:60]} cannot be; expected {FIELDS[today].kind.words}"
     return None
 
 
