@@ -119,8 +119,10 @@ def main() -> None:
     if given.page is None:
         sys.stdout.write(table)
         return
-    before, _, rest = given.page.read_text(encoding="utf-8").partition(FROM)
-    after = rest.partition(TO)[2]
+    before, mark, rest = given.page.read_text(encoding="utf-8").partition(FROM)
+    _, end, after = rest.partition(TO)
+    if not (mark and end):
+        parser.error(f"{given.page} has no two marks between which rows are written: {FROM.strip()} {TO.strip()}")
     write_atomically(given.page, f"{before}{FROM}{table}{TO}{after}")
 
 

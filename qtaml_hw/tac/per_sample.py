@@ -21,6 +21,7 @@ from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
+from qtaml_hw._freed import give_back
 from qtaml_hw.tac.scale_worth import Direction
 
 Seed = Callable[[torch.Tensor], torch.Tensor]
@@ -241,7 +242,10 @@ class SquaredGradients:
                 self._add(place, row)
                 take(place, slice(number, number + 1), row.square())
 
+            give_back()
             _each_gradient(y, self.weights, _seed(y, seeds), see, keep=number + 1 < passes)
+        del y
+        give_back()
 
     def _add_along(self, place: int, uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> None:
         """Gradients of single inputs themselves, some at a time, where several weights move together."""
