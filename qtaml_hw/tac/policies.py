@@ -18,7 +18,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.budget import Budget, Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.joint import JointProblem
-from qtaml_hw.tac.spending import Planned, fitting, plan_by_damage
+from qtaml_hw.tac.spending import Bill, Planned, Share, fitting, share_out
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
 
@@ -32,7 +32,8 @@ class Planning:
     ``policy`` : its name, written on the plan; ``group`` : the smallest unit that is decided alone.  ``damage`` gives
     the damage model by what a weight is held to be worth, in groups: ``first_order`` (the logits' Jacobian, by layer),
     ``score`` (the study's), ``magnitude``, ``random`` or ``measured`` (a layer alone).  ``saved`` : a plan made before.
-    ``widths``, ``agreement``: what chooses the bits of weights, and how well a plan's outputs agree without labels.
+    ``widths``, ``agreement``: what chooses the bits of weights, and how well a plan's outputs agree without labels;
+    ``others`` : memories that spend the same budget.
     """
 
     policy: str
@@ -46,22 +47,23 @@ class Planning:
     saved: ProtectionPlan | None = None
     widths: Callable[[Planning], JointProblem] | None = None
     agreement: Callable[[Planned], float] | None = None
+    others: tuple[Share, ...] = ()
 
     def spend(self, damage: DamageModel) -> Planned:
-        """The budget spent where this damage is largest.
+        """The budget spent where this damage is largest, or that of the ``others``.
 
         Raises ValueError when the menu cannot reach a wanted distortion.
         """
-        return plan_by_damage(
-            damage,
-            self.channel,
-            self.menu,
-            self.budget.prices,
+        own = Share(
+            damage=damage,
+            channel=self.channel,
+            menu=self.menu,
+            prices=self.budget.prices,
             image=self.image,
             kind=self.group,
             policy=self.policy,
-            solver=self.solver,
         )
+        return share_out((own, *self.others), self.solver)
 
     def by(self, worth: Worth) -> Planned:
         """The budget spent by what a weight is held to be worth; ValueError where that cannot be told."""
@@ -91,7 +93,7 @@ def _uniform(planning: Planning) -> Planned:
     if prices.target is None:
         found = fitting(
             lambda linear: Planned(plan_uniform(image, channel, menu, replace(prices, budget=linear))),
-            prices,
+            Bill((prices,)),
         )
         return _nothing(planning) if found is None else found
     return Planned(plan_uniform_reaching(image, planning.damage("first_order", planning), channel, menu, prices))

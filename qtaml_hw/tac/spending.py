@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Final
+from functools import cached_property
+from itertools import combinations, product
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +58,67 @@ class Planned:
     """What a policy decided: its plan, and what was optimised (None for policies that optimise nothing).
 
     ``image`` : what is stored, of policies that choose the codes too; None where it is the image that was there.
+    ``beside`` : the plans of other memories that spend the same budget, in their order.
     """
 
     plan: ProtectionPlan
     optimum: Optimum | None = None
     image: StoredImage | None = None
+    beside: tuple[ProtectionPlan, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Share:
+    """One of the memories that spend a budget: what flips do to it and how often they come, menu, prices, sizes.
+
+    ``kind`` : the groups of its plan; ``policy`` : the plan's.
+    """
+
+    damage: DamageModel
+    channel: FlipChannel
+    menu: Menu
+    prices: Prices
+    image: StoredSizes
+    kind: GroupKind = "layer"
+    policy: str = "tac"
+
+    @property
+    def problem(self) -> Knapsack:
+        """Its items alone, at its part of the budget."""
+        return knapsack(self.damage, self.channel, self.menu, self.prices, self.image.tensor_starts)
+
+    def plan(self, choice: Uint8) -> ProtectionPlan:
+        """A choice [groups x planes] as a plan."""
+        by_plane = choice.reshape(-1, self.channel.planes)
+        starts = self.damage.starts, self.image.tensor_starts
+        return ProtectionPlan(*starts, self.kind, self.policy, self.menu.names, by_plane)
+
+
+@dataclass(frozen=True, eq=False)
+class Bill:
+    """What plans cost together: the prices of every memory, whose budgets add up to one."""
+
+    prices: tuple[Prices, ...]
+
+    @property
+    def budget(self) -> float:
+        """The whole of it."""
+        return float(sum(one.budget for one in self.prices))
+
+    @property
+    def exact(self) -> bool:
+        """Whether plans cost what they cost at the prices of planning."""
+        return all(one.true_cost is None for one in self.prices)
+
+    def priced(self, found: Planned) -> float:
+        """At the prices of planning."""
+        pairs = zip(self.prices, (found.plan, *found.beside), strict=True)
+        return float(sum(one.of_plan(plan) for one, plan in pairs))
+
+    def true(self, found: Planned) -> float:
+        """What the budget limits."""
+        pairs = zip(self.prices, (found.plan, *found.beside), strict=True)
+        return float(sum((one.true_cost or one.of_plan)(plan) for one, plan in pairs))
 
 
 def knapsack(
@@ -83,8 +140,9 @@ def knapsack(
 class Family:
     """The plans that use some options (decoders) on some planes: what these cost at all, and the problem among them.
 
-    ``columns`` : options, "none" first; ``items`` : (group, plane) items that may be protected; ``fixed`` : cost of the
-    decoders; ``path`` : the problem of these items and options; ``rest`` : damage of all other items.
+    ``items`` : (group, plane) items that may be protected; ``columns`` [items, options] : options of each, "none"
+    first; ``fixed`` : cost of the decoders; ``path`` : the problem of these items and options; ``rest`` : damage of all
+    other items.
     """
 
     columns: NDArray[np.intp]
@@ -99,7 +157,23 @@ class Family:
         """Of a problem; the items keep their order."""
         damage, cost = problem.damage[np.ix_(items, columns)], problem.cost[np.ix_(items, columns)]
         rest = float(problem.damage[:, 0].sum()) - float(damage[:, 0].sum())
-        return cls(columns, items, len(problem.damage), fixed, BudgetPath(damage, cost), max(rest, 0.0))
+        every = np.broadcast_to(columns, damage.shape)
+        return cls(every, items, len(problem.damage), fixed, BudgetPath(damage, cost), max(rest, 0.0))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Family]) -> Family:
+        """The plans of several memories, the items of one behind those of the other."""
+        if len(parts) == 1:
+            return parts[0]
+        first = np.cumsum([0, *(one.count for one in parts)])
+        most = max(one.columns.shape[1] for one in parts)
+        damage, cost, columns = (
+            np.concatenate([_padded(table, most) for table in tables])
+            for tables in zip(*((one.path.damage, one.path.cost, one.columns) for one in parts), strict=True)
+        )
+        items = np.concatenate([one.items + at for one, at in zip(parts, first, strict=False)])
+        fixed, rest = sum(one.fixed for one in parts), sum(one.rest for one in parts)
+        return cls(columns, items, int(first[-1]), fixed, BudgetPath(damage, cost), rest)
 
     def at(self, budget: float, solver: Solver = "greedy") -> Allocation | None:
         """The best allocation for a budget; None where it does not pay the decoders."""
@@ -132,8 +206,13 @@ class Family:
     def _all(self, choice: Uint8) -> Uint8:
         """A choice of the family's items and options among all of them."""
         whole = np.zeros(self.count, dtype=np.uint8)
-        whole[self.items] = self.columns[choice]
+        whole[self.items] = np.take_along_axis(self.columns, choice[:, None].astype(np.intp), axis=1)[:, 0]
         return whole
+
+
+def _padded(table: NDArray[Any], options: int) -> NDArray[Any]:
+    """With "none" again for options that a shorter menu does not have."""
+    return np.concatenate([table, np.repeat(table[:, :1], options - table.shape[1], axis=1)], axis=1)
 
 
 def _ways(problem: Knapsack) -> dict[Solver, Callable[[], Allocation | None]]:
@@ -178,23 +257,24 @@ def _cheapest(among: Sequence[Family], problem: Knapsack, wanted: float, solver:
     return replace(best, least_spent=min(one.least_spent for one in found))
 
 
-def fitting(plan_at: Callable[[float], Planned | None], prices: Prices) -> Planned | None:
+def fitting(plan_at: Callable[[float], Planned | None], bill: Bill) -> Planned | None:
     """The best plan found whose true cost fits the budget, which ``plan_at`` spends at linear prices.
 
     Capacity steps, decoders by the row and whole words make true costs steps, so the linear budget is narrowed until
     the true cost fits, and widened where prices were too high.  None where no plan that was found fits.
     """
-    limit, linear, low, high = prices.budget, prices.budget, 0.0, np.inf
-    if prices.true_cost is None:
+    limit, linear, low, high = bill.budget, bill.budget, 0.0, np.inf
+    if bill.exact:
         return plan_at(limit)
     best: Planned | None = None
     for _ in range(NARROWINGS):
         found = plan_at(linear)
-        cost = 0.0 if found is None else prices.true_cost(found.plan)
+        cost = 0.0 if found is None else bill.true(found)
         fits = cost <= limit * (1.0 + ROUNDING)
         if found is not None and fits:
             best = found if best is None or _serves_better(found, best) else best
-            if abs(cost - prices.of_plan(found.plan)) <= ROUNDING * limit or found.plan.choice.all():
+            everything = all(plan.choice.all() for plan in (found.plan, *found.beside))
+            if everything or abs(cost - bill.priced(found)) <= ROUNDING * limit:
                 break  # the prices are exact, or everything is bought
         low, high = (linear, high) if fits else (low, linear)
         if high - low <= RESOLUTION * high:
@@ -214,25 +294,50 @@ def _serves_better(found: Planned, best: Planned) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Spending:
-    """One problem and its budget, under every family; ``as_plan`` makes a plan of a choice."""
+    """The problems of one or several memories, and the budget that they spend together, under every family."""
 
-    problem: Knapsack
-    prices: Prices
-    families: tuple[Family, ...]
-    as_plan: Callable[[Uint8], ProtectionPlan]
+    shares: tuple[Share, ...]
+
+    def __post_init__(self) -> None:
+        units = {share.prices.unit for share in self.shares}
+        if len(units) > 1:
+            raise ValueError(f"memories share a budget in one unit; got {', '.join(sorted(units))}")
+
+    @cached_property
+    def _bill(self) -> Bill:
+        return Bill(tuple(share.prices for share in self.shares))
+
+    @cached_property
+    def problem(self) -> Knapsack:
+        """All items, a memory behind the other, and the whole budget."""
+        parts = [share.problem for share in self.shares]
+        most = max(part.damage.shape[1] for part in parts)
+        damage, cost = (
+            np.concatenate([_padded(table, most) for table in tables])
+            for tables in zip(*((part.damage, part.cost) for part in parts), strict=True)
+        )
+        return Knapsack(damage, cost, self._bill.budget)
+
+    @cached_property
+    def families(self) -> tuple[Family, ...]:
+        """Every choice of decoders in every memory."""
+        own = [families(share.problem, share.prices, share.damage.plane_order) for share in self.shares]
+        return tuple(Family.joined(parts) for parts in product(*own))
 
     def planned(self, best: Allocation, least: float | None = None) -> Planned:
-        """An allocation as a plan."""
-        unit = self.prices.unit
-        optimum = Optimum(best.predicted_distortion, best.lower_bound, best.spent, unit, least)
-        return Planned(self.as_plan(best.choice), optimum)
+        """An allocation as a plan, or plans."""
+        optimum = Optimum(best.predicted_distortion, best.lower_bound, best.spent, self.shares[0].prices.unit, least)
+        edges = np.cumsum([share.damage.zeros.size for share in self.shares])[:-1]
+        choices = zip(self.shares, np.split(best.choice, edges), strict=True)
+        first, *others = (share.plan(choice) for share, choice in choices)
+        return Planned(first, optimum, beside=tuple(others))
 
     def best(self, solver: Solver) -> Planned:
         """The plan that leaves least of all that fit; families are left out that could not leave less.
 
         Where prices are not exact the exact solver looks into the family that serves best by the greedy one.
         """
-        limit, exact_prices = self.prices.budget, self.prices.true_cost is None
+        limit, exact_prices = self._bill.budget, self._bill.exact
         bounds = {family: bound for family in self.families if (bound := family.bound(limit)) is not None}
         promises = [(bound, family) for family in self.families if (bound := family.bound(SLACK * limit)) is not None]
         promises.sort(key=lambda one: one[0])
@@ -253,7 +358,7 @@ class Spending:
             best = exact if exact is not None and _serves_better(exact, best) else best
         assert best.optimum is not None
         least = min([best.optimum.predicted_distortion, *bounds.values()])
-        return Planned(best.plan, replace(best.optimum, lower_bound=least))
+        return replace(best, optimum=replace(best.optimum, lower_bound=least))
 
     def reaching(self, share: float, solver: Solver) -> Planned:
         """The cheapest plan that leaves a share of the unprotected damage; its bound is that of any plan as cheap.
@@ -270,7 +375,7 @@ class Spending:
             found = family.at(linear, solver)
             return None if found is None else self.planned(found)
 
-        return fitting(plan_at, self.prices)
+        return fitting(plan_at, self._bill)
 
     @property
     def _nothing(self) -> Uint8:
@@ -299,14 +404,18 @@ def plan_by_damage(
 
     Raises ValueError when the menu cannot reach the target.
     """
-    problem = knapsack(damage, channel, menu, prices, image.tensor_starts)
+    share = Share(damage=damage, channel=channel, menu=menu, prices=prices, image=image, kind=kind, policy=policy)
+    return share_out((share,), solver)
 
-    def as_plan(choice: Uint8) -> ProtectionPlan:
-        by_plane = choice.reshape(-1, image.planes)
-        return ProtectionPlan(damage.starts, image.tensor_starts, kind, policy, menu.names, by_plane)
 
-    spending = Spending(problem, prices, families(problem, prices, damage.plane_order), as_plan)
-    return spending.best(solver) if prices.target is None else spending.reaching(prices.target, solver)
+def share_out(shares: tuple[Share, ...], solver: Solver = "greedy") -> Planned:
+    """One budget, the sum of those of the memories, spent where the damage is largest in any of them.
+
+    The outputs' distortions of the memories add, to first order.  ``plan`` is that of the first memory, ``beside``
+    those of the others.  Raises ValueError for prices in unlike units, and where the menus cannot reach a target.
+    """
+    spending, target = Spending(shares), shares[0].prices.target
+    return spending.best(solver) if target is None else spending.reaching(target, solver)
 
 
 def predicted_distortion(damage: DamageModel, channel: FlipChannel, plan: ProtectionPlan) -> float:

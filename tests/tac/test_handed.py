@@ -12,11 +12,8 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from qtaml_hw.activations import Fresh, Held, Kept, Numbers, calibrate, trace
-from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MapKey
-from qtaml_hw.tac.budget import Menu, Prices
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.handed import Share, share_out, value_damage, value_starts
+from qtaml_hw.tac.handed import value_damage, value_starts
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.weights.registry import number_format
 
@@ -66,28 +63,6 @@ def test_predicted_damage_ranks_values_and_planes_as_measured() -> None:
     off = np.abs(np.log2(np.array(measured) / predicted)).reshape(2, 8)
     assert off[:, 1:].max() < 0.5
     assert off[:, 0].max() < 1.5  # a lowest bit turns the rounding of what comes later, too
-
-
-def test_one_budget_is_spent_as_the_best_of_all_choices() -> None:
-    rng = np.random.default_rng(3)
-    menu = Menu.of(["ideal"])
-    shares = []
-    for groups, planes in ((2, 3), (3, 2)):
-        starts = np.concatenate([[0], np.cumsum(rng.integers(1, 6, groups))]).astype(np.int64)
-        damage = DamageModel(starts, rng.random((groups, planes)), rng.random((groups, planes)))
-        prices = Prices((0.0, 1.0), (0.0, 0.0), 0.0, "protected bits")
-        shares.append(Share(damage, FlipChannel.uniform(rng.random() / 2, planes), menu, prices, starts))
-    for budget in (0.0, 7.0, 15.0, 100.0):
-        plans, found = share_out(shares, budget)
-        least = np.inf
-        loose = [s.damage.distortion(s.channel.p01, s.channel.p10).reshape(-1) for s in shares]
-        harm = np.concatenate(loose)
-        cost = np.concatenate([np.repeat(s.damage.sizes, s.channel.planes) for s in shares])
-        for kept in product((0, 1), repeat=len(harm)):
-            if float(cost @ kept) <= budget:
-                least = min(least, float(harm @ (1 - np.array(kept))))
-        assert found.predicted_distortion == pytest.approx(least, rel=1e-12)
-        assert sum(plan.protected_bits for plan in plans) == found.spent <= budget
 
 
 def test_starts_are_of_one_input() -> None:

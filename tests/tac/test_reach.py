@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.buffers.held import ValueSizes
 from qtaml_hw.tac import (
     BudgetPath,
+    DamageModel,
     Knapsack,
     Menu,
     Optimum,
@@ -24,7 +25,7 @@ from qtaml_hw.tac import (
     predicted_distortion,
     reach_exactly,
 )
-from qtaml_hw.tac.spending import Spending, families
+from qtaml_hw.tac.spending import Share, Spending
 from qtaml_hw.weights import StoredImage, quantise
 
 
@@ -94,14 +95,21 @@ def image() -> StoredImage:
 def test_decoders_are_bought_only_where_they_are_worth_it(decoder: float, chosen: list[int], spent: float) -> None:
     task = Knapsack(np.array([[10.0, 1.0, 0.0]] * 2), np.array([[0.0, 2.0, 1.0]] * 2), np.inf)
     prices = Prices((0.0, 1.0, 1.0), (0.0, 0.0, decoder), np.inf, "m2", target=0.1)
-    starts, menu = np.arange(3), ("none", "ideal", "secded-72-64")
-    spending = Spending(
-        task,
-        prices,
-        families(task, prices),
-        lambda choice: ProtectionPlan(starts, starts, "layer", "tac", menu, choice.reshape(2, 1)),
+    starts, flat = np.arange(3), np.zeros((2, 1))
+
+    class Stated(Share):
+        @property
+        def problem(self) -> Knapsack:
+            return task
+
+    share = Stated(
+        damage=DamageModel(starts, flat, flat),
+        channel=FlipChannel.uniform(0.1, 1),
+        menu=Menu.of(["ideal", "secded-72-64"]),
+        prices=prices,
+        image=ValueSizes(1, starts, np.zeros(1, dtype=np.int64)),
     )
-    found = spending.reaching(0.1, "greedy")
+    found = Spending((share,)).reaching(0.1, "greedy")
     assert found.plan.choice.ravel().tolist() == chosen
     assert isinstance(found.optimum, Optimum)
     assert found.optimum.spent == spent
