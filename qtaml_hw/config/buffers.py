@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -15,9 +15,12 @@ from qtaml_hw.config.reading.fields import FieldSpec
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.sections.buffers import OWN, PARTS, BufferOwnSection, BufferSection
+from qtaml_hw.config.sections.protection import ProtectionSection
 from qtaml_hw.errors import unknown
 
 _Study = TypeVar("_Study")
+_SHARED_SCORES: Final = ("jacobian", "fisher")
+"""Scores that are distortions of the outputs by one flip, of weights and values alike."""
 _NOWHERE_ELSE: Final = "what was just computed lies nowhere else: a flagged word reads as it is (raw), or as zero"
 _OF_WEIGHTS: Final[tuple[tuple[str, str, tuple[Any, ...], str], ...]] = (
     ("refresh", "ecc_aware", (None, False), "words of values are corrected where they are read, by no refresh"),
@@ -77,6 +80,32 @@ def without_values(beside: Beside, runtime: str) -> list[Problem]:
         f"{runtime} shows no values between layers, which buffers hold: write 'evaluate.runtime: torch', or no buffers"
     )
     return [dataclasses.replace(beside.at(), message=text)]
+
+
+def shares(protection: ProtectionSection) -> bool:
+    """Whether a protection spends the budget of the weights."""
+    return protection.budget is not None and protection.budget.kind == "shared"
+
+
+def refuse_shares(
+    beside: Beside, own: Sequence[ProtectionSection], weights: ProtectionSection, at_weights: Problem
+) -> None:
+    """Nothing.  Raises StudyError where buffers cannot spend the weights' budget, which stands at ``at_weights``."""
+    found = []
+    if shares(weights):
+        text = "a buffer spends the weights' budget by 'budget: shared', and they state it, as in 'budget: {bits: 5 %}'"
+        found.append(dataclasses.replace(at_weights, message=text))
+    for number, one in enumerate(own):
+        if shares(one) and one.policy != "tac":
+            text = f"a budget is shared by what flips do: write 'policy: tac'; got {one.policy}"
+            found.append(dataclasses.replace(beside.at(number, "protection", "policy"), message=text))
+        if shares(one) and (weights.policy != "tac" or weights.score not in _SHARED_SCORES):
+            said = weights.policy if weights.policy != "tac" else f"score {weights.score}"
+            scores = " or ".join(_SHARED_SCORES)
+            text = f"weights share their budget by the policy tac and the score {scores}; theirs is {said}"
+            found.append(dataclasses.replace(beside.at(number, "protection", "budget"), message=text))
+    if found:
+        raise StudyError(found)
 
 
 def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[BufferOwnSection | None, list[Problem]]:

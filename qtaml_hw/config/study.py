@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError
 
-from qtaml_hw.config.buffers import checked, without_values
+from qtaml_hw.config.buffers import checked, refuse_shares, without_values
 from qtaml_hw.config.checks import between
 from qtaml_hw.config.explain import Context, explain
 from qtaml_hw.config.reading.beside import BUFFERS, Beside
@@ -77,6 +77,7 @@ class Study(Section):
     _points: tuple[Point, ...] | None = PrivateAttr(None)
     _classes: tuple[PlaneClass, ...] = PrivateAttr(())
     _beside: tuple[Buffer, ...] = PrivateAttr(())
+    _of_buffer: bool = PrivateAttr(default=False)
 
     def __eq__(self, other: object) -> bool:
         """Equal labels, values and sweep; where the values were written does not count."""
@@ -213,7 +214,9 @@ class Study(Section):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _changed(self, changes: tuple[Change, ...]) -> Study:
-        return build(self._document.changed(changes), self)
+        found = (_of_weights if self._of_buffer else build)(self._document.changed(changes), self)
+        found._of_buffer = self._of_buffer
+        return found
 
     @classmethod
     def _assemble(cls, sections: dict[str, Any], document: Document, layer: Layer, raw: dict[str, Any]) -> Study:
@@ -269,6 +272,7 @@ class Point:
     case: str = ""
 
 
+_BUDGET: Final = ("protection", "budget")
 NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 
@@ -276,16 +280,21 @@ def build(document: Document, previous: Study | None = None) -> Study:
     """Check a document. Sections that are as in ``previous`` are taken over. Raises StudyError with every problem."""
     beside = Beside.of(document)
     if beside.leaf is None and not beside.problems:
-        return _of_weights(document, previous)
+        study = _of_weights(document, previous)
+        refuse_shares(beside, (), study.protection, locate(study._layer, _BUDGET))
+        return study
     found, problems = checked(beside, _of_weights, catalogue(Study))
     try:
         study = _of_weights(beside.plain, previous)
     except StudyError as error:
         raise StudyError([*error.errors, *problems]) from None
     if problems := [*problems, *without_values(beside, study.evaluate.runtime)]:
-        raise StudyError(_in_file(problem, document) for problem in problems)
+        raise StudyError(problem.in_file(document.tree.name) for problem in problems)
     study = study.model_copy(update={BUFFERS: tuple(section for section, _ in found)})
     study._document, study._beside = document, tuple(Buffer(*both) for both in found)
+    for _, inner in found:
+        inner._of_buffer = True
+    refuse_shares(beside, [one.protection for one, _ in found], study.protection, locate(study._layer, _BUDGET))
     return study
 
 
@@ -354,7 +363,7 @@ def _build(document: Document, previous: Study | None = None) -> Study:
     problems += [unknown_section(name, _NAMES, layer, fields) for name in raw if name not in _NAMES]
     problems += between(sections, layer)
     if problems:
-        raise StudyError(_in_file(problem, document) for problem in problems)
+        raise StudyError(problem.in_file(document.tree.name) for problem in problems)
     return Study._assemble(sections, document, layer, raw)
 
 
@@ -386,11 +395,6 @@ def first_point(document: Document) -> Document:
     layer, _ = document.effective(catalogue(Study))
     missing = tuple(change for change in specs[0].changes if change.path not in layer) if specs else ()
     return document.changed(missing) if missing else document
-
-
-def _in_file(problem: Problem, document: Document) -> Problem:
-    """A problem of a value that nobody wrote is one of the file as a whole."""
-    return problem if problem.file else dataclasses.replace(problem, file=document.tree.name)
 
 
 _NAMES: Final = tuple(info.alias or attribute for attribute, info in Study.model_fields.items())

@@ -211,6 +211,9 @@ class F:
     buffers = Field("buffers", "", "point", "modelled", kinds.BUFFERS,
         "every buffer: its values and how many numbers each has, lifetimes in s, flip probabilities, protection")
     faulty = Field("faulty", "", "point", "assumed", kinds.TEXTS, "memories whose flips are read; all without buffers")
+    budget_split = Field("budget_split", "", "point", "modelled", kinds.SPLIT,
+        "of memories that spend one budget, by memory: what it spends of it, protected and parity bits / data bits, "
+        "area and energy added, distortion left")
     buffer_flips = Field("buffer_flips", "", "map", "measured", kinds.BUFFER_FLIPS,
         "bits that the passes over all inputs read wrong, by buffer: raw, parity, left after decoding; words corrected "
         "and flagged")

@@ -12,6 +12,7 @@ from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_ma
 from qtaml_hw.tac.damage import DamageModel, damage_model
 from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
 from qtaml_hw.tac.exact import reach_exactly, solve_exactly
+from qtaml_hw.tac.families import knapsack
 from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded, compensation
 from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
 from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
@@ -21,7 +22,14 @@ from qtaml_hw.tac.scores import SCORES, Calibration, importance, magnitude_impor
 from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
 from qtaml_hw.tac.sensitivity import Estimate, Into, OutputName, Sensitivity, Stopping, energies_into, jacobian_energy
 from qtaml_hw.tac.side import SideInformation, side_information
-from qtaml_hw.tac.spending import Optimum, Planned, knapsack, plan_by_damage, predicted_distortion
+from qtaml_hw.tac.spending import (
+    Optimum,
+    Planned,
+    Share,
+    plan_by_damage,
+    predicted_distortion,
+    share_out,
+)
 from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
 from qtaml_hw.tac.widths import Width, WidthTable
 
@@ -65,6 +73,7 @@ __all__ = [
     "Response",
     "SaturationRatio",
     "Sensitivity",
+    "Share",
     "SideInformation",
     "Stopping",
     "TrueCost",
@@ -106,6 +115,7 @@ __all__ = [
     "saturation_ratio",
     "saturation_ratio_at",
     "second_order_importance",
+    "share_out",
     "side_information",
     "solve",
     "solve_exactly",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.study.design.buffers.held import ValueSizes
+from qtaml_hw.study.design.buffers.planned import ValueSizes
 from qtaml_hw.tac import (
     BudgetPath,
     DamageModel,

@@ -12,7 +12,7 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.buffers.held import ValueSizes
+from qtaml_hw.study.design.buffers.planned import ValueSizes
 from qtaml_hw.tac.budget import Menu, Prices
 from qtaml_hw.tac.damage import DamageModel
 from qtaml_hw.tac.spending import Planned, Share, share_out

@@ -55,7 +55,8 @@ SHORTHAND: Final[dict[Path, str]] = {
 """Mappings that may be written as one value: ``refresh: off`` is ``refresh: {interval: off}``."""
 
 _BUDGET: Final = tuple(
-    ("protection", "budget", kind) for kind in ("bits", "parity", "area", "energy", "distortion", "stored_bits")
+    ("protection", "budget", kind)
+    for kind in ("bits", "parity", "area", "energy", "distortion", "stored_bits", "shared")
 )
 _PAID_IN: Final = ("protection", "budget", "paid_in")
 _PLANES: Final = ("protection", "planes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Problem:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         text = f"{place} {self.path}: {self.message}" if self.path else f"{place} {self.message}"
         return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+    def in_file(self, name: str) -> Problem:
+        """The same; a problem of a value that nobody wrote is one of the file as a whole."""
+        return self if self.file else replace(self, file=name)
 
     def as_dict(self) -> dict[str, str | int]:
         """Plain values under the field names, for ``--json``."""

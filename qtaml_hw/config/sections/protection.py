@@ -12,7 +12,7 @@ from qtaml_hw.config.sections.kinds import NoRepeats, OneOf, ScalarAsList, Whole
 from qtaml_hw.config.sections.menu import OnMenu
 from qtaml_hw.names import LIKELIHOODS, MENU, POLICIES, CalibratedKind, CorrectionKind, GroupKind, Policy, Solver
 
-BudgetKind = Literal["bits", "parity", "area", "energy", "distortion", "stored_bits"]
+BudgetKind = Literal["bits", "parity", "area", "energy", "distortion", "stored_bits", "shared"]
 Currency = Literal["bits", "parity", "area", "energy"]
 ScoreName = Literal["jacobian", "fisher", "magnitude", "peak", "activation", "measured", "second_order"]
 _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
@@ -22,6 +22,7 @@ _BUDGET_FIELDS: Final[dict[BudgetKind, str]] = {
     "energy": "energy_j",
     "distortion": "distortion",
     "stored_bits": "stored_bits",
+    "shared": "shared",
 }
 _OUTPUT_SCORES: Final = ("jacobian", "measured", "second_order")
 """Scores that look at an output of the network that can be chosen."""
@@ -52,10 +53,19 @@ class BudgetSection(Section):
         description="all bits stored / weights: data, check bits, scales and side information; joint and uniform "
         "choose the bits of a weight too",
     )
+    shared: Literal[True] | None = Field(
+        None, description="of a buffer: it spends the budget of the weights with them; written 'budget: shared' too"
+    )
     paid_in: Currency | None = Field(
         None,
         description="distortion only: the cost that is made least; the default is parity, bits where an entry has none",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_a_word(cls, raw: Any) -> Any:
+        """``budget: shared`` is ``budget: {shared: true}``."""
+        return {"shared": True} if raw == "shared" else raw
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:

@@ -11,6 +11,8 @@ from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.config import Study
 from qtaml_hw.memory.array.cost import FALLBACK
 from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.study.design.buffers.held import Buffers
+from qtaml_hw.study.design.buffers.planned import shares_budget
 from qtaml_hw.study.design.cells.array import geometry_of
 from qtaml_hw.study.design.cells.cell import CellView, view_cell
 from qtaml_hw.study.design.networks.calibration import Calibration
@@ -23,12 +25,16 @@ from qtaml_hw.weights.within import holds
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """An image as it is written, the cells that hold it, and its protection."""
+    """An image as it is written, the cells that hold it, and its protection.
+
+    ``buffers`` : those of the study, where they spend the same budget and are planned with it; else None.
+    """
 
     image: StoredImage
     cell: CellView
     protection: Protection
     pricing: Pricing
+    buffers: Buffers | None = None
 
     @classmethod
     def of(
@@ -49,11 +55,14 @@ class Contents:
         bits, gates = storage_of_steps(study, written)
         side = SideStorage(written.metadata_bits + bits, written.decode_ge + gates)
         pricing = replace(pricing, side=side, stored=written)
-        protection = protect(study, written, calibration, cell.channel, pricing)
+        buffers = Buffers.of(study, written, calibration, layers) if shares_budget(study) else None
+        others = () if buffers is None else buffers.shares
+        protection = protect(study, written, calibration, cell.channel, pricing, others)
         _refuse_unlike_words(study, protection.plan)
         _refuse_partial_words(written, protection.plan)
         _refuse_zeroing(written, protection.plan, study.array.on_uncorrectable)
-        return cls(protection.image or written, cell, protection, pricing)
+        planned = None if buffers is None else buffers.planned(protection)
+        return cls(protection.image or written, cell, protection, pricing, planned)
 
     @property
     def _zero_code(self) -> int:

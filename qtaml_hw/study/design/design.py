@@ -135,7 +135,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         contents = Contents.of(study, stored.image, stored.calibration, layers)
         image, cell, protection = contents.image, contents.cell, contents.protection
         chip, transforms = contents.chip(study), Transforms.of(study, stored, image)
-        buffers = Buffers.of(study, image, stored.calibration, layers)
+        buffers = contents.buffers or Buffers.of(study, image, stored.calibration, layers)
         cost = DesignCost(study, chip, layers, image, contents.pricing.cost(protection.plan, protection.planned_bits))
         costs = cost.facts
     except ValueError as error:

@@ -13,6 +13,8 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
+from qtaml_hw.study.design.buffers.held import Buffers
+from qtaml_hw.study.design.buffers.planned import shares_budget
 from qtaml_hw.study.design.cells.array import geometry_of
 from qtaml_hw.study.design.cells.cell import CellView, view_cell
 from qtaml_hw.study.design.networks.calibration import Calibration
@@ -61,7 +63,8 @@ class Screening:
         side = SideStorage(image.metadata_bits + bits, image.decode_ge + gates)
         layers = stored.network.layers(study.accelerator)
         pricing = Pricing.of(study, image.names, image, cell, side, layers)
-        planned = planned_by(study, image, stored.calibration, cell.channel, pricing)[1]
+        others = Buffers.of(study, image, stored.calibration, layers).shares if shares_budget(study) else ()
+        planned = planned_by(study, image, stored.calibration, cell.channel, pricing, others)[1]
         plan = planned.plan
         bought = (plan.group_kind, plan.menu, plan.choice.tobytes()) if plan.protected_bits else ()
         content: Key = (id(stored), study.protection.correction, *bought)

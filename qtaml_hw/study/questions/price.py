@@ -26,7 +26,7 @@ from qtaml_hw.study.design.cells.cell import view_cell
 from qtaml_hw.study.design.networks.image import stored_as
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
-from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.prices import Costs, budget_of, menu_of
 from qtaml_hw.study.design.protection.protect import possible_kinds, side_bits
 from qtaml_hw.weights.formats import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
@@ -162,7 +162,7 @@ def _cost(study: Study, sizes: _Sizes, layers: tuple[LayerCost, ...]) -> PlanCos
     menu, side = menu_of(study, cell.channel), SideStorage(float(sizes.metadata_bits), sizes.form.decode_ge)
     names = tuple(product.name for product in sizes.products)
     pricing = Pricing.of(study, names, sizes, cell, side, layers)
-    budget = budget_of(study, sizes, menu, pricing, pricing.spent)
+    budget = budget_of(study, sizes, menu, Costs.of_weights(pricing, pricing.spent))
 
     def unknown(worth: tac.Worth, _: tac.Planning) -> tac.DamageModel:
         raise ValueError(

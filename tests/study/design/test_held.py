@@ -188,7 +188,7 @@ def test_memories_that_are_not_there_and_protection_that_there_is_not() -> None:
     for protection, complaint in (
         ("{policy: magnitude}", "none, uniform, tac"),
         ("{policy: uniform, planes: 1, menu: [robust-cell]}", "robust-cell"),
-        ("{policy: tac, budget: {area: 0.1 mm2}, menu: [secded-13-8]}", "bits or parity; got area"),
+        ("{policy: tac, budget: {area: 0.1 mm2}, menu: [ideal]}", "no price for ideal"),
     ):
         with pytest.raises(InputError, match=complaint):
             held(protection=protection)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,64 +34,36 @@ from qtaml_hw.activations import (
     guard,
     trace,
 )
-from qtaml_hw.arrays import Bool, Int64
-from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.config.study import Buffer
 from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced, Rates
-from qtaml_hw.protection import MenuEntry, ProtectionPlan
+from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.records.fields import F
 from qtaml_hw.study.design.buffers.placed import Placed, runs_of
+from qtaml_hw.study.design.buffers.planned import Split, ValuePlanning, costs_of
 from qtaml_hw.study.design.networks.calibration import Calibration
-from qtaml_hw.study.design.protection.prices import COUNTED, menu_of, unpriced_budget
-from qtaml_hw.tac.handed import value_damage, value_starts
+from qtaml_hw.study.design.protection.protect import Protection
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.registry import number_format
 
 WEIGHTS: Final = "weights"
 BUFFERS: Final = "buffers"
-_POLICIES: Final = ("none", "uniform", "tac")
-
-
-@dataclass(frozen=True, eq=False)
-class ValueSizes:
-    """The values of a buffer as planning sees stored tensors."""
-
-    planes: int
-    tensor_starts: Int64
-    plane_order: Int64
-
-    @property
-    def stored_bits(self) -> int:
-        """Data bits of one inference's values."""
-        return self.planes * int(self.tensor_starts[-1])
-
-    @property
-    def plane_orders(self) -> Int64:
-        """The same by value."""
-        return np.tile(self.plane_order, (len(self.tensor_starts) - 1, 1))
-
-    @property
-    def absent(self) -> Bool:
-        """Planes that a value does not have: none."""
-        return np.zeros((len(self.tensor_starts) - 1, self.planes), dtype=bool)
-
-    @property
-    def read_with(self) -> Int64:
-        """Every value is read alone."""
-        return np.arange(len(self.tensor_starts) - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class HeldBuffer:
-    """One buffer: values, where and how long they lie; ``number`` of the first value."""
+    """One buffer: values, where and how long they lie; ``number`` of the first value.
+
+    ``share`` : its part in the budget of the weights, where it has one.
+    """
 
     buffer: Buffer
     kept: tuple[Kept, ...]
     placed: Placed
     number: int
+    share: tac.Share | None = None
 
     @property
     def name(self) -> str:
@@ -160,12 +132,16 @@ class HeldBuffer:
 
 @dataclass(frozen=True, eq=False)
 class Buffers:
-    """All buffers of a study on its network; ``faulty``: memories whose flips are read."""
+    """All buffers of a study on its network.
+
+    ``faulty``: memories whose flips are read; ``split`` : how those of one budget share it, by memory.
+    """
 
     module: nn.Module
     memories: tuple[HeldBuffer, ...]
     faulty: frozenset[str]
     seed: int
+    split: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study, image: StoredImage, calibration: Calibration, layers: Sequence[LayerCost]) -> Buffers:
@@ -187,6 +163,25 @@ class Buffers:
                 kept = _kept(buffer, module, inputs, calibration.names)
                 memories.append(_memory(buffer, kept, (place, number), (module, inputs), layers, study))
         return cls(module, tuple(memories), faulty, study.evaluate.seed)
+
+    @property
+    def shares(self) -> tuple[tac.Share, ...]:
+        """The parts in the budget of the weights that buffers have."""
+        return tuple(one.share for one in self.memories if one.share is not None)
+
+    def planned(self, weights: Protection) -> Buffers:
+        """The same with the plans of the buffers that share a budget, and how it was split.
+
+        Raises ValueError where check bits of a plan do not fit.
+        """
+        plans, split, memories = iter(weights.beside), Split.of_weights(weights), list[HeldBuffer]()
+        for one in self.memories:
+            if one.share is not None:
+                plan = next(plans)
+                split = split.with_buffer(one.name, one.share, costs_of(one.placed), plan)
+                one = replace(one, placed=one.placed.protected(plan))
+            memories.append(one)
+        return replace(self, memories=tuple(memories), split=split.facts)
 
     @property
     def weights_faulty(self) -> bool:
@@ -224,7 +219,8 @@ class Buffers:
         """Record fields of the point."""
         if not self.memories:
             return {}
-        return {F.buffers: [one.facts for one in self.memories], F.faulty: sorted(self.faulty)}
+        split = {str(F.budget_split): self.split} if self.split else {}
+        return {F.buffers: [one.facts for one in self.memories], F.faulty: sorted(self.faulty), **split}
 
 
 def _faulty(study: Study) -> frozenset[str]:
@@ -262,11 +258,10 @@ def _memory(
     by_attention = tokens is not None and tokens.score == "attention"
     scores = attention_paid(seen[0], [one.tap for one in kept], seen[1]) if by_attention else None
     placed = Placed.of(buffer, numbers[0], _produced(kept, layers), layers, study, scores)
-    worst = max((one.at() for one in placed.rates()), key=lambda p: float((p[0] + p[1]).max()))
-    view = placed.cell.channel
-    channel = FlipChannel(worst[0].max(axis=0), worst[1].max(axis=0), view.law, view.source)
-    plan = _plan(buffer.study, kept, channel, seen)
-    return HeldBuffer(buffer, kept, placed.protected(plan), numbers[1])
+    planning = ValuePlanning(placed, kept, *seen)
+    if planning.shares:
+        return HeldBuffer(buffer, kept, placed, numbers[1], planning.share(study))
+    return HeldBuffer(buffer, kept, placed.protected(planning.plan()), numbers[1])
 
 
 def _produced(kept: Sequence[Kept], layers: Sequence[LayerCost]) -> list[Produced]:
@@ -286,48 +281,3 @@ def _produced(kept: Sequence[Kept], layers: Sequence[LayerCost]) -> list[Produce
         tokens = tap.shape[0] if tap.side in ("key", "value") else 0
         found.append(Produced(tap.name, tap.values, after, until, until, tokens=tokens))
     return found
-
-
-def _plan(
-    study: Study, kept: Sequence[Kept], channel: FlipChannel, seen: tuple[nn.Module, torch.Tensor]
-) -> ProtectionPlan:
-    """The plan of a buffer: unprotected, the same top planes of all values, or by damage within its budget."""
-    section, starts = study.protection, value_starts(kept)
-    if section.policy not in _POLICIES:
-        raise ValueError(f"a buffer is protected by {', '.join(_POLICIES)}; got {section.policy}")
-    form = kept[0].numbers.form
-    if section.policy == "none":
-        return ProtectionPlan.unprotected(starts, form.planes)
-    menu = menu_of(study, channel)
-    _refuse_entries(menu.entries)
-    damage = value_damage(seen[0], kept, seen[1])
-    sizes = ValueSizes(form.planes, starts, damage.plane_order)
-    planning = tac.Planning(
-        policy=section.policy,
-        image=sizes,
-        channel=channel,
-        menu=menu,
-        budget=_budget(study, sizes, menu),
-        group="layer",
-        solver=section.way,
-        damage=lambda worth, planning: damage,
-    )
-    return tac.POLICIES[section.policy](planning).plan
-
-
-def _refuse_entries(entries: Sequence[MenuEntry]) -> None:
-    odd = [item.name for item in entries if item.keeping is not None or item.kind == "absent"]
-    if odd:
-        raise ValueError(
-            f"a buffer's planes are protected by codes, detection and bounds; {odd[0]} is none: see refresh"
-        )
-
-
-def _budget(study: Study, sizes: ValueSizes, menu: tac.Menu) -> tac.Budget:
-    found, stated = unpriced_budget(study, sizes, menu), study.protection.budget
-    if found is not None:
-        return found
-    assert stated is not None  # without one it is that of all studies
-    if stated.kind not in COUNTED:
-        raise ValueError(f"a buffer's budget is in bits or parity; got {stated.kind}")
-    return tac.Budget(stated.kind, stated.value, COUNTED[stated.kind](menu, sizes, stated.value))

@@ -185,6 +185,11 @@ class Placed:
         rule, of_class = self.buffer.section.refreshed, self.cells_of(self.cell.cells)
         return buffer_cost(self.allocation, array, of_class, self.classes, rule, self.seconds, self._coding())
 
+    @property
+    def codec_leakage_j(self) -> float:
+        """What encoders and decoders leak per inference."""
+        return self._coding().leakage_w * self.seconds
+
     def _coding(self) -> Coding:
         """Encoders and decoders of the plan, by the prices of the weights' memory."""
         array, values = self._array(self.plan), len(self.allocation.places)

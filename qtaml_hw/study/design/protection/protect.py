@@ -17,7 +17,7 @@ from qtaml_hw.names import CalibratedKind
 from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.study.design.protection.price import Pricing, Spent
-from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.prices import Costs, budget_of, menu_of
 from qtaml_hw.study.design.protection.scoring import first_order, scored_damage
 from qtaml_hw.study.design.protection.widths import agreement, joint_problem
 from qtaml_hw.weights import ScaleLayout, StoredImage
@@ -44,15 +44,20 @@ class Protection(tac.Planned):
 
 
 def protect(
-    study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel, pricing: Pricing
+    study: Study,
+    image: StoredImage,
+    calibration: Calibration,
+    channel: FlipChannel,
+    pricing: Pricing,
+    others: tuple[tac.Share, ...] = (),
 ) -> Protection:
-    """Plan and decoder of a study on its network.
+    """Plan and decoder of a study on its network; ``others`` : memories that spend the same budget.
 
     Raises ValueError when the budget cannot price the menu, the menu cannot reach a wanted distortion, or a plan's
     file does not fit the network.
     """
     section = study.protection
-    planning, planned = planned_by(study, image, calibration, channel, pricing)
+    planning, planned = planned_by(study, image, calibration, channel, pricing, others)
     if planned.image is not None:
         return _with_codes(study, image, calibration, planned, planning, pricing)
     plan, optimum = planned.plan, planned.optimum
@@ -68,12 +73,13 @@ def protect(
     predicted = lower = rho = None
     if calibration.inputs is not None:
         predicted = tac.predicted_distortion(calibration.damage_at(image, plan.starts), channel, plan)
-        bounded = section.row.scored and first_order(study)
+        bounded = section.row.scored and first_order(study) and not others  # the bound is that of all memories
         lower = min(optimum.lower_bound, predicted) if optimum is not None and bounded else predicted
         rho = _rho_star(planning, plan, calibration.damage_at(image, plan.starts), predicted)
     return Protection(
         plan=plan,
         optimum=optimum,
+        beside=planned.beside,
         channel=channel,
         decoder=decoder,
         budget=planning.budget,
@@ -125,7 +131,12 @@ def _with_codes(
 
 
 def planned_by(
-    study: Study, image: StoredImage, calibration: Calibration, channel: FlipChannel, pricing: Pricing
+    study: Study,
+    image: StoredImage,
+    calibration: Calibration,
+    channel: FlipChannel,
+    pricing: Pricing,
+    others: tuple[tac.Share, ...] = (),
 ) -> tuple[tac.Planning, tac.Planned]:
     """What a study's policy is asked, and what it decides; nothing is decoded or predicted yet.
 
@@ -142,13 +153,14 @@ def planned_by(
         image=image,
         channel=channel,
         menu=menu,
-        budget=budget_of(study, image, menu, pricing, partial(_most_spent, study, pricing)),
+        budget=budget_of(study, image, menu, Costs.of_weights(pricing, partial(_most_spent, study, pricing))),
         group=section.group,
         solver=section.way,
         damage=_damage_by_worth(study, image, calibration, channel),
         saved=saved,
         widths=lambda asked: joint_problem(study, image, calibration, channel, menu, asked.budget.prices.budget),
         agreement=lambda found: agreement(found, calibration, channel, study.evaluate.seed),
+        others=others,
     )
     planned = tac.POLICIES[section.policy](planning)
     return planning, replace(planned, plan=planned.plan.limited(image.absent))

@@ -33,7 +33,7 @@ from qtaml_hw.study.design.cells.cell import CellView, view_cell
 from qtaml_hw.study.design.cells.timeline import bank_warnings
 from qtaml_hw.study.design.networks.image import store_rule, stored_as, stores_scales, weights_alone
 from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
-from qtaml_hw.study.design.protection.prices import budget_of, menu_of
+from qtaml_hw.study.design.protection.prices import Costs, budget_of, menu_of
 from qtaml_hw.study.design.protection.protect import side_bits
 from qtaml_hw.study.design.streamed.chip import Chip, Each
 from qtaml_hw.study.design.streamed.files import GGUF, ModelFiles, OneGguf, Shards
@@ -267,7 +267,7 @@ def _plan(study: Study, image: StreamedImage, cell: CellView, menu: tac.Menu, pr
             "uniform with a budget, or magnitude by layer"
         )
 
-    budget = budget_of(study, image, menu, pricing, pricing.spent)
+    budget = budget_of(study, image, menu, Costs.of_weights(pricing, pricing.spent))
     planning = tac.Planning(section.policy, image, cell.channel, menu, budget, section.group, section.way, damage)
     return tac.POLICIES[section.policy](planning).plan.limited(image.absent)
 
