@@ -1,26 +1,33 @@
 """The chips behind fifty decisions, for ``benchmarks/bench_decisions.py``: ``python scripts/decision_sets.py``.
 
-Three spaces are decided by ``design``, and every design that it measured is drawn again on 200 chips: how many of the
-test images that the clean network has right a chip loses, how many it gains, and two predictions of that for the very
-flips of the chip: the first-order change of the cross-entropy, and the distortion by the Jacobian energies.
+Two spaces are decided by ``design`` and three edges are found by ``feasible``; the first fifty designs that these
+measured are drawn again on 200 chips: how many of the test images that the clean network has right a chip loses, how
+many it gains, and two predictions of that for the very flips of the chip: the first-order change of the cross-entropy,
+and the distortion by the Jacobian energies.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+import yaml
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator.served import serving
 from qtaml_hw.arrays import Float64
-from qtaml_hw.config import Study, parse_study
+from qtaml_hw.config import Point, Study, parse_study
+from qtaml_hw.records.record import Record
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.questions.design import design
+from qtaml_hw.study.questions.feasible import feasible
+from qtaml_hw.study.run.session import Session
 
 FILE: Final = Path(__file__).parents[1] / "benchmarks" / "data" / "decisions.json"
 CHIPS: Final = 200
@@ -41,27 +48,50 @@ OXIDES: Final = (
     "{t_ox: {from: 1.7 nm, to: 2.0 nm, count: 13}, policy: [none, uniform, joint], "
     "code: [secded-72-64, bch-63-45], planes: [1, 2]}"
 )
-SPACES: Final = {
-    ("digits-lenet", "0 %"): REFRESH,
-    ("digits-lenet", "1.33 %"): OXIDES,
-    ("digits-resnet", "1.33 %"): OXIDES,
+ASKED: Final = {
+    ("digits-lenet", "0 %"): (REFRESH, ()),
+    ("digits-lenet", "1.33 %"): (OXIDES, ("t_ox", "refresh")),
+    ("digits-resnet", "1.33 %"): (None, ("t_ox",)),
 }
-"""The design space of every network and die-to-die spread of the oxide."""
+"""The design space and the edges that are asked for, by network and die-to-die spread of the oxide."""
 
 
 def main() -> None:
     """Write the file."""
     networks, told = Networks(), list[dict[str, Any]]()
-    for (network, die), space in SPACES.items():
-        text = BASE.format(name=network, network=network, die=die)
-        found = design(parse_study(f"{text}space: {space}\n"), 0.95)
-        rows = [*found["front"], *found["measured_designs"]]
-        print(f"{network}, die {die}: {len(rows)} of {found['screened']} measured: {found.sentence}", flush=True)
-        for row in rows:
-            study = parse_study(text, overrides=row["set"])
-            told.append({"label": f"{network}, die {die}: {row['label']}", **_chips(study, networks)})
-            print(f"{len(told)}: {told[-1]['label']}: {np.mean(told[-1]['losses']):.2f} lost", flush=True)
-    FILE.write_text(json.dumps({"images": 360, "decisions": told[:WANTED]}), encoding="utf-8")
+    for (network, die), (space, edges) in ASKED.items():
+        base = parse_study(BASE.format(name=network, network=network, die=die))
+        with noted() as points:
+            if space is not None:
+                design(base.with_({"space": yaml.safe_load(space)}), 0.95)
+            if edges:
+                feasible(base, edges, keep=0.95)
+        for point in points[: WANTED - len(told)]:
+            label = f"{network}, die {die}: {point.label}"
+            told.append({"label": label, **_chips(point.study, networks)})
+            print(f"{len(told)}: {label}: {np.mean(told[-1]['losses']):.2f} lost", flush=True)
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in told)
+    FILE.write_text(f'{{"images":360,"decisions":[\n{lines}\n]}}\n', encoding="utf-8")
+
+
+@contextmanager
+def noted() -> Iterator[list[Point]]:
+    """The points that are measured meanwhile, each once, in the order in which they are asked for."""
+    measure, found, seen = Session.measure, list[Point](), set[str]()
+
+    def noting(self: Session, points: Sequence[Point], *named: Any) -> list[list[Record]]:
+        records = measure(self, points, *named)
+        for point, maps in zip(points, records, strict=True):
+            if not maps[0].failed and point.study.identity() not in seen:
+                seen.add(point.study.identity())
+                found.append(point)
+        return records
+
+    Session.measure = noting  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        Session.measure = measure  # type: ignore[method-assign]
 
 
 def _chips(study: Study, networks: Networks) -> dict[str, Any]:
@@ -76,7 +106,7 @@ def _chips(study: Study, networks: Networks) -> dict[str, Any]:
             answers = network.right(weights, np.arange(network.images))
             apart = _flat(made, weights) - written
             counts = (int((right & ~answers).sum()), int((~right & answers).sum()))
-            drawn.append((*counts, float(f"{slope @ apart:.4g}"), float(f"{worth @ apart**2:.4g}")))
+            drawn.append((*counts, float(f"{slope @ apart:.3g}"), float(f"{worth @ apart**2:.3g}")))
     names = ("losses", "gains", "first_order", "distortion")
     columns = dict(zip(names, map(list, zip(*drawn, strict=True)), strict=True))
     return {"right": int(right.sum()), **columns}

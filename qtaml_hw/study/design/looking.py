@@ -42,7 +42,7 @@ def looked(design: DesignPoint, map_index: int, looks: Looks) -> Record:
     order = _order(design.network, seed, map_index)
     scores, judged, keeps = [], 0, True
     for left, codes in zip(reversed(range(len(read.codes))), read.codes, strict=True):
-        seen = _Seen(design.network, dict(design.weights(codes)), order)
+        seen = Seen(design.network, dict(design.weights(codes)), order)
         seen.first()
         scores.append(seen.score)
         if looks.keep is not None and keeps and not (looks.at_end and left):
@@ -61,7 +61,7 @@ def _order(network: Network, seed: int, map_index: int) -> tuple[Int64, Int64]:
 
 
 @dataclass(eq=False)
-class _Seen:
+class Seen:
     """What one read-out of a map has answered so far."""
 
     network: Network
