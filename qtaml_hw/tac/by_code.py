@@ -56,7 +56,8 @@ class WorthByCode:
         cells = t.codes.astype(np.int64)
         if last - first > 1:
             cells += np.repeat(np.arange(last - first), np.diff(self.starts[first : last + 1])) * table.shape[1]
-        energy = worth * t.weight_scale().astype(np.float64) ** 2
+        energy = t.weight_scale().astype(np.float64) ** 2
+        energy = np.multiply(energy, worth, out=energy if energy.size == worth.size else None)
         table += np.bincount(cells, energy, table.size).reshape(table.shape)
 
     def covers(self, starts: Int64) -> bool:

@@ -177,7 +177,7 @@ def _round(into: Into, squares: SquaredGradients, chunks: Sequence[torch.Tensor]
 
     def take(place: int, which: slice, found: torch.Tensor) -> None:
         by_probe = found.detach().to("cpu", torch.float64)
-        into(place, by_probe.sum(0).numpy())
+        into(place, (by_probe[0] if len(by_probe) == 1 else by_probe.sum(0)).numpy())
         totals[which, place] += by_probe.sum(1).numpy()
 
     for chunk in chunks:
