@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from figures import cpu_s, figure
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.accelerator.served import ServedNetwork, on_host
@@ -77,15 +78,9 @@ def flips_beside_copies(weights: int, rounds: int) -> None:
 
         found = medians({"copy": lambda: target.copy_(codes), "flips": flips}, rounds)
         ratio = found["flips"] / found["copy"]
-        start = time.process_time()
-        flip_bits(host, p, p, seed=3, map_index=1)
-        core = (time.process_time() - start) * weights / CHECKED
-        verdict = "met" if ratio <= GOAL_COPIES else "MISSED"
-        print(
-            f"p = {p:<8g} flips {1e3 * found['flips']:9.2f} ms  copy {1e3 * found['copy']:6.2f} ms  "
-            f"{ratio:7.1f} copies  goal <= {GOAL_COPIES:g}  {verdict}; one core {core / found['flips']:.1f}x as long",
-            flush=True,
-        )
+        core = cpu_s(lambda p=p: flip_bits(host, p, p, seed=3, map_index=1)) * weights / CHECKED
+        told = f"{1e3 * found['flips']:.2f} ms, one core {core / found['flips']:.0f} times as long"
+        figure(f"{weights:,} int8 codes, p = {p:g}: flips", ratio, "device copies", at_most=GOAL_COPIES, more=told)
 
 
 class Block(torch.nn.Module):
@@ -135,9 +130,8 @@ def maps(tokens: int, rounds: int) -> None:
         return served.begun(decoder.tensors(codes, torch.device("cpu")), inputs)
 
     with single_thread():
-        start = time.process_time()
+        core = cpu_s(lambda: on_core(0))
         expected = on_host(on_core(0))
-        core = time.process_time() - start
     module.to(device)
     stored, seen = [torch.from_numpy(c.copy()).to(device) for c in image.codes()], inputs.to(device)
 
@@ -152,13 +146,12 @@ def maps(tokens: int, rounds: int) -> None:
     for begun in [there(index) for index in range(rounds)]:
         on_host(begun)
     seconds = (time.perf_counter() - start) / rounds
-    ratio = core / seconds
-    print(
-        f"{image.weights:,} weights, {inputs.numel()} tokens, p = {P:g}: a map {1e3 * seconds:.1f} ms on the device, "
-        f"{core:.2f} s on one core: {ratio:.0f}x  goal >= {GOAL_MAPS:g}x  {'met' if ratio >= GOAL_MAPS else 'MISSED'}; "
-        f"outputs agree to {worst:.1e} of the largest; {torch.cuda.max_memory_allocated() / 1e9:.1f} GB at peak",
-        flush=True,
+    told = (
+        f"{1e3 * seconds:.1f} ms and {core:.2f} s; outputs agree to {worst:.1e} of the largest; "
+        f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB at peak"
     )
+    what = f"{image.weights:,} weights, {inputs.numel()} tokens, p = {P:g}: a map on one core takes"
+    figure(what, core / seconds, "times as long", at_least=GOAL_MAPS, more=told)
 
 
 def main() -> None:

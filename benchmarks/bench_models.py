@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from figures import figure
 
 GOAL = 1.3
 WIDTH, HIDDEN, VOCABULARY = 2048, 8192, 32_000
@@ -115,15 +116,12 @@ def main() -> None:
         for policy, out in RUNS[: given.runs]:
             base, found = peak(tiny, policy, given.device, out), peak(large, policy, given.device, out)
             above, size = found["bytes"] - base["bytes"], found["weights"]
-            ratio = above / size
-            verdict = "ok" if ratio <= GOAL else "TOO MUCH"
-            print(
-                f"{policy:<10}{'written out' if out else '':<12} {size / 1e9:6.3f} G weights   "
-                f"peak {above / 1e6:8.1f} MB above {base['bytes'] / 1e6:6.1f} MB   goal {GOAL} x int8   "
-                f"ratio {ratio:6.3f}   {verdict}   {found['seconds']:7.1f} s, "
-                f"{100 * found['protected']:.2f} % protected, {100 * found['flips']:.4f} % flipped",
-                flush=True,
+            told = (
+                f"{above / 1e6:.0f} MB above {base['bytes'] / 1e6:.0f} MB, {found['seconds']:.1f} s, "
+                f"{100 * found['protected']:.2f} % protected, {100 * found['flips']:.4f} % flipped"
             )
+            what = f"{policy}{', written out' if out else ''}, {size / 1e9:.3f} G weights: peak memory"
+            figure(what, above / size, "of their int8", at_most=GOAL, more=told)
 
 
 if __name__ == "__main__":

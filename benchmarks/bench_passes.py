@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from figures import figure, medians
 from torch import nn
@@ -72,6 +75,24 @@ def maps(name: str, module: nn.Module, inputs: torch.Tensor, count: int) -> None
         figure(f"{name}, flips {p:g}: passes, times as fast", ratio, "x", at_least=GOAL.get(name), more=told)
 
 
+def deployed(name: str, module: nn.Module, inputs: torch.Tensor) -> None:
+    """onnxruntime on one thread, the peer: the clean network's pass."""
+    served = ServedNetwork.in_caches(module, inputs)
+    weights = {n: torch.from_numpy(w) for n, w in weight_arrays(module).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "network.onnx")
+        axes = {"x": {0: "images"}}
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # of the exporter that needs no package
+        torch.onnx.export(module, (inputs[:2],), file, input_names=["x"], dynamic_axes=axes, dynamo=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        fed = {"x": inputs.numpy()}
+        taken = medians({"ours": lambda: served.begun(weights, inputs), "its": lambda: session.run(None, fed)}, 7)
+    told = f"{1e3 * taken['ours']:.1f} and {1e3 * taken['its']:.1f} ms"
+    figure(f"{name}: a clean pass in onnxruntime takes", taken["its"] / taken["ours"], "times as long", more=told)
+
+
 def tried(name: str, module: nn.Module, inputs: torch.Tensor) -> None:
     """Changes that alter last bits, against pieces of the same size."""
     batch = ServedNetwork.in_caches(module, inputs).batch
@@ -117,7 +138,11 @@ def main() -> None:
             except FileNotFoundError as error:
                 print(f"{name}: not measured, {error}")
                 continue
-            (tried if asked.tried else lambda *given: maps(*given, asked.maps))(name, module, inputs)
+            if asked.tried:
+                tried(name, module, inputs)
+            else:
+                maps(name, module, inputs, asked.maps)
+                deployed(name, module, inputs)
 
 
 if __name__ == "__main__":

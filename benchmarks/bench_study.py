@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 
 import torch
+from figures import figure, in_turns
 from torch.func import functional_call, vmap
 
-from qtaml_hw import memory
 from qtaml_hw._threads import single_thread
-from qtaml_hw.accelerator.passes import Passes
 from qtaml_hw.config import Point, parse_study
 from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
@@ -46,7 +45,7 @@ protection: {policy: uniform, budget: {bits: 25 %}, menu: [secded-72-64]}
 evaluate: {at: [1 ms], images: 360, maps: {min: MAPS, max: MAPS}}
 sweep: {grid: {cell.t_ox: {from: 1.5 nm, to: 2.0 nm, count: OXIDES}, protection.policy: [none, uniform, tac]}}
 """
-GOAL_TASK_S, GOAL_RESUME_S, GOAL_GRID_S, GOAL_SHARE, GOAL_BATCH = 5e-3, 2.0, 180.0, 0.9, 1.2
+GOAL_TASK_S, GOAL_RESUME_S, GOAL_GRID_S = 5e-3, 2.0, 180.0
 
 
 def overhead_per_map() -> None:
@@ -66,7 +65,7 @@ def overhead_per_map() -> None:
             whole.append(time.perf_counter() - start - sum(inside))
         evaluate(Task(0, point, identity, {}), networks, RecordList().append)
     middle = statistics.median(whole[2:])
-    print(f"engine overhead per map: {1e3 * middle:.2f} ms (goal <= {1e3 * GOAL_TASK_S:g} ms)")
+    figure("engine overhead per map", 1e3 * middle, "ms", at_most=1e3 * GOAL_TASK_S)
 
 
 def _timed_parts(design: DesignPoint, inside: list[float]) -> DesignPoint:
@@ -124,7 +123,9 @@ print(json.dumps([len(found), time.perf_counter() - start, used.ru_utime + used.
             for _ in range(5)
         ]
     wall, cpu = (statistics.median(run[i] for run in runs) for i in (1, 2))
-    print(f"resume of {runs[0][0]} finished points: {wall:.2f} s wall, {cpu:.2f} s CPU (goal < {GOAL_RESUME_S:g} s)")
+    figure(
+        f"resume of {runs[0][0]} finished points, wall time", wall, "s", at_most=GOAL_RESUME_S, more=f"{cpu:.2f} s CPU"
+    )
 
 
 def grid_points(network: str, quick: bool) -> list[Point]:
@@ -137,39 +138,15 @@ def grid_points(network: str, quick: bool) -> list[Point]:
 
 
 def grid(network: str, quick: bool) -> None:
-    """Wall seconds of the grid on two processes; then where its CPU time goes, in one process."""
-    points, warm = grid_points(network, quick), Networks()
-    warm.load(points[0].study)  # trained, so that both runs find it in the cache
+    """Wall seconds of the grid on two processes; `bench_sweep_shares.py` says where they go."""
+    points = grid_points(network, quick)
+    Networks().load(points[0].study)  # trained, so that it lies in the cache
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         found = run_points(points, Path(folder), workers=Workers(2))
         wall = time.perf_counter() - start
-    maps = sum(len(records) for records in found)
-    print(f"{network}: {len(points)} points, {maps} maps on 2 processes: {wall:.0f} s (goal <= {GOAL_GRID_S:g} s)")
-    spent: dict[str, float] = {}
-    _watch(Passes, "outputs", "forward passes", spent)
-    _watch(memory.Memory, "run", "memory simulation", spent)
-    start = time.process_time()
-    run_points(points, None, networks=Networks())
-    whole = time.process_time() - start
-    spent["all else"] = whole - sum(spent.values())
-    for what, seconds in spent.items():
-        goal = f" (goal >= {GOAL_SHARE:.0%})" if what == "forward passes" else ""
-        print(f"  {what}: {seconds:.1f} s CPU, {seconds / whole:.0%}{goal}")
-
-
-def _watch(home: object, name: str, what: str, spent: dict[str, float]) -> None:
-    """Add up the CPU seconds inside a function."""
-    inner = getattr(home, name)
-
-    def timed(*args, **named):  # type: ignore[no-untyped-def]
-        start = time.process_time()
-        try:
-            return inner(*args, **named)
-        finally:
-            spent[what] = spent.get(what, 0.0) + time.process_time() - start
-
-    setattr(home, name, timed)
+    what = f"{network}: {len(points)} points, {sum(map(len, found))} maps on 2 processes, wall time"
+    figure(what, wall, "s", at_most=GOAL_GRID_S)
 
 
 def batching(network: str, maps: int) -> None:
@@ -185,19 +162,11 @@ def batching(network: str, maps: int) -> None:
         "serial": lambda: torch.stack([functional_call(module, one, (inputs,)) for one in faulty]),
         "batched": lambda: at_once(stacked),
     }
-    best, outputs = dict.fromkeys(ways, float("inf")), dict[str, torch.Tensor]()
     with single_thread(), torch.inference_mode():
-        for _ in range(6):
-            for name, run in ways.items():
-                start = time.process_time()
-                outputs[name] = run()
-                best[name] = min(best[name], time.process_time() - start)
-    same = bool((outputs["serial"] == outputs["batched"]).all())
-    ratio = best["serial"] / best["batched"]
-    print(
-        f"{network}: {maps} maps at once {1e3 * best['batched'] / maps:.1f} ms per map, one by one "
-        f"{1e3 * best['serial'] / maps:.1f} ms: {ratio:.2f} as fast (kept if >= {GOAL_BATCH:g}), same bits: {same}"
-    )
+        same = bool((ways["serial"]() == ways["batched"]()).all())
+        best = {name: min(taken) for name, taken in in_turns(ways, 6).items()}
+    told = f"{1e3 * best['batched'] / maps:.1f} ms a map; kept if 1.2, same bits: {same}"
+    figure(f"{network}: {maps} maps at once, times as fast", best["serial"] / best["batched"], "x", more=told)
 
 
 def main() -> None:
