@@ -99,7 +99,7 @@ spans = st.lists(
 )
 
 
-@settings(max_examples=750, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(spans, st.integers(0, 99), st.sampled_from([None, 1.0, 2.5]), STATES, st.integers(4, 40))
 def test_brute_force_agrees(
     spans: list[tuple[int, int, int, int]], seed: int, interval_s: float | None, state: int | str, capacity: int
