@@ -219,3 +219,25 @@ def test_a_design_whose_perplexity_is_too_high_is_given_up_after_few_maps(of: Of
     assert not criterion.is_good(drawn)
     assert criterion.figures(drawn)["metric"] == "perplexity"
     assert criterion.figures(drawn)["target"] == pytest.approx(0.95 * point.facts[F.clean_score])
+
+
+@pytest.mark.parametrize(
+    ("changes", "score"),
+    [
+        ({}, "fisher"),
+        ({"evaluate.metric": "bits_per_byte"}, "fisher"),
+        ({"evaluate.metric": "agreement"}, "jacobian"),
+        ({"protection.score": "jacobian"}, "jacobian"),
+        ({"protection.output": "softmax"}, "jacobian"),
+        ({"evaluate.metric": "agreement", "protection.score": "fisher"}, "fisher"),
+    ],
+)
+def test_plans_go_by_the_likelihood_where_it_is_measured_and_no_score_is_named(
+    of: Of, changes: dict[str, Any], score: str
+) -> None:
+    study = of(changes)
+    assert study.protection.score == score
+    named = study.with_({"protection.score": score})
+    assert named.identity() == study.identity()  # whether it is written or meant
+    back = study.with_({"evaluate.metric": "agreement"})  # sections that are taken over from a neighbour
+    assert back.protection.score == of({**changes, "evaluate.metric": "agreement"}).protection.score
