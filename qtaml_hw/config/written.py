@@ -1,11 +1,17 @@
-"""A study as a file again: what was written and what was set over it, presets and defaults left to be found anew."""
+"""What was written of a study and what was set over it: where each value is from, and the study as a file again."""
 
 from __future__ import annotations
 
 import yaml
 
-from qtaml_hw.config.reading.document import nest
+from qtaml_hw.config.reading.document import Origin, nest
+from qtaml_hw.config.reading.yaml_strict import dotted
 from qtaml_hw.config.study import Study
+
+
+def stated(study: Study) -> dict[str, Origin]:
+    """Where every value is from that is no default, by dotted field; those of plane classes aside."""
+    return {dotted(path): leaf.origin for path, leaf in study._layer.items() if path[0] not in ("sweep", "space")}
 
 
 def study_text(study: Study) -> str:

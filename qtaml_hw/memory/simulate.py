@@ -18,6 +18,7 @@ from qtaml_hw.memory.ageing.laid_out import LaidOut, Update, check_updates
 from qtaml_hw.memory.ageing.profile import Profiler
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.ageing.stored import Stored
+from qtaml_hw.memory.ageing.visited import Visited
 from qtaml_hw.memory.ageing.words import WordCounts
 from qtaml_hw.memory.array.geometry import ArrayGeometry
 from qtaml_hw.memory.array.layout import ArrayLayout
@@ -97,6 +98,11 @@ class Memory:
         With retention-aware refresh these are the commands of an array with the expected rows in every bin.
         """
         return simulate_commands(self.layout, self.schedule, self.array.bins)
+
+    @cached_property
+    def visited(self) -> Visited:
+        """Those commands by the rows that they touch."""
+        return Visited(self.laid_out, self.log, self.array.bins)
 
     @property
     def costs(self) -> EnergyCosts:
@@ -187,7 +193,7 @@ class Memory:
         for kept in self._latest:
             if kept.cells.same(cells):
                 return kept
-        self._latest[:] = [Histories(self.laid_out, self.log, cells, self.array.bins)]
+        self._latest[:] = [Histories(self.visited, cells)]
         return self._latest[0]
 
     def _profiled(self, histories: Histories, key: MapKey) -> Histories:
@@ -196,7 +202,7 @@ class Memory:
         assert aware is not None
         bins = Profiler(self.laid_out, aware).bins(histories.cells, key)
         log = simulate_commands(self.layout, self.schedule, bins)
-        return Histories(self.laid_out, log, histories.cells, bins)
+        return Histories(Visited(self.laid_out, log, bins), histories.cells)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

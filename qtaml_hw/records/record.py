@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from qtaml_hw.errors import nearest
@@ -54,14 +54,18 @@ class Record(dict[str, Any]):
         """Whether it is a finished map with all that a summary needs; a store edited by hand may hold others."""
         return self[F.map_index] >= 0 and self.keys() >= set(NEEDED) and F.score.kind.fits(self[F.score])
 
-    def check(self) -> None:
-        """What must hold of a finished map before it is kept.
+    def fit(self, but: Collection[str] = ()) -> None:
+        """What must hold of every field, but of those that have been seen to fit.
 
         Raises ArithmeticError with the field that cannot be.
         """
         for name, value in self.items():
-            if not FIELDS[name].kind.fits(value):
+            if name not in but and not FIELDS[name].kind.fits(value):
                 raise _impossible(name, value, FIELDS[name].kind.words)
+
+    def check(self, but: Collection[str] = ()) -> None:
+        """What must hold of a finished map before it is kept; raises as :meth:`fit`."""
+        self.fit(but)
         for name in NEEDED:
             if name not in self:
                 raise ArithmeticError(f"{name} is missing; the record is not kept")

@@ -56,12 +56,22 @@ class Automatic:
         if key in self._known:
             return protected.layer(tensor, self._known[key], flips)
         kinds = [kind for kind in FOLDING_KINDS if kind != "unbias" or stored.format.linear]
-        candidates = [protected.layer(tensor, kind, flips) for kind in kinds]
-        best = min(candidates, key=lambda one: protected.distortion(tensor, one, self.importance, self._alone))
+        best = self._least(protected, tensor, [protected.layer(tensor, kind, flips) for kind in kinds])
         if len(self._known) >= KEPT:
             del self._known[next(iter(self._known))]
         self._known[key] = best.kind
         return best
+
+    def _least(self, protected: ProtectedImage, tensor: int, candidates: list[LayerDecoder]) -> LayerDecoder:
+        """The first of least distortion; one whose noise alone is more than another's whole takes no forward pass."""
+        worth = protected.worth(tensor, self.importance)
+        noises = np.nan_to_num([protected.noise(tensor, one, worth) for one in candidates], nan=np.inf).tolist()
+        best = np.inf, len(candidates)
+        for place in np.argsort(noises, kind="stable").tolist():
+            if (noises[place], place) < best:
+                whole = protected.distorted(tensor, candidates[place], noises[place], self._alone)
+                best = min(best, (whole, place))
+        return candidates[best[1]]
 
 
 @dataclass(frozen=True, eq=False)

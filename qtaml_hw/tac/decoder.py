@@ -18,7 +18,7 @@ from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac.alone import OneLayer, Weights
 from qtaml_hw.tac.correction import corrected_noise, correction
 from qtaml_hw.tac.placed import PlacedTensor, fetched, sent
-from qtaml_hw.weights import Codes, StoredImage
+from qtaml_hw.weights import Codes, StoredImage, StoredTensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +107,23 @@ class LayerFlips:
     p10: Float64
     of_group: Int64
     sizes: Int64
+    _seen: list[tuple[Float64, Float64, Float64]] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def of_weight(self) -> NDArray[np.uint16] | None:
         """The pattern of every weight; None where there is one."""
         return np.repeat(self.of_group, self.sizes).astype(np.uint16) if len(self.p01) > 1 else None
+
+    def seen(self, stored: StoredTensor) -> list[tuple[Float64, Float64, Float64]]:
+        """Of each pattern: p01 and p10 of the bits as meant, and how often each code [2^B] is stored under it."""
+        if not self._seen:
+            bits, of_weight = stored.format.bits, self.of_weight
+            for i, (p01, p10) in enumerate(zip(self.p01, self.p10, strict=True)):
+                mine = stored.meant_codes if of_weight is None else stored.meant_codes[of_weight == i]
+                histogram = np.bincount(mine, minlength=1 << bits).astype(np.float64)
+                up, down = stored.meant_flips(p01[:bits], p10[:bits])
+                self._seen.append((up, down, histogram))
+        return self._seen
 
     @property
     def key(self) -> bytes:
@@ -147,18 +159,15 @@ class ProtectedImage:
             still = np.zeros((1, 1 << form.bits))
             return LayerDecoder("none", form.decode_table[None, :], None, True, still, still)
         left = flips or self.flips(tensor)
-        patterns, of_weight = len(left.p01), left.of_weight
-        tables, folds = np.empty((patterns, 1 << form.bits)), True
+        patterns = left.seen(stored)
+        tables, folds = np.empty((len(patterns), 1 << form.bits)), True
         bias, variance = np.empty_like(tables), np.empty_like(tables)
-        for i in range(patterns):
-            p01, p10 = stored.meant_flips(left.p01[i, : form.bits], left.p10[i, : form.bits])
-            mine = stored.meant_codes if of_weight is None else stored.meant_codes[of_weight == i]
-            histogram = np.bincount(mine, minlength=1 << form.bits).astype(np.float64)
+        for i, (p01, p10, histogram) in enumerate(patterns):
             corrected = correction(kind, form, p01, p10, histogram)
             tables[i] = corrected.table
-            folds &= corrected.folds and (patterns == 1 or kind == "none")
+            folds &= corrected.folds and (len(patterns) == 1 or kind == "none")
             bias[i], variance[i] = corrected_noise(form, p01, p10, corrected.table)
-        return LayerDecoder(kind, tables, of_weight, folds, bias, variance)
+        return LayerDecoder(kind, tables, left.of_weight, folds, bias, variance)
 
     def decoder(self, kind: CorrectionKind) -> ImageDecoder:
         """The same correction in every layer."""
@@ -170,11 +179,24 @@ class ProtectedImage:
         Noise: sum of Jacobian energy (``importance`` [weights]) x variance left.  Drift: the mean squared change of
         the outputs when that tensor alone is replaced by its mean as read, one forward pass.
         """
-        t, starts = self.image.tensors[tensor], self.image.tensor_starts
-        scale = t.weight_scale().astype(np.float64)
-        worth = importance[starts[tensor] : starts[tensor + 1]] * scale**2
-        total = layer.expected(layer.variance, t.meant_codes, worth)
+        noise = self.noise(tensor, layer, self.worth(tensor, importance))
+        return self.distorted(tensor, layer, noise, alone)
+
+    def worth(self, tensor: int, importance: Float64) -> Float64:
+        """Jacobian energy of every weight of a tensor per squared LSB, [weights of the tensor]."""
+        scale = self.image.tensors[tensor].weight_scale().astype(np.float64)
+        first, last = self.image.tensor_starts[tensor : tensor + 2]
+        return np.asarray(importance[first:last] * scale**2)
+
+    def noise(self, tensor: int, layer: LayerDecoder, worth: Float64) -> float:
+        """The part of the distortion that takes no forward pass."""
+        return layer.expected(layer.variance, self.image.tensors[tensor].meant_codes, worth)
+
+    def distorted(self, tensor: int, layer: LayerDecoder, noise: float, alone: OneLayer) -> float:
+        """The distortion, from its noise on: it is never less."""
+        t, total = self.image.tensors[tensor], noise
         if np.any(layer.bias):
+            scale = t.weight_scale().astype(np.float64)
             shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
             total += alone.distortion(t.name, alone.clean[t.name] + shift)
         return total if np.isfinite(total) else np.inf

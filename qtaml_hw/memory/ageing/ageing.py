@@ -9,6 +9,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.faults import TENSORS, MapKey, flip, flip_structured, second_uniforms, weak_cells
+from qtaml_hw.memory.ageing.at_once import flip_at_once
 from qtaml_hw.memory.ageing.counts import Aged
 from qtaml_hw.memory.ageing.exposure import Exposure
 from qtaml_hw.memory.ageing.histories import Histories
@@ -56,6 +57,9 @@ class Ageing:
 
     def age(self) -> Aged:
         """Everything: bits that nothing corrects, ECC words, zeroed words."""
+        if self.histories.levels is not None:
+            flip_at_once(self.laid_out, self.histories.levels, self.key, self.tally)
+            return self.tally.result()
         for number in range(self.histories.epochs):
             seed = (self.key.seed + number * EPOCH_SEED) % 2**63 if number and self.law == "poisson" else self.key.seed
             self._age_epoch(number, replace(self.key, seed=seed))

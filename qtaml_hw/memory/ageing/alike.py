@@ -1,10 +1,12 @@
-"""Planes whose cells all flip alike: no word, one menu entry, one probability; the same for every fault map.
+"""Cells that all flip alike, the same for every fault map: they flip by one call of the engine.
 
-Such planes flip by one call of the engine, and where a memory has no others, on whatever device the codes are.
+By plane: no word, one menu entry, one probability.  Where a memory has no others, they flip on whatever device the
+codes are.  By entry: the whole memory, words included, where nothing is rewritten between its read-outs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,3 +27,15 @@ class AlikePlanes:
         p = np.zeros_like(self.p)
         p[:, kept] = self.p[:, kept]
         return AlikePlanes(kept, p)
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """P(lost) by plane and written bit, [samples, bits of a code, 2], of the cells under every entry without a code.
+
+    ``words`` : of the data bits of ECC words; ``checks`` [samples, 2] of their check bits.
+    """
+
+    of_entry: Mapping[int, Float64]
+    words: Float64
+    checks: Float64

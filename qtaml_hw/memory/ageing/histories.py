@@ -6,36 +6,34 @@ They are the same for every fault map.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Float64
 from qtaml_hw.channel import Keeping
-from qtaml_hw.memory.ageing.alike import AlikePlanes
+from qtaml_hw.memory.ageing.alike import AlikePlanes, Levels
 from qtaml_hw.memory.ageing.exposure import Exposure
-from qtaml_hw.memory.ageing.history import History, Visits, build_history, sample_thresholds
+from qtaml_hw.memory.ageing.history import History, Mark, Visits, build_history, sample_thresholds
 from qtaml_hw.memory.ageing.kernels import RowsOfPlane
-from qtaml_hw.memory.ageing.laid_out import LaidOut
+from qtaml_hw.memory.ageing.visited import NONE, Visited
 from qtaml_hw.memory.cells import CellModel, Cells, FixedCells
-from qtaml_hw.memory.traffic.commands import CommandLog
-from qtaml_hw.memory.traffic.rows import RowBins, RowMap
+from qtaml_hw.memory.traffic.rows import RowMap
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import MenuEntry
-
-NONE = np.empty(0, dtype=np.float64)
 
 
 class Histories:
     """What every stretch of rows lived through, looked up by (tensor, refresh group); filled when asked.
 
-    A unit is a refresh group and a bin of its rows, numbered ``group * bins + bin``.
-
-    Parameters: the image in its array, the command log of its schedule, the cells of a chip, and the bins of the rows.
+    Parameters: the commands by unit of rows, and the cells of a chip.
     """
 
-    def __init__(self, laid_out: LaidOut, log: CommandLog, cells: Cells, bins: RowBins) -> None:
-        self.laid_out, self.log, self.cells, self.bins = laid_out, log, cells, bins
+    def __init__(self, visited: Visited, cells: Cells) -> None:
+        self.visited, self.cells = visited, cells
+        self.laid_out, self.log, self.bins = visited.laid_out, visited.log, visited.bins
+        laid_out = self.laid_out
         self.layout, self.schedule, self.samples = laid_out.layout, laid_out.schedule, laid_out.samples
         self._exposures: dict[tuple[int, Keeping | None], Exposure] = {}
         self.of_classes = [self.exposure_under(None, row_class) for row_class in range(self.layout.classes)]
@@ -48,9 +46,7 @@ class Histories:
         self.strata = self.of_classes[0].strata
         # whether cells, or what they hold, are others after a write
         self.split = self.law == "poisson" or laid_out.changes
-        self.streamed = self.layout.residency.streamed
-        own = self.streamed | any(map(self.layout.geometry.reads_destroy, range(self.layout.classes)))
-        self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no history
+        self.streamed, self.tensor_key = visited.streamed, visited.tensor_key
         self._histories: dict[tuple[int, int, bool, Keeping | None], list[History]] = {}
         self._built: dict[tuple[int, Keeping | None, bytes], list[History]] = {}  # of rows that the same commands touch
         self._thresholds: dict[tuple[int, int, int], Float64] = {}
@@ -84,7 +80,7 @@ class Histories:
             return 0
         if not self.streamed[tensor]:
             return self.laid_out.after(min(epoch, len(self.schedule.rewrites_s)))
-        return self.laid_out.newest(float(self._tile_writes(tensor)[epoch - 1])) if epoch <= self.samples else 0
+        return self.laid_out.newest(float(self.visited.tile_writes(tensor)[epoch - 1])) if epoch <= self.samples else 0
 
     def rows_of_plane(self, plane: int) -> RowsOfPlane:
         """The rows of a plane's class and their bins."""
@@ -95,50 +91,14 @@ class Histories:
         rows = RowMap(self.layout)
         return RowsOfPlane(bin_of, int(rows.used[row_class]), rows.per_bank, self.bins.bins)
 
-    def _tile_writes(self, tensor: int) -> Float64:
-        """When the tile of a streamed tensor that each sample reads was written."""
-        samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
-        before = np.concatenate([[0.0], samples[:-1]])
-        written: Float64 = np.maximum(samples - self.layout.residency.age_s[tensor], before)
-        return written
-
-    def visits(self, tensor: int, unit: int, *, words: bool, factor: float = 1.0) -> Visits:
-        """The commands that touched a tensor's bits in a unit; ``words``: its ECC words, also scrubbed.
-
-        ``factor``: those of its rows that are refreshed so many times as often as the rest of their class.
-
-        A streamed tensor is read from tiles that were written just before: every sample has such a write of its own.
-        """
-        (group, row_bin), log = divmod(unit, self.bins.bins), self.log
-        bank, row_class = divmod(group, self.layout.classes)
-        lane = self.layout.lane(row_class, factor)
-        assert lane is not None
-        place = bank * self.layout.lanes + lane
-        refresh = log.refresh_s[place]
-        if row_bin and lane < self.layout.classes:
-            refresh = refresh[log.refresh_tick[place] % self.bins.multiples[row_bin] == 0]
-        correcting = words and self.schedule.ecc_aware_refresh
-        restore = NONE if correcting else refresh
-        samples = np.array(self.schedule.sample_times_s, dtype=np.float64)
-        if self.streamed[tensor]:
-            return Visits(restore, refresh if correcting else NONE, NONE, self._tile_writes(tensor), samples)
-        if self.layout.geometry.reads_destroy(row_class):
-            mine = (log.read_tensor == tensor) & (log.read_bank == bank)
-            restore = np.sort(np.concatenate([restore, log.read_s[mine]]))
-        return Visits(
-            restore_s=restore,
-            refresh_correct_s=refresh if correcting else NONE,
-            scrub_s=log.scrub_s[bank] if words else NONE,
-            write_s=log.write_s[bank],
-            sample_s=samples,
-        )
-
     def history(self, tensor: int, unit: int, epoch: int, *, words: bool, keeping: Keeping | None = None) -> History:
         """History of a tensor's bits in a unit, kept so; reads of a tensor only matter where they restore."""
         key = (int(self.tensor_key[tensor]), unit, words, keeping)
         if key not in self._histories:
-            visits = self.visits(tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor)
-            row_class = (unit // self.bins.bins) % self.layout.classes
+            visits = self.visited.visits(
+                tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor
+            )
+            row_class = self._class_of_unit(unit)
             alike = row_class, keeping, visits.key
             if alike not in self._built:
                 whole = build_history(visits, self.exposure_under(keeping, row_class))
@@ -217,10 +177,73 @@ class Histories:
                 planes.append(plane)
         return AlikePlanes(tuple(planes), p)
 
+    @cached_property
+    def levels(self) -> Levels | None:
+        """What flips every cell, where all under an entry flip alike and words are only read; None elsewhere."""
+        laid_out, plan = self.laid_out, self.laid_out.plan
+        if self.epochs > 1 or not self.samples or self._structured:
+            return None
+        words = self._word_levels()
+        if words is None:
+            return None
+        free = [i for i, item in enumerate(plan.entries) if item.code is None]
+        entries, of_entry = [plan.entries[i] for i in free], {}
+        apart = np.unique(self.tensor_key, return_index=True)[1].tolist()
+        for slot, entry in enumerate(free):
+            p = of_entry[entry] = np.zeros_like(words[0])
+            before: list[Float64] = []
+            for plane in range(laid_out.planes):
+                known = [self.thresholds(t, plane, 0, entries) for t in apart]
+                if [*map(id, known)] != [*map(id, before)]:  # planes of a class share theirs
+                    alike = known[0][:, slot, :1, :, :1]
+                    if not all(np.all(levels[:, slot] == alike) for levels in known):
+                        return None
+                    before = known
+                p[:, plane] = np.maximum(alike[:, 0, :, 0], 0.0)
+        return Levels(of_entry, *words)
+
+    def _word_levels(self) -> tuple[Float64, Float64] | None:
+        """The same of ECC words: of data bits by plane [samples, bits, 2], and of check bits [samples, 2]."""
+        laid_out = self.laid_out
+        p = np.zeros((self.samples, max(8 * codes.itemsize for codes in laid_out.codes), 2))
+        checks = np.zeros((self.samples, 2))
+        if not laid_out.regions:
+            return p, checks
+        histories = {unit: self.history(*unit, 0, words=True) for unit in self.visited.units_of_words}
+        laws = {exposure.law for exposure in self.of_classes}
+        if any(np.any(history.kind != Mark.SAMPLE) for history in set(histories.values())) or len(laws) > 1:
+            return None
+        if laws == {"fixed"} and len(self.of_classes) == 1:
+            cell = self.of_classes[0].cell
+            assert isinstance(cell, FixedCells)
+            p[:, : laid_out.planes] = cell.per_plane(laid_out.planes).T
+            checks[:] = p[:, laid_out.planes - 1]  # beside the top plane
+            return p, checks
+        if laws != {"retention"}:
+            return None
+        classes = {history: self._class_of_unit(unit) for (_, unit), history in histories.items()}
+        leaky = {self.of_classes[row_class].leaky_state for row_class in classes.values()}
+        found = [sample_thresholds(h, self.of_classes[c], self.samples) for h, c in classes.items()]
+        if len(leaky) > 1 or any(np.any(levels != found[0][:, :1]) for levels in found):
+            return None
+        for state in (0, 1):
+            if not leaky.isdisjoint((state, "both")):
+                checks[:, state] = found[0][:, 0]
+        p[:, : laid_out.planes] = checks[:, None]
+        return p, checks
+
+    def _class_of_unit(self, unit: int) -> int:
+        return unit // self.bins.bins % self.layout.classes
+
+    @property
+    def _structured(self) -> bool:
+        """Whether any cell flips with its neighbours."""
+        cells = [one.cell for one in self.of_classes]
+        return any(isinstance(cell, FixedCells) and cell.structure is not None for cell in cells)
+
     def whole(self) -> tuple[AlikePlanes, ...] | None:
         """Of every tensor, where no plane of any is otherwise and no cell flips with its neighbours; else None."""
-        cells = [one.cell for one in self.of_classes]
-        if self.laid_out.regions or any(isinstance(c, FixedCells) and c.structure is not None for c in cells):
+        if self.laid_out.regions or self._structured:
             return None
         tensors = tuple(self.alike(t) for t in range(self.laid_out.plan.tensors))
         return tensors if all(len(t.planes) == self.laid_out.planes for t in tensors) else None
@@ -239,11 +262,12 @@ class Histories:
         leaky = exposure.leaky_state
         if leaky is None:
             return
+        states, known = slice(None) if leaky == "both" else [leaky], dict[int, Float64]()
         for place, unit in self._units_of(plane):
             history = self.history(tensor, unit, epoch, words=False, keeping=item.keeping)
-            out[:, place, slice(None) if leaky == "both" else [leaky]] = sample_thresholds(history, exposure, len(out))[
-                :, None
-            ]
+            if id(history) not in known:  # units that the same commands touch share theirs
+                known[id(history)] = sample_thresholds(history, exposure, len(out))
+            out[:, place, states] = known[id(history)][:, None]
 
     def _units_of(self, plane: int) -> list[tuple[int, int]]:
         """(bank * bins + bin, unit) of a plane's bits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class Visits:
     write_s: Float64
     sample_s: Float64
 
-    @property
+    @cached_property
     def key(self) -> bytes:
         """Equal for equal visits: a digest, since refreshes may be millions."""
         state = hashlib.sha256()
@@ -82,6 +83,7 @@ class Visits:
             state.update(np.ascontiguousarray(times).tobytes())
         return state.digest()
 
+    @cached_property
     def ordered(self) -> tuple[Float64, Int64, Bool]:
         """(times, kinds, is scrub) of everything, in order; samples just before commands of the same instant."""
         parts = (
@@ -106,7 +108,7 @@ def _last_restore(times: Float64, kinds: Int64) -> Float64:
 
 def build_history(visits: Visits, exposure: Exposure) -> History:
     """Reduce the visits to marks."""
-    times, kinds, scrub = visits.ordered()
+    times, kinds, scrub = visits.ordered
     marked = np.nonzero(kinds != Mark.RESTORE)[0]
     if isinstance(exposure.cell, PoissonCells):
         level = exposure.hazard(times[marked])[:, None]

@@ -135,6 +135,44 @@ def pack_words(codes: Codes, starts: Int64, chosen: Bool, k: int, out: Uint64) -
 
 
 @njit(nogil=True)
+def count_ones(a: Codes) -> int:
+    """Bits that are set in an unsigned array [n]."""
+    total = 0
+    for i in range(a.size):
+        x = np.uint64(a[i])
+        while x:
+            x &= x - np.uint64(1)
+            total += 1
+    return total
+
+
+@njit(nogil=True)
+def bits_of_words(flips: Codes, starts: Int64, chosen: Bool) -> Int64:
+    """Numbers of the bits that are set in ``flips`` [n] among those that are ``chosen`` bool [G, planes], ascending.
+
+    starts [G+1] within the tensor.  Bits are numbered in the order of ``protection.WordLayout``.
+    """
+    planes = chosen.shape[1]
+    out = np.empty(count_ones(flips), dtype=np.int64)
+    found, before = 0, 0
+    for g in range(starts.size - 1):
+        held = 0
+        for p in range(planes):
+            held += chosen[g, p]
+        for w in range(starts[g], starts[g + 1]):
+            if flips[w]:
+                index = before
+                for p in range(planes - 1, -1, -1):
+                    if chosen[g, p]:
+                        if (flips[w] >> p) & 1:
+                            out[found] = index
+                            found += 1
+                        index += 1
+            before += held
+    return out[:found]
+
+
+@njit(nogil=True)
 def count_differences(a: Codes, b: Codes) -> int:
     """Bits in which two unsigned arrays [n] differ."""
     total = 0

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Float64, Int64
+from qtaml_hw.arrays import Codes, Float64, Int64, Uint8
 from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
@@ -76,6 +76,38 @@ class LaidOut:
             tuple(np.unique(self.plan.choice[first:last, p]).astype(np.int64) for p in range(self.planes))
             for first, last in groups
         )
+
+    @cached_property
+    def entry_masks(self) -> tuple[dict[int, Codes], ...]:
+        """By tensor and entry that can flip: the bits of its weights under that entry, [weights], or [1] if alike."""
+        plan, out = self.plan, []
+        can = [i for i, item in enumerate(plan.entries) if not item.never_flips]
+        bits = 1 << np.arange(self.planes)
+        for t, codes in enumerate(self.codes):
+            first, last = plan.tensor_groups(t)
+            sizes = np.diff(plan.starts[first : last + 1])
+            masks = {}
+            for entry in sorted(set(can) & set(np.unique(plan.choice[first:last]).tolist())):
+                own = ((plan.choice[first:last] == entry) * bits).sum(axis=1).astype(codes.dtype)
+                masks[entry] = own[:1] if (own == own[0]).all() else np.repeat(own, sizes)
+            out.append(masks)
+        return tuple(out)
+
+    @cached_property
+    def check_bits(self) -> tuple[Uint8, ...]:
+        """Check cells of every tensor as they are written with the first image: 0/1 uint8 [parity bits]."""
+        out = []
+        for t, total in enumerate(self.layout.parity_bits.tolist()):
+            written = np.zeros(total, dtype=np.uint8)
+            for region in self.regions if total else ():
+                mine, _, bits = region.parity_cells(t, np.arange(total, dtype=np.int64))
+                written[mine] = bits
+            out.append(written)
+        return tuple(out)
+
+    def region(self, entry: int) -> CodeRegion:
+        """The words of an entry, by its number in the plan's menu."""
+        return next(region for region in self.regions if region.index == entry)
 
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Codes, Int64
 from qtaml_hw.memory.ageing.counts import Aged, Counts, Reload
-from qtaml_hw.memory.ageing.kernels import count_differences
+from qtaml_hw.memory.ageing.kernels import count_differences, count_ones
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.ageing.stored import Stored
@@ -39,6 +39,11 @@ class Tally:
     def flipped(self, tensor: int, sample: int, stored: Codes) -> None:
         """Count the flips of a whole tensor that is read without correction."""
         self.flips_data[sample] += count_differences(self.reads[tensor][sample], stored)
+
+    def read_otherwise(self, tensor: int, sample: int, flips: Codes) -> None:
+        """Flip and count bits of a tensor that are read without correction."""
+        self.reads[tensor][sample] ^= flips
+        self.flips_data[sample] += count_ones(flips)
 
     def words(self, region: CodeRegion, outcome: WordOutcome, later: int, reload_word_s: float) -> None:
         """ECC words after their history; its corrections precede all samples from number ``later`` on."""

@@ -90,6 +90,34 @@ class WordOutcome:
     counts: WordCounts
 
 
+def _stored(word_bits: Int64, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
+    there = positions < word_bits[words]
+    return words[there], positions[there]
+
+
+def read_words(code: Code, word_bits: Int64, keys: Int64, sample: int, before: WordCounts) -> WordSample:
+    """A read-out of the words with errors in these bits (keys, sorted); ``word_bits`` as of :class:`WordState`."""
+    n = code.n
+    word, position = keys // n, keys % n
+    raw_data = int(np.count_nonzero(position < code.k))
+    outcome = code.correct_errors(word, position)
+    words, positions = _stored(word_bits, outcome.word_ids, outcome.positions)
+    flagged = outcome.uncorrectable_words
+    if code.policy in ("zero", "reload"):
+        passed = ~np.isin(words, flagged)
+        words, positions = words[passed], positions[passed]
+    return WordSample(
+        sample=sample,
+        raw_data=raw_data,
+        raw_parity=len(keys) - raw_data,
+        corrected=len(outcome.corrected_words),
+        errors=keys,
+        left=words * n + positions,
+        flagged=flagged,
+        before=before,
+    )
+
+
 class WordState:
     """The errors of one set of words, moved forward mark by mark: cells with fixed retention times.
 
@@ -187,8 +215,7 @@ class WordState:
 
     def _stored(self, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
         """Without the data bits that a shortened word does not have (they are tied to zero)."""
-        there = positions < self.word_bits[words]
-        return words[there], positions[there]
+        return _stored(self.word_bits, words, positions)
 
     def _plant(self, words: Int64, positions: Int64) -> None:
         """Leave the code word of these wrong data bits as errors."""
@@ -206,25 +233,7 @@ class WordState:
 
     def _read(self, sample: int) -> WordSample:
         """Decode without writing back."""
-        keys = self._errors()
-        n = self.code.n
-        raw_data = int(np.count_nonzero(keys % n < self.code.k))
-        outcome = self.code.correct_errors(keys // n, keys % n)
-        words, positions = self._stored(outcome.word_ids, outcome.positions)
-        flagged = outcome.uncorrectable_words
-        if self.code.policy in ("zero", "reload"):
-            passed = ~np.isin(words, flagged)
-            words, positions = words[passed], positions[passed]
-        return WordSample(
-            sample=sample,
-            raw_data=raw_data,
-            raw_parity=len(keys) - raw_data,
-            corrected=len(outcome.corrected_words),
-            errors=keys,
-            left=words * n + positions,
-            flagged=flagged,
-            before=self.counts,
-        )
+        return read_words(self.code, self.word_bits, self._errors(), sample, self.counts)
 
 
 class FixedWords(WordState):

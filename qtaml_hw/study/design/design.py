@@ -63,7 +63,7 @@ class DesignPoint:
     protection: Protection
     chip: memory.Memory
     buffers: Buffers
-    facts: dict[str, Any]
+    facts: Record
 
     def score(self, codes: Sequence[Codes]) -> float:
         """The metric's score, 0..1, of the network with weights decoded from these codes."""
@@ -118,8 +118,9 @@ class DesignPoint:
             F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
             **more,
         }
-        record = Record(self.facts, measured, map_fields(timeline), self.network.measured(scores[-1]))
-        record.check()
+        own = Record(measured, map_fields(timeline), self.network.measured(scores[-1]))
+        record = Record(self.facts, own)
+        record.check(but=self.facts.keys() - own.keys())
         return record
 
 
@@ -170,6 +171,8 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         ],
         "versions": dict(versions()),
     }
+    known = Record(facts)
+    known.fit()
     return DesignPoint(
         identity=identity,
         study=study,
@@ -179,7 +182,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         protection=protection,
         chip=chip,
         buffers=buffers,
-        facts=facts,
+        facts=known,
     )
 
 

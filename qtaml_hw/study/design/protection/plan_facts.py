@@ -7,6 +7,7 @@ from typing import Any
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
+from qtaml_hw.config.written import stated
 from qtaml_hw.ecc import Code
 from qtaml_hw.protection import MenuEntry, ProtectionPlan
 from qtaml_hw.records.fields import F
@@ -114,9 +115,10 @@ def _of_blocks(study: Study, code: Code) -> str:
 
 def _without_effect(study: Study) -> list[str]:
     """Options of the protection that its policy does not look at, where the user wrote both for this one study."""
-    origins, policy = study.provenance, study.protection.policy
+    origins, policy = stated(study), study.protection.policy
     ranks = {"default": 0, "file": 1, "set": 2}
-    chosen = ranks.get(origins["protection.policy"].kind, len(ranks))  # a sweep chooses: others of its points may look
+    own = origins.get("protection.policy")
+    chosen = 0 if own is None else ranks.get(own.kind, len(ranks))  # a sweep chooses: others of its points may look
     idle = [
         path
         for path in (f"protection.{name}" for name in sorted(study.protection.row.unused))
@@ -146,10 +148,11 @@ def idle_switches(study: Study, protection: Protection, pricing: Pricing) -> lis
     if not same_cells or not protection.plan.parity_bits:
         return []
     now, warnings = pricing.cost(protection.plan, protection.planned_bits), []
-    for name, without in (
-        ("refresh.ecc_aware: false", replace(schedule, ecc_aware_refresh=False)),
-        ("scrub: off", replace(schedule, scrub_interval_s=None)),
-    ):
+    on = (
+        ("refresh.ecc_aware: false", schedule.ecc_aware_refresh, replace(schedule, ecc_aware_refresh=False)),
+        ("scrub: off", schedule.scrub_interval_s is not None, replace(schedule, scrub_interval_s=None)),
+    )
+    for name, without in ((name, without) for name, works, without in on if works):
         then = replace(pricing, schedule=without).cost(protection.plan, protection.planned_bits)
         area = 1.0 - then.areas[F.area_m2] / now.areas[F.area_m2]
         energy = 1.0 - then.energies[F.energy_per_inference_j] / now.energies[F.energy_per_inference_j]

@@ -7,9 +7,9 @@ reads and cycles come from the systolic closed forms.  Everything here is modell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from qtaml_hw.study.design.cells.array import geometry_of, schedule_of
 from qtaml_hw.study.design.cells.cell import CellView
 from qtaml_hw.study.design.cells.rails import mac_at
 from qtaml_hw.weights.sizes import StoredSizes
+
+KEPT: Final = 4  # costs of a pricing: of the plan, of none, and of what each is compared with
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class Pricing:
     layers: tuple[LayerCost, ...]
     side: SideStorage
     stored: StoredSizes
+    _latest: list[tuple[ProtectionPlan, float, PlanCost]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def of(
@@ -250,10 +253,18 @@ class Pricing:
         return cls(study, names, schedule, products, side, stored)
 
     def cost(self, plan: ProtectionPlan, planned_bits: float = 0.0) -> PlanCost:
-        """What a plan costs; ``planned_bits`` : what tells its groups and corrections apart.
+        """What a plan costs, the latest ones kept; ``planned_bits`` : what tells its groups and corrections apart.
 
         Raises ValueError when the accelerator cannot keep the inference rate, or the array does not hold the image.
         """
+        for priced, bits, known in self._latest:
+            if priced is plan and bits == planned_bits:
+                return known
+        self._latest.append((plan, planned_bits, self._cost(plan, planned_bits)))
+        del self._latest[:-KEPT]
+        return self._latest[-1][2]
+
+    def _cost(self, plan: ProtectionPlan, planned_bits: float) -> PlanCost:
         plan = plan.limited(self.stored.absent)
         study, array = self.study, PlannedArray(plan, geometry_of(self.study), self.schedule)
         geometry, layout = array.geometry, array.layout

@@ -13,6 +13,7 @@ from qtaml_hw import tac
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
+from qtaml_hw.config.written import stated
 from qtaml_hw.names import CalibratedKind
 from qtaml_hw.protection import ProtectionPlan, plan_for
 from qtaml_hw.study.design.networks.calibration import Calibration
@@ -110,7 +111,7 @@ def _with_codes(
     if study.protection.correction in get_args(CalibratedKind):
         decoder = calibrated(study, protected, decoder, calibration)
     bare = side_bits(_bare(plan), ("planes",))
-    own = study.provenance["weights.scale"].kind == "default"  # of the policy
+    own = "weights.scale" not in stated(study)  # of the policy
     plain = ScaleLayout.of("per_tensor" if own else study.weights.scale)
     bare += sum(plain.bits(t.shape) - t.layout.bits(t.shape) for t in image.tensors)
     planned_bits = side_bits(plan, ("planes",)) + decoder.side_bits
