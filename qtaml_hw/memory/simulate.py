@@ -26,6 +26,7 @@ from qtaml_hw.memory.cells import CellModel, Cells, check_cell
 from qtaml_hw.memory.timeline import Timeline
 from qtaml_hw.memory.traffic.commands import CommandLog, simulate_commands
 from qtaml_hw.memory.traffic.energy import EnergyCosts, EnergyMeter
+from qtaml_hw.memory.traffic.logs import command_log
 from qtaml_hw.memory.traffic.planned import PlannedArray
 from qtaml_hw.memory.traffic.schedule import Schedule
 from qtaml_hw.protection import ProtectionPlan
@@ -97,7 +98,7 @@ class Memory:
 
         With retention-aware refresh these are the commands of an array with the expected rows in every bin.
         """
-        return simulate_commands(self.layout, self.schedule, self.array.bins)
+        return command_log(self.layout, self.schedule, self.array.bins)
 
     @cached_property
     def visited(self) -> Visited:

@@ -165,7 +165,7 @@ class ProtectionPlan:
         """Data bits stored: weights times the planes that their tensors store."""
         return int(np.diff(self.tensor_starts) @ self.stored_planes.sum(axis=1))
 
-    @property
+    @cached_property
     def entries(self) -> tuple[MenuEntry, ...]:
         """The menu as entries."""
         return tuple(menu_entry(name) for name in self.menu)

@@ -100,6 +100,12 @@ def _population(cell: Any, die: device.Die | None) -> device.Population:
     return device.population(cell, die)
 
 
+@lru_cache(maxsize=1024)
+def _lot_population(cell: Any) -> device.RetentionPopulation:
+    """The population over the cells of many dies."""
+    return device.lot_population(cell)
+
+
 def _charge_population(cell: Any, die: device.Die | None) -> Ageing:
     """The same of a charge cell."""
     population = _population(cell, die)
@@ -292,7 +298,7 @@ def _view_of_lot(study: Study, cell: Any, centre: CellView) -> CellView:
     return replace(
         centre,
         channel=FlipChannel.over_dies([(share, channel(die)) for share, die in lot]),
-        population=device.lot_population(cell),
+        population=_lot_population(cell),
         lot=tuple((share, _charge_population(cell, die)) for share, die in lot),
         dies=lambda seed, map_index: _charge_cells(study, cell, of_chip(seed, map_index)),
         channels=lambda seed, map_index: channel(of_chip(seed, map_index)),
@@ -363,7 +369,7 @@ def _law_model(study: Study, population: Ageing) -> CellModel:
 
 def _of_all_dies(cell: Any) -> Ageing:
     """The population of a charge cell over all dies."""
-    return _charge_population(cell, None) if len(device.dies_of_lot(cell)) == 1 else device.lot_population(cell)
+    return _charge_population(cell, None) if len(device.dies_of_lot(cell)) == 1 else _lot_population(cell)
 
 
 def losing(study: Study, p: float, planes: int, direction: Direction = "symmetric") -> FlipChannel:
