@@ -11,7 +11,8 @@ from qtaml_hw.config.study import Study
 
 def stated(study: Study) -> dict[str, Origin]:
     """Where every value is from that is no default, by dotted field; those of plane classes aside."""
-    return {dotted(path): leaf.origin for path, leaf in study._layer.items() if path[0] not in ("sweep", "space")}
+    origins = {path: leaf.origin for path, leaf in study._layer.items() if path[0] not in ("sweep", "space")}
+    return {dotted(path): origin for path, origin in origins.items() if origin.kind != "default"}
 
 
 def study_text(study: Study) -> str:
