@@ -33,6 +33,7 @@ CELLS: Final = {
     "cell.preset": "gain-cell-65nm-chun2012",
     "flips.law": "retention",
     "flips.p": None,
+    "refresh.interval": "110 us",
     "array.banks": 256,
 }
 SCALES: Final = {"network.store.scales": True}
