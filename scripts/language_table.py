@@ -63,7 +63,11 @@ def measure(names: list[str], gguf: Path, out: Path) -> None:
     """Sweeps each part into its store; what is there already is not measured again."""
     for name in names:
         _, values, grid = PARTS[name]
-        study = load(STUDY).with_({"network.gguf": str(gguf.resolve()), **values, "sweep": {"grid": dict(grid)}})
+        study = (
+            load(STUDY)
+            .with_({"sweep": None})
+            .with_({"network.gguf": str(gguf.resolve()), **values, "sweep": {"grid": dict(grid)}})
+        )
         found = sweep(study, store=out / name, progress=_progress(name))
         for point in found.failures:
             _say(f"{name}: {point}")
