@@ -24,6 +24,7 @@ from qtaml_hw.weights.network import call_with
 ANSWER_BYTES: Final = 1 << 24
 MIDDLE_BYTES: Final = 1 << 26
 _SEEN: Final = 1 << 12  # weights up to a cut that are remembered as met
+_FACTOR, _OFFSET = 1.0 + 2.0**-5, 2.0**-10  # of parameters: seen in any answer, and far from its largest numbers
 _WHOLE: Final = (Cut(0, 0, ()),)  # of a network that is not resumed
 
 
@@ -107,11 +108,14 @@ class Passes:
 
     @cached_property
     def _steps(self) -> Steps | None:
-        """The network's steps, where their answers to a piece are its own."""
+        """The network's steps, where their answers to a piece are its own, with other parameters than it has."""
+        module, piece = self.served.module, self.served.pieces(self.inputs)[0]
         try:
-            steps, piece = Steps(self.served.module), self.served.pieces(self.inputs)[0]
-            with torch.inference_mode():
-                same = _same(steps(piece, None, None)[0], self.served.module(piece))
+            steps = Steps(module, piece)
+            with torch.inference_mode():  # what a trace has worked out of parameters beforehand stays as it was
+                other = {name: p * _FACTOR + _OFFSET for name, p in module.named_parameters() if p.is_floating_point()}
+                found, _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, piece, None, None)
+                same = _same(found, call_with(module, other, piece))
         except Exception:  # torch.fx raises whatever the user's forward raises on proxies
             return None
         return steps if same and len(steps.cuts) > 1 else None

@@ -28,7 +28,7 @@ def fitting(module: nn.Module, inputs: torch.Tensor) -> int:
         return MOST
     try:
         two, three = (_sizes(module, inputs[:count]) for count in (2, 3))
-    except (RuntimeError, TypeError, IndexError, AssertionError):
+    except (RuntimeError, TypeError, ValueError, IndexError, AssertionError):
         return MOST
     each = max((b - a for a, b in zip(two, three, strict=False)), default=0)
     return min(MOST, max(1, TENSOR_BYTES // max(each, 1)))

@@ -7,7 +7,7 @@ are not its own to the bit, has no steps and is run whole.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,10 +34,11 @@ class Cut:
 class Steps(nn.Module):
     """The operators of a network of one input, and its cuts; the last of them is behind its answer.
 
+    ``sample`` [N, ...]: inputs that tell which operators give a tensor, and not several, or a number.
     Raises whatever torch.fx or the network's forward raises where it cannot be traced; ValueError for more inputs.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, sample: torch.Tensor) -> None:
         super().__init__()
         self.network = network
         self.nodes = tuple(fx.Tracer().trace(network).nodes)
@@ -47,41 +48,55 @@ class Steps(nn.Module):
         self.last_read = [max((number[user] for user in node.users), default=i) for i, node in enumerate(self.nodes)]
         self.dead = [[self.nodes[i] for i, last in enumerate(self.last_read) if last == j] for j in range(len(number))]
         self.run = [_written_over(node, network) or _operator(node, network) for node in self.nodes]
-        self.cuts = self._cuts()
+        with torch.inference_mode():
+            given = [isinstance(known.get(node), torch.Tensor) for node, known in self._known(sample.clone(), None)]
+        self.cuts = self._cuts(given)
 
     def forward(self, value: torch.Tensor, begin: Cut | None, keep: Cut | None) -> tuple[Any, torch.Tensor | None]:
         """The answer to an input, or of a pass that begins with the tensor of a cut; and a copy of that of ``keep``."""
-        first = 0 if begin is None else begin.after + 1
-        known: dict[fx.Node, Any] = {} if begin is None else {self.nodes[begin.value]: value}
         kept = None
-        for i in range(first, len(self.nodes)):
-            node, run = self.nodes[i], self.run[i]
-            args, named = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+        for i, (node, known) in enumerate(self._known(value, begin), 0 if begin is None else begin.after + 1):
             if node.op == "output":
-                return args[0], kept
-            known[node] = value if run is None else run(*args, **named)
+                return known[node], kept
             if keep is not None and i == keep.after:
                 kept = known[self.nodes[keep.value]].clone()
-            for gone in self.dead[i]:
-                known.pop(gone, None)
         raise AssertionError("a graph ends with its output")
 
-    def _cuts(self) -> tuple[Cut, ...]:
-        """The last place of a single tensor before every operator that reads parameters for the first time."""
-        names = {id(p): name for name, p in reversed([*self.network.named_parameters(remove_duplicate=False)])}
+    def _known(self, value: torch.Tensor, begin: Cut | None) -> Iterator[tuple[fx.Node, dict[fx.Node, Any]]]:
+        """The operators in their order, each when it was run, and what is known then and read later."""
+        first = 0 if begin is None else begin.after + 1
+        known: dict[fx.Node, Any] = {} if begin is None else {self.nodes[begin.value]: value}
+        for node, run, dead in zip(self.nodes[first:], self.run[first:], self.dead[first:], strict=True):
+            args, named = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+            if node.op == "output":
+                known[node] = args[0]
+            else:
+                known[node] = value if run is None else run(*args, **named)
+            yield node, known
+            for gone in dead:
+                known.pop(gone, None)
+
+    def _cuts(self, tensors: Sequence[bool]) -> tuple[Cut, ...]:
+        """The last place of a single tensor before every operator that reads parameters for the first time.
+
+        ``tensors`` : whether an operator gives one.  A parameter counts by every name that it has.
+        """
+        names: dict[int, list[str]] = {}
+        for name, p in self.network.named_parameters(remove_duplicate=False):
+            names.setdefault(id(p), []).append(name)
         found: list[Cut] = []
         read: list[str] = []
         closed, place = 0, None
         for i, node in enumerate(self.nodes):
-            new = [names[key] for key in _parameters(node, self.network) if names[key] not in read]
+            new = [name for key in _parameters(node, self.network) for name in names[key] if name not in read]
             if new and place is not None:
                 found.append(Cut(*place, tuple(read[closed:])))
                 closed, place = len(read), None
             read += dict.fromkeys(new)
             alive = [j for j in range(i + 1) if self.last_read[j] > i]
-            if len(alive) == 1 and len(read) > closed:
+            if len(alive) == 1 and tensors[alive[0]] and len(read) > closed:
                 place = (i, alive[0])
-        rest = [name for name in names.values() if name not in read]  # that no operator is seen to read
+        rest = [name for every in names.values() for name in every if name not in read]  # seen in no operator
         return (*found, Cut(len(self.nodes) - 1, len(self.nodes) - 1, (*read[closed:], *rest)))
 
 

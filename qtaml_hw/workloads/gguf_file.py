@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,6 +132,9 @@ def _read(path: Path, data: NDArray[np.uint8]) -> GgufFile:
         if offset % alignment or start + offset + size > data.size:
             raise ValueError(f"the tensor {name[:60]!r} lies outside the file, which is cut off or damaged")
         found[name] = GgufTensor(name, shape, kind, start + offset, size)
+    for before, after in pairwise(sorted(found.values(), key=lambda one: one.first)):
+        if before.first + before.size > after.first:
+            raise ValueError(f"the tensors {before.name[:60]!r} and {after.name[:60]!r} overlap")
     return GgufFile(path, metadata, found, data)
 
 
@@ -139,6 +143,8 @@ def _entry(at: _Cursor) -> tuple[str, tuple[int, ...], int, int]:
     if not 1 <= axes <= MOST_AXES:
         raise ValueError(f"the tensor {name[:60]!r} has {axes} axes")
     shape = tuple(int(at.number(10)) for _ in range(axes))[::-1]
+    if not all(shape):
+        raise ValueError(f"the tensor {name[:60]!r} has no values")
     return name, shape, int(at.number(4)), int(at.number(10))
 
 

@@ -173,13 +173,57 @@ def test_a_shared_tensor_counts_where_it_is_read_first() -> None:
             out: torch.Tensor = self.a(self.b(self.a(x)))
             return out
 
-    names = [cut.names for cut in Steps(Twice().eval()).cuts]
+    names = [cut.names for cut in Steps(Twice().eval(), torch.zeros(2, 3)).cuts]
     assert names == [("a.weight", "a.bias"), ("b.weight", "b.bias")]
+
+
+class Halves(nn.Module):
+    """What is left between two layers is a pair of tensors, and no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(4, 8), nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = self.a(x).chunk(2, -1)
+        out: torch.Tensor = self.c(self.b(left) * right)
+        return out
+
+
+class Beforehand(Halves):
+    """A trace works out what is made of a parameter that it does not see, and keeps it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        doubled = dict(self.b.named_parameters())["weight"] * 2.0
+        out: torch.Tensor = self.c(functional.linear(self.a(x)[:, :4], doubled))
+        return out
+
+
+class Alias(Halves):
+    """A layer with two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = self.a
+
+
+@pytest.mark.parametrize(("kind", "resumes"), [(Halves, True), (Beforehand, False), (Alias, True)])
+def test_weights_of_any_layer_by_any_name_are_answered_as_by_whole_passes(kind: type[Halves], resumes: bool) -> None:
+    torch.manual_seed(2)
+    net, x = kind().eval(), torch.randn(5, 4)
+    weights = {n: p.detach().numpy().copy() for n, p in net.named_parameters(remove_duplicate=False) if n[0] != "a"}
+    weights |= {} if kind is Alias else {"a.weight": net.a.weight.detach().numpy().copy()}
+    passes = Passes(ServedNetwork(net), x)
+    for value in (0.1, 0.2, 0.3, 0.4):
+        for name in weights:
+            one = changed(weights, name, value)
+            np.testing.assert_array_equal(passes.outputs(one), ServedNetwork(net).begun(one, x))
+    assert (passes.counts.resumed > 0) == resumes
 
 
 def test_cuts_are_where_one_tensor_is_left() -> None:
     """Inside a residual block two are: its input waits for the sum."""
-    cuts = Steps(CifarResNet(1).eval()).cuts
+    cuts = Steps(CifarResNet(1).eval(), torch.zeros(1, 3, 32, 32)).cuts
     blocks = [sorted({name.rpartition(".")[0] for name in cut.names}) for cut in cuts]
     inside = ["bn1", "bn2", "conv1", "conv2"]
     assert blocks == [["conv1"], ["bn1"], *([f"l.{i}.0.{name}" for name in inside] for i in range(3)), ["fc"]]

@@ -35,6 +35,7 @@ def test_at_least_one_input_and_at_most_so_many(inputs: tuple[int, ...], found: 
 
 def test_inputs_that_the_network_does_not_take_are_left_to_its_first_pass() -> None:
     assert fitting(nn.Linear(3, 2), torch.zeros(4, 5)) == MOST
+    assert fitting(nn.BatchNorm2d(3), torch.zeros(4, 3)) == MOST  # a ValueError of torch
 
 
 def test_watching_leaves_modes_as_they_were() -> None:

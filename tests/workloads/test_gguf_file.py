@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import gguf
@@ -132,3 +133,35 @@ def test_scales_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(InputError, match="w has scales that are no finite numbers"):
         read_gguf(place).stored("w")
+
+
+def header_of(*tensors: tuple[bytes, tuple[int, ...], int]) -> bytes:
+    """A header of F16 tensors: name, axes (columns first) and first byte of each."""
+    whole = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), 0)
+    for name, axes, offset in tensors:
+        whole += struct.pack("<Q", len(name)) + name + struct.pack(f"<I{len(axes)}QIQ", len(axes), *axes, 1, offset)
+    return whole + bytes(-len(whole) % 32)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "why"),
+    [
+        ([(b"a", (16, 2), 0), (b"b", (16, 2), 32)], "the tensors 'a' and 'b' overlap"),
+        ([(b"b", (16, 2), 64), (b"a", (16, 4), 0)], "the tensors 'a' and 'b' overlap"),
+        ([(b"a", (0, 4), 0)], "the tensor 'a' has no values"),
+        ([(b"a", (1 << 63, 1 << 63, 0), 0)], "the tensor 'a' has no values"),
+    ],
+)
+def test_tensors_have_values_and_bytes_of_their_own(
+    tmp_path: Path, tensors: list[tuple[bytes, tuple[int, ...], int]], why: str
+) -> None:
+    place = tmp_path / "bad.gguf"
+    place.write_bytes(header_of(*tensors) + bytes(256))
+    with pytest.raises(InputError, match=why):
+        read_gguf(place)
+
+
+def test_tensors_side_by_side_are_read_in_any_order(tmp_path: Path) -> None:
+    place = tmp_path / "good.gguf"
+    place.write_bytes(header_of((b"b", (16, 2), 64), (b"a", (16, 2), 0)) + bytes(128))
+    assert [(t.first - 128, t.size) for t in read_gguf(place).tensors.values()] == [(64, 64), (0, 64)]

@@ -122,6 +122,5 @@ def survey_gguf(file: Path, entry: GgufTensor) -> FileTensor:
         worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
         weighted = weighted + np.bincount(t.codes, weights=worth, minlength=1 << t.format.bits)
         squares += float((t.decode(t.codes).astype(np.float64) ** 2).sum())
-    if form is None:
-        raise ValueError(f"{file}: {entry.name} has no values")
+    assert form is not None  # a file's tensors have values
     return FileTensor(file, entry, form, scale_bits, weighted, squares)
