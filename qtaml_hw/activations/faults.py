@@ -18,8 +18,9 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.faults import TENSORS, MapKey, RowKeys, WeakCells, flip_each, weak_cells
 from qtaml_hw.memory.buffers import Late, Masks, Rates, since
 
-MOST_SEGMENTS = 1 << 12
-_INPUTS = 1 << 32
+MOST_SEGMENTS: Final = 1 << 12  # that have the numbers of their value; more take numbers behind those of all values
+MOST_VALUES: Final = 1 << 12
+_INPUTS: Final = 1 << 32
 _BYTE: Final = 8
 
 
@@ -101,7 +102,8 @@ class Fresh:
 
     def keys(self, stretch: str, first: int, rows: int, segment: int = 0) -> RowKeys:
         """One for every input, one after the other."""
-        place = (self.value * MOST_SEGMENTS + segment) * _INPUTS + first
+        more, own = divmod(segment, MOST_SEGMENTS)
+        place = ((self.value + more * MOST_VALUES) * MOST_SEGMENTS + own) * _INPUTS + first
         return RowKeys(self.draw.of(TENSORS[stretch].number(place)), rows)
 
     def strike(self, codes: NDArray[Any], first: int) -> None:

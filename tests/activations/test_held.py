@@ -251,3 +251,15 @@ def test_tokens_of_other_ages_have_rates_of_their_own() -> None:
     shares = [np.bitwise_count(codes[:, a : a + 200]).sum() / (40 * 200 * 16) for a in (0, 200, 400)]
     assert shares[0] == 0.0
     np.testing.assert_allclose(shares[1:], [0.2, 0.02], atol=5 * np.sqrt(0.16 / 128_000))
+
+
+def test_the_last_of_many_tokens_draws_apart_from_the_next_value() -> None:
+    """Streams are numbered by value and token: token 4096 of a value is not token 0 of the one after it."""
+    tokens, width = 4097, 64
+    p = np.zeros((tokens, 8))
+    p[-1] = 0.5
+    many, next_value = np.zeros((1, tokens * width), dtype=np.uint8), np.zeros((1, width), dtype=np.uint8)
+    Fresh(MapKey(9), 0, p, p, range(0, tokens * width, width)).strike(many, 3)
+    Fresh(MapKey(9), 1, p[-1:], p[-1:]).strike(next_value, 3)
+    same = 8 * width - int(np.bitwise_count(many[:, -width:] ^ next_value).sum())
+    assert abs(same - 4 * width) < 5 * np.sqrt(2 * width)  # of 512 bits, by chance

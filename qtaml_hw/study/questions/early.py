@@ -1,9 +1,10 @@
 """When a design is good enough, told as soon as it holds: fewer images of every chip, and no more chips than it takes.
 
 The statement is that of ``Criterion``.  For the mean, every chip is judged on a batch of images of its own, and bets on
-the chips' scores decide (``records.sequential``): good and bad are each told wrongly in at most 2.5 % of samples,
-whatever chips are like and whenever it stops.  For a yield, every chip is judged on as many images as it takes; bad
-ones that are called good are charged to the share that is to be shown, and nothing else is left to chance.
+the chips' scores decide (``records.sequential``): good and bad are each told wrongly in at most 2.5 % of samples (bad:
+by each of the times that are asked for), whatever chips are like and whenever it stops.  For a yield, every chip is
+judged on as many images as it takes; bad ones that are called good are charged to the share that is to be shown, and
+nothing else is left to chance.
 """
 
 from __future__ import annotations
