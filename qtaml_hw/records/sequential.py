@@ -85,13 +85,15 @@ def out_of_reach(scores: Sequence[float], mean: float, left: int) -> bool:
 def mean_interval(scores: Sequence[float]) -> Interval:
     """Mean of the chips drawn with a 95 % interval of that of all chips which holds at every stop at once.
 
+    It is widened to the mean of those drawn where that has left what was shown at an earlier stop.
     Raises ValueError without scores.
     """
     x = np.asarray(scores, dtype=np.float64)
     if x.size == 0:
         raise ValueError("an interval needs at least one fault map")
     low, high = _lowest(x), 1.0 - _lowest(1.0 - x)
-    return Interval(float(x.mean()), low, high, int(x.size))
+    mean = float(x.mean())
+    return Interval(mean, min(low, mean), max(high, mean), int(x.size))
 
 
 def _lowest(x: Float64) -> float:

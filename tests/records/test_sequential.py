@@ -99,6 +99,16 @@ def test_the_ends_of_an_interval_are_where_verdicts_turn(scores: list[float]) ->
     assert found.high > 1.0 - 1e-9 or shown_below(scores, found.high + 1e-9)
 
 
+@pytest.mark.parametrize("scores", [[0.9] * 50 + [0.1] * 200, [0.1] * 50 + [0.9] * 200])
+def test_an_interval_holds_its_mean_where_chips_drift_from_what_was_shown(scores: list[float]) -> None:
+    """Chips in the order of their scores are no sample: bounds of the first ones pass the mean of all."""
+    found = mean_interval(scores)
+    assert shown_above(scores, 0.8) == (scores[0] == 0.9)
+    assert shown_below(scores, 0.2) == (scores[0] == 0.1)
+    assert found.low <= found.mean <= found.high
+    assert (found.low if scores[0] == 0.9 else found.high) == found.mean == pytest.approx(np.mean(scores))
+
+
 @pytest.mark.parametrize("keep", [0.5, 0.9, 0.95, 0.98])
 @pytest.mark.parametrize("clean", [1.0, 0.97, 0.6])
 def test_so_many_chips_without_loss_tell_a_share_and_one_less_does_not(keep: float, clean: float) -> None:
