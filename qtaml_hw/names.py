@@ -154,10 +154,11 @@ FORMATS: Final = (*CODED_FORMATS, *UNSIGNED_FORMATS, *FLOAT_FORMATS, "binary")
 unsigned ones a zero point beside every scale, those of two bytes have no scale."""
 
 BUFFER_FORMATS: Final = ("int8", "int16", "float16", "bfloat16")
+"""Number formats of values that a buffer holds."""
+
 REFRESHED: Final = ("always", "outlived", "untouched", "banks")
 """Which rows of a buffer a refresh restores: all; those of values that outlive the interval; those of them that no read
 has restored meanwhile; whole banks while they hold such a value."""
-"""Number formats of values that a buffer holds."""
 
 CHANNEL_FORMATS: Final = ("cosq",)
 """Formats made for the flips of a study's own cells: no name alone says what their codes are."""
