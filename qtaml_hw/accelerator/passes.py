@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from secrets import token_bytes
+from threading import Lock
 from typing import Final
 
 import torch
@@ -30,27 +32,38 @@ _WHOLE: Final = (Cut(0, 0, ()),)  # of a network that is not resumed
 
 @dataclass(eq=False)
 class Bounded:
-    """Tensors by key, at most ``most`` bytes of them: those that nobody asked for longest go first."""
+    """Tensors by key, at most ``most`` bytes of them: those that nobody asked for longest go first.
+
+    Threads may share it.
+    """
 
     most: int
     held: OrderedDict[bytes, tuple[torch.Tensor, ...]] = field(default_factory=OrderedDict)
     taken: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def get(self, key: bytes) -> tuple[torch.Tensor, ...] | None:
         """What is held under a key."""
-        if key in self.held:
-            self.held.move_to_end(key)
-        return self.held.get(key)
+        with self._lock:
+            if key in self.held:
+                self.held.move_to_end(key)
+            return self.held.get(key)
 
     def put(self, key: bytes, tensors: Sequence[torch.Tensor]) -> None:
-        """Hold tensors under a key that is not held, unless they alone are too many."""
+        """Hold tensors under a key, where none are yet, unless they alone are too many."""
         size = sum(t.nbytes for t in tensors)
-        if size > self.most:
-            return
-        self.held[key] = tuple(tensors)
-        self.taken += size
-        while self.taken > self.most:
-            self.taken -= sum(t.nbytes for t in self.held.popitem(last=False)[1])
+        with self._lock:
+            if size > self.most or key in self.held:
+                return
+            self.held[key] = tuple(tensors)
+            self.taken += size
+            while self.taken > self.most:
+                self.taken -= sum(t.nbytes for t in self.held.popitem(last=False)[1])
+
+
+ANSWERS: Final = Bounded(ANSWER_BYTES)
+MIDDLES: Final = Bounded(MIDDLE_BYTES)
+"""Of all networks of the process together: a sweep over formats loads one for each."""
 
 
 @dataclass
@@ -71,9 +84,10 @@ class Passes:
     served: ServedNetwork
     inputs: torch.Tensor
     counts: Counts = field(default_factory=Counts)
-    _answers: Bounded = field(default_factory=lambda: Bounded(ANSWER_BYTES), repr=False)
-    _middles: Bounded = field(default_factory=lambda: Bounded(MIDDLE_BYTES), repr=False)
+    _answers: Bounded = field(default=ANSWERS, repr=False)
+    _middles: Bounded = field(default=MIDDLES, repr=False)
     _seen: OrderedDict[bytes, None] = field(default_factory=OrderedDict, repr=False)
+    _own: bytes = field(default_factory=lambda: token_bytes(16), init=False, repr=False)  # no others have its keys
 
     def outputs(self, weights: Weights) -> torch.Tensor:
         """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them, bit for bit."""
@@ -82,7 +96,7 @@ class Passes:
         if not self._repeatable:
             return self.served.begun(weights, self.inputs)
         steps = self._steps
-        chain = _chain(weights, _WHOLE if steps is None else steps.cuts)
+        chain = self._chain(weights, _WHOLE if steps is None else steps.cuts)
         return self._known(chain[-1], lambda: self._computed(weights, steps, chain))
 
     def answered(self, weights: Weights, compute: Callable[[Weights], torch.Tensor]) -> torch.Tensor:
@@ -91,7 +105,19 @@ class Passes:
         given = dict(weights) if self.served.own is None else weights
         if not self._repeatable:
             return compute(given)
-        return self._known(_chain(given, _WHOLE)[-1], lambda: compute(given))
+        return self._known(self._chain(given, _WHOLE)[-1], lambda: compute(given))
+
+    def _chain(self, weights: Weights, cuts: Sequence[Cut]) -> list[bytes]:
+        """A digest per cut of all weights that a pass reads up to there; the last is of all there are."""
+        found, total, left = [], hashlib.sha256(self._own), dict.fromkeys(weights)
+        for number, cut in enumerate(cuts):
+            for name in [name for name in cut.names if name in left] if number < len(cuts) - 1 else [*left]:
+                del left[name]
+                own = torch.as_tensor(weights[name]).cpu().contiguous()
+                total.update(f"{name} {own.dtype} {tuple(own.shape)} ".encode())
+                total.update(own.reshape(-1).view(torch.uint8).numpy().data)
+            found.append(total.copy().digest())
+        return found
 
     def _known(self, key: bytes, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
         held = self._answers.get(key)
@@ -124,18 +150,20 @@ class Passes:
         if steps is None:
             return self.served.begun(weights, self.inputs)
         cuts, keys = steps.cuts[:-1], chain[:-1]
-        there = [i for i, key in enumerate(keys) if key in self._middles.held]
-        begin = there[-1] if there else -1
+        begin, held = next(
+            ((i, held) for i in range(len(keys) - 1, -1, -1) if (held := self._middles.get(keys[i])) is not None),
+            (-1, None),
+        )
         met = [i for i, key in enumerate(keys) if i > begin and key in self._seen]
         keep = met[-1] if met else -1
-        pieces = (self._middles.get(keys[begin]) if there else None) or self.served.pieces(self.inputs)
-        self.counts.resumed += bool(there)
+        pieces = self.served.pieces(self.inputs) if held is None else held
+        self.counts.resumed += held is not None
         parameters = {f"network.{name}": w for name, w in self.served.tensors(weights, self.inputs).items()}
         answers, kept = [], []
         with torch.inference_mode():
             for piece in pieces:
-                value = piece.clone() if there else piece  # operators may write where they read
-                places = (cuts[begin] if there else None, cuts[keep] if met else None)
+                value = piece if held is None else piece.clone()  # operators may write where they read
+                places = (None if held is None else cuts[begin], cuts[keep] if met else None)
                 answer, middle = call_with(steps, parameters, value, *places)
                 answers.append(answer)
                 kept += [] if middle is None else [middle]
@@ -150,19 +178,6 @@ class Passes:
 def _watched(layer: nn.Module) -> bool:
     """Whether somebody has put hooks on a layer, or a function of his own in place of its ``forward``."""
     return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in layer.__dict__)
-
-
-def _chain(weights: Weights, cuts: Sequence[Cut]) -> list[bytes]:
-    """A digest per cut of all weights that a pass reads up to there; the last is of all there are."""
-    found, total, left = [], hashlib.sha256(), dict.fromkeys(weights)
-    for number, cut in enumerate(cuts):
-        for name in [name for name in cut.names if name in left] if number < len(cuts) - 1 else [*left]:
-            del left[name]
-            own = torch.as_tensor(weights[name]).cpu().contiguous()
-            total.update(f"{name} {own.dtype} {tuple(own.shape)} ".encode())
-            total.update(own.reshape(-1).view(torch.uint8).numpy().data)
-        found.append(total.copy().digest())
-    return found
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from qtaml_hw.accelerator.passes import ANSWER_BYTES, MIDDLE_BYTES, Bounded, Counts, Passes
+from qtaml_hw.accelerator.passes import ANSWER_BYTES, ANSWERS, MIDDLE_BYTES, MIDDLES, Bounded, Counts, Passes
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.accelerator.steps import Steps, max_pool2d
 from qtaml_hw.workloads.published import CifarLeNet, CifarResNet, DsCnn, TinyResNet8
@@ -252,6 +252,19 @@ def test_a_pass_of_many_maps_keeps_to_its_bounds() -> None:
     assert 0 < passes._answers.taken <= 200
     assert 0 < passes._middles.taken <= 3000
     assert (ANSWER_BYTES, MIDDLE_BYTES) == (2**24, 2**26)
+
+
+def test_networks_share_their_bounds_and_no_answers() -> None:
+    """Two networks whose served weights are the same differ in all that is not served."""
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(4))
+    nets = [Halves().eval() for _ in range(3)]
+    weights = {"a.weight": np.ones((8, 4), np.float32)}
+    every = [Passes(ServedNetwork(net), x) for net in nets]
+    for passes, net in zip(every * 2, nets * 2, strict=True):
+        np.testing.assert_array_equal(passes.outputs(weights), ServedNetwork(net).begun(weights, x))
+    assert [passes.counts.known for passes in every] == [1, 1, 1]
+    assert all(one._answers is ANSWERS and one._middles is MIDDLES for one in every)
+    assert (ANSWERS.most, MIDDLES.most) == (ANSWER_BYTES, MIDDLE_BYTES)
 
 
 @pytest.mark.parametrize(
