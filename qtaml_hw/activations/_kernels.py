@@ -72,7 +72,7 @@ def strike_at(address: int, place: Any, first: int, scaling: Any, tables: Any, w
         for at in range(begins[inference], begins[inference + 1]):
             m = numbers[at]
             s = scale[own, (m // q) % g]
-            code = codes[int(np.rint(x[i, m] / s) + largest)]
+            code = codes[int(level(x[i, m], s, largest) + largest)]
             wrong = (~code & up[at]) | (code & down[at])
             x[i, m] = values[code ^ wrong] * s
             _count(wrong, counted)

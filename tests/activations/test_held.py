@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from qtaml_hw.activations import Counts, Fresh, Held, Kept, Numbers, Same, calibrate, guard, trace
+from qtaml_hw.activations import Counts, Fresh, Held, Kept, Numbers, Same, _kernels, calibrate, guard, trace
 from qtaml_hw.activations.numbers import Granularity
 from qtaml_hw.arrays import Float32
 from qtaml_hw.faults import MapKey
@@ -263,3 +263,16 @@ def test_the_last_of_many_tokens_draws_apart_from_the_next_value() -> None:
     Fresh(MapKey(9), 1, p[-1:], p[-1:]).strike(next_value, 3)
     same = 8 * width - int(np.bitwise_count(many[:, -width:] ^ next_value).sum())
     assert abs(same - 4 * width) < 5 * np.sqrt(2 * width)  # of 512 bits, by chance
+
+
+def test_a_level_beyond_the_largest_float_is_the_largest_level() -> None:
+    """The scale of the largest float32 rounds up, so that 127 times it is infinite: no code lies beyond the table."""
+    scale = np.full((1, 1), np.finfo(np.float32).max / np.float32(127), dtype=np.float32)
+    form, counted = number_format("int8"), np.zeros(8, dtype=np.int64)
+    tables = form.encode(np.arange(-127, 128)), form.decode_table.astype(np.float32)
+    weak = np.array([0, 1]), np.array([0]), np.array([0], np.uint8), np.array([0b1000000], np.uint8)
+    x = np.array([[np.finfo(np.float32).max, 0.0]], dtype=np.float32)
+    scaling = scale, np.float32(127)
+    _kernels.strike_at(x.ctypes.data, (1, 1, 1, 2), 0, scaling, tables, weak, counted)
+    assert x[0].tolist() == [float(np.float32(127 - 64) * scale[0, 0]), 0.0]
+    assert counted.tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
