@@ -19,6 +19,7 @@ from qtaml_hw.config.sections.protection import ProtectionSection
 from qtaml_hw.errors import unknown
 
 _Study = TypeVar("_Study")
+WEIGHTS: Final = "weights"
 _SHARED_SCORES: Final = ("jacobian", "fisher")
 """Scores that are distortions of the outputs by one flip, of weights and values alike."""
 _NOWHERE_ELSE: Final = "what was just computed lies nowhere else: a flagged word reads as it is (raw), or as zero"
@@ -87,10 +88,39 @@ def shares(protection: ProtectionSection) -> bool:
     return protection.budget is not None and protection.budget.kind == "shared"
 
 
-def refuse_shares(
-    beside: Beside, own: Sequence[ProtectionSection], weights: ProtectionSection, at_weights: Problem
+def memories_read(faulty: Sequence[str], buffers: Sequence[str]) -> frozenset[str]:
+    """The memories that ``evaluate.faulty`` means: weights, and names of buffers.  Raises ValueError for another."""
+    known = {WEIGHTS: [WEIGHTS], BUFFERS: buffers, **{f"{BUFFERS}.{name}": [name] for name in buffers}}
+    for name in faulty:
+        if name not in known:
+            raise ValueError(unknown("memory", name, known))
+    return frozenset(one for name in faulty for one in known[name])
+
+
+def refuse(
+    beside: Beside,
+    own: Sequence[BufferSection],
+    weights: ProtectionSection,
+    faulty: Sequence[str],
+    at: Callable[[tuple[str, ...]], Problem],
 ) -> None:
-    """Nothing.  Raises StudyError where buffers cannot spend the weights' budget, which stands at ``at_weights``."""
+    """Nothing.  Raises StudyError where buffers cannot spend the weights' budget, or flips are read of no memory.
+
+    ``at`` : the place of a field of the study.
+    """
+    found = _unshared(beside, [one.protection for one in own], weights, at(("protection", "budget")))
+    try:
+        memories_read(faulty, [one.name for one in own])
+    except ValueError as error:
+        found.append(dataclasses.replace(at(("evaluate", "faulty")), message=str(error)))
+    if found:
+        raise StudyError(found)
+
+
+def _unshared(
+    beside: Beside, own: Sequence[ProtectionSection], weights: ProtectionSection, at_weights: Problem
+) -> list[Problem]:
+    """Why buffers cannot spend the weights' budget, which stands at ``at_weights``."""
     found = []
     if shares(weights):
         text = "a buffer spends the weights' budget by 'budget: shared', and they state it, as in 'budget: {bits: 5 %}'"
@@ -104,8 +134,7 @@ def refuse_shares(
             scores = " or ".join(_SHARED_SCORES)
             text = f"weights share their budget by the policy tac and the score {scores}; theirs is {said}"
             found.append(dataclasses.replace(beside.at(number, "protection", "budget"), message=text))
-    if found:
-        raise StudyError(found)
+    return found
 
 
 def _own(beside: Beside, index: int, fields: dict[str, FieldSpec]) -> tuple[BufferOwnSection | None, list[Problem]]:

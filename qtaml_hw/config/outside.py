@@ -45,25 +45,31 @@ def missing(study: Study) -> list[Problem]:
     """What the study and the points of its sweep name that is not there, each once, at its place in the file."""
     absent: dict[tuple[str, str], Problem] = {}
     for one in (study, *(point.study for point in study.points()), *(buffer.study for buffer in study.beside)):
-        for path, value, complaint in _complaints(one):
-            place = locate(one._layer, tuple(path.split(".")))
-            absent.setdefault((path, value), dataclasses.replace(place, path=path, message=complaint))
-    return [problem if problem.file else dataclasses.replace(problem, file=study.file) for problem in absent.values()]
+        for problem in lacking(one):
+            absent.setdefault((problem.path, problem.message), problem)
+    return list(absent.values())
 
 
-def _complaints(study: Study) -> Iterator[tuple[str, str, str]]:
-    """(path, value, what is wrong with it)."""
+def lacking(study: Study) -> Iterator[Problem]:
+    """What a study names that is not there, at its place in the file; of a sweep's points nothing."""
+    for path, complaint in _complaints(study):
+        place = locate(study._layer, tuple(path.split(".")))
+        yield dataclasses.replace(place, path=path, message=complaint, file=place.file or study.file)
+
+
+def _complaints(study: Study) -> Iterator[tuple[str, str]]:
+    """(path, what is wrong with the value)."""
     for path, value in files(study):
         if not os.path.exists(study.folder / value):  # False, too, where a name is too long
-            yield path, value, f"there is no {study.folder / value}"
+            yield path, f"there is no {study.folder / value}"
         elif path == "array.cacti" and not os.access(study.folder / value, os.X_OK):
-            yield path, value, f"{study.folder / value} is not a program that may be run (chmod +x)"
+            yield path, f"{study.folder / value} is not a program that may be run (chmod +x)"
         elif path in _CONTENTS and (complaint := _CONTENTS[path](study)):
-            yield path, value, complaint
+            yield path, complaint
     for path, name in functions(study):
         complaint = _function_missing(name, study)
         if complaint:
-            yield path, name, complaint
+            yield path, complaint
 
 
 def code_of(study: Study) -> dict[str, Code]:

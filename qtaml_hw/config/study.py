@@ -7,12 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError
 
-from qtaml_hw.config.buffers import checked, refuse_shares, without_values
+from qtaml_hw.config.buffers import checked, refuse, without_values
 from qtaml_hw.config.checks import between
 from qtaml_hw.config.explain import Context, explain
 from qtaml_hw.config.reading.beside import BUFFERS, Beside
@@ -272,7 +273,6 @@ class Point:
     case: str = ""
 
 
-_BUDGET: Final = ("protection", "budget")
 NO_SWEEP: Final = Change(("sweep",), None, Origin("sweep", "", ""))
 
 
@@ -281,7 +281,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
     beside = Beside.of(document)
     if beside.leaf is None and not beside.problems:
         study = _of_weights(document, previous)
-        refuse_shares(beside, (), study.protection, locate(study._layer, _BUDGET))
+        refuse(beside, (), study.protection, study.evaluate.faulty, partial(locate, study._layer))
         return study
     found, problems = checked(beside, _of_weights, catalogue(Study))
     try:
@@ -294,7 +294,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
     study._document, study._beside = document, tuple(Buffer(*both) for both in found)
     for _, inner in found:
         inner._of_buffer = True
-    refuse_shares(beside, [one.protection for one, _ in found], study.protection, locate(study._layer, _BUDGET))
+    refuse(beside, study.buffers or (), study.protection, study.evaluate.faulty, partial(locate, study._layer))
     return study
 
 

@@ -248,6 +248,8 @@ KINDS: Final[dict[str, tuple[str, Callable[[str, Tensors, bool], Read]]]] = {
     "gptq": ("qweight", _gptq_or_awq),
     "compressed": ("weight_packed", _compressed),
 }
+CODES: Final = tuple(ending for ending, _ in KINDS.values())
+"""How the names of packed weights end."""
 _NEEDED: Final = {
     "gptq": ("qweight", "qzeros", "scales"),
     "compressed": ("weight_packed", "weight_scale", "weight_shape"),

@@ -124,6 +124,18 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert {"cell.preset", "buffers[0].format", "buffers[0].refresh.interval", "buffers[1].name"} <= paths
 
 
+@pytest.mark.parametrize("buffers", [KV, ""])
+def test_memories_whose_flips_are_read_are_there(buffers: str) -> None:
+    with pytest.raises(
+        StudyError, match=r":3:\d+ evaluate.faulty: unknown memory 'buffers.akt'; allowed: weights, buffers"
+    ):
+        parse_study(HEAD + "evaluate: {faulty: [weights, buffers.akt]}\n" + buffers)
+    swept = "sweep: {cases: [{label: all}, {label: one, evaluate.faulty: [buffers.kv]}]}\n"
+    assert [p.study.evaluate.faulty for p in parse_study(HEAD + KV + swept).points()][1] == ("buffers.kv",)
+    with pytest.raises(StudyError, match=r"evaluate.faulty: at the point 'one': unknown memory 'buffers.kv'"):
+        parse_study(HEAD + swept).points()
+
+
 def test_a_runtime_without_layers_holds_no_values() -> None:
     text = HEAD + "network: {file: net.onnx}\nprotection: {policy: none, correction: none}\nevaluate: {RUN}\n"
     with pytest.raises(

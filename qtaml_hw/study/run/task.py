@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.axes import axes_shown, axes_si
 from qtaml_hw.config.sections.evaluate import MapsSection
 from qtaml_hw.errors import InputError, in_one_line
@@ -113,4 +113,4 @@ def failure(task: Task, error: Exception) -> Record:
 
 def reason(error: Exception) -> str:
     """An error in one line; what a user can put right says so itself."""
-    return str(error) if isinstance(error, InputError) else in_one_line(error)
+    return str(error) if isinstance(error, InputError | StudyError) else in_one_line(error)

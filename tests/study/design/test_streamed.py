@@ -175,7 +175,20 @@ def test_store_rule_and_refusals(folder: Path, tmp_path: Path) -> None:
             stream(study(**change), folder)
     with pytest.raises(InputError, match="write to another folder"):
         stream(study(), folder, out=folder)
-    with pytest.raises(InputError, match=r"no .safetensors file"):
+    with pytest.raises(InputError, match=r"no .safetensors file") as raised:
+        stream(study(), tmp_path)
+    assert str(raised.value).count(str(tmp_path)) == 1
+    with pytest.raises(InputError, match=r"x.gguf: there is no such file or folder$"):
+        stream(study(), tmp_path / "x.gguf")
+
+
+@pytest.mark.parametrize(("part", "settings"), [("a.qweight", ""), ("a.weight_packed", ""), ("a.weight", "gptq")])
+def test_scales_of_packed_codes_are_not_taken_for_the_weights(tmp_path: Path, part: str, settings: str) -> None:
+    codes = torch.zeros(4, 8, dtype=torch.int32)
+    save_file({part: codes, "a.scales": torch.ones(4, 8, dtype=torch.float16)}, tmp_path / "model.safetensors")
+    if settings:
+        (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": settings}}))
+    with pytest.raises(InputError, match="its weights are packed codes, which are not streamed"):
         stream(study(), tmp_path)
 
 

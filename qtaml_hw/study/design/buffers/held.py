@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +35,8 @@ from qtaml_hw.activations import (
     trace,
 )
 from qtaml_hw.config import Study
+from qtaml_hw.config.buffers import WEIGHTS, memories_read
 from qtaml_hw.config.study import Buffer
-from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced, Rates
 from qtaml_hw.protection import ProtectionPlan
@@ -47,9 +47,6 @@ from qtaml_hw.study.design.networks.calibration import Calibration
 from qtaml_hw.study.design.protection.protect import Protection
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.registry import number_format
-
-WEIGHTS: Final = "weights"
-BUFFERS: Final = "buffers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +148,7 @@ class Buffers:
         ``evaluate.faulty`` names and that there are not, and for what a buffer's protection cannot be.
         """
         module, inputs = calibration.served.module, calibration.inputs
-        faulty = _faulty(study)
+        faulty = memories_read(study.evaluate.faulty, [one.section.name for one in study.beside])
         if not study.beside:
             return cls(module, (), faulty, study.evaluate.seed)
         if inputs is None:
@@ -221,18 +218,6 @@ class Buffers:
             return {}
         split = {str(F.budget_split): self.split} if self.split else {}
         return {F.buffers: [one.facts for one in self.memories], F.faulty: sorted(self.faulty), **split}
-
-
-def _faulty(study: Study) -> frozenset[str]:
-    """Memories whose flips are read: weights, and names of buffers.  Raises ValueError for one that is not there."""
-    names = [one.section.name for one in study.beside]
-    known = {WEIGHTS: [WEIGHTS], BUFFERS: names, **{f"{BUFFERS}.{name}": [name] for name in names}}
-    found: set[str] = set()
-    for name in study.evaluate.faulty:
-        if name not in known:
-            raise ValueError(f"evaluate.faulty: {unknown('memory', name, known)}")
-        found |= set(known[name])
-    return frozenset(found)
 
 
 def _kept(buffer: Buffer, module: nn.Module, inputs: torch.Tensor, stored: Sequence[str]) -> tuple[Kept, ...]:

@@ -16,7 +16,7 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config import Study
 from qtaml_hw.config.sections.buffers import BufferOwnSection
 from qtaml_hw.config.study import Buffer
-from qtaml_hw.errors import unknown
+from qtaml_hw.errors import InputError, unknown
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import (
     Allocation,
@@ -141,7 +141,7 @@ class Placed:
     def cells_of(self, cells: memory.Cells) -> tuple[PlaneCells, ...]:
         """The planes of every row class, of a chip with these cells.
 
-        Raises ValueError where a class of tokens, or a partition, has another number of intervals than there are row
+        Raises InputError where a class of tokens, or a partition, has another number of intervals than there are row
         classes.
         """
         of_plane, section = self.geometry.classes_of(self.planes), self.buffer.section
@@ -150,7 +150,7 @@ class Placed:
             own = []
             for of_class_s in section.other_intervals_s:
                 if len(of_class_s) not in (1, len(self.intervals_s)):
-                    raise ValueError(
+                    raise InputError(
                         f"buffer {section.name}: a class of tokens or a partition has {len(of_class_s)} intervals "
                         f"and the array {len(self.intervals_s)} row classes: give one, or one for each"
                     )

@@ -11,7 +11,8 @@ from qtaml_hw.accelerator.layers import multiplied
 from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, metric
 from qtaml_hw.accelerator.place import place
 from qtaml_hw.accelerator.served import ServedNetwork
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, StudyError
+from qtaml_hw.config.outside import lacking
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import FILE_FORMAT
 from qtaml_hw.progress import Progress
@@ -54,8 +55,10 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
     """Load, fold, quantise, rewrite.
 
     Raises InputError for weights that do not fit, data that do not match, a norm that cannot be folded, or a
-    device that is not there.
+    device that is not there; StudyError for files and functions that the study names and that are not there.
     """
+    if absent := list(lacking(study)):
+        raise StudyError(absent)
     outside = outside_digest(study)  # before anything is read: a file that changes meanwhile is another one next time
     judge, device = metric_of(study), place(study.evaluate.device)
     data = load_dataset(study)

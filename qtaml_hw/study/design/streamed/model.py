@@ -42,6 +42,7 @@ from qtaml_hw.study.design.streamed.slots import Told
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.scales import ScaleLayout
+from qtaml_hw.workloads.packed import CODES, quantisation_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +181,8 @@ def stream(
         chip = Chip(image, plan, cell.channel_of_chip(key.seed, map_index), key, device)
         files = model.passed(chip, None if out is None else _folder(Path(out), model), each)
     except (OSError, ValueError) as error:
-        raise InputError(f"{weights}: {error}") from error
+        told = str(error)
+        raise InputError(told if told.startswith(f"{weights}") else f"{weights}: {told}") from error
     left = tac.predicted_distortion(image.damage(), cell.channel, plan)
     return StreamResult(
         image, plan, cost, cell, left, chip.flips, chip.change, model.told, tuple(files), model.not_read
@@ -219,6 +221,8 @@ def _refuse(study: Study) -> None:
 
 def _opened(study: Study, weights: Path) -> ModelFiles:
     """The files of a model.  Raises ValueError for what cannot be read, and formats that do not go with it."""
+    if not weights.exists():
+        raise ValueError("there is no such file or folder")
     own = study.weights.format == FILE_FORMAT
     if weights.suffix == GGUF:
         if not own:
@@ -228,7 +232,10 @@ def _opened(study: Study, weights: Path) -> ModelFiles:
         return OneGguf.of(weights)
     if own:
         raise ValueError("of safetensors no codes are streamed: name a number format, or give a .gguf file")
-    return Shards.of(weights, *_format_of(study))
+    found = Shards.of(weights, *_format_of(study))
+    if quantisation_of(weights) or any(name.endswith(CODES) for name in found.told):
+        raise ValueError("its weights are packed codes, which are not streamed: run the study, or give a .gguf file")
+    return found
 
 
 def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
