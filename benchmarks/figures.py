@@ -80,7 +80,7 @@ def figure(
     print(f"{what:<72} {value:>10.4g} {unit:<16} {beside:<16} {verdict:<7} {more}".rstrip(), flush=True)
     if collected := os.environ.get(COLLECT):
         said = {
-            "part": Path(sys.argv[0]).stem.removeprefix("bench_"), "what": what, "value": value, "unit": unit,
+            "part": Path(sys.argv[0]).stem.removeprefix("bench_"), "what": what, "value": float(value), "unit": unit,
             "goal": goal, "sense": sense if goal is not None else None, "more": more,
         }  # fmt: skip
         with Path(collected).open("a", encoding="utf-8") as file:
