@@ -17,10 +17,10 @@ from pathlib import Path
 from figures import figure
 
 from qtaml_hw._threads import single_thread
-from qtaml_hw.accelerator.passes import Passes
 from qtaml_hw.config import Point, load_study, parse_study
 from qtaml_hw.memory import Memory
 from qtaml_hw.study.design.networks.loaded import Networks
+from qtaml_hw.study.design.networks.network import Network
 from qtaml_hw.study.run import evaluate
 from qtaml_hw.study.run.engine import run_points
 
@@ -64,7 +64,7 @@ def shares(title: str, points: list[Point]) -> None:
     networks.load(points[0].study)
     with (
         single_thread(),
-        watched(Passes, "outputs", "forward passes", spent),
+        watched(Network, "begun", "forward passes", spent),
         watched(Memory, "run", "memory simulation", spent),
         watched(evaluate, "prepare_point", "preparation", spent),
     ):

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from qtaml_hw import tac
-from qtaml_hw.accelerator.served import ServedNetwork
+from qtaml_hw.accelerator.passes import Passes
+from qtaml_hw.accelerator.served import ServedNetwork, on_host
 from qtaml_hw.arrays import Bool, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.weights import GroupKind, StoredImage
@@ -122,9 +123,18 @@ class Calibration:
         """
         if self.inputs is None:
             raise ValueError("outputs are compared on unlabelled calibration inputs, and there are none")
-        with self.served.held(weights, self.inputs.device) as held:
-            found = self.served.outputs(held, self.inputs)
+        if self.served.own is None:
+            found = on_host(self._passes.outputs(weights))
+        else:
+            with self.served.held(weights, self.inputs.device) as held:
+                found = self.served.outputs(held, self.inputs)
         return np.where(self._ruled_out, 0.0, found)
+
+    @cached_property
+    def _passes(self) -> Passes:
+        """One tensor after another is changed, so that passes begin behind the layers before it."""
+        assert self.inputs is not None
+        return Passes(self.served, self.inputs)
 
     def automatic(self, image: StoredImage) -> tac.Automatic | tac.OneKind:
         """What chooses the corrections of an image's layers, of a large one on one input; kept until another image's
