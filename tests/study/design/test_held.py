@@ -11,7 +11,7 @@ import torch
 
 from qtaml_hw.activations import Held, Same
 from qtaml_hw.arrays import Float64
-from qtaml_hw.config import parse_study
+from qtaml_hw.config import StudyError, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.faults import MapKey
 from qtaml_hw.records.fields import F
@@ -183,7 +183,7 @@ def test_what_a_buffer_cannot_hold_is_said(written: str, complaint: str) -> None
 
 
 def test_memories_that_are_not_there_and_protection_that_there_is_not() -> None:
-    with pytest.raises(InputError, match=r"unknown memory 'buffers.kv'.*features"):
+    with pytest.raises(StudyError, match=r"evaluate\.faulty: unknown memory 'buffers.kv'.*features"):
         held(faulty="buffers.kv")
     for protection, complaint in (
         ("{policy: magnitude}", "none, uniform, tac"),
