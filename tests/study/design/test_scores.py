@@ -148,5 +148,5 @@ def test_labels_counted_from_1_that_fit_are_warned_about(folder: Path) -> None:
 
 
 def test_a_metric_that_may_not_be_used_is_named_as_the_field_that_it_is(folder: Path) -> None:
-    with pytest.raises(q.StudyError, match=r"^study:6:20 evaluate\.metric: 'os:system' is of Python's own library"):
+    with pytest.raises(InputError, match=r"^study:6:20 evaluate\.metric: 'os:system' is of Python's own library"):
         q.run(study(folder, ONE, metric="os:system"))
