@@ -11,12 +11,11 @@ beside the picture.
 from __future__ import annotations
 
 import argparse
-import resource
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from figures import cpu_s, figure, in_turns, median_s, medians
+from figures import cpu_s, figure, in_turns, median_s, medians, peak_bytes
 
 from qtaml_hw.device import GainCell, RetentionPopulation, population
 from qtaml_hw.memory import ArrayGeometry, Memory, Phase, Schedule
@@ -123,7 +122,7 @@ def large_array() -> None:
     geometry = ArrayGeometry(banks=64, row_bits=2048)
     plan, cells = secded_plan(codes), Cells(1e-4, refresh_s)
     seconds = cpu_s(lambda: Memory(codes, 8, plan, geometry, schedule).run(cells, seed=1))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_bytes() / 2**30
     what = "64 MB array, 100 ms, p = 1e-4, SEC-DED on 2 MSBs"
     figure(what, seconds, "s", at_most=10.0)
     figure(f"{what}: peak memory of the process", peak, "GB", at_most=1.0)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from figures import figure
+from figures import figure, peak_bytes, told_by
 
 GOAL = 1.3
 WIDTH, HIDDEN, VOCABULARY = 2048, 8192, 32_000
@@ -73,13 +71,6 @@ def write(folder: Path, parameters: float) -> int:
     return layers * per_layer
 
 
-def peak(folder: Path, policy: str, device: str | None, out: bool) -> dict[str, float]:
-    """Seconds and peak memory in bytes of a process that streams a model."""
-    command = [sys.executable, __file__, "--worker", str(folder), policy, device or "-", "out" if out else "-"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def worker(folder: str, policy: str, device: str, out: str) -> None:
     import qtaml_hw as q
     from qtaml_hw.config import parse_study
@@ -94,9 +85,10 @@ def worker(folder: str, policy: str, device: str, out: str) -> None:
         if place is not None:
             shutil.rmtree(place)
     seconds = time.perf_counter() - start
-    rss = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
     shares = {"protected": found.plan.protected_bits_fraction, "flips": found.flips / found.image.stored_bits}
-    print(json.dumps({"seconds": seconds, "bytes": rss, "weights": int(found.image.tensor_starts[-1]), **shares}))
+    print(
+        json.dumps({"seconds": seconds, "bytes": peak_bytes(), "weights": int(found.image.tensor_starts[-1]), **shares})
+    )
 
 
 def main() -> None:
@@ -114,14 +106,15 @@ def main() -> None:
             folder.mkdir()
             write(folder, parameters)
         for policy, out in RUNS[: given.runs]:
-            base, found = peak(tiny, policy, given.device, out), peak(large, policy, given.device, out)
+            asked = (policy, given.device or "-", "out" if out else "-")
+            base, found = (told_by(__file__, "--worker", str(folder), *asked) for folder in (tiny, large))
             above, size = found["bytes"] - base["bytes"], found["weights"]
-            told = (
+            beside = (
                 f"{above / 1e6:.0f} MB above {base['bytes'] / 1e6:.0f} MB, {found['seconds']:.1f} s, "
                 f"{100 * found['protected']:.2f} % protected, {100 * found['flips']:.4f} % flipped"
             )
             what = f"{policy}{', written out' if out else ''}, {size / 1e9:.3f} G weights: peak memory"
-            figure(what, above / size, "of their int8", at_most=GOAL, more=told)
+            figure(what, above / size, "of their int8", at_most=GOAL, more=beside)
 
 
 if __name__ == "__main__":

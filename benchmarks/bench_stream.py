@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from figures import figure
+from figures import figure, peak_bytes, told_by
 
 GOAL_MB = 500.0
 WIDTH, HIDDEN, VOCABULARY = 2048, 8192, 32_000
@@ -89,16 +87,7 @@ def worker(path: str, policy: str, out: str) -> None:
         if place is not None:
             shutil.rmtree(place)
     told = {key: found[key] for key in ("stored_weights", "protected_bits_fraction", "area_m2", "read_all_s")}
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
-    print(json.dumps({"seconds": time.process_time() - start, "bytes": peak, **told}))
-
-
-def streamed(path: Path, policy: str, out: bool) -> dict[str, float]:
-    """What a process of its own says of a stream."""
-    command = [sys.executable, __file__, "--worker", str(path), policy, "out" if out else "-"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    print(json.dumps({"seconds": time.process_time() - start, "bytes": peak_bytes(), **told}))
 
 
 def main() -> None:
@@ -113,7 +102,9 @@ def main() -> None:
         write(tiny, 1.0)
         write(large, given.parameters)
         for policy, out in RUNS:
-            base, found = streamed(tiny, policy, out), streamed(large, policy, out)
+            base, found = (
+                told_by(__file__, "--worker", str(path), policy, "out" if out else "-") for path in (tiny, large)
+            )
             billions = found["stored_weights"] / 1e9
             what = f"{billions:.3f} G weights of Q4_0, {policy}{', written out' if out else ''}"
             whole = f"{found['bytes'] / 1e6:.0f} MB in all, file of {large.stat().st_size / 1e6:.0f} MB"

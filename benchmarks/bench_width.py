@@ -12,14 +12,13 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import figure
+from figures import figure, told_by
 
 STUDY = """
 study: wide
@@ -75,10 +74,7 @@ def store(file: str, out: str) -> None:
 
 def alone(what: str, *arguments: object) -> dict[str, float]:
     """What a process of its own uses for one of the jobs below."""
-    command = [sys.executable, __file__, "--job", what, *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return told_by(__file__, "--job", what, *map(str, arguments))
 
 
 def expand(file: str) -> None:

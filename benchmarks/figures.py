@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 COLLECT = "QTAML_HW_BENCHMARK_FIGURES"
 """Environment variable: a file to which every figure is appended, a JSON object a line."""
@@ -59,6 +60,19 @@ def children_cpu_s(command: list[str], **named: object) -> float:
     subprocess.run(command, check=True, **named)  # type: ignore[call-overload]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def peak_bytes() -> int:
+    """The most resident memory that this process has had."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
+
+
+def told_by(script: str, *arguments: str) -> dict[str, Any]:
+    """What a benchmark prints last, a JSON object, in a process of its own with these arguments."""
+    command = [sys.executable, script, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def figure(

@@ -23,8 +23,10 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from figures import COLLECT  # noqa: E402  # beside the benchmarks, which are scripts too
+
 FOLDER, KEPT, PAGE = ROOT / "benchmarks", ROOT / "benchmarks" / "kept", ROOT / "docs" / "performance.md"
-COLLECT = "QTAML_HW_BENCHMARK_FIGURES"  # as benchmarks/figures.py reads it
 PACKAGES = ("numpy", "numba", "scipy", "torch", "stim")
 NEAR = 0.10  # ratios within this of 1 are noise of a shared machine
 
@@ -91,7 +93,7 @@ def measure(parts: Sequence[str]) -> Run:
     changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/kept", ":!docs/performance.md")
     commit = _git("rev-parse", "--short", "HEAD") + ("-changed" if changed else "")
     versions = {"Python": platform.python_version()}
-    versions |= {name: metadata.version(name) for name in PACKAGES if _installed(name)}
+    versions |= {name: version for name in PACKAGES if (version := _version(name)) is not None}
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Run(machine(), os.cpu_count() or 1, commit, date, versions, figures)
 
@@ -100,12 +102,11 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _installed(name: str) -> bool:
+def _version(name: str) -> str | None:
     try:
-        metadata.version(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def read_runs(kept: Path = KEPT) -> list[Run]:

@@ -23,6 +23,7 @@ from qtaml_hw.records.sequential import (
     Looks,
     called_share,
     fewest_to_tell,
+    images_judged,
     mean_interval,
     out_of_reach,
     share_of_called,
@@ -89,7 +90,7 @@ class Early(Criterion):
             "clean_accuracy": float(first[F.clean_score]),
             "margin": found.low - self.target(first) if self.wanted is None else self._chips(records)[0] - self.wanted,
             **self._yield(records),
-            "images_judged": sum(int(record[F.judged_images]) for record in records),
+            "images_judged": images_judged(records),
         }
 
     def _chips(self, records: Sequence[Record]) -> tuple[float, float]:
