@@ -139,7 +139,10 @@ def whole_identity(name: str) -> str:
 
 def images_judged(records: Sequence[Record]) -> int:
     """Image evaluations behind some maps: those that were looked at, or all images at every time."""
-    return sum(int(r.get(F.judged_images, int(r[F.images]) * len(r[F.score_series]))) for r in records)
+    return sum(
+        int(record[F.judged_images] if F.judged_images in record else record[F.images] * len(record[F.score_series]))
+        for record in records
+    )
 
 
 def batch_of(images: int) -> int:
