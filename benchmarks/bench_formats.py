@@ -10,7 +10,7 @@ import numpy as np
 from figures import figure, in_turns
 
 from qtaml_hw import tac
-from qtaml_hw.tac.statistics import read_moments
+from qtaml_hw.tac.decoding.statistics import read_moments
 from qtaml_hw.weights import number_format
 
 

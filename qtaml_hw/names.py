@@ -300,9 +300,9 @@ GroupKind = Literal["layer", "channel", "word", "row"]
 Solver = Literal["auto", "greedy", "exact"]
 """How a budget is spent: ``auto`` is exact by layer, where that takes no time, and hull-greedy in smaller groups."""
 CorrectionKind = Literal["none", "unbias", "offset", "shrink", "steps", "table", "planes"]
-"""Mean correction of what stays unprotected, as in ``tac.correction``."""
+"""Mean correction of what stays unprotected, as in ``tac.decoding.correction``."""
 CalibratedKind = Literal["calibrate", "per_chip"]
-"""Channels of every layer matched to the clean network's, as in ``tac.calibrate``: over drawn chips, or on each."""
+"""Channels of every layer matched to the clean network's, ``tac.decoding.calibrate``: over drawn chips, or on each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Draws and tables the lines of scripts/joint_table.py: ``python scripts/joint_figure.py FILE.jsonl [--png FILE]``.
 
 Bits per weight at which an isotonic fit of accuracy over all measured rungs meets 95 % of the clean accuracy, with the
-95 % interval over fault maps and test images resampled together (``tac.crossing``).
+95 % interval over fault maps and test images resampled together (``tac.prediction.crossing``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from joint_table import Cell, read_lines
 from matplotlib.figure import Figure
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.crossing import Curve
+from qtaml_hw.tac.prediction.crossing import Curve
 
 KEEP: Final = 0.95
 TITLES: Final = {"msp": "Uniform-MSP", "tac": "TAC by layer", "uniform": "one width", "joint": "joint"}

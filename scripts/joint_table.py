@@ -40,10 +40,10 @@ from qtaml_hw.reproduce.flips import FixedFlips
 from qtaml_hw.reproduce.networks import Benchmark, Storage, published, zoo
 from qtaml_hw.reproduce.trial import AT_ONCE
 from qtaml_hw.study.design.networks.network import StoredNetwork
-from qtaml_hw.tac.agreement import soft_agreement
-from qtaml_hw.tac.crossing import last_passing
-from qtaml_hw.tac.side import side_information
-from qtaml_hw.tac.spending import plan_by_damage
+from qtaml_hw.tac.allocation.spending import plan_by_damage
+from qtaml_hw.tac.decoding.side import side_information
+from qtaml_hw.tac.prediction.agreement import soft_agreement
+from qtaml_hw.tac.prediction.crossing import last_passing
 from qtaml_hw.weights import Codes, StoredImage, WeightFormat, quantise
 from qtaml_hw.weights.moments import input_moments
 

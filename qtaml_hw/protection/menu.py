@@ -10,6 +10,7 @@ channel knows.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -213,3 +214,32 @@ def entry_at(name: str, channel: FlipChannel) -> MenuEntry:
     pairs = {(float(a), float(b)) for a, b in zip(channel.p01, channel.p10, strict=True)}
     up, down = max(pairs - {(0.0, 0.0)}, key=lambda pair: capacity(*pair), default=(0.0, 0.0))
     return entry(f"shannon-{up:.6g}" + (f"-{down:.6g}" if down != up else ""))
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The options of a plan: "none" first, then the entries the user allows."""
+
+    entries: tuple[MenuEntry, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], channel: FlipChannel | None = None) -> Menu:
+        """A menu from registered names; "none" is added, and ``shannon`` has its price at ``channel``."""
+        found = (entry(name) if channel is None else entry_at(name, channel) for name in names)
+        return cls((entry("none"), *found))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in option order."""
+        return tuple(e.name for e in self.entries)
+
+    def residuals(self, channel: FlipChannel) -> tuple[Float64, Float64]:
+        """Residual p01 and p10 of every plane under every option, each [B, Q], for words of bits that are alike.
+
+        What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.
+        """
+        return channel.mean_of_dies(self._residuals_of_die)
+
+    def _residuals_of_die(self, channel: FlipChannel) -> tuple[Float64, Float64]:
+        left = [entry.residuals(channel) for entry in self.entries]
+        return np.stack([up for up, _ in left], axis=1), np.stack([down for _, down in left], axis=1)

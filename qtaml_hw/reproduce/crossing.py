@@ -1,8 +1,8 @@
 """The overhead at which a policy keeps the wanted accuracy: where an isotonic fit over a ladder of budgets crosses it.
 
-All policies meet the same maps, images and resamples (:mod:`qtaml_hw.tac.crossing`), so that ratios are paired.  Where
-the curve is flat at the target the budget is a matter of luck: the interval is wide and the result says that a plateau
-decides.
+All policies meet the same maps, images and resamples (:mod:`qtaml_hw.tac.prediction.crossing`), so that ratios are
+paired.  Where the curve is flat at the target the budget is a matter of luck: the interval is wide and the result says
+that a plateau decides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qtaml_hw.records.interval import Interval
 from qtaml_hw.reproduce.paths import PlanPath
 from qtaml_hw.reproduce.trial import Trial
 from qtaml_hw.tac import side_information
-from qtaml_hw.tac.crossing import KEPT, PLATEAU, Ladder, measured_curve
+from qtaml_hw.tac.prediction.crossing import KEPT, PLATEAU, Ladder, measured_curve
 
 AROUND: Final = 6  # rungs measured above the largest and below the smallest of the budgets
 

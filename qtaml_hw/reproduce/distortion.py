@@ -3,7 +3,7 @@
 The same plan for every network and flip probability, its two top planes error-free.  Measured: the mean squared change
 of the logits over unlabelled inputs and fault maps, all layers flipped at once.  Predicted: to first order from the
 Jacobian at the clean weights, to second order from half its sum with the Jacobian under the plan's own noise
-(:mod:`qtaml_hw.tac.second_order`).
+(:mod:`qtaml_hw.tac.worth.second_order`).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from qtaml_hw.reproduce.result import Row
 from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import saturation_ratio
-from qtaml_hw.tac.crossing import OCTAVES, Ladder
+from qtaml_hw.tac.prediction.crossing import OCTAVES, Ladder
 
 LEAST, MOST = 3.4, 33.6  # the range of overhead ratios in the abstract
 POINTS = 24.0  # the abstract's largest gain of WKB scoring over magnitude, percentage points of accuracy

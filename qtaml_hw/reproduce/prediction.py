@@ -14,8 +14,8 @@ from qtaml_hw.reproduce.paper import FULL, SEED, Effort, rho_star, search_on
 from qtaml_hw.reproduce.paths import TAC_LAYER, TAC_WORD, UNIFORM, PlanPath
 from qtaml_hw.reproduce.trial import AccuracyStore
 from qtaml_hw.tac import DrawnFlips
-from qtaml_hw.tac.crossing import OCTAVES, Ladder
-from qtaml_hw.tac.prediction import DRAWS, PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.budgets import DRAWS, PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.crossing import OCTAVES, Ladder
 
 POLICIES = (UNIFORM, TAC_LAYER, TAC_WORD)
 KEEP = 0.95

@@ -1,28 +1,16 @@
 """Tunneling-Aware Compensation: statistics, sensitivity, allocation, correction, saturation ratio."""
 
 from qtaml_hw.names import CorrectionKind
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
-from qtaml_hw.tac.alone import DrawnFlips, OneLayer, flipped, measured_importance
-from qtaml_hw.tac.automatic import Automatic, OneKind
-from qtaml_hw.tac.budget import Budget, Menu, Prices, TrueCost, bit_prices, parity_prices, stored_prices
-from qtaml_hw.tac.by_code import WorthByCode
-from qtaml_hw.tac.calibrate import MATCHED_DRAWS, CalibratedDecoder, ChannelMatch
-from qtaml_hw.tac.corrected import corrected_damage, ideal_path, top_planes_plan
-from qtaml_hw.tac.correction import FOLDING_KINDS, KINDS, Correction, channel_matrix, corrected_noise, correction
-from qtaml_hw.tac.damage import DamageModel, damage_model
-from qtaml_hw.tac.decoder import ImageDecoder, ProtectedImage
-from qtaml_hw.tac.exact import reach_exactly, solve_exactly
-from qtaml_hw.tac.families import knapsack
-from qtaml_hw.tac.joint import CAPS, JointProblem, Uncoded, coded, compensation
-from qtaml_hw.tac.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
-from qtaml_hw.tac.response import MEASURES, Probe, Response, measured_response, refined_damage
-from qtaml_hw.tac.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
-from qtaml_hw.tac.scale_worth import Direction, directions, with_scales
-from qtaml_hw.tac.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
-from qtaml_hw.tac.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
-from qtaml_hw.tac.sensitivity import Estimate, Into, OutputName, Sensitivity, Stopping, energies_into, jacobian_energy
-from qtaml_hw.tac.side import SideInformation, side_information
-from qtaml_hw.tac.spending import (
+from qtaml_hw.protection import Menu
+from qtaml_hw.tac.allocation.budget import Budget, Prices, TrueCost, bit_prices, parity_prices, stored_prices
+from qtaml_hw.tac.allocation.corrected import corrected_damage, ideal_path, top_planes_plan
+from qtaml_hw.tac.allocation.exact import reach_exactly, solve_exactly
+from qtaml_hw.tac.allocation.families import knapsack
+from qtaml_hw.tac.allocation.joint import CAPS, JointProblem, Uncoded, coded, compensation
+from qtaml_hw.tac.allocation.knapsack import Allocation, BudgetPath, Cheapest, Knapsack, solve
+from qtaml_hw.tac.allocation.policies import POLICIES, Planning, Worth, plan_uniform, plan_uniform_reaching
+from qtaml_hw.tac.allocation.saturation import SaturationRatio, saturation_ratio, saturation_ratio_at
+from qtaml_hw.tac.allocation.spending import (
     Optimum,
     Planned,
     Share,
@@ -30,8 +18,36 @@ from qtaml_hw.tac.spending import (
     predicted_distortion,
     share_out,
 )
-from qtaml_hw.tac.statistics import affine_drift, symmetric_variance, value_statistics
-from qtaml_hw.tac.widths import Width, WidthTable
+from qtaml_hw.tac.allocation.widths import Width, WidthTable
+from qtaml_hw.tac.decoding.automatic import Automatic, OneKind
+from qtaml_hw.tac.decoding.calibrate import MATCHED_DRAWS, CalibratedDecoder, ChannelMatch
+from qtaml_hw.tac.decoding.correction import (
+    FOLDING_KINDS,
+    KINDS,
+    Correction,
+    channel_matrix,
+    corrected_noise,
+    correction,
+)
+from qtaml_hw.tac.decoding.decoder import ImageDecoder, ProtectedImage
+from qtaml_hw.tac.decoding.side import SideInformation, side_information
+from qtaml_hw.tac.decoding.statistics import affine_drift, symmetric_variance, value_statistics
+from qtaml_hw.tac.worth.alone import DrawnFlips, OneLayer, flipped, measured_importance
+from qtaml_hw.tac.worth.by_code import WorthByCode
+from qtaml_hw.tac.worth.damage import DamageModel, damage_model
+from qtaml_hw.tac.worth.response import MEASURES, Probe, Response, measured_response, refined_damage
+from qtaml_hw.tac.worth.scales import Direction, directions, with_scales
+from qtaml_hw.tac.worth.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
+from qtaml_hw.tac.worth.second_order import Draws, drawn_codes, noisy_importance, refine, second_order_importance
+from qtaml_hw.tac.worth.sensitivity import (
+    Estimate,
+    Into,
+    OutputName,
+    Sensitivity,
+    Stopping,
+    energies_into,
+    jacobian_energy,
+)
 
 __all__ = [
     "CAPS",

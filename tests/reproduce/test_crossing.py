@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtaml_hw.reproduce.crossing import Overheads
-from qtaml_hw.tac.crossing import KEPT, Curve, Ladder, crossing, last_passing, resamples
+from qtaml_hw.tac.prediction.crossing import KEPT, Curve, Ladder, crossing, last_passing, resamples
 
 
 @given(rungs=st.integers(0, 200), end=st.integers(-1, 210))

@@ -14,7 +14,7 @@ from qtaml_hw.reproduce.trial import AccuracyStore, Trial
 from qtaml_hw.study.design.cells.cell import losing
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.tac import Menu
-from qtaml_hw.tac.crossing import Ladder
+from qtaml_hw.tac.prediction.crossing import Ladder
 from qtaml_hw.weights import WeightFormat
 
 

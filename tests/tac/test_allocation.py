@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from qtaml_hw.tac import Knapsack, exact, solve
-from qtaml_hw.tac.pareto import dual, optimum
+from qtaml_hw.tac import Knapsack, solve
+from qtaml_hw.tac.allocation import exact
+from qtaml_hw.tac.allocation.pareto import dual, optimum
 
 
 def random_problem(seed: int, items: int, options: int, share: float) -> Knapsack:

@@ -11,7 +11,7 @@ from torch import nn
 
 from qtaml_hw import tac
 from qtaml_hw.errors import InputError
-from qtaml_hw.tac.side import NUMBER_BITS
+from qtaml_hw.tac.decoding.side import NUMBER_BITS
 from tests import studies
 
 FIXED: dict[str, Any] = {

@@ -13,7 +13,7 @@ from torch.func import functional_call, jacrev
 from qtaml_hw import protection, tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.response import _decreasing
+from qtaml_hw.tac.worth.response import _decreasing
 from qtaml_hw.weights import quantise
 from qtaml_hw.weights.network import weight_arrays
 

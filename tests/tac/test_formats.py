@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import flip_bits
-from qtaml_hw.tac.statistics import codes_read, read_moments
+from qtaml_hw.tac.decoding.statistics import codes_read, read_moments
 from qtaml_hw.weights import FloatFormat, NumberFormat, StoredImage, WeightFormat, number_format, quantise
 
 NAMES = ["int5", "e2m1", "e2m3", "e4m3", "power6", "binary"]

@@ -13,7 +13,7 @@ from torch import nn
 
 from qtaml_hw.activations import Fresh, Held, Kept, Numbers, calibrate, trace
 from qtaml_hw.faults import MapKey
-from qtaml_hw.tac.handed import value_damage, value_starts
+from qtaml_hw.tac.worth.handed import value_damage, value_starts
 from qtaml_hw.weights.network import stored_names
 from qtaml_hw.weights.registry import number_format
 

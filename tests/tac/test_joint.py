@@ -14,10 +14,10 @@ from torch import nn
 
 from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.tac.correction import correction
-from qtaml_hw.tac.exact import solve_exactly
-from qtaml_hw.tac.joint import JointProblem, Uncoded, compensation
-from qtaml_hw.tac.widths import WidthTable, check_bits, widths
+from qtaml_hw.tac.allocation.exact import solve_exactly
+from qtaml_hw.tac.allocation.joint import JointProblem, Uncoded, compensation
+from qtaml_hw.tac.allocation.widths import WidthTable, check_bits, widths
+from qtaml_hw.tac.decoding.correction import correction
 from qtaml_hw.weights import WeightFormat, number_format, quantise
 from qtaml_hw.weights.moments import input_moments
 from qtaml_hw.weights.network import weight_arrays

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.agreement import certainty, kept_chance, soft_agreement
-from qtaml_hw.tac.crossing import Ladder
-from qtaml_hw.tac.prediction import PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.agreement import certainty, kept_chance, soft_agreement
+from qtaml_hw.tac.prediction.budgets import PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.crossing import Ladder
 
 
 def test_agreement_is_the_clean_networks_chance_of_the_noisy_answer() -> None:

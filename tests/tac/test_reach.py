@@ -25,7 +25,7 @@ from qtaml_hw.tac import (
     predicted_distortion,
     reach_exactly,
 )
-from qtaml_hw.tac.spending import Share, Spending
+from qtaml_hw.tac.allocation.spending import Share, Spending
 from qtaml_hw.weights import StoredImage, quantise
 
 

@@ -15,7 +15,7 @@ from qtaml_hw.accelerator.served import ServedNetwork, serving
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.tac import Draws, jacobian_energy, refine
-from qtaml_hw.tac.second_order import drawn_codes, noisy_importance, second_order_importance
+from qtaml_hw.tac.worth.second_order import drawn_codes, noisy_importance, second_order_importance
 from qtaml_hw.weights import StoredImage, quantise
 from qtaml_hw.weights.network import weight_arrays
 

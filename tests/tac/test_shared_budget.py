@@ -11,11 +11,11 @@ import pytest
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
-from qtaml_hw.protection import ProtectionPlan
+from qtaml_hw.protection import Menu, ProtectionPlan
 from qtaml_hw.study.design.buffers.planned import ValueSizes
-from qtaml_hw.tac.budget import Menu, Prices
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.spending import Planned, Share, share_out
+from qtaml_hw.tac.allocation.budget import Prices
+from qtaml_hw.tac.allocation.spending import Planned, Share, share_out
+from qtaml_hw.tac.worth.damage import DamageModel
 
 MENU = Menu.of(["ideal"])
 

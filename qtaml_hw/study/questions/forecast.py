@@ -16,9 +16,9 @@ from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.study.design.protection.protect import Protection, protect
 from qtaml_hw.study.design.protection.widths import agreement
-from qtaml_hw.tac.agreement import soft_agreement
-from qtaml_hw.tac.crossing import KEPT, Ladder
-from qtaml_hw.tac.prediction import DRAWS, PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.agreement import soft_agreement
+from qtaml_hw.tac.prediction.budgets import DRAWS, PER_OCTAVE, Predicted, predicted_budgets
+from qtaml_hw.tac.prediction.crossing import KEPT, Ladder
 
 QUICK: Final = 2_000_000  # multiply-accumulates of one inference up to which nobody has to ask: seconds on one core
 

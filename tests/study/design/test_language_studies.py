@@ -23,7 +23,7 @@ from qtaml_hw.study.design.networks import calibration as calibrating
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.study.questions.criterion import Criterion
-from qtaml_hw.tac import per_sample
+from qtaml_hw.tac.worth import per_sample
 from tests.workloads.tiny_llama import gguf_file
 
 pytest.importorskip("transformers", reason="language models need transformers: pip install 'qtaml-hw[transformers]'")

@@ -16,7 +16,7 @@ from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.reading import Reading, differing
 from qtaml_hw.study.run.evaluate import prepare_point
-from qtaml_hw.tac.placed import PlacedTensor
+from qtaml_hw.tac.decoding.placed import PlacedTensor
 from qtaml_hw.weights import ScaleLayout, StoredTensor, number_format
 from tests import studies
 

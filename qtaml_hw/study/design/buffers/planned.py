@@ -26,8 +26,8 @@ from qtaml_hw.study.design.buffers.placed import Placed
 from qtaml_hw.study.design.protection.price import Spent
 from qtaml_hw.study.design.protection.prices import COUNTED, Costs, Figures, budget_of, menu_of, stated_budget
 from qtaml_hw.study.design.protection.protect import Protection
-from qtaml_hw.tac.handed import value_damage, value_starts
-from qtaml_hw.tac.sensitivity import OutputName
+from qtaml_hw.tac.worth.handed import value_damage, value_starts
+from qtaml_hw.tac.worth.sensitivity import OutputName
 
 POLICIES: Final = ("none", "uniform", "tac")
 

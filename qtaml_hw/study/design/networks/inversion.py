@@ -16,7 +16,7 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.networks.calibration import Calibration
-from qtaml_hw.tac.response import MEASURES
+from qtaml_hw.tac.worth.response import MEASURES
 from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.transforms_planes import inversion_masks, inverted
 

@@ -12,8 +12,8 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.study.design.networks.calibration import Calibration
-from qtaml_hw.tac.response import MeasureName
-from qtaml_hw.tac.sensitivity import PROBES, OutputName
+from qtaml_hw.tac.worth.response import MeasureName
+from qtaml_hw.tac.worth.sensitivity import PROBES, OutputName
 from qtaml_hw.weights import StoredImage
 
 PlanOf = Callable[[tac.DamageModel], ProtectionPlan]

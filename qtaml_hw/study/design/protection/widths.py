@@ -10,7 +10,7 @@ from qtaml_hw import tac
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.config import Study
 from qtaml_hw.study.design.networks.calibration import Calibration
-from qtaml_hw.tac.agreement import soft_agreement
+from qtaml_hw.tac.prediction.agreement import soft_agreement
 from qtaml_hw.weights import StoredImage
 
 DRAWS: Final = 4  # of flips, for every plan that outputs are compared for

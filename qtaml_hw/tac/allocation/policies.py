@@ -14,11 +14,11 @@ import numpy as np
 
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
-from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.budget import Budget, Menu, Prices
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.joint import JointProblem
-from qtaml_hw.tac.spending import Bill, Planned, Share, fitting, share_out
+from qtaml_hw.protection import Menu, ProtectionPlan
+from qtaml_hw.tac.allocation.budget import Budget, Prices
+from qtaml_hw.tac.allocation.joint import JointProblem
+from qtaml_hw.tac.allocation.spending import Bill, Planned, Share, fitting, share_out
+from qtaml_hw.tac.worth.damage import DamageModel
 from qtaml_hw.weights import GroupKind
 from qtaml_hw.weights.sizes import StoredSizes
 

@@ -11,8 +11,7 @@ import numpy as np
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MAPS, MapKey, flip
-from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.budget import Menu
+from qtaml_hw.protection import Menu, ProtectionPlan
 from qtaml_hw.weights import Codes, StoredImage
 
 Weights = dict[str, Float32]

@@ -15,10 +15,10 @@ import numpy as np
 
 from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.names import CorrectionKind
-from qtaml_hw.tac.alone import Forward, OneLayer
-from qtaml_hw.tac.by_code import WorthByCode
-from qtaml_hw.tac.correction import FOLDING_KINDS
-from qtaml_hw.tac.decoder import ImageDecoder, LayerDecoder, ProtectedImage
+from qtaml_hw.tac.decoding.correction import FOLDING_KINDS
+from qtaml_hw.tac.decoding.decoder import ImageDecoder, LayerDecoder, ProtectedImage
+from qtaml_hw.tac.worth.alone import Forward, OneLayer
+from qtaml_hw.tac.worth.by_code import WorthByCode
 from qtaml_hw.weights import StoredImage
 
 KEPT: Final = 1 << 14  # choices, about 200 bytes each

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float64, Uint8
-from qtaml_hw.tac.allocation import Allocation, Knapsack, solve
+from qtaml_hw.tac.allocation.knapsack import Allocation, Knapsack, solve
 
 MOST_STATES: Final = 1 << 20
 BISECTIONS: Final = 60

@@ -13,8 +13,8 @@ from qtaml_hw.arrays import Float64, Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.allocation import BudgetPath
-from qtaml_hw.tac.correction import corrected_noise, correction
+from qtaml_hw.tac.allocation.knapsack import BudgetPath
+from qtaml_hw.tac.decoding.correction import corrected_noise, correction
 from qtaml_hw.weights import GroupKind, StoredImage
 
 

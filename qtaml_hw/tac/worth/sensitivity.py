@@ -2,7 +2,7 @@
 
 ``value_j = mean over inputs of sum over outputs (d f / d w_j)^2``, estimated with Hutchinson probes: for random signs
 v over the outputs of one input, the square of d(v . f)/dw_j has exactly that expectation.  Hutchinson, Commun. Stat. 19
-(1990) 433.  The gradient of every input is squared before inputs are summed (:mod:`qtaml_hw.tac.per_sample`), so that
+(1990) 433.  The gradient of every input is squared before inputs are summed (:mod:`.per_sample`), so that
 their signs do not interfere: the square of a batch's summed gradient has the same mean and 60 to 90 times the variance.
 
 ``fisher`` weighs the outputs by the Gauss-Newton matrix of the softmax, H = diag(p) - p p^T: half of it is the
@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.per_sample import Along, SquaredGradients
-from qtaml_hw.tac.scale_worth import Direction
+from qtaml_hw.tac.worth.per_sample import Along, SquaredGradients
+from qtaml_hw.tac.worth.scales import Direction
 from qtaml_hw.weights.effective import evaluating
 
 OutputName = Literal["logits", "softmax", "fisher"]

@@ -19,10 +19,10 @@ import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float32
-from qtaml_hw.tac.alone import Weights
-from qtaml_hw.tac.decoder import ImageDecoder
-from qtaml_hw.tac.placed import fetched
-from qtaml_hw.tac.side import NUMBER_BITS
+from qtaml_hw.tac.decoding.decoder import ImageDecoder
+from qtaml_hw.tac.decoding.placed import fetched
+from qtaml_hw.tac.decoding.side import NUMBER_BITS
+from qtaml_hw.tac.worth.alone import Weights
 from qtaml_hw.weights import Codes
 from qtaml_hw.weights.effective import evaluating
 from qtaml_hw.weights.network import call_with

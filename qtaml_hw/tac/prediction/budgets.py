@@ -1,7 +1,7 @@
 """The budget that a policy will need, predicted without labels: soft agreement on held-out inputs.
 
 S = mean_x P_clean(x)[argmax f_noisy(x)] / mean_x max P_clean(x) is the accuracy that would be kept if labels were drawn
-from the clean network's own softmax (ours, :mod:`qtaml_hw.tac.agreement`).  The budget is where S of a policy's
+from the clean network's own softmax (ours, :mod:`.agreement`).  The budget is where S of a policy's
 plans, over a few drawn networks, meets the wanted share: bisection over the policy's budgets, about 30 noisy passes.
 The inputs must be held out: on its training images a network is too sure of itself.
 """
@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.agreement import certainty, kept_chance
-from qtaml_hw.tac.crossing import KEPT, PLATEAU, Curve, Ladder, measured_curve
+from qtaml_hw.tac.prediction.agreement import certainty, kept_chance
+from qtaml_hw.tac.prediction.crossing import KEPT, PLATEAU, Curve, Ladder, measured_curve
 
 DRAWS: Final = 4  # noisy networks per plan
 PER_OCTAVE: Final = 6  # budgets are told apart to 12 %

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.tac.budget import Menu
-from qtaml_hw.tac.damage import DamageModel
+from qtaml_hw.protection import Menu
+from qtaml_hw.tac.worth.damage import DamageModel
 
 
 @dataclass(frozen=True)

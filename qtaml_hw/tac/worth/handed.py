@@ -1,8 +1,8 @@
 """What flips of handed values do to the outputs, in the units of flips of weights (ours).
 
-As for weights (:mod:`qtaml_hw.tac.damage`): a flip of plane i of number j moves the output by (d f / d a_j)^2 (scale
+As for weights (:mod:`.damage`): a flip of plane i of number j moves the output by (d f / d a_j)^2 (scale
 d)^2 to first order, with d the change of the decoded value.  The derivative is label-free: Hutchinson's probes, as in
-:mod:`qtaml_hw.tac.sensitivity`, pulled back to the value instead of the weight.  A value's codes differ from input to
+:mod:`.sensitivity`, pulled back to the value instead of the weight.  A value's codes differ from input to
 input, so that damage is summed over the bits that each input stores, and then averaged.
 """
 
@@ -16,8 +16,8 @@ from torch import nn
 
 from qtaml_hw.activations import Kept, Watched, plain
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.sensitivity import OUTPUTS, PROBES, OutputName, Signs
+from qtaml_hw.tac.worth.damage import DamageModel
+from qtaml_hw.tac.worth.sensitivity import OUTPUTS, PROBES, OutputName, Signs
 from qtaml_hw.weights.effective import evaluating
 
 

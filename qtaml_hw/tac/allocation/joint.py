@@ -20,13 +20,13 @@ from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
 from qtaml_hw.protection import ProtectionPlan
 from qtaml_hw.protection.menu import ABSENT
-from qtaml_hw.tac.allocation import Allocation, Knapsack, solve
-from qtaml_hw.tac.correction import correction
-from qtaml_hw.tac.exact import solve_exactly
-from qtaml_hw.tac.side import side_information
-from qtaml_hw.tac.spending import Optimum, Planned
-from qtaml_hw.tac.statistics import read_moments
-from qtaml_hw.tac.widths import Width, WidthTable
+from qtaml_hw.tac.allocation.exact import solve_exactly
+from qtaml_hw.tac.allocation.knapsack import Allocation, Knapsack, solve
+from qtaml_hw.tac.allocation.spending import Optimum, Planned
+from qtaml_hw.tac.allocation.widths import Width, WidthTable
+from qtaml_hw.tac.decoding.correction import correction
+from qtaml_hw.tac.decoding.side import side_information
+from qtaml_hw.tac.decoding.statistics import read_moments
 from qtaml_hw.weights import StoredImage, StoredTensor, WeightFormat
 from qtaml_hw.weights.gptq import CodeBook, compensated
 from qtaml_hw.weights.moments import LayerToRound

@@ -9,8 +9,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix, eye_array, kron
 
 from qtaml_hw.arrays import Float64, Uint8
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack, solve
-from qtaml_hw.tac.pareto import optimum
+from qtaml_hw.tac.allocation.knapsack import Allocation, BudgetPath, Cheapest, Knapsack, solve
+from qtaml_hw.tac.allocation.pareto import optimum
 
 
 @dataclass(frozen=True)

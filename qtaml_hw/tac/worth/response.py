@@ -17,8 +17,8 @@ from scipy.special import log_softmax
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.tac.alone import Forward, OneLayer, flipped
-from qtaml_hw.tac.damage import DamageModel
+from qtaml_hw.tac.worth.alone import Forward, OneLayer, flipped
+from qtaml_hw.tac.worth.damage import DamageModel
 from qtaml_hw.weights import StoredImage
 
 MeasureName = Literal["divergence", "squared", "disagreement"]

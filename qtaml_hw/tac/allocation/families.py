@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from qtaml_hw.arrays import Int64, Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Cheapest, Knapsack
-from qtaml_hw.tac.budget import Menu, Prices
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.exact import reach_exactly, solve_exactly
-from qtaml_hw.tac.pareto import optimum
+from qtaml_hw.protection import Menu
+from qtaml_hw.tac.allocation.budget import Prices
+from qtaml_hw.tac.allocation.exact import reach_exactly, solve_exactly
+from qtaml_hw.tac.allocation.knapsack import Allocation, BudgetPath, Cheapest, Knapsack
+from qtaml_hw.tac.allocation.pareto import optimum
+from qtaml_hw.tac.worth.damage import DamageModel
 
 MOST_FREELY: Final = 4
 MOST_TOGETHER: Final = 2

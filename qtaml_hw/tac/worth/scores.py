@@ -1,7 +1,7 @@
 """Scores behind one face: what a weight is held to be worth per squared error, [weights], by name.
 
 All are label-free.  ``jacobian`` is TAC's; the others are what it is compared with.  Measured refinements, which need
-forward passes under noise, are in :mod:`qtaml_hw.tac.response`.
+forward passes under noise, are in :mod:`qtaml_hw.tac.worth.response`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import nn
 
 from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.errors import unknown
-from qtaml_hw.tac.scale_worth import directions, with_scales
-from qtaml_hw.tac.sensitivity import PROBES, Sensitivity, Stopping, jacobian_energy
+from qtaml_hw.tac.worth.scales import directions, with_scales
+from qtaml_hw.tac.worth.sensitivity import PROBES, Sensitivity, Stopping, jacobian_energy
 from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.effective import evaluating
 

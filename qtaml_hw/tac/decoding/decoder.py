@@ -15,9 +15,9 @@ from qtaml_hw.arrays import Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.alone import OneLayer, Weights
-from qtaml_hw.tac.correction import corrected_noise, correction
-from qtaml_hw.tac.placed import PlacedTensor, fetched, sent
+from qtaml_hw.tac.decoding.correction import corrected_noise, correction
+from qtaml_hw.tac.decoding.placed import PlacedTensor, fetched, sent
+from qtaml_hw.tac.worth.alone import OneLayer, Weights
 from qtaml_hw.weights import Codes, StoredImage, StoredTensor
 
 

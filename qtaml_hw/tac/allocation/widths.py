@@ -24,9 +24,8 @@ import numpy as np
 from qtaml_hw._jit import njit
 from qtaml_hw.arrays import Bool, Float32, Float64, Int64
 from qtaml_hw.channel import FlipChannel
-from qtaml_hw.protection import MenuEntry
-from qtaml_hw.tac.budget import Menu
-from qtaml_hw.tac.correction import balanced_variance
+from qtaml_hw.protection import Menu, MenuEntry
+from qtaml_hw.tac.decoding.correction import balanced_variance
 from qtaml_hw.weights import StoredImage, StoredTensor
 from qtaml_hw.weights.grids import LOG_STEPS, grid_step
 

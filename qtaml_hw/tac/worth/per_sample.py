@@ -22,7 +22,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from qtaml_hw._freed import give_back
-from qtaml_hw.tac.scale_worth import Direction
+from qtaml_hw.tac.worth.scales import Direction
 
 Seed = Callable[[torch.Tensor], torch.Tensor]
 Take = Callable[[int, slice, torch.Tensor], None]

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.tac.damage import DamageModel, tensor_damage
-from qtaml_hw.tac.scale_worth import Direction, directions
-from qtaml_hw.tac.sensitivity import Into, Sensitivity
+from qtaml_hw.tac.worth.damage import DamageModel, tensor_damage
+from qtaml_hw.tac.worth.scales import Direction, directions
+from qtaml_hw.tac.worth.sensitivity import Into, Sensitivity
 from qtaml_hw.weights import StoredImage
 
 Energies = Callable[[Sequence[Direction], Into], Sensitivity]

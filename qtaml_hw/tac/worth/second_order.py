@@ -17,7 +17,7 @@ import numpy as np
 from qtaml_hw.arrays import Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.scale_worth import with_scales
+from qtaml_hw.tac.worth.scales import with_scales
 from qtaml_hw.weights import Codes, StoredImage
 
 EnergyAt = Callable[[Mapping[str, Float32]], Float64]

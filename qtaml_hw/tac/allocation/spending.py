@@ -13,11 +13,11 @@ import numpy as np
 from qtaml_hw.arrays import Uint8
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.names import Solver
-from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.allocation import Allocation, BudgetPath, Knapsack, relative_gap
-from qtaml_hw.tac.budget import Menu, Prices
-from qtaml_hw.tac.damage import DamageModel
-from qtaml_hw.tac.families import Family, cheapest_of, families, knapsack, padded
+from qtaml_hw.protection import Menu, ProtectionPlan
+from qtaml_hw.tac.allocation.budget import Prices
+from qtaml_hw.tac.allocation.families import Family, cheapest_of, families, knapsack, padded
+from qtaml_hw.tac.allocation.knapsack import Allocation, BudgetPath, Knapsack, relative_gap
+from qtaml_hw.tac.worth.damage import DamageModel
 from qtaml_hw.weights import GroupKind, StoredImage
 from qtaml_hw.weights.sizes import StoredSizes
 

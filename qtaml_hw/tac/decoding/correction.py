@@ -21,7 +21,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Float64
 from qtaml_hw.names import CorrectionKind
-from qtaml_hw.tac.statistics import codes_read, read_moments, value_statistics
+from qtaml_hw.tac.decoding.statistics import codes_read, read_moments, value_statistics
 from qtaml_hw.weights import NumberFormat
 
 KINDS: tuple[CorrectionKind, ...] = get_args(CorrectionKind)

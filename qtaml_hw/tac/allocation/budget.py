@@ -1,47 +1,17 @@
-"""What protection may be chosen from and what it is paid in: the menu, prices per protected bit, a budget."""
+"""What protection is paid in: prices per protected bit, a budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.channel import FlipChannel
-from qtaml_hw.protection import MenuEntry, ProtectionPlan, entry, entry_at
+from qtaml_hw.protection import Menu, ProtectionPlan
 from qtaml_hw.weights.sizes import StoredSizes
 
 TrueCost = Callable[[ProtectionPlan], float]
-
-
-@dataclass(frozen=True)
-class Menu:
-    """The options of a plan: "none" first, then the entries the user allows."""
-
-    entries: tuple[MenuEntry, ...]
-
-    @classmethod
-    def of(cls, names: Sequence[str], channel: FlipChannel | None = None) -> Menu:
-        """A menu from registered names; "none" is added, and ``shannon`` has its price at ``channel``."""
-        found = (entry(name) if channel is None else entry_at(name, channel) for name in names)
-        return cls((entry("none"), *found))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names in option order."""
-        return tuple(e.name for e in self.entries)
-
-    def residuals(self, channel: FlipChannel) -> tuple[Float64, Float64]:
-        """Residual p01 and p10 of every plane under every option, each [B, Q], for words of bits that are alike.
-
-        What planning goes by, before it is known which planes share a word; ``ProtectionPlan.residual`` knows.
-        """
-        return channel.mean_of_dies(self._residuals_of_die)
-
-    def _residuals_of_die(self, channel: FlipChannel) -> tuple[Float64, Float64]:
-        left = [entry.residuals(channel) for entry in self.entries]
-        return np.stack([up for up, _ in left], axis=1), np.stack([down for _, down in left], axis=1)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from qtaml_hw.names import CorrectionKind
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.tac.correction import STEPS
+from qtaml_hw.tac.decoding.correction import STEPS
 
 NUMBER_BITS = 16  # of one gain or offset
 LEVEL_BITS = 8  # of one table entry

@@ -1,0 +1,1 @@
+"""What to protect: budgets, knapsacks, policies, widths and the ratio of overheads."""
