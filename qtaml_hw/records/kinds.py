@@ -14,6 +14,9 @@ BUFFER_NUMBERS: Final = (
     *("area_m2", "energy_j", "read_j", "write_j", "codec_j", "refresh_j", "leakage_j", "backing_j"),
     *("refresh_always_j", "refresh_saved"),
 )
+SPLIT_NUMBERS: Final = (
+    *("spent", "protected_bits_fraction", "parity_bits_fraction", "area_m2", "energy_j", "predicted_distortion"),
+)  # of a memory in a record's budget_split
 BUFFER_LISTS: Final = ("p01", "p10", "numbers", "tokens", "lifetimes_least_s", "lifetimes_s")
 STEP_NUMBERS: Final = (
     *("predicted_distortion_before", "predicted_distortion_after"),
@@ -110,6 +113,12 @@ def _is_buffers(value: object) -> bool:
     )
 
 
+def _is_split(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(part, dict) and all(is_number(part.get(name)) for name in SPLIT_NUMBERS) for part in value.values()
+    )
+
+
 def _is_buffer_flips(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(tally, dict) and all(map(_is_whole, tally.values())) and {"raw", "parity", "left"} <= set(tally)
@@ -176,7 +185,7 @@ NUMBERS: Final = list_of(NUMBER, "a list of numbers")
 COUNTS: Final = list_of(Kind("", _is_whole), "whole numbers, one per time")
 TIMED: Final = list_of(NUMBER, "numbers, one per time")
 MAPPING: Final = Kind("a mapping", lambda value: isinstance(value, dict))
-SPLIT: Final = mapping_of(mapping_of(NUMBER, ""), "a mapping of numbers by memory")
+SPLIT: Final = Kind("a mapping of numbers by memory", _is_split)
 AXIS_VALUES: Final = mapping_of(PLAIN, "a mapping of numbers and texts")
 SERIES: Final = Kind("pairs of time in s and score", _is_series)
 LAYERS: Final = Kind("layers with name, weights and protected_planes", _is_layers)

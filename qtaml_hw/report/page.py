@@ -14,7 +14,7 @@ from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary, warnings_of
 from qtaml_hw.records.text import count, plain, plain_lines, spelled, touching
 from qtaml_hw.report import style
-from qtaml_hw.report.buffers import buffer_grid
+from qtaml_hw.report.buffers import buffer_grid, split_grid
 from qtaml_hw.report.columns import COLUMNS, MARKS, score_name, show, tells
 from qtaml_hw.report.drawing import Drawing, inline_svg
 from qtaml_hw.report.explorer import explorer_data
@@ -52,6 +52,7 @@ def render(found: Material, drawings: Sequence[Drawing], svgs: Mapping[str, byte
         columns_of_figures=_two_columns([_figure(d, i, svgs[d.name]) for i, d in enumerate(drawings)]),
         results=results_grids(found),
         buffers=buffer_grid(found.points),
+        split=split_grid(found.points),
         layers=layer_grid(found),
         ecc=ecc_grids(found),
         ecc_sources=sorted({plain(r["source"], 300) for r in found.ecc_rows if r.get("source")}),

@@ -28,7 +28,7 @@ from qtaml_hw.records.text import (
     share_of_cells,
     spelled,
 )
-from qtaml_hw.report.buffers import buffer_grid
+from qtaml_hw.report.buffers import buffer_grid, split_grid
 from qtaml_hw.report.codes import LEFT, notes, slide_grids
 from qtaml_hw.report.columns import BY_KEY, COLUMNS, UNSCALED, YIELD, Shown, score_name, show, tells
 from qtaml_hw.report.console import table, text
@@ -128,6 +128,20 @@ _BANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+_OF_BUFFERS: Final = (
+    (
+        "Buffers",
+        "flips of an inference's values, mean over fault maps; area and energy come on top of those above",
+        buffer_grid,
+    ),
+    (
+        "One budget",
+        "each memory's part of what is spent, where a protected bit saves most of the outputs' distortion",
+        split_grid,
+    ),
+)
+
+
 def run_table(summary: PointSummary) -> RenderableType:
     """One point: every figure with its unit, its interval or band, and whether it was measured or modelled."""
     label = summary.facts.get(F.label) or summary.facts.get(F.study, "")
@@ -153,12 +167,12 @@ def run_table(summary: PointSummary) -> RenderableType:
         shown = show([summary], key)
         if tells(shown):
             rows.append((shown.column.title, shown.cells[0], shown.unit, _band(summary, key), shown.column.mark))
-    made, beside = table(heads, rows, heading=spelled(label), words=1), buffer_grid([summary])
-    if beside is None:
-        return made
-    under = "flips of an inference's values, mean over fault maps; area and energy come on top of those above"
-    titles = [_header(head.name.replace(" ", "\n"), head.unit) for head in beside.heads]
-    return Group(made, table(titles, beside.rows, heading="Buffers", caption=under, words=1))
+    made = [table(heads, rows, heading=spelled(label), words=1)]
+    for title, under, grid in _OF_BUFFERS:
+        if (beside := grid([summary])) is not None:
+            titles = [_header(head.name.replace(" ", "\n"), head.unit) for head in beside.heads]
+            made.append(table(titles, beside.rows, heading=title, caption=under, words=1))
+    return Group(*made)
 
 
 def _band(summary: PointSummary, key: str) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.record import Record
-from qtaml_hw.report.buffers import buffer_grid
+from qtaml_hw.report.buffers import buffer_grid, split_grid
 from qtaml_hw.report.checks import check_records
 from qtaml_hw.report.figures import draw
 from qtaml_hw.report.figures.buffers import lives_s, wrong_bits
@@ -104,6 +104,54 @@ def test_a_row_of_the_tables_for_every_buffer() -> None:
     console.print(run_table(summary))
     line = next(line for line in console.export_text().splitlines() if line.strip().startswith("kv"))
     assert line.split() == list(grid.rows[0])
+
+
+SPLIT: dict[str, Any] = {
+    "weights": {
+        **{"spent": 600.0, "protected_bits_fraction": 0.05, "parity_bits_fraction": 0.03},
+        **{"area_m2": 2e-9, "energy_j": 1e-10, "predicted_distortion": 30.0},
+    },
+    "kv": {
+        **{"spent": 200.0, "protected_bits_fraction": 0.5, "parity_bits_fraction": 0.25},
+        **{"area_m2": 5e-10, "energy_j": 4e-10, "predicted_distortion": 10.0},
+    },
+}
+
+
+def sharing(label: str, split: dict[str, Any]) -> list[Record]:
+    return [Record({**one, "label": label, "identity": label, "budget_split": split}) for one in records()]
+
+
+def test_a_row_of_the_tables_for_every_memory_of_one_budget() -> None:
+    (summary,) = material(sharing("shared", SPLIT)).points
+    grid = split_grid([summary])
+    assert grid is not None
+    assert grid.rows == (
+        ("weights", "75.0", "5.0", "3.0", "2,000", "100", "30", "75.0"),
+        ("kv", "25.0", "50.0", "25.0", "500", "400", "10", "25.0"),
+    )
+    assert [head.unit for head in grid.heads] == ["", "%", "%", "%", "µm²", "pJ", "", "%"]
+    assert split_grid(material(records()).points) is None
+    console = Console(width=100, record=True, markup=False)
+    console.print(run_table(summary))
+    shown = [tuple(line.split()) for line in console.export_text().splitlines()]
+    assert set(grid.rows) <= set(shown)
+
+
+def test_points_that_share_a_budget_are_told_apart_and_those_that_do_not_have_no_row() -> None:
+    idle = {name: {**one, "spent": 0.0, "predicted_distortion": 0.0} for name, one in SPLIT.items()}
+    points = material([*sharing("a", SPLIT), *sharing("b", idle), *records()]).points
+    grid = split_grid(points)
+    assert grid is not None
+    assert [(row[0], row[1], row[2], row[-1]) for row in grid.rows] == [
+        ("a", "weights", "75.0", "75.0"), ("a", "kv", "25.0", "25.0"), ("b", "weights", "–", "–"), ("b", "kv", "–", "–"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [{"kv": {"spent": 1.0}}, {"kv": 3}, {"kv": {**SPLIT["kv"], "area_m2": "much"}}])
+def test_a_split_of_an_edited_store_is_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="has budget_split = "):
+        check_records(sharing("a", odd))
 
 
 def test_values_in_buffers_leave_the_interval_wide_where_no_weight_flips() -> None:
