@@ -143,9 +143,9 @@ def test_points_that_share_a_budget_are_told_apart_and_those_that_do_not_have_no
     points = material([*sharing("a", SPLIT), *sharing("b", idle), *records()]).points
     grid = split_grid(points)
     assert grid is not None
-    assert [(row[0], row[1], row[2], row[-1]) for row in grid.rows] == [
-        ("a", "weights", "75.0", "75.0"), ("a", "kv", "25.0", "25.0"), ("b", "weights", "–", "–"), ("b", "kv", "–", "–"),
-    ]  # fmt: skip
+    shown = [(row[0], row[1], row[2], row[-1]) for row in grid.rows]
+    assert shown[:2] == [("a", "weights", "75.0", "75.0"), ("a", "kv", "25.0", "25.0")]
+    assert shown[2:] == [("b", "weights", "–", "–"), ("b", "kv", "–", "–")]
 
 
 @pytest.mark.parametrize("odd", [{"kv": {"spent": 1.0}}, {"kv": 3}, {"kv": {**SPLIT["kv"], "area_m2": "much"}}])
