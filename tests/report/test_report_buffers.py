@@ -108,12 +108,20 @@ def test_a_row_of_the_tables_for_every_buffer() -> None:
 
 SPLIT: dict[str, Any] = {
     "weights": {
-        **{"spent": 600.0, "protected_bits_fraction": 0.05, "parity_bits_fraction": 0.03},
-        **{"area_m2": 2e-9, "energy_j": 1e-10, "predicted_distortion": 30.0},
+        "spent": 600.0,
+        "protected_bits_fraction": 0.05,
+        "parity_bits_fraction": 0.03,
+        "area_m2": 2e-9,
+        "energy_j": 1e-10,
+        "predicted_distortion": 30.0,
     },
     "kv": {
-        **{"spent": 200.0, "protected_bits_fraction": 0.5, "parity_bits_fraction": 0.25},
-        **{"area_m2": 5e-10, "energy_j": 4e-10, "predicted_distortion": 10.0},
+        "spent": 200.0,
+        "protected_bits_fraction": 0.5,
+        "parity_bits_fraction": 0.25,
+        "area_m2": 5e-10,
+        "energy_j": 4e-10,
+        "predicted_distortion": 10.0,
     },
 }
 
