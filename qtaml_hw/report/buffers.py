@@ -84,7 +84,10 @@ def split_grid(points: Sequence[PointSummary]) -> Grid | None:
 
 
 def _by_point(
-    points: Sequence[PointSummary], of_row: Sequence[PointSummary], heads: tuple[Head, ...], rows: list[tuple[str, ...]]
+    points: Sequence[PointSummary],
+    of_row: Sequence[PointSummary],
+    heads: tuple[Head, ...],
+    rows: Sequence[tuple[str, ...]],
 ) -> Grid:
     """A table whose rows say which point they are of, where there are several."""
     if len(points) > 1:
