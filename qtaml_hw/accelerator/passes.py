@@ -137,14 +137,16 @@ class Passes:
         """The network's steps, where their answers to a piece are its own, with other parameters than it has."""
         module, piece = self.served.module, self.served.pieces(self.inputs)[0]
         try:
-            steps = Steps(module, piece)
             with torch.inference_mode():  # what a trace has worked out of parameters beforehand stays as it was
                 other = {name: p * _FACTOR + _OFFSET for name, p in module.named_parameters() if p.is_floating_point()}
-                found, _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, piece, None, None)
-                same = _same(found, call_with(module, other, piece))
+                for last in (True, False):
+                    steps = Steps(module, piece, last)
+                    (found,), _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, [piece])
+                    if _same(found, call_with(module, other, piece)):
+                        return steps
         except Exception:  # torch.fx raises whatever the user's forward raises on proxies
             return None
-        return steps if same and len(steps.cuts) > 1 else None
+        return None
 
     def _computed(self, weights: Weights, steps: Steps | None, chain: Sequence[bytes]) -> torch.Tensor:
         if steps is None:
@@ -156,17 +158,12 @@ class Passes:
         )
         met = [i for i, key in enumerate(keys) if i > begin and key in self._seen]
         keep = met[-1] if met else -1
-        pieces = self.served.pieces(self.inputs) if held is None else held
         self.counts.resumed += held is not None
         parameters = {f"network.{name}": w for name, w in self.served.tensors(weights, self.inputs).items()}
-        answers, kept = [], []
+        pieces = self.served.pieces(self.inputs) if held is None else (piece.clone() for piece in held)
+        places = (None if held is None else cuts[begin], cuts[keep] if met else None)
         with torch.inference_mode():
-            for piece in pieces:
-                value = piece if held is None else piece.clone()  # operators may write where they read
-                places = (None if held is None else cuts[begin], cuts[keep] if met else None)
-                answer, middle = call_with(steps, parameters, value, *places)
-                answers.append(answer)
-                kept += [] if middle is None else [middle]
+            answers, kept = call_with(steps, parameters, pieces, *places)
         if met:
             self._middles.put(keys[keep], kept)
         self._seen |= dict.fromkeys(keys)

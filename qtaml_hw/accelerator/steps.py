@@ -7,13 +7,15 @@ are not its own to the bit, has no steps and is run whole.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
+
+from qtaml_hw.accelerator.layout import laid
 
 _LARGEST_WINDOW: Final = 4  # of a maximum that is taken slice by slice
 
@@ -34,11 +36,12 @@ class Cut:
 class Steps(nn.Module):
     """The operators of a network of one input, and its cuts; the last of them is behind its answer.
 
-    ``sample`` [N, ...]: inputs that tell which operators give a tensor, and not several, or a number.
-    Raises whatever torch.fx or the network's forward raises where it cannot be traced; ValueError for more inputs.
+    ``sample`` [N, ...]: inputs that tell which operators give a tensor, and not several, or a number; ``last``: tensors
+    may lie channels last (see ``layout``).  Raises whatever torch.fx or the network's forward raises where it cannot be
+    traced; ValueError for more inputs.
     """
 
-    def __init__(self, network: nn.Module, sample: torch.Tensor) -> None:
+    def __init__(self, network: nn.Module, sample: torch.Tensor, last: bool = False) -> None:
         super().__init__()
         self.network = network
         self.nodes = tuple(fx.Tracer().trace(network).nodes)
@@ -49,18 +52,27 @@ class Steps(nn.Module):
         self.dead = [[self.nodes[i] for i, last in enumerate(self.last_read) if last == j] for j in range(len(number))]
         self.run = [_written_over(node, network) or _operator(node, network) for node in self.nodes]
         with torch.inference_mode():
-            given = [isinstance(known.get(node), torch.Tensor) for node, known in self._known(sample.clone(), None)]
-        self.cuts = self._cuts(given)
+            shapes = [_shape(known.get(node)) for node, known in self._known(sample.clone(), None)]
+        self.cuts = self._cuts([shape is not None for shape in shapes])
+        if last:
+            taken = [shapes[number[node.all_input_nodes[0]]] if node.all_input_nodes else None for node in self.nodes]
+            self.run = [laid(node, run, network, x) for node, run, x in zip(self.nodes, self.run, taken, strict=True)]
 
-    def forward(self, value: torch.Tensor, begin: Cut | None, keep: Cut | None) -> tuple[Any, torch.Tensor | None]:
-        """The answer to an input, or of a pass that begins with the tensor of a cut; and a copy of that of ``keep``."""
-        kept = None
-        for i, (node, known) in enumerate(self._known(value, begin), 0 if begin is None else begin.after + 1):
-            if node.op == "output":
-                return known[node], kept
-            if keep is not None and i == keep.after:
-                kept = known[self.nodes[keep.value]].clone()
-        raise AssertionError("a graph ends with its output")
+    def forward(
+        self, values: Iterable[torch.Tensor], begin: Cut | None = None, keep: Cut | None = None
+    ) -> tuple[list[Any], list[torch.Tensor]]:
+        """Answers to inputs, or of passes that begin with the tensors of a cut; and copies of those of ``keep``.
+
+        Operators may write over the tensors of a cut.
+        """
+        answers, kept = [], []
+        for value in values:
+            for i, (node, known) in enumerate(self._known(value, begin), 0 if begin is None else begin.after + 1):
+                if node.op == "output":
+                    answers.append(known[node])
+                if keep is not None and i == keep.after:
+                    kept.append(known[self.nodes[keep.value]].clone())
+        return answers, kept
 
     def _known(self, value: torch.Tensor, begin: Cut | None) -> Iterator[tuple[fx.Node, dict[fx.Node, Any]]]:
         """The operators in their order, each when it was run, and what is known then and read later."""
@@ -98,6 +110,11 @@ class Steps(nn.Module):
                 place = (i, alive[0])
         rest = [name for every in names.values() for name in every if name not in read]  # seen in no operator
         return (*found, Cut(len(self.nodes) - 1, len(self.nodes) - 1, (*read[closed:], *rest)))
+
+
+def _shape(value: Any) -> torch.Size | None:
+    """Of a tensor."""
+    return value.shape if isinstance(value, torch.Tensor) else None
 
 
 def _parameters(node: fx.Node, network: nn.Module) -> list[int]:
