@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba import typeof as _typeof
 from numba.core import caching
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _NO_PLACE = "kernels are compiled anew in every run: no folder for them can be written; NUMBA_CACHE_DIR names one"
+typeof: Any = _typeof
 _NumbaCache: Any = caching.FunctionCache  # numba has no types
 
 
@@ -33,6 +35,16 @@ def njit(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return cast(Callable[P, R], dispatcher)
 
     return compiled
+
+
+def direct(kernel: Callable[P, R], *example: P.args, **named: P.kwargs) -> Callable[P, R]:
+    """The machine code of a kernel for arguments of these types alone: a call looks at no types, which takes longer
+    than a small layer's values do.
+
+    Raises TypeError in a call with others that do not convert.
+    """
+    dispatcher: Any = kernel  # numba has no types
+    return cast(Callable[P, R], dispatcher.compile(tuple(typeof(one) for one in example)))
 
 
 class _Cache(_NumbaCache):  # type: ignore[misc]

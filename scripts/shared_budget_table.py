@@ -34,7 +34,7 @@ refresh: off
 protection: {{policy: none}}
 {network}
 buffers: [{{name: values, contents: activations, batch: {batch}, protection: {{policy: none}}}}]
-sweep: {{cases: [{cases}]}}
+{cases}
 """
 CASE: Final = "{{label: {label}, protection: {weights}, buffers.0.protection: {values}}}"
 TAC: Final = "{{policy: tac, menu: [secded-13-8], correction: none, budget: {budget}}}"
@@ -54,10 +54,9 @@ class Setting:
 
     def study(self, cases: list[str]) -> q.Study:
         """With these allocations."""
-        name = self.title.split(",")[0]
-        return parse_study(
-            STUDY.format(name=name, p=self.p, network=self.network, batch=self.batch, cases=", ".join(cases)), name=name
-        )
+        name, swept = self.title.split(",")[0], f"sweep: {{cases: [{', '.join(cases)}]}}" if cases else ""
+        text = STUDY.format(name=name, p=self.p, network=self.network, batch=self.batch, cases=swept)
+        return parse_study(text, name=name)
 
     def cases(self, weights: int, values: int) -> list[str]:
         """Every allocation of every budget, in shares of ``weights + values`` stored bits."""
@@ -95,7 +94,7 @@ def settings(data: Path | None) -> Iterator[Setting]:
 def rows(setting: Setting, out: Path) -> Iterator[str]:
     """A row for every budget: accuracy of one budget, and by how much it is above the others."""
     name = setting.title.replace(" ", "").replace(",", "-").lower()
-    bare = q.run(setting.study([]).with_({"evaluate.maps.min": 1, "evaluate.maps.max": 1})).summary.facts
+    bare = q.run(setting.study([]).with_({"evaluate.maps.min": 2, "evaluate.maps.max": 2})).summary.facts
     weights = int(bare[F.stored_bits])
     values = setting.batch * sum(PLANES["int8"] * n for n in bare[F.buffers][0]["numbers"])
     found = q.sweep(setting.study(setting.cases(weights, values)), store=out / name)

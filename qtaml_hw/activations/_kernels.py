@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from qtaml_hw._jit import njit
 from qtaml_hw.arrays import Float32, Int64
+from qtaml_hw.faults import flip_row
 
 
 def _pointer(typing_context: Any, address: Any) -> Any:
@@ -53,14 +54,16 @@ def round_at(address: int, n: int, p: int, g: int, q: int, scale: Float32, large
 
 
 @njit(nogil=True)
-def strike_at(address: int, place: Any, first: int, scaling: Any, tables: Any, weak: Any, counted: Int64) -> None:
+def strike_at(
+    address: int, n: int, first: int, grid: Any, scaling: Any, tables: Any, weak: Any, counted: Int64
+) -> None:
     """Every value to its nearest level, and those of weak numbers to what their cells leave of it.
 
-    ``place`` (N, P, G, Q); ``scaling`` scale and largest level; ``tables`` code by level from -largest on, value of
-    every code in steps; ``weak`` as of ``Same.weak``, where input ``first`` is inference ``first % batch``;
-    ``counted`` [B] takes the flips.
+    ``grid`` (P, G, Q); ``scaling`` scale and largest level; ``tables`` code by level from -largest on, value of every
+    code in steps; ``weak`` as of ``Same.weak``, where input ``first`` is inference ``first % batch``; ``counted`` [B]
+    takes the flips.
     """
-    n, p, g, q = place
+    p, g, q = grid
     scale, largest = scaling
     codes, values = tables
     begins, numbers, up, down = weak
@@ -76,6 +79,35 @@ def strike_at(address: int, place: Any, first: int, scaling: Any, tables: Any, w
             wrong = (~code & up[at]) | (code & down[at])
             x[i, m] = values[code ^ wrong] * s
             _count(wrong, counted)
+
+
+@njit(nogil=True)
+def draw_at(address: int, n: int, first: int, grid: Any, scaling: Any, tables: Any, draws: Any, counted: Int64) -> None:
+    """Every value to its nearest level, and those whose bits flip in a draw of their input's own to what is left.
+
+    ``draws`` : key of the fault map, tensor of input 0, rates as programs and work space; else as :func:`strike_at`.
+    """
+    p, g, q = grid
+    scale, largest = scaling
+    codes, values = tables
+    of_map, tensor, programs, work = draws
+    x = _array(_floats_at(address), (n, p * g * q))
+    levels, written = np.empty(p * g * q, np.float32), np.empty(p * g * q, codes.dtype)
+    held = np.empty_like(written)
+    for i in range(n):
+        own = i if len(scale) > 1 else 0
+        for block in range(p * g):
+            s = scale[own, block % g]
+            for m in range(block * q, (block + 1) * q):
+                levels[m] = level(x[i, m], s, largest)
+                x[i, m] = levels[m] * s
+        for m in range(len(levels)):
+            written[m] = held[m] = codes[int(levels[m] + largest)]
+        flip_row(held.view(np.uint8), programs, of_map, tensor + np.uint64(first + i), work)
+        for m in range(len(held)):
+            if written[m] != held[m]:
+                _count(written[m] ^ held[m], counted)
+                x[i, m] = values[held[m]] * scale[own, (m // q) % g]
 
 
 @njit(nogil=True)

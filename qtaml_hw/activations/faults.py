@@ -5,7 +5,7 @@ Either way they are a function of (seed, fault map, value, input) and nested in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -14,8 +14,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qtaml_hw.activations import _kernels
 from qtaml_hw.arrays import Float64, Int64
-from qtaml_hw.faults import TENSORS, MapKey, RowKeys, WeakCells, flip_each, weak_cells
+from qtaml_hw.faults import TENSORS, MapKey, RowKeys, RowRates, Scratch, WeakCells, scratch, weak_cells
 from qtaml_hw.memory.buffers import Late, Masks, Rates, since
 
 MOST_SEGMENTS: Final = 1 << 12  # that have the numbers of their value; more take numbers behind those of all values
@@ -68,6 +69,10 @@ class ValueFaults(Protocol):
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """Flip bits of codes [N, M] of the inputs ``first``, ``first + 1`` ... where they lie."""
 
+    @property
+    def in_place(self) -> tuple[Callable[..., None], Any] | None:
+        """The kernel that reads values where they lie as these cells leave them, and what it takes of them."""
+
     def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
         """The keys of draws for the inputs from ``first`` on, in a stretch of ``faults.TENSORS`` of values."""
 
@@ -108,14 +113,32 @@ class Fresh:
 
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """See :class:`ValueFaults`."""
-        width = 8 * codes.dtype.itemsize - self.p01.shape[1]
-        up, down = (np.pad(p, ((0, 0), (0, width))) for p in (self.p01, self.p10))
         ends = [*self.starts[1:], codes.shape[1]]
         for segment, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
             if start < min(end, codes.shape[1]):
                 part = np.ascontiguousarray(codes[:, start:end])
-                flip_each(part, up[segment], down[segment], self.keys("values", first, len(codes), segment))
+                self.ready[segment].flip(part, self.keys("values", first, len(codes), segment), self.work)
                 codes[:, start:end] = part
+
+    @property
+    def in_place(self) -> tuple[Callable[..., None], Any] | None:
+        """See :class:`ValueFaults`; of one segment."""
+        if len(self.starts) > 1:
+            return None
+        keys = self.keys("values", 0, 1)
+        return _kernels.draw_at, (keys.of_map, np.uint64(keys.first.tensor), self.ready[0].programs, self.work)
+
+    @cached_property
+    def ready(self) -> tuple[RowRates, ...]:
+        """Its rates as they are drawn by, segment by segment."""
+        planes = _BYTE * -(-self.p01.shape[1] // _BYTE)
+        up, down = (np.pad(p, ((0, 0), (0, planes - p.shape[1]))) for p in (self.p01, self.p10))
+        return tuple(RowRates.of(*rates, planes) for rates in zip(up, down, strict=True))
+
+    @cached_property
+    def work(self) -> Scratch:
+        """Space to draw in."""
+        return scratch()
 
     @property
     def grows(self) -> bool:
@@ -168,6 +191,11 @@ class Same:
     def still(self) -> bool:
         """Whether no cell is weak."""
         return not self.weak[1].size
+
+    @property
+    def in_place(self) -> tuple[Callable[..., None], Any] | None:
+        """See :class:`ValueFaults`."""
+        return _kernels.strike_at, self.weak
 
     def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
         """The same whatever the input: its cells are."""

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from qtaml_hw._jit import direct
 from qtaml_hw.activations import _kernels
 from qtaml_hw.activations.attention import (
     SIDES,
@@ -28,7 +29,7 @@ from qtaml_hw.activations.attention import (
     projections,
     whole,
 )
-from qtaml_hw.activations.faults import Counts, Same, ValueFaults
+from qtaml_hw.activations.faults import Counts, ValueFaults
 from qtaml_hw.activations.numbers import Numbers
 from qtaml_hw.activations.taps import Tap
 from qtaml_hw.activations.words import Guard
@@ -59,27 +60,30 @@ class Kept:
         other = _here(lambda x: numbers.round(x.numpy(), tap, scale))
         if scale is None:
             return other
-        (p, g, q), known, top, round_at = numbers.grid(tap.shape, tap), scale, numbers.top, _kernels.round_at
-        return self._compiled(lambda address, n: round_at(address, n, p, g, q, known, top), other)
+        rest = *numbers.grid(tap.shape, tap), scale, numbers.top
+        round_at = direct(_kernels.round_at, 0, 0, *rest)
+        return self._compiled(round_at, other, *rest)
 
     def striking(self, counts: Counts, seen: Callable[[], int]) -> Through:
         """The same with their flips, which are counted; ``seen`` inputs went before."""
-        numbers, tap = self.numbers, self.tap
+        numbers, tap, faults = self.numbers, self.tap, self.faults
         other = _here(lambda x: self._strike(x.numpy(), seen(), counts))
-        if self.scale is None or self.guards or not isinstance(self.faults, Same):
+        found = faults.in_place if faults is not None else None
+        if self.scale is None or self.guards or found is None:
             return other
+        kernel, own = found
+        rest = numbers.grid(tap.shape, tap), (self.scale, numbers.top), numbers.tables, own, counts.struck
         counts.wrong = counts.struck  # nothing is corrected
-        grid, scaling, strike_at = numbers.grid(tap.shape, tap), (self.scale, numbers.top), _kernels.strike_at
-        rest = scaling, numbers.tables, self.faults.weak, counts.struck
-        return self._compiled(lambda address, n: strike_at(address, (n, *grid), seen(), *rest), other)
+        strike_at = direct(kernel, 0, 0, 0, *rest)
+        return self._compiled(lambda address, n: strike_at(address, n, seen(), *rest), other)
 
-    def _compiled(self, call: Callable[[int, int], None], other: Through) -> Through:
+    def _compiled(self, call: Callable[..., None], other: Through, *rest: Any) -> Through:
         """One call of a kernel where values lie as they were traced: all else costs more than small layers do."""
         values, kind = self.tap.values, torch.float32
 
         def through(x: torch.Tensor) -> None:
-            if x.stride(0) == values and x.dtype is kind and x.is_cpu and x.is_contiguous():
-                call(x.data_ptr(), x.numel() // values)
+            if x.dtype is kind and x.is_cpu and x.is_contiguous() and x.stride()[0] == values:
+                call(x.data_ptr(), x.numel() // values, *rest)
             else:
                 other(x)
 

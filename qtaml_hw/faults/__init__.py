@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from qtaml_hw.faults._flip import error_masks, flip, flip_bits, flip_each
+from qtaml_hw.faults._chunks import Scratch, flip_row, scratch
+from qtaml_hw.faults._flip import RowRates, error_masks, flip, flip_bits, flip_each
+from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
 from qtaml_hw.faults._weak import WeakCells, second_uniforms, weak_cells
 from qtaml_hw.faults.keys import MAPS, TENSORS, MapKey, RowKeys
@@ -17,12 +19,17 @@ __all__ = [
     "Clusters",
     "MapKey",
     "RowKeys",
+    "RowRates",
+    "Scratch",
     "WeakCells",
+    "compile_notice",
     "error_masks",
     "flip",
     "flip_bits",
     "flip_each",
+    "flip_row",
     "flip_structured",
+    "scratch",
     "second_uniforms",
     "weak_cells",
 ]

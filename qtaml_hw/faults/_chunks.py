@@ -15,6 +15,7 @@ from qtaml_hw.faults._dense import (
     flip_words,
     flip_words_by_bit,
     lane_step,
+    lanes_of,
     seed_lanes,
     settle,
     tail_word,
@@ -22,7 +23,7 @@ from qtaml_hw.faults._dense import (
 from qtaml_hw.faults._prefetch import prefetch
 from qtaml_hw.faults._rates import GroupRates
 from qtaml_hw.faults._sparse import MOST_ARRIVALS, apply_flips, draw_arrivals, first_uniforms, keep_flips
-from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw
+from qtaml_hw.faults._streams import CHUNK_BYTES, DENSE_STREAM, TAIL_STREAM, draw, key_in_map
 from qtaml_hw.faults._uniform import DIGITS, TABLE_WIDTH, TAIL_BITS, compiled_uniform_of_word, poisson_tables
 
 MOST_UNDECIDED: Final = 512  # cells settled at once; a block has 64 on average
@@ -88,16 +89,17 @@ def scratch() -> Scratch:
 
 @njit()
 def flip_blocks(part: Uint8, start: int, tail_key: np.uint64, todo: Program, work: Scratch) -> None:
-    """Dense flips of whole blocks, bytes ``start`` .. of the chunk."""
-    space = (work.folded.view(np.uint64), work.marked, work.cells)
+    """Dense flips of whole blocks, or of one of as many bytes as its lanes take; bytes ``start`` .. of the chunk."""
     for first in range(0, part.size, BLOCK_BYTES):
         block = part[first : first + BLOCK_BYTES]
         words = block.view(np.uint32)
+        marks, folded = work.marks[: words.size], work.folded[: lanes_of(block.size)]
         if todo.symmetric:
-            flip_words(words, work.lanes, todo.digits, todo.open_cells, work.marks, work.folded)
+            flip_words(words, work.lanes, todo.digits, todo.open_cells, marks, folded)
         else:
-            flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, work.marks, work.folded)
-        settle(block, start + first, work.marks.view(np.uint64), (tail_key, todo.tail), space)
+            flip_words_by_bit(words, work.lanes, todo.digits, todo.open_cells, marks, folded)
+        space = (folded.view(np.uint64), work.marked, work.cells)
+        settle(block, start + first, marks.view(np.uint64), (tail_key, todo.tail), space)
 
 
 @njit()
@@ -107,7 +109,7 @@ def flip_chunk(chunk: Uint8, chunk_key: np.uint64, todo: Program, work: Scratch)
     for i in range(found):  # the lines arrive while the lanes are seeded
         prefetch(chunk, work.arrived[i] >> 3)
     if todo.open_cells:
-        seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), work.lanes)
+        seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), work.lanes, lanes_of(chunk.size))
     found = keep_flips(chunk, (1, 0), work.arrived, work.uniform, found, todo.probability)
     if todo.open_cells:
         tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
@@ -115,9 +117,11 @@ def flip_chunk(chunk: Uint8, chunk_key: np.uint64, todo: Program, work: Scratch)
         flip_blocks(chunk[:whole], 0, tail_key, todo, work)
         rest = chunk.size - whole
         if rest:
-            work.block[:rest] = chunk[whole:]
-            flip_blocks(work.block, whole, tail_key, todo, work)
-            chunk[whole:] = work.block[:rest]
+            lanes = 4 * lanes_of(rest)
+            block = work.block[: (rest + lanes - 1) // lanes * lanes]
+            block[:rest] = chunk[whole:]
+            flip_blocks(block, whole, tail_key, todo, work)
+            chunk[whole:] = block[:rest]
     apply_flips(chunk, (1, 0), work.arrived, found)
 
 
@@ -164,11 +168,26 @@ def flip_chunks(
 
 
 @njit(nogil=True)
-def flip_rows(rows: Uint8, place: tuple[int, int], keys: Uint64, todo: Program, work: Scratch) -> None:
-    """:func:`flip_chunks` of every row [N, bytes] under a key of its own."""
-    chunks = (rows.shape[1] // place[0] + CHUNK_BYTES - 1) // CHUNK_BYTES
+def flip_row(row: Uint8, programs: tuple[Program, ...], of_map: np.uint64, tensor: np.uint64, work: Scratch) -> None:
+    """Flip codes [bytes] as that tensor of the fault map with the key ``of_map``; a program a byte of a code."""
+    stride = len(programs)
+    chunks = (row.size // stride + CHUNK_BYTES - 1) // CHUNK_BYTES
+    for group in range(stride):
+        key = key_in_map(of_map, tensor, np.uint64(group))
+        flip_chunks(row, (stride, group), (0, chunks), key, programs[group], work)
+
+
+@njit(nogil=True)
+def flip_rows(
+    rows: Uint8,
+    programs: tuple[Program, ...],
+    of_map: np.uint64,
+    tensors: tuple[np.uint64, np.uint64],
+    work: Scratch,
+) -> None:
+    """:func:`flip_row` of every row [N, bytes]: row i is tensor ``tensors[0] + i * tensors[1]``."""
     for i in range(len(rows)):
-        flip_chunks(rows[i], place, (0, chunks), keys[i], todo, work)
+        flip_row(rows[i], programs, of_map, tensors[0] + np.uint64(i) * tensors[1], work)
 
 
 class Below(NamedTuple):
@@ -185,13 +204,14 @@ def plane_words(
     n_bytes: int, plane: int, chunk_key: np.uint64, limit: np.uint64, lanes: Uint32, uniform: Float64
 ) -> None:
     """Set ``uniform[byte]`` of the cells of one plane of a chunk whose word W is below ``limit``."""
-    seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), lanes)
+    count = lanes_of(n_bytes)
+    seed_lanes(draw(chunk_key, np.uint64(DENSE_STREAM)), lanes, count)
     tail_key = draw(chunk_key, np.uint64(TAIL_STREAM))
     words = np.empty((4, LANES), dtype=np.uint32)
     for start in range(0, n_bytes, SEGMENT_BYTES):
         words[:] = np.uint32(0)
         for _ in range(DIGITS // 2):
-            for i in range(LANES):
+            for i in range(count):
                 x, y, z = lanes[0, i], lanes[1, i], lanes[2, i]
                 both = y + z
                 for slot in range(4):
@@ -222,7 +242,7 @@ def weak_chunks(
     while index * CHUNK_BYTES < n_weights and found + CHUNK_BYTES <= position.size:
         n_bytes = min(CHUNK_BYTES, n_weights - index * CHUNK_BYTES)
         chunk_key = draw(key, np.uint64(index))
-        uniform[:] = _NOT_FOUND
+        uniform[:n_bytes] = _NOT_FOUND
         if below.limit:
             plane_words(n_bytes, plane, chunk_key, below.limit, lanes, uniform)
         first_uniforms(n_bytes, plane, chunk_key, below.levels, below.tables, uniform)

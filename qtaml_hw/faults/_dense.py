@@ -40,9 +40,15 @@ LimitsByBit = tuple[tuple[np.uint32, ...], tuple[np.uint32, ...], tuple[np.uint3
 
 
 @njit()
-def seed_lanes(key: np.uint64, lanes: Uint32) -> None:
-    """Fill the states [3, LANES] of the lanes from the dense stream of a chunk."""
-    for i in range(LANES):
+def lanes_of(n_bytes: int) -> int:
+    """The lanes that so many bytes take, an even number: all where there is a segment of them."""
+    return min(2 * ((n_bytes + 7) // 8), LANES)
+
+
+@njit()
+def seed_lanes(key: np.uint64, lanes: Uint32, count: int) -> None:
+    """Fill the first ``count`` of the states [3, LANES] of the lanes from the dense stream of a chunk."""
+    for i in range(count):
         first = draw(key, np.uint64(2 * i))
         lanes[0, i] = np.uint32(first)
         lanes[1, i] = np.uint32(first >> _S32)
@@ -131,15 +137,16 @@ def flip_words(
 ) -> None:
     """Flip a block in place where both directions have the same thresholds; mark the undecided cells.
 
-    ``marks`` are words as the block's; ``folded`` [LANES] unites the marks of its segments.
+    ``marks`` are words as the block's; ``folded`` [lanes in use] unites the marks of its segments.
     """
     x_lane, y_lane, z_lane = lanes[0], lanes[1], lanes[2]
     limits = (to_fixed_tuple(digits[0], DIGITS), to_fixed_tuple(digits[1], DIGITS))
     first = digits[4, 0] & open_cells
     folded[:] = np.uint32(0)
-    for start in range(0, words.size, LANES):
-        segment, segment_marks = words[start : start + LANES], marks[start : start + LANES]
-        for i in range(LANES):
+    lanes_used = folded.size
+    for start in range(0, words.size, lanes_used):
+        segment, segment_marks = words[start : start + lanes_used], marks[start : start + lanes_used]
+        for i in range(lanes_used):
             state, undecided, flips = compare((x_lane[i], y_lane[i], z_lane[i]), limits, open_cells, first)
             x_lane[i], y_lane[i], z_lane[i] = state
             segment[i] ^= flips
@@ -161,9 +168,10 @@ def flip_words_by_bit(
     )
     first, by_bit = digits[4, 0] & open_cells, digits[2, 0] & open_cells
     folded[:] = np.uint32(0)
-    for start in range(0, words.size, LANES):
-        segment, segment_marks = words[start : start + LANES], marks[start : start + LANES]
-        for i in range(LANES):
+    lanes_used = folded.size
+    for start in range(0, words.size, lanes_used):
+        segment, segment_marks = words[start : start + lanes_used], marks[start : start + lanes_used]
+        for i in range(lanes_used):
             data = segment[i]
             state = (x_lane[i], y_lane[i], z_lane[i])
             state, undecided, flips = compare_by_bit(state, limits, open_cells, first ^ (data & by_bit), data)
@@ -183,7 +191,7 @@ def marked_words(marks: Uint64, folded: Uint64, marked: Int64) -> int:
         hits += np.uint64(fold != 0)
     count = _ZERO_64
     for hit in range(hits):
-        for part in range(4):
+        for part in range(marks.size // folded.size):
             word = np.uint64(part * folded.size) + folded[hit]
             marked[count] = word
             count += np.uint64(marks[word] != 0)

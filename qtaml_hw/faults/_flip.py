@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtaml_hw.arrays import Uint8
-from qtaml_hw.faults._chunks import flip_chunks, flip_rows, program, scratch
+from qtaml_hw.faults._chunks import Program, Scratch, flip_chunks, flip_rows, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
 from qtaml_hw.faults._streams import CHUNK_BYTES
@@ -79,19 +80,38 @@ def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: RowKeys
 
     Raises ValueError for codes that are not C-contiguous rows, another number of keys, and what :func:`flip` refuses.
     """
-    if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or keys.rows != len(codes):
-        raise ValueError(
-            f"needs C-contiguous rows of uint8, uint16 or uint32 and a key for each; got {codes.dtype} {codes.shape} "
-            f"and {keys.rows} keys"
-        )
-    stride = codes.dtype.itemsize
-    up, down = plane_probabilities(p01, p10, 8 * stride)
-    rows = codes.view(np.uint8)
-    for group in range(stride):
-        rates = group_rates(up[8 * group : 8 * group + 8], down[8 * group : 8 * group + 8])
-        if not rates.idle and rows.size:
-            with compile_notice(flip_rows):
-                flip_rows(rows, (stride, group), keys.group(group), program(rates), scratch())
+    RowRates.of(p01, p10, 8 * codes.dtype.itemsize).flip(codes, keys, scratch())
+
+
+@dataclass(frozen=True, eq=False)
+class RowRates:
+    """Probabilities of flips made ready once for many draws of rows: a program for every byte of a code."""
+
+    programs: tuple[Program, ...]
+    idle: bool
+
+    @classmethod
+    def of(cls, p01: ArrayLike, p10: ArrayLike, planes: int) -> RowRates:
+        """For codes of 8, 16 or 32 planes.  Raises ValueError as :func:`flip` does for probabilities."""
+        up, down = plane_probabilities(p01, p10, planes)
+        groups = [group_rates(up[at : at + 8], down[at : at + 8]) for at in range(0, planes, 8)]
+        return cls(tuple(program(rates) for rates in groups), all(rates.idle for rates in groups))
+
+    def flip(self, codes: NDArray[Any], keys: RowKeys, work: Scratch) -> None:
+        """:func:`flip_each` at these rates, in the work space of a thread.
+
+        Raises ValueError as it does for codes and keys.
+        """
+        if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or keys.rows != len(codes):
+            raise ValueError(
+                f"needs C-contiguous rows of uint8, uint16 or uint32 and a key for each; got {codes.dtype} "
+                f"{codes.shape} and {keys.rows} keys"
+            )
+        if self.idle or not codes.size:
+            return
+        tensors = np.uint64(keys.first.tensor), np.uint64(keys.step)
+        with compile_notice(flip_rows):
+            flip_rows(codes.view(np.uint8), self.programs, keys.of_map, tensors, work)
 
 
 def error_masks(n_weights: int, p: ArrayLike, key: MapKey, *, bits: int = 8, threads: int = 1) -> NDArray[Any]:

@@ -49,12 +49,14 @@ def draw_arrivals(
         for i in range(arrivals(key, level, todo.tables[0], todo.tables[1])):
             value = draw(key, _FIRST + np.uint64(i))
             cell = np.int64(value >> _POSITION_SHIFT)
+            if cell >= reach[1]:  # most of them where a row is much shorter than a chunk
+                continue
             u = 0.0
             if level >= todo.visit[1]:
                 u = compiled_uniform_of_tau(tau_of_draw(level, np.int64(value & _TIME_MASK)))
             arrived[found] = reach[0] + cell
             uniform[found] = u
-            found += int(cell < reach[1]) & int(u < todo.p_max)
+            found += int(u < todo.p_max)
     return found
 
 

@@ -6,12 +6,13 @@ generators, OOPSLA 2014).  Keys nest: (seed, map index, tensor, plane group) -> 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from qtaml_hw._jit import njit
-from qtaml_hw.arrays import Float64, Int64, Uint64
+from qtaml_hw.arrays import Float64, Int64
 
 GOLDEN: Final = 0x9E3779B97F4A7C15
 MIX_1: Final = 0xBF58476D1CE4E5B9
@@ -52,6 +53,7 @@ def group_key(seed: int, map_index: int, tensor: int, group: int) -> int:
     return _nested(seed=seed, map_index=map_index, tensor=tensor, group=group)
 
 
+@lru_cache(maxsize=64, typed=True)
 def map_key(seed: int, map_index: int) -> int:
     """The key from which those of the tensors of one fault map follow.
 
@@ -79,12 +81,10 @@ def draw(key: np.uint64, counter: np.uint64) -> np.uint64:
 
 
 @njit(nogil=True)
-def row_keys(of_map: np.uint64, tensors: tuple[np.uint64, np.uint64], group: np.uint64, out: Uint64) -> None:
-    """:func:`group_key` of tensors ``first``, ``first + step`` ... of the fault map with that key into ``out`` [N]."""
-    first, step = tensors
-    for i in range(len(out)):
-        key = draw(draw(of_map, _ZERO) ^ (first + np.uint64(i) * step), _ZERO)
-        out[i] = draw(draw(key, _ZERO) ^ group, _ZERO)
+def key_in_map(of_map: np.uint64, tensor: np.uint64, group: np.uint64) -> np.uint64:
+    """:func:`group_key` of a tensor of the fault map with that key."""
+    key = draw(draw(of_map, _ZERO) ^ tensor, _ZERO)
+    return draw(draw(key, _ZERO) ^ group, _ZERO)
 
 
 @njit(nogil=True)

@@ -13,8 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from qtaml_hw.arrays import Uint64
-from qtaml_hw.faults._streams import group_key, map_key, row_keys
+from qtaml_hw.faults._streams import group_key, map_key
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,10 @@ class RowKeys:
         """The key of one row."""
         return self.first.of(self.first.tensor + index * self.step)
 
-    def group(self, index: int) -> Uint64:
-        """The stream keys [rows] of planes ``8 * index`` .. ``8 * index + 7``."""
-        found = np.empty(self.rows, dtype=np.uint64)
-        of_map = np.uint64(map_key(self.first.seed, self.first.map_index))
-        row_keys(of_map, (np.uint64(self.first.tensor), np.uint64(self.step)), np.uint64(index), found)
-        return found
+    @property
+    def of_map(self) -> np.uint64:
+        """The key from which those of the rows follow."""
+        return np.uint64(map_key(self.first.seed, self.first.map_index))
 
 
 @dataclass(frozen=True)

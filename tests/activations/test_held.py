@@ -13,7 +13,7 @@ from torch import nn
 from qtaml_hw.activations import Counts, Fresh, Held, Kept, Numbers, Same, _kernels, calibrate, guard, trace
 from qtaml_hw.activations.numbers import Granularity
 from qtaml_hw.arrays import Float32
-from qtaml_hw.faults import MapKey
+from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.names import Encoding
 from qtaml_hw.protection import entry
 from qtaml_hw.weights.network import stored_names
@@ -106,6 +106,30 @@ def test_weak_cells_do_the_same_code_by_code_and_in_one_call(granularity: Granul
     for counted in counts:
         np.testing.assert_array_equal(counted.struck, counts[2].struck)
         assert counted is counts[2] or counted.left == counted.raw > 0
+
+
+@pytest.mark.parametrize("granularity", ["per_tensor", "per_channel"])
+@pytest.mark.parametrize("form", ["int8", "int16"])
+@pytest.mark.parametrize("p", [0.01, 0.3])
+def test_draws_are_the_same_code_by_code_and_in_one_call(form: str, granularity: Granularity, p: float) -> None:
+    """Values that lie elsewhere (float64) go code by code; the twin flips one input after the other by its own key."""
+    numbers = Numbers(number_format(form), granularity)
+    rates = np.geomspace(p, p / 100, numbers.form.planes)[None]
+    for i, one in enumerate(kept_of(lenet(), INPUTS, numbers)):
+        x = 3.0 * torch.randn(5, *one.tap.shape, generator=torch.Generator().manual_seed(i))
+        codes, scale = numbers.encode(x.numpy(), one.tap, one.scale)
+        keys = [MapKey(5, 3, twin.number(7 + row, i)) for row in range(5)]
+        wrong = np.stack([flip(row, rates[0], rates[0, ::-1], key) for row, key in zip(codes, keys, strict=True)])
+        expected = np.empty_like(x.numpy())
+        numbers.decode(wrong, scale, one.tap, expected)
+        drawn = replace(one, faults=Fresh(MapKey(5, 3), i, rates, rates[:, ::-1]))
+        for given in (x.clone(), x.double()):
+            counts = Counts.none(numbers.form.planes)
+            drawn.striking(counts, lambda: 7)(given)
+            np.testing.assert_array_equal(given.float().numpy(), expected)
+            planes = (codes ^ wrong)[..., None] >> np.arange(numbers.form.planes) & 1
+            np.testing.assert_array_equal(counts.struck, planes.sum(axis=(0, 1)))
+            assert counts.left == counts.raw > 0
 
 
 def test_a_network_is_as_it_was_after_the_block() -> None:
@@ -273,6 +297,6 @@ def test_a_level_beyond_the_largest_float_is_the_largest_level() -> None:
     weak = np.array([0, 1]), np.array([0]), np.array([0], np.uint8), np.array([0b1000000], np.uint8)
     x = np.array([[np.finfo(np.float32).max, 0.0]], dtype=np.float32)
     scaling = scale, np.float32(127)
-    _kernels.strike_at(x.ctypes.data, (1, 1, 1, 2), 0, scaling, tables, weak, counted)
+    _kernels.strike_at(x.ctypes.data, 1, 0, (1, 1, 2), scaling, tables, weak, counted)
     assert x[0].tolist() == [float(np.float32(127 - 64) * scale[0, 0]), 0.0]
     assert counted.tolist() == [0, 0, 0, 0, 0, 0, 1, 0]

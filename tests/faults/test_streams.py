@@ -29,7 +29,7 @@ def counter_words(key: np.uint64, out: np.ndarray) -> None:
 def lane_words(chunks: int, steps: int, out: np.ndarray) -> None:
     lanes = np.empty((3, LANES), dtype=np.uint32)
     for chunk in range(chunks):
-        seed_lanes(draw(np.uint64(99), np.uint64(chunk)), lanes)
+        seed_lanes(draw(np.uint64(99), np.uint64(chunk)), lanes, LANES)
         for step in range(steps):
             for i in range(LANES):
                 x, y, z = lanes[0, i], lanes[1, i], lanes[2, i]
