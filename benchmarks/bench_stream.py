@@ -1,9 +1,10 @@
 """Memory and time of streaming a GGUF file: Llama-like, random int4 codes in groups of 32 (Q4_0), through the memory.
 
-Run as ``python benchmarks/bench_stream.py [--parameters 1e9]``; the file has 0.56 bytes a parameter and is deleted.
+Run as ``python benchmarks/bench_stream.py [--parameters 1e9] [--room DIR]``; the file has 0.56 bytes a parameter and
+is deleted.
 Each figure is of a process of its own: CPU seconds a billion parameters, and peak resident memory (ru_maxrss) above
 that of a process that has done the same with a tiny file.  Goal: memory does not grow with the file, but with its
-largest tensor (here the table of 32,000 tokens, 2 bytes of codes a weight): 0.5 GB.
+largest tensor (of a billion the table of 32,000 tokens, 2 bytes of codes a weight): 0.5 GB.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import numpy as np
 from figures import figure, peak_bytes, told_by
 
 GOAL_MB = 500.0
-WIDTH, HIDDEN, VOCABULARY = 2048, 8192, 32_000
+SIZES = ((4e9, (4096, 14_336, 128_256)), (1e7, (2048, 8192, 32_000)), (0.0, (64, 256, 320)))
+"""From how many parameters on: width, hidden width and tokens (those of Llama 3 8B first)."""
 Q4_0, BLOCK, BYTES = 2, 32, 18
 RUNS = (("none", False), ("magnitude", False), ("magnitude", True))  # policy, whether the file is written out
 STUDY = """
 study: stream
 cell: {{preset: gain-cell-65nm-chun2012}}
-array: {{banks: 4096}}
+array: {{banks: 4096, row_bits: 8192}}
 weights: {{format: file}}
 protection: {{policy: {policy}, budget: {{bits: 5 %}}, menu: [secded-72-64]}}
 """
@@ -35,7 +37,7 @@ protection: {{policy: {policy}, budget: {{bits: 5 %}}, menu: [secded-72-64]}}
 
 def shapes(parameters: float) -> dict[str, tuple[int, int]]:
     """Tensors of a decoder of about so many parameters whose table is its output layer too."""
-    width, hidden, words = (WIDTH, HIDDEN, VOCABULARY) if parameters > 1e7 else (64, 256, 320)
+    width, hidden, words = next(sizes for least, sizes in SIZES if parameters >= least)
     parts = {f"attn_{p}": (width, width) for p in ("q", "k", "v", "output")}
     parts |= {"ffn_gate": (hidden, width), "ffn_up": (hidden, width), "ffn_down": (width, hidden)}
     layers = max(1, round((parameters - words * width) / sum(a * b for a, b in parts.values())))
@@ -96,8 +98,9 @@ def main() -> None:
         return
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--parameters", type=float, default=1e9)
+    asked.add_argument("--room", type=Path, help="where the files lie meanwhile")
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory() as room:
+    with tempfile.TemporaryDirectory(dir=given.room) as room:
         tiny, large = Path(room) / "tiny.gguf", Path(room) / "large.gguf"
         write(tiny, 1.0)
         write(large, given.parameters)

@@ -100,12 +100,17 @@ class Passes:
         return self._known(chain[-1], lambda: self._computed(weights, steps, chain))
 
     def answered(self, weights: Weights, compute: Callable[[Weights], torch.Tensor]) -> torch.Tensor:
-        """What was computed with these weights before, or is now; tensor by tensor where no second set may lie."""
+        """What was computed with these weights before, or is now with what ``ServedNetwork.held`` makes of them.
+
+        Weights that are made one by one are made once, in the place of the module's own, and told apart there.
+        """
         self.counts.asked += 1
-        given = dict(weights) if self.served.own is None else weights
-        if not self._repeatable:
-            return compute(given)
-        return self._known(self._chain(given, _WHOLE)[-1], lambda: compute(given))
+        with self.served.held(weights, self.inputs.device) as held:
+            if not self._repeatable:
+                return compute(held)
+            own = dict(self.served.module.named_parameters(remove_duplicate=False))
+            there = {name: held[name] if held else own[name].detach() for name in weights}
+            return self._known(self._chain(there, _WHOLE)[-1], lambda: compute(held))
 
     def _chain(self, weights: Weights, cuts: Sequence[Cut]) -> list[bytes]:
         """A digest per cut of all weights that a pass reads up to there; the last is of all there are."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Float32, Float64, Uint16
 from qtaml_hw.weights import Codes, StoredTensor
@@ -19,8 +20,16 @@ def sent(codes: Codes | torch.Tensor, device: torch.device) -> torch.Tensor:
     """Codes on a device; through pinned memory to a GPU, so that the processor goes on meanwhile."""
     if isinstance(codes, torch.Tensor):
         return codes.to(device)
-    here = torch.from_numpy(codes if codes.flags.writeable else codes.copy())
+    here = as_it_lies(codes)
     return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
+
+
+def as_it_lies(array: NDArray[Any]) -> torch.Tensor:
+    """An array that nobody writes as a tensor: the same memory, where numpy hands that on (from 2.1), else a copy."""
+    try:
+        return torch.from_dlpack(array)
+    except BufferError:
+        return torch.from_numpy(array.copy())
 
 
 def fetched(codes: Codes | torch.Tensor) -> Codes:
@@ -92,6 +101,6 @@ def _shared(tensor: StoredTensor, device: torch.device) -> dict[str, Any]:
 
     def spread(values: Float32) -> torch.Tensor:
         broad = values[:, None] if in_runs else tensor.layout.spread(values, tensor.shape)
-        return torch.from_numpy(np.array(broad)).to(device)
+        return as_it_lies(broad).to(device)
 
     return {name: None if values is None else spread(values) for name, values in given.items()}

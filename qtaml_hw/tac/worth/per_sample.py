@@ -22,6 +22,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from qtaml_hw._freed import give_back
+from qtaml_hw.tac.worth.recomputed import recomputed
 from qtaml_hw.tac.worth.scales import Direction
 
 Seed = Callable[[torch.Tensor], torch.Tensor]
@@ -234,7 +235,8 @@ class SquaredGradients:
 
     def _of_one(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take) -> None:
         """The same of a single input: the gradients are autograd's own, each squared as soon as it is found."""
-        y = self.transform(self.module(inputs))
+        with recomputed(self.module):
+            y = self.transform(self.module(inputs))
         for number in range(passes):
 
             def see(place: int, own: torch.Tensor, number: int = number) -> None:

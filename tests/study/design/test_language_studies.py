@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from qtaml_hw import run, tac
 from qtaml_hw.config import Study, parse_study
@@ -23,7 +25,9 @@ from qtaml_hw.study.design.networks import calibration as calibrating
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.study.questions.criterion import Criterion
+from qtaml_hw.tac.decoding import placed
 from qtaml_hw.tac.worth import per_sample
+from qtaml_hw.weights import image as image_module
 from tests.workloads.tiny_llama import gguf_file
 
 pytest.importorskip("transformers", reason="language models need transformers: pip install 'qtaml-hw[transformers]'")
@@ -117,6 +121,54 @@ def test_gradients_of_one_input_at_a_time_are_those_of_many(
         atol=1e-9,
     )
     assert all(p.grad is None for p in seen.served.module.parameters())
+
+
+def test_layers_run_again_give_the_same_gradients_from_a_smaller_graph(
+    stored: StoredNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit; what is kept of a pass is at most half."""
+    seen, names, kept = stored.calibration, list(stored.calibration.names), dict[str, int]()
+    assert seen.inputs is not None
+    monkeypatch.setattr(per_sample, "_MOST_OUTPUTS", 1)
+
+    def energies(what: str) -> Any:
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            kept[what] = kept.get(what, 0) + tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), per_sample.recomputed(module):
+            module(seen.inputs[:1])
+        return tac.jacobian_energy(module, names, seen.inputs, probes=2, output="fisher").values
+
+    module = seen.served.module
+    again = energies("again")
+    monkeypatch.setattr(per_sample, "recomputed", lambda _: nullcontext())
+    assert np.array_equal(again, energies("at once"))
+    assert 2 * kept["again"] < kept["at once"]
+    assert not any("forward" in vars(layer) for layer in module.modules())
+
+
+def test_codes_of_a_map_are_decoded_once_and_the_files_own_once(of: Of, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are told apart from those of other maps where they lie."""
+    point, decoded = prepare(of({"protection.policy": "none"}), Networks()), list[str]()
+    assert point.facts[F.clean_score] == point.network.clean_score
+    plain = image_module.StoredTensor.decode
+    placed_once = placed.PlacedTensor.decode
+
+    def own(tensor: Any, *given: Any) -> Any:
+        decoded.append("own")
+        return plain(tensor, *given)
+
+    def faulty(tensor: Any, *given: Any) -> Any:
+        decoded.append("faulty")
+        return placed_once(tensor, *given)
+
+    monkeypatch.setattr(image_module.StoredTensor, "decode", own)
+    monkeypatch.setattr(placed.PlacedTensor, "decode", faulty)
+    point.record(0)
+    assert {kind: decoded.count(kind) for kind in set(decoded)} == dict.fromkeys(
+        ("own", "faulty"), len(point.image.tensors)
+    )
 
 
 def _by_layers(module: Any, names: list[str], inputs: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

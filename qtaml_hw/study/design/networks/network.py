@@ -27,7 +27,7 @@ from qtaml_hw.weights import StoredImage
 from qtaml_hw.weights.inventory import TensorEntry
 from qtaml_hw.workloads.data import Windows
 
-VALUES_AT_ONCE: Final = 1 << 24  # logits of a language model that are held at a time
+VALUES_AT_ONCE: Final = 1 << 22  # logits of a language model that are held at a time
 TOKEN_VALUES_AT_ONCE: Final = 1 << 20  # of them, those that a metric looks at together
 
 EXACT_SHARE: Final = 0.05  # of the matrix weights: from here on a reader must know that they are not in the memory
@@ -80,13 +80,12 @@ class Network:
         """Outputs for all inputs, or what the metric keeps of each token of a language model."""
         return on_host(self.begun(weights))
 
-    def _of_tokens(self, weights: Mapping[str, Float32 | torch.Tensor]) -> Float64:
+    def _of_tokens(self, held: Mapping[str, Float32 | torch.Tensor]) -> Float64:
         batch = max(1, VALUES_AT_ONCE // (int(self.inputs.shape[1]) * self.classes))
         parts = []
-        with self.served.held(weights, self.device) as held:
-            for start in range(0, self.images, batch):
-                some = slice(start, start + batch)
-                parts.append(self._kept(self.served.begun(held, self.inputs[some]), self.labels[some].numpy()))
+        for start in range(0, self.images, batch):
+            some = slice(start, start + batch)
+            parts.append(self._kept(self.served.begun(held, self.inputs[some]), self.labels[some].numpy()))
         return np.concatenate(parts)
 
     def _kept(self, outputs: torch.Tensor, labels: Int64) -> Float64:
