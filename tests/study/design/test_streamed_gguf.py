@@ -202,3 +202,46 @@ def test_what_a_stream_would_leave_out_is_refused(
         stream(study(**changes), path, out=tmp_path / "out")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two matrices, and a table that is the output layer too, by the names of a Llama."""
+    place, rng = tmp_path_factory.mktemp("llama") / "llama.gguf", np.random.default_rng(0)
+    writer = gguf.GGUFWriter(place, "llama")
+    writer.add_block_count(1)
+    for name in ("token_embd", "blk.0.attn_q", "blk.0.ffn_down"):
+        writer.add_tensor(f"{name}.weight", rng.normal(size=(4, 64)).astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return place
+
+
+@pytest.mark.parametrize(
+    ("store", "names"),
+    [
+        ({"exclude": ["*embed_tokens*", "*lm_head*"]}, ["attn_q", "ffn_down"]),  # as a network's study says it
+        ({"exclude": ["token_embd*"]}, ["attn_q", "ffn_down"]),
+        ({"include": ["model.model.layers.0.self_attn.*"]}, ["attn_q"]),
+        ({"include": ["model.layers.*.mlp.down_proj.weight"]}, ["ffn_down"]),
+        ({"include": ["*attn_q*"], "exclude": ["lm_head.weight"]}, ["attn_q"]),
+    ],
+)
+def test_patterns_are_the_files_names_or_those_of_the_network(
+    llama: Path, store: dict[str, list[str]], names: list[str]
+) -> None:
+    found = stream(study(network={"name": "digits-lenet", "store": store}), llama)
+    assert [t.name for t in found.image.tensors] == [f"blk.0.{name}.weight" for name in names]
+
+
+def test_a_pattern_of_neither_is_said_with_both_spellings(llama: Path) -> None:
+    given = study(network={"name": "digits-lenet", "store": {"exclude": ["*o_proj*", "*embed_tokens*", "*c_attn*"]}})
+    with pytest.raises(InputError) as told:
+        stream(given, llama)
+    assert "store: no tensor matches '*o_proj*'" in str(told.value)
+    assert "no tensor matches '*c_attn*'" in str(told.value)
+    assert "embed_tokens*'" not in str(told.value)
+    assert "the file has token_embd.weight, blk.0.attn_q.weight, blk.0.ffn_down.weight; " in str(told.value)
+    assert "transformers calls them model.embed_tokens.weight, model.layers.0.self_attn.q_proj.weight" in str(told.value)

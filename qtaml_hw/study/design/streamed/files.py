@@ -12,6 +12,7 @@ from qtaml_hw.study.design.streamed.chip import Chip, Each
 from qtaml_hw.study.design.streamed.gguf import FileTensor, survey_gguf, told_gguf
 from qtaml_hw.study.design.streamed.image import Surveyed
 from qtaml_hw.study.design.streamed.slots import Told, told
+from qtaml_hw.study.design.streamed.spelled import Spellings, gguf_spellings
 from qtaml_hw.study.design.streamed.tensor import survey
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.scales import ScaleLayout
@@ -35,6 +36,10 @@ class ModelFiles(Protocol):
     @property
     def told(self) -> Mapping[str, Told]:
         """What every tensor is taken for, in file order."""
+
+    @property
+    def spellings(self) -> Spellings:
+        """What tensors are called elsewhere, by their names in the files."""
 
     def survey(self, name: str) -> Surveyed:
         """A tensor as it is stored."""
@@ -70,6 +75,11 @@ class Shards:
     def not_read(self) -> tuple[Path, ...]:
         """Files beside them that no index names."""
         return files_of(self.place)[1]
+
+    @property
+    def spellings(self) -> Spellings:
+        """None: the names are those of the network."""
+        return {}
 
     def survey(self, name: str) -> Surveyed:
         """A tensor in the study's format, from two readings."""
@@ -116,6 +126,11 @@ class OneGguf:
     def not_read(self) -> tuple[Path, ...]:
         """None."""
         return ()
+
+    @property
+    def spellings(self) -> Spellings:
+        """As transformers and others name them."""
+        return gguf_spellings(self.gguf)
 
     def survey(self, name: str) -> Surveyed:
         """A tensor as the file stores it, from one reading."""

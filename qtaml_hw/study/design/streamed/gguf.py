@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Codes, Float32, Float64
 from qtaml_hw.study.design.streamed.slots import Told, looked_up
+from qtaml_hw.study.design.streamed.spelled import HEAD, TIED
 from qtaml_hw.study.design.streamed.tensor import BLOCK_VALUES
 from qtaml_hw.weights import NumberFormat, StoredTensor
 from qtaml_hw.workloads.gguf_blocks import flipped_bytes, stored_tensor
 from qtaml_hw.workloads.gguf_file import GgufTensor
-
-TIED: Final = "token_embd.weight"
-HEAD: Final = "output.weight"
 
 
 def told_gguf(tensor: GgufTensor, names: Collection[str]) -> Told:

@@ -39,6 +39,7 @@ from qtaml_hw.study.design.streamed.chip import Chip, Each
 from qtaml_hw.study.design.streamed.files import GGUF, ModelFiles, OneGguf, Shards
 from qtaml_hw.study.design.streamed.image import StreamedImage
 from qtaml_hw.study.design.streamed.slots import Told
+from qtaml_hw.study.design.streamed.spelled import in_own_names
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.scales import ScaleLayout
@@ -167,7 +168,7 @@ def stream(
     _refuse(study)
     try:
         model = _opened(study, Path(weights))
-        image = StreamedImage(tuple(model.survey(name) for name in _stored(study, model.told)))
+        image = StreamedImage(tuple(model.survey(name) for name in _stored(study, model)))
         if len(image.formats) > 1 and (study.by_plane or study.array.plane_class is not None):
             raise ValueError(f"lists over planes need tensors of one number format; there are {image.formats}")
         cell, key = view_cell(study, image.planes), MapKey(study.evaluate.seed, map_index)
@@ -253,10 +254,10 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
     return form, layout
 
 
-def _stored(study: Study, taken_for: Mapping[str, Told]) -> tuple[str, ...]:
+def _stored(study: Study, model: ModelFiles) -> tuple[str, ...]:
     """The tensors that live in the memory, in file order: those with two axes or more that the study's rule picks."""
-    kinds = {name: found.kind for name, found in taken_for.items()}
-    names = picked(kinds, store_rule(study))
+    kinds = {name: found.kind for name, found in model.told.items()}
+    names = picked(kinds, in_own_names(store_rule(study), list(kinds), model.spellings))
     stored = tuple(n for n, kind in kinds.items() if n in names and kind in ("weight", "embedding"))
     if not stored:
         raise ValueError("no tensor is stored: none with two axes or more is left")
