@@ -6,13 +6,42 @@ Sizes are what a file says: a module is first built without memory, and tensors 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from qtaml_hw.workloads.reading import readable
+
+SHOWN: Final = 4  # problems of a message
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """``transformers`` shows no bars and reports while it loads for us: what matters of them is an error of ours."""
+    from transformers.utils import logging
+
+    says: Any = logging
+    bars, level = says.is_progress_bar_enabled(), says.get_verbosity()
+    try:
+        says.disable_progress_bar()
+        says.set_verbosity(CRITICAL)
+        yield
+    finally:
+        says.set_verbosity(level)
+        if bars:
+            says.enable_progress_bar()
+
+
+def refuse_unfit(problems: Sequence[str]) -> None:
+    """Raises ValueError, one line, for tensors that are not those of the network that is asked for."""
+    if problems:
+        more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise ValueError("its tensors do not fit: " + "; ".join(problems[:SHOWN]) + more)
 
 
 def check_folder(place: Path) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from qtaml_hw.arrays import Int64
 from qtaml_hw.weights.image import StoredTensor
-from qtaml_hw.workloads.built import put, work_out_buffers
+from qtaml_hw.workloads.built import put, refuse_unfit, work_out_buffers
 from qtaml_hw.workloads.gguf_file import GgufFile, read_gguf
 from qtaml_hw.workloads.reading import readable
 
@@ -62,7 +62,7 @@ def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Modu
         own = names[name]
         if own not in file.tensors or file.tensors[own].shape != tuple(parameter.shape):
             found = file.tensors[own].shape if own in file.tensors else "none"
-            problems.append(f"{own} should be {tuple(parameter.shape)}, it is {found}")
+            problems.append(f"{own} is {found}, its metadata make it {tuple(parameter.shape)}")
             continue
         order = _order(name, kind, config, parameter.shape[0])
         if file.tensors[own].type_name == "F32":
@@ -72,8 +72,8 @@ def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Modu
             codes[name] = replace(stored if order is None else _reordered(stored, order), name=name)
             values = codes[name].decode(codes[name].codes)
         put(model, name, torch.from_numpy(np.ascontiguousarray(values)).reshape(parameter.shape))
-    if problems:
-        raise ValueError("its tensors do not fit: " + "; ".join(problems[:4]))
+    problems += [f"{own} has no place in the network" for own in file.tensors if own not in names.values()]
+    refuse_unfit(problems)
     model.tie_weights()
     work_out_buffers(model, config)
     return model.eval(), codes

@@ -15,12 +15,14 @@ import torch
 from torch import nn
 
 from qtaml_hw.weights.image import StoredTensor
-from qtaml_hw.workloads.built import check_folder
+from qtaml_hw.workloads.built import check_folder, configured, quietly, refuse_unfit
 from qtaml_hw.workloads.cache import state_digest
 from qtaml_hw.workloads.load import LoadedNetwork
 from qtaml_hw.workloads.packed import quantisation_of
 from qtaml_hw.workloads.reading import readable
+from qtaml_hw.workloads.shards import open_shards
 
+LIKELY: Final = 2  # times the values of a folder's files that its configuration may ask for, until names are compared
 AS_DATA: Final[dict[str, Any]] = {
     "local_files_only": True,
     "trust_remote_code": False,
@@ -51,7 +53,8 @@ def load_language_model(place: str | Path, *, tokens: int = 128) -> LoadedNetwor
     """
     where = Path(place)
     try:
-        model, codes = _read(where)
+        with quietly():
+            model, codes = _read(where)
     except ImportError as error:
         raise ValueError("language models need transformers: pip install 'qtaml-hw[transformers]'") from error
     config: Any = model.config
@@ -66,8 +69,6 @@ def load_language_model(place: str | Path, *, tokens: int = 128) -> LoadedNetwor
 
 def _read(where: Path) -> tuple[Any, Mapping[str, StoredTensor]]:
     """The model, and the codes that the place holds of its parameters; each reader is loaded when it is needed."""
-    import transformers
-
     if where.suffix == ".gguf":
         from qtaml_hw.workloads.gguf_network import gguf_model
 
@@ -77,14 +78,38 @@ def _read(where: Path) -> tuple[Any, Mapping[str, StoredTensor]]:
         from qtaml_hw.workloads.packed_network import packed_model
 
         return packed_model(where)
-    with readable(where, "language model"), torch.random.fork_rng(devices=[]):
-        kind: Any = transformers.AutoModelForCausalLM
-        model, told = kind.from_pretrained(str(where), **AS_DATA, output_loading_info=True)
-        lacking = sorted(told["missing_keys"])  # which would be random numbers
-        if lacking:
-            more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
-            raise ValueError(f"its files lack {', '.join(lacking[:4])}{more}")
-        return model, {}
+    return _folder_model(where), {}
+
+
+def _folder_model(folder: Path) -> Any:
+    """The model of a folder whose tensors are no codes.
+
+    Raises InputError, one line with files, tensors and shapes, for what contradicts its config.json.
+    """
+    import transformers
+
+    kind: Any = transformers.AutoModelForCausalLM
+    with readable(folder, "language model"), torch.random.fork_rng(devices=[]):
+        held = {slot.name: slot for shard in open_shards(folder) for slot in shard.slots}
+        config = configured(folder, len(held))
+        with torch.device("meta"):  # sizes are what a file says: no memory before they are known to be likely
+            asked = sum(p.numel() for p in kind.from_config(config).parameters())
+        if asked > LIKELY * (there := sum(slot.values for slot in held.values())):
+            raise ValueError(f"config.json asks for {asked:,} parameters, its files hold {there:,} values")
+        model, told = kind.from_pretrained(
+            str(folder), **AS_DATA, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+
+        def at(name: str) -> str:
+            return f"{held[name].file.name}: {name}" if name in held else name
+
+        unlike = sorted((name, tuple(own), tuple(wanted)) for name, own, wanted in told["mismatched_keys"])
+        refuse_unfit(
+            [f"{at(name)} is {own}, config.json makes it {wanted}" for name, own, wanted in unlike]
+            + [f"there is no {name}" for name in sorted(told["missing_keys"])]  # which would be random numbers
+            + [f"{at(name)} has no place in the network" for name in sorted(told["unexpected_keys"])]
+        )
+        return model
 
 
 def _everywhere(module: nn.Module, codes: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:

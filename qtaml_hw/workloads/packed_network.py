@@ -7,7 +7,7 @@ Tensors in float16 and bfloat16 are codes of the folder too, of a number format 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ from torch import nn
 from qtaml_hw.arrays import Int64
 from qtaml_hw.weights.given import given_floats
 from qtaml_hw.weights.image import StoredTensor
-from qtaml_hw.workloads.built import configured, put, work_out_buffers
+from qtaml_hw.workloads.built import configured, put, refuse_unfit, work_out_buffers
 from qtaml_hw.workloads.packed import HALVES, read_quantised_folder
 from qtaml_hw.workloads.reading import readable
-
-SHOWN: Final = 4  # problems of a message
 
 
 def packed_model(folder: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
@@ -85,9 +83,7 @@ def _check(model: nn.Module, found: dict[str, StoredTensor | torch.Tensor]) -> N
             problems.append(f"{name} is {tuple(tensor.shape)}, the network has {wanted[name]}")
         elif isinstance(tensor, torch.Tensor) and not _real(tensor):
             problems.append(f"{name} is of {str(tensor.dtype).removeprefix('torch.')} or not finite")
-    if problems:
-        more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise ValueError("its tensors do not fit: " + "; ".join(problems[:SHOWN]) + more)
+    refuse_unfit(problems)
 
 
 def _real(tensor: torch.Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,62 @@ def test_a_folder_with_code_or_pickles_alone_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     whole = load_file(tmp_path / "model.safetensors")
     save_file({n: t for n, t in whole.items() if "up_proj" not in n}, tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match=r"its files lack model.layers.0.mlp.up_proj.weight, model.layers.1"):
+    lacking = r"there is no model.layers.0.mlp.up_proj.weight; there is no model.layers.1.mlp.up_proj.weight\)$"
+    with pytest.raises(ValueError, match=lacking):
         load_language_model(tmp_path)  # never random numbers in their place
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"pickled weights .* are never read"):
         load_language_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"vocab_size": 50},
+            "model.safetensors: model.embed_tokens.weight is (31, 64), config.json makes it (50, 64)",
+        ),
+        ({"intermediate_size": 80}, "layers.0.mlp.down_proj.weight is (64, 96), config.json makes it (64, 80); "),
+        ({"num_hidden_layers": 3}, "there is no model.layers.2.input_layernorm.weight; "),
+        ({"num_hidden_layers": 1}, "model.layers.1.input_layernorm.weight has no place in the network; "),
+        ({"tie_word_embeddings": False}, "there is no lm_head.weight)"),
+        ({"hidden_size": 100_000}, "config.json asks for 99,600,000 parameters, its files hold 63,744 values"),
+    ],
+)
+def test_a_folder_that_contradicts_its_configuration_is_refused_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], changes: dict[str, Any], said: str
+) -> None:
+    hugging_face(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **changes}))
+    capfd.readouterr()
+    with pytest.raises(ValueError, match=re.escape(said)) as told:
+        load_language_model(tmp_path, tokens=8)
+    assert str(told.value).startswith(f"{tmp_path}: ")
+    assert "\n" not in str(told.value)
+    assert capfd.readouterr().err == ""  # neither bars nor reports of transformers
+
+
+def test_loading_is_silent_and_leaves_the_bars_of_others(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    hugging_face(tmp_path)
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    capfd.readouterr()
+    load_language_model(tmp_path, tokens=8)
+    assert capfd.readouterr().err == ""
+    assert (logging.is_progress_bar_enabled(), logging.get_verbosity()) == (bars, level) == (True, level)
+
+
+def test_a_file_with_more_than_its_metadata_say_is_refused(tmp_path: Path) -> None:
+    import gguf
+
+    gguf_file(tmp_path / "tiny.gguf")
+    read = gguf.GGUFReader(tmp_path / "tiny.gguf", "r+")
+    read.fields["llama.block_count"].parts[-1][0] = 1
+    read.data.flush()
+    with pytest.raises(ValueError, match=r"tensors do not fit: blk.1.* has no place in the network; .* and \d+ more"):
+        load_language_model(tmp_path / "tiny.gguf", tokens=8)
 
 
 @pytest.mark.parametrize(("kind", "tied"), [("Q4_1", True), ("Q8_0", False), ("Q4_0", True)])
