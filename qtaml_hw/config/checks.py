@@ -15,6 +15,7 @@ from qtaml_hw.names import (
     BOUNDS,
     CELLS,
     CHANNEL_FORMATS,
+    FILE_FORMAT,
     IN_PLACE,
     INTEGER_FORMATS,
     PLANES,
@@ -216,8 +217,15 @@ def _bits_chosen_of_what_has_them(sections: Mapping[str, Any]) -> Finding | None
     protection, weights = sections["protection"], sections["weights"]
     if not protection.chooses_bits:
         return None
-    if weights.format not in INTEGER_FORMATS or weights.encoding not in ("twos_complement", "offset_binary"):
+    if weights.format == FILE_FORMAT:
         path: Path = ("weights", "format")
+        message = (
+            f"the policy {protection.policy} rounds weights anew, in bits and steps of its own choice, and format file "
+            "keeps the codes that the file brings: name an integer format, or protect these codes by tac"
+        )
+        return path, path, message
+    if weights.format not in INTEGER_FORMATS or weights.encoding not in ("twos_complement", "offset_binary"):
+        path = ("weights", "format")
         said = f"{weights.format} in {weights.encoding}"
         message = f"the bits of a weight are chosen for integers in two's complement or offset binary; got {said}"
         return path, path, message

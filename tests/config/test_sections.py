@@ -111,6 +111,11 @@ MISTAKES = {
         "1:25 accelerator.dataflow: unknown value",
         "weight_stationary",
     ),
+    "bits chosen of a file's codes": (
+        "weights: {format: file}\nprotection: {policy: joint}",
+        "1:19 weights.format: the policy joint rounds weights anew",
+        "name an integer format",
+    ),
     "label as a number": ("study: 5", "1:8 study: expected a name", "5"),
 }
 

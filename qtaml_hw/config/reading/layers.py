@@ -28,6 +28,7 @@ from qtaml_hw.names import (
     CELLS,
     DEFAULT_DATA,
     DEFAULT_NETWORK,
+    FILE_FORMAT,
     LEAKS,
     PLANES,
     POLICIES,
@@ -152,9 +153,10 @@ def _following(layer: Layer) -> list[tuple[Path, Any]]:
         defaults.append((_DIRECTION, LEAKS[device]))
     stated = {known[:2] for known in layer}
     if _chooses_bits(layer):
-        defaults.append((_SCALE, WIDTH_SCALE))
+        form = layer[_FORMAT].value if _FORMAT in layer else "int8"
+        if form != FILE_FORMAT:
+            defaults.append((_SCALE, WIDTH_SCALE))
         if _BUDGET not in stated:
-            form = layer[_FORMAT].value if _FORMAT in layer else "int8"
             defaults.append(((*_BUDGET, "stored_bits"), float(PLANES.get(str(form), 8))))
             stated.add(_BUDGET)
     for path, alternatives, value in _UNLESS:
