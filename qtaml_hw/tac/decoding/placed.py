@@ -27,7 +27,7 @@ def sent(codes: Codes | torch.Tensor, device: torch.device) -> torch.Tensor:
 def as_it_lies(array: NDArray[Any]) -> torch.Tensor:
     """An array that nobody writes as a tensor: the same memory, where numpy hands that on (from 2.1), else a copy."""
     try:
-        return torch.from_dlpack(array)
+        return torch.utils.dlpack.from_dlpack(array)
     except BufferError:
         return torch.from_numpy(array.copy())
 
