@@ -208,6 +208,17 @@ class ProtectionPlan:
         counts = np.bincount(self.choice.ravel(), sizes.astype(np.float64), minlength=len(self.menu))
         return {name: round(float(count)) for name, count in zip(self.menu, counts, strict=True)}
 
+    @cached_property
+    def patterns(self) -> tuple[int, ...]:
+        """How many different rows of ``choice`` the groups of each tensor have."""
+        groups = map(self.tensor_groups, range(self.tensors))
+        return tuple(len(np.unique(self.choice[a:b], axis=0)) if b > a + 1 else 1 for a, b in groups)
+
+    @cached_property
+    def all_patterns(self) -> int:
+        """How many different rows of ``choice`` all groups have."""
+        return len(np.unique(self.choice, axis=0))
+
     # ---- where things are
 
     def tensor_groups(self, tensor: int) -> tuple[int, int]:
@@ -255,7 +266,11 @@ class ProtectionPlan:
                     up, down = item.residuals(channel)
                     p01, p10 = np.where(chosen, up, p01), np.where(chosen, down, p10)
                 continue
-            known = dict[tuple[float, float, float], tuple[Float64, Float64]]()  # planes and tensors are mostly alike
+            if all(np.all(p == p[0]) for p in (channel.p01, channel.p10, mean)):  # every word is: the rest err alike
+                chosen = self.choice == index
+                p01[chosen], p10[chosen] = item.word_channel(channel.p01[0], channel.p10[0], float(mean[0]))
+                continue
+            known = dict[tuple[float, float, float], tuple[Float64, Float64]]()  # tensors are mostly alike
             for tensor in range(self.tensors):
                 first, last = self.tensor_groups(tensor)
                 chosen = self.choice[first:last] == index

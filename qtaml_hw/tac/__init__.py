@@ -35,6 +35,7 @@ from qtaml_hw.tac.decoding.statistics import affine_drift, symmetric_variance, v
 from qtaml_hw.tac.worth.alone import DrawnFlips, OneLayer, flipped, measured_importance
 from qtaml_hw.tac.worth.by_code import WorthByCode
 from qtaml_hw.tac.worth.damage import DamageModel, damage_model
+from qtaml_hw.tac.worth.drift import drift, drift_tables
 from qtaml_hw.tac.worth.response import MEASURES, Probe, Response, measured_response, refined_damage
 from qtaml_hw.tac.worth.scales import Direction, directions, with_scales
 from qtaml_hw.tac.worth.scores import SCORES, Calibration, importance, magnitude_importance, random_importance
@@ -109,6 +110,8 @@ __all__ = [
     "damage_model",
     "directions",
     "drawn_codes",
+    "drift",
+    "drift_tables",
     "energies_into",
     "flipped",
     "ideal_path",

@@ -127,6 +127,7 @@ def channel_matrix(p01: Float64, p10: Float64) -> Float64:
 
 
 def corrected_noise(form: NumberFormat, p01: Float64, p10: Float64, table: Float64) -> tuple[Float64, Float64]:
-    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each [2^B] (exact)."""
+    """Bias and variance of the corrected value for every stored code, LSB and LSB^2, each of the shape of the tables
+    [..., 2^B] (exact)."""
     moments = read_moments(table, p01, p10)
     return moments.mean - form.decode_table, moments.variance

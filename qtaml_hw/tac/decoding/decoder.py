@@ -23,27 +23,20 @@ from qtaml_hw.weights import Codes, StoredImage, StoredTensor
 
 @dataclass(frozen=True, eq=False)
 class LayerDecoder:
-    """Decode tables [P, 2^B] of one tensor in LSB, and the pattern of every weight (None when P = 1).
-
-    ``bias`` and ``variance`` [P, 2^B] are what flips leave of a stored code after this correction, LSB and LSB^2.
-    """
+    """Decode tables [P, 2^B] of one tensor in LSB, and the pattern of every weight (None when P = 1)."""
 
     kind: CorrectionKind
     tables: Float64
     pattern: NDArray[np.uint16] | None
     folds: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """What flips leave of every stored code after a correction, [P, 2^B]: its bias in LSB, its variance in LSB^2."""
+
     bias: Float64
     variance: Float64
-
-    def of_weights(self, per_code: Float64, codes: Codes) -> Float64:
-        """A [P, 2^B] table looked up for every weight."""
-        values: Float64 = per_code[0][codes] if self.pattern is None else per_code[self.pattern, codes]
-        return values
-
-    def expected(self, per_code: Float64, codes: Codes, worth: Float64) -> float:
-        """Sum over the weights of worth [weights] x table, by way of the worth of every (pattern, code)."""
-        cells = codes if self.pattern is None else self.pattern.astype(np.int64) * per_code.shape[1] + codes
-        return float(np.bincount(cells, weights=worth, minlength=per_code.size) @ per_code.reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,29 +96,46 @@ class ImageDecoder:
 class LayerFlips:
     """Flips left in one tensor: p01 and p10 [P, B] of each protection pattern; pattern and weights of each group."""
 
+    stored: StoredTensor
     p01: Float64
     p10: Float64
     of_group: Int64
     sizes: Int64
-    _seen: list[tuple[Float64, Float64, Float64]] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def of_weight(self) -> NDArray[np.uint16] | None:
         """The pattern of every weight; None where there is one."""
         return np.repeat(self.of_group, self.sizes).astype(np.uint16) if len(self.p01) > 1 else None
 
-    def seen(self, stored: StoredTensor) -> list[tuple[Float64, Float64, Float64]]:
+    @cached_property
+    def seen(self) -> list[tuple[Float64, Float64, Float64]]:
         """Of each pattern: p01 and p10 of the bits as meant, and how often each code [2^B] is stored under it."""
-        if not self._seen:
-            bits, of_weight = stored.format.bits, self.of_weight
-            for i, (p01, p10) in enumerate(zip(self.p01, self.p10, strict=True)):
-                mine = stored.meant_codes if of_weight is None else stored.meant_codes[of_weight == i]
-                histogram = np.bincount(mine, minlength=1 << bits).astype(np.float64)
-                up, down = stored.meant_flips(p01[:bits], p10[:bits])
-                self._seen.append((up, down, histogram))
-        return self._seen
+        bits = self.stored.format.bits
+        stored = self.by_code(None)
+        flips = [self.stored.meant_flips(p01[:bits], p10[:bits]) for p01, p10 in zip(self.p01, self.p10, strict=True)]
+        return [(up, down, histogram) for (up, down), histogram in zip(flips, stored, strict=True)]
 
-    @property
+    def by_code(self, worth: Float64 | None) -> Float64:
+        """Sums of ``worth`` [weights] over the weights of each pattern that store each code [P, 2^B]; None: counts."""
+        codes, shape = self.stored.meant_codes, (len(self.p01), 1 << self.stored.format.bits)
+        cells = codes if self.of_weight is None else self.of_weight.astype(np.int64) * shape[1] + codes
+        return np.bincount(cells, worth, shape[0] * shape[1]).reshape(shape).astype(np.float64, copy=False)
+
+    def of_weights(self, per_code: Float64) -> Float64:
+        """A [P, 2^B] table looked up for every weight."""
+        codes = self.stored.meant_codes
+        values: Float64 = per_code[0][codes] if self.of_weight is None else per_code[self.of_weight, codes]
+        return values
+
+    def left(self, layers: Sequence[LayerDecoder]) -> list[Left]:
+        """What is left after each of several corrections."""
+        tables = np.stack([one.tables for one in layers])
+        found = np.empty((2, *tables.shape))
+        for i, (p01, p10, _) in enumerate(self.seen):
+            found[:, :, i] = corrected_noise(self.stored.format, p01, p10, tables[:, i])
+        return [Left(bias, variance) for bias, variance in zip(*found, strict=True)]
+
+    @cached_property
     def key(self) -> bytes:
         """Equal for equal flips of the same tensor."""
         apart = (self.of_group, self.sizes) if len(self.p01) > 1 else ()
@@ -146,28 +156,24 @@ class ProtectedImage:
 
     def flips(self, tensor: int) -> LayerFlips:
         """What the plan leaves of the channel in one tensor."""
-        first, last = np.searchsorted(self.plan.starts, self.image.tensor_starts[tensor : tensor + 2])
-        _, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
+        first, last = self.plan.tensor_groups(tensor)
+        group, of_group = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        if last > first + 1:
+            _, group, of_group = np.unique(self.plan.choice[first:last], axis=0, return_index=True, return_inverse=True)
         p01, p10 = (left[first:last][group] for left in self._residual)
-        return LayerFlips(p01, p10, of_group.reshape(-1), np.diff(self.plan.starts[first : last + 1]))
+        sizes = np.diff(self.plan.starts[first : last + 1])
+        return LayerFlips(self.image.tensors[tensor], p01, p10, of_group.reshape(-1), sizes)
 
     def layer(self, tensor: int, kind: CorrectionKind, flips: LayerFlips | None = None) -> LayerDecoder:
         """The decoder of one tensor with one kind of correction; ``flips``: of that tensor, where they are known."""
         stored = self.image.tensors[tensor]
         form = stored.format
         if stored.part_of is not None:  # scales are read as they are: no correction knows their distribution
-            still = np.zeros((1, 1 << form.bits))
-            return LayerDecoder("none", form.decode_table[None, :], None, True, still, still)
+            return LayerDecoder("none", form.decode_table[None, :], None, True)
         left = flips or self.flips(tensor)
-        patterns = left.seen(stored)
-        tables, folds = np.empty((len(patterns), 1 << form.bits)), True
-        bias, variance = np.empty_like(tables), np.empty_like(tables)
-        for i, (p01, p10, histogram) in enumerate(patterns):
-            corrected = correction(kind, form, p01, p10, histogram)
-            tables[i] = corrected.table
-            folds &= corrected.folds and (len(patterns) == 1 or kind == "none")
-            bias[i], variance[i] = corrected_noise(form, p01, p10, corrected.table)
-        return LayerDecoder(kind, tables, left.of_weight, folds, bias, variance)
+        found = [correction(kind, form, p01, p10, histogram) for p01, p10, histogram in left.seen]
+        folds = all(one.folds for one in found) and (len(found) == 1 or kind == "none")
+        return LayerDecoder(kind, np.stack([one.table for one in found]), left.of_weight, folds)
 
     def decoder(self, kind: CorrectionKind) -> ImageDecoder:
         """The same correction in every layer."""
@@ -176,11 +182,13 @@ class ProtectedImage:
     def distortion(self, tensor: int, layer: LayerDecoder, importance: Float64, alone: OneLayer) -> float:
         """Predicted output distortion of one tensor decoded by ``layer``; infinite where the outputs overflow.
 
-        Noise: sum of Jacobian energy (``importance`` [weights]) x variance left.  Drift: the mean squared change of
-        the outputs when that tensor alone is replaced by its mean as read, one forward pass.
+        Noise: sum of Jacobian energy (``importance`` [weights]) x variance left.  Drift: ``drift``.
         """
-        noise = self.noise(tensor, layer, self.worth(tensor, importance))
-        return self.distorted(tensor, layer, noise, alone)
+        flips = self.flips(tensor)
+        left = flips.left([layer])[0]
+        noise = float(np.sum(flips.by_code(self.worth(tensor, importance)) * left.variance))
+        total = noise + self.drift(tensor, flips, left, alone)
+        return total if np.isfinite(total) else np.inf
 
     def worth(self, tensor: int, importance: Float64) -> Float64:
         """Jacobian energy of every weight of a tensor per squared LSB, [weights of the tensor]."""
@@ -188,15 +196,11 @@ class ProtectedImage:
         first, last = self.image.tensor_starts[tensor : tensor + 2]
         return np.asarray(importance[first:last] * scale**2)
 
-    def noise(self, tensor: int, layer: LayerDecoder, worth: Float64) -> float:
-        """The part of the distortion that takes no forward pass."""
-        return layer.expected(layer.variance, self.image.tensors[tensor].meant_codes, worth)
-
-    def distorted(self, tensor: int, layer: LayerDecoder, noise: float, alone: OneLayer) -> float:
-        """The distortion, from its noise on: it is never less."""
-        t, total = self.image.tensors[tensor], noise
-        if np.any(layer.bias):
-            scale = t.weight_scale().astype(np.float64)
-            shift = (layer.of_weights(layer.bias, t.meant_codes) * scale).astype(np.float32).reshape(t.shape)
-            total += alone.distortion(t.name, alone.clean[t.name] + shift)
-        return total if np.isfinite(total) else np.inf
+    def drift(self, tensor: int, flips: LayerFlips, left: Left, alone: OneLayer) -> float:
+        """Mean squared change of the outputs when a tensor alone is replaced by its mean as read: a forward pass."""
+        if not np.any(left.bias):
+            return 0.0
+        t = self.image.tensors[tensor]
+        scale = t.weight_scale().astype(np.float64)
+        shift = (flips.of_weights(left.bias) * scale).astype(np.float32).reshape(t.shape)
+        return alone.distortion(t.name, alone.clean[t.name] + shift)

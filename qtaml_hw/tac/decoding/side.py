@@ -43,16 +43,12 @@ def side_information(plan: ProtectionPlan, kind: CorrectionKind) -> SideInformat
         "steps": STEPS * LEVEL_BITS,
         "table": (1 << plan.planes) * LEVEL_BITS,
     }[kind]
-    per_tensor = [
-        len(np.unique(plan.choice[first:last], axis=0)) for first, last in map(plan.tensor_groups, range(plan.tensors))
-    ]
-    return SideInformation(_index_bits(plan), per_pattern * sum(per_tensor), plan.stored_bits)
+    return SideInformation(_index_bits(plan), per_pattern * sum(plan.patterns), plan.stored_bits)
 
 
 def _index_bits(plan: ProtectionPlan) -> int:
     """Bits that say which pattern every group has."""
-    patterns = len(np.unique(plan.choice, axis=0))
-    return plan.groups * int(np.ceil(np.log2(patterns))) if patterns > 1 else 0
+    return plan.groups * int(np.ceil(np.log2(plan.all_patterns))) if plan.all_patterns > 1 else 0
 
 
 def _open_entries(plan: ProtectionPlan) -> int:

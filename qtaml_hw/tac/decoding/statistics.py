@@ -40,19 +40,19 @@ def value_statistics(form: NumberFormat, p01: Float64, p10: Float64) -> ValueSta
 
 
 def read_moments(table: Float64, p01: Float64, p10: Float64) -> ValueStatistics:
-    """Mean and variance of ``table[code read]`` for every code stored, under independent flips per plane [B] (exact).
+    """Mean and variance of ``table[..., code read]`` for every code stored, flips per plane [B] independent (exact).
 
     One plane at a time: the mean is the mixture of both readings, the variance grows by p (1 - p) times their squared
     distance (law of total variance), so that no large terms cancel.
     """
-    mean, variance = table.astype(np.float64), np.zeros(table.size)
+    mean, variance = table.astype(np.float64), np.zeros(table.shape)
     for plane, (up, down) in enumerate(zip(p01, p10, strict=True)):
         m, v = mean.reshape(-1, 2, 1 << plane), variance.reshape(-1, 2, 1 << plane)
         stay, flip = np.array([1.0 - up, 1.0 - down])[:, None], np.array([up, down])[:, None]
         other_m, other_v = m[:, ::-1], v[:, ::-1]
         spread = stay * flip * (m - other_m) ** 2
         mean, variance = stay * m + flip * other_m, stay * v + flip * other_v + spread
-    return ValueStatistics(mean.reshape(-1), variance.reshape(-1))
+    return ValueStatistics(mean.reshape(table.shape), variance.reshape(table.shape))
 
 
 def codes_read(share: Float64, p01: Float64, p10: Float64) -> Float64:

@@ -19,9 +19,14 @@ Forward = Callable[[Mapping[str, Float32]], Float64]
 MEASURED_MAPS = 4
 
 
+def mean_square(change: Float64) -> float:
+    """Squares of a change of outputs [N, ...] summed over them, mean over the N inputs."""
+    return float(np.mean(np.sum((change**2).reshape(len(change), -1), axis=-1)))
+
+
 @dataclass(frozen=True, eq=False)
 class OneLayer:
-    """An image and ``forward``, which maps weights by name to outputs [N, C]; clean weights and outputs are kept."""
+    """An image and ``forward``, which maps weights by name to outputs [N, ...]; clean weights and outputs are kept."""
 
     image: StoredImage
     forward: Forward
@@ -33,17 +38,16 @@ class OneLayer:
 
     @cached_property
     def reference(self) -> Float64:
-        """The outputs with clean weights, [N, C]."""
+        """The outputs with clean weights, [N, ...]."""
         return self.forward(self.clean)
 
     def outputs(self, name: str, weights: Float32) -> Float64:
-        """The outputs with one tensor replaced, [N, C]."""
+        """The outputs with one tensor replaced, [N, ...]."""
         return self.forward({**self.clean, name: weights})
 
     def distortion(self, name: str, weights: Float32) -> float:
         """Mean squared change of the outputs when one tensor is replaced; may be no finite number."""
-        change = self.outputs(name, weights) - self.reference
-        return float(np.mean(np.sum(change**2, axis=-1)))
+        return mean_square(self.outputs(name, weights) - self.reference)
 
 
 def flipped(codes: Codes, channel: FlipChannel, *, seed: int, draw: int, tensor: int) -> Codes:
@@ -97,7 +101,7 @@ def measured_importance(image: StoredImage, forward: Forward, channel: FlipChann
             codes = flipped(t.codes, channel, seed=seed, draw=draw, tensor=i)
             name, faulty = image.decode_changed(i, codes)
             change = alone.outputs(name, faulty) - alone.reference
-            distortion += float(np.mean(np.sum(np.nan_to_num(change) ** 2, axis=-1)))
+            distortion += mean_square(np.nan_to_num(change))
             table = t.format.decode_table if t.part_of is not None else None
             moved = faulty - alone.clean[name] if table is None else (table[codes] - table[t.codes]) * t.weight_scale()
             energy += float(np.sum(moved.astype(np.float64) ** 2))

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from qtaml_hw._freed import give_back
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.tac.worth.recomputed import recomputed
-from qtaml_hw.tac.worth.scales import Direction
 
 Seed = Callable[[torch.Tensor], torch.Tensor]
 Take = Callable[[int, slice, torch.Tensor], None]
@@ -136,27 +136,54 @@ def _squares(uses: Sequence[_Use], passes: Sequence[Sequence[torch.Tensor]]) -> 
     return total.reshape(groups, number, -1).transpose(0, 1).reshape(number, -1)
 
 
+class Moves(Protocol):
+    """Numbers that each move several weights of a tensor together.
+
+    ``owner`` int64 [weights]: which number moves a weight; ``step`` [weights]: by how much per unit of it.
+    ``pairs``: whether products of two numbers' gradients are asked for, or their squares alone.
+    """
+
+    @property
+    def of(self) -> str: ...
+    @property
+    def numbers(self) -> int: ...
+    @property
+    def owner(self) -> Int64: ...
+    @property
+    def step(self) -> Float64: ...
+    @property
+    def pairs(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Along:
     """Numbers that move the weights at a place together, in a direction."""
 
     place: int
-    direction: Direction
+    direction: Moves
+
+    def nothing(self) -> torch.Tensor:
+        """Where squares, or products, are added up."""
+        return torch.zeros((self.direction.numbers,) * (2 if self.direction.pairs else 1), dtype=torch.float64)
 
     def squares(self, gradients: torch.Tensor) -> torch.Tensor:
-        """Squared gradients of the numbers, summed over inputs, float64 [numbers]; of weights [N, weights]."""
+        """Squared gradients of the numbers, float64 [numbers], or the products of every two [numbers, numbers].
+
+        Summed over inputs; from gradients of weights [N, weights].
+        """
         step, owner = torch.from_numpy(self.direction.step.astype(np.float32)), torch.from_numpy(self.direction.owner)
         moved = gradients.new_zeros(len(gradients), self.direction.numbers)
         moved.index_add_(1, owner.to(gradients.device), gradients * step.to(gradients))
-        return moved.to("cpu", torch.float64).square().sum(0)
+        found = moved.to("cpu", torch.float64)
+        return found.T @ found if self.direction.pairs else found.square().sum(0)
 
 
 class SquaredGradients:
     """Squared gradients of single inputs for a module's named weights; ``transform`` makes what is pulled back from.
 
     ``alone``: positions of the weights that are taken one input at a time.  ``together``: sums over all inputs and
-    passes so far of the squared gradients along each direction of ``along``, float64 [numbers].  ``at_once``: inputs
-    whose outputs fit the memory together.
+    passes so far of what ``Along.squares`` gives for each of ``along``.  ``at_once``: inputs whose outputs fit the
+    memory together.
     """
 
     def __init__(
@@ -168,7 +195,7 @@ class SquaredGradients:
         along: Sequence[Along] = (),
     ) -> None:
         self.module, self.weights, self.transform, self.along = module, list(weights), transform, along
-        self.together = [torch.zeros(one.direction.numbers, dtype=torch.float64) for one in along]
+        self.together = [one.nothing() for one in along]
         self._uses = _Uses(module, self.weights)
         with torch.no_grad():
             each = self.transform(module(inputs[:1])).numel()
@@ -209,11 +236,11 @@ class SquaredGradients:
             _each_gradient(y, self.weights, only, see)
         return tuple(p for p in sorted(off) if not off[p] <= _TOLERANCE * most[p])
 
-    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take) -> None:
+    def of(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take | None) -> None:
         """Hands on, of every weight that the output sees, sums over inputs of squared gradients in passes.
 
-        Tensor by tensor, as all of them take a multiple of the network's own memory.  ``seeds`` draws what is pulled
-        back from the outputs [N, ...].
+        Tensor by tensor, as all of them take a multiple of the network's own memory; ``take`` is None where only those
+        that move together count.  ``seeds`` draws what is pulled back from the outputs [N, ...].
         """
         if self.at_once == 1:
             return self._of_one(inputs, seeds, passes, take)
@@ -225,15 +252,17 @@ class SquaredGradients:
             for place in places:
                 if any(one.place == place for one in self.along):
                     self._add_along(place, calls[id(self.weights[place])], [one[place] for one in pulled])
-                take(place, every, _squares(calls[id(self.weights[place])], [one[place] for one in pulled]))
+                if take is not None:
+                    take(place, every, _squares(calls[id(self.weights[place])], [one[place] for one in pulled]))
         if self.alone:
             sums = {place: torch.zeros(passes, self.weights[place].numel()).to(y) for place in self.alone}
             self._add_alone(inputs, drawn, sums)
-            for place, found in sums.items():
-                take(place, every, found)
+            if take is not None:
+                for place, found in sums.items():
+                    take(place, every, found)
         return None
 
-    def _of_one(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take) -> None:
+    def _of_one(self, inputs: torch.Tensor, seeds: Seed, passes: int, take: Take | None) -> None:
         """The same of a single input: the gradients are autograd's own, each squared as soon as it is found."""
         with recomputed(self.module):
             y = self.transform(self.module(inputs))
@@ -242,7 +271,8 @@ class SquaredGradients:
             def see(place: int, own: torch.Tensor, number: int = number) -> None:
                 row = own.reshape(1, -1)
                 self._add(place, row)
-                take(place, slice(number, number + 1), row.square())
+                if take is not None:
+                    take(place, slice(number, number + 1), row.square())
 
             give_back()
             _each_gradient(y, self.weights, _seed(y, seeds), see, keep=number + 1 < passes)

@@ -35,6 +35,11 @@ class Direction:
         return self.tensor.name
 
     @property
+    def pairs(self) -> bool:
+        """Every number has a worth of its own."""
+        return False
+
+    @property
     def numbers(self) -> int:
         """How many numbers there are."""
         return int(self.tensor.parts[self.index].codes.size)

@@ -22,8 +22,7 @@ import torch
 from torch import nn
 
 from qtaml_hw.arrays import Float64
-from qtaml_hw.tac.worth.per_sample import Along, SquaredGradients
-from qtaml_hw.tac.worth.scales import Direction
+from qtaml_hw.tac.worth.per_sample import Along, Moves, SquaredGradients
 from qtaml_hw.weights.effective import evaluating
 
 OutputName = Literal["logits", "softmax", "fisher"]
@@ -113,7 +112,7 @@ def jacobian_energy(
     seed: int = 0,
     output: Output = "logits",
     until: Stopping | None = None,
-    along: Sequence[Direction] = (),
+    along: Sequence[Moves] = (),
 ) -> Sensitivity:
     """Estimate the Jacobian energy of the named parameters on unlabelled inputs [N, ...].
 
@@ -133,17 +132,17 @@ def jacobian_energy(
 
 
 def energies_into(
-    into: Into,
+    into: Into | None,
     module: nn.Module,
     names: Sequence[str],
     inputs: torch.Tensor,
     how: Estimate,
-    along: Sequence[Direction] = (),
+    along: Sequence[Moves] = (),
 ) -> Sensitivity:
     """The same, handed on tensor by tensor as it comes and kept by nobody: ``values`` are empty.
 
     ``into`` takes the energies of a tensor by the place of its name, in parts that add up to them probes x inputs
-    times.
+    times; None where only those along directions are asked for.
     """
     if inputs.shape[0] == 0 or how.probes < 1:
         raise ValueError(f"sensitivity needs inputs and probes, got {inputs.shape[0]} inputs and {how.probes} probes")
@@ -171,17 +170,20 @@ def _relative_error(totals: Float64) -> Float64:
     return relative
 
 
-def _round(into: Into, squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs) -> Float64:
+def _round(
+    into: Into | None, squares: SquaredGradients, chunks: Sequence[torch.Tensor], probes: int, signs: Signs
+) -> Float64:
     """Hands on squared gradients of inputs and probes, tensor by tensor; returns totals by tensor [probes, T]."""
     totals = np.zeros((probes, len(squares.weights)))
 
     def take(place: int, which: slice, found: torch.Tensor) -> None:
+        assert into is not None
         by_probe = found.detach().to("cpu", torch.float64)
         into(place, (by_probe[0] if len(by_probe) == 1 else by_probe.sum(0)).numpy())
         totals[which, place] += by_probe.sum(1).numpy()
 
     for chunk in chunks:
-        squares.of(chunk, signs, probes, take)
+        squares.of(chunk, signs, probes, None if into is None else take)
     return totals
 
 

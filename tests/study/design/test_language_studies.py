@@ -207,12 +207,13 @@ def test_one_kind_for_all_layers_is_the_best_of_a_plain_search(stored: StoredNet
     for kind in tac.FOLDING_KINDS:
         total, mean = 0.0, {}
         for i, t in enumerate(image.tensors):
-            layer, mine = flips.layer(i, kind), slice(*image.tensor_starts[i : i + 2])
+            rest, mine = flips.flips(i).left([flips.layer(i, kind)])[0], slice(*image.tensor_starts[i : i + 2])
             scale = t.weight_scale().astype(np.float64)
-            total += float((worth[mine] * scale**2 * layer.variance[0][t.codes]).sum())
-            shift = (layer.bias[0][t.codes] * scale).astype(np.float32).reshape(t.shape)
+            total += float((worth[mine] * scale**2 * rest.variance[0][t.codes]).sum())
+            shift = (rest.bias[0][t.codes] * scale).astype(np.float32).reshape(t.shape)
             mean[t.name] = t.decode(t.codes) + shift
-        left[kind] = total + float(np.mean(np.sum((seen.outputs(mean) - reference) ** 2, axis=-1)))
+        change = (seen.outputs(mean) - reference) ** 2  # [windows, tokens, vocabulary]; worth is of whole windows
+        left[kind] = total + float(np.mean(change.sum(axis=(1, 2))))
     assert found == min(left, key=lambda kind: left[kind])
 
 

@@ -43,6 +43,9 @@ class Calibration:
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
 
+    _drifts: WeakKeyDictionary[StoredImage, dict[int, Float64]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
     _automatic: list[tac.Automatic | tac.OneKind] = field(default_factory=list, init=False, repr=False)  # the latest
 
     @cached_property
@@ -148,8 +151,15 @@ class Calibration:
             one = replace(self, inputs=self.inputs[:1])
             self._automatic[:] = [tac.OneKind(image, lambda starts: self.by_code(image, starts), one.outputs)]
         else:
-            self._automatic[:] = [tac.Automatic(image, self.worth(image), self.outputs)]
+            worth, drifts = self.worth(image), self._drifts_of(image)
+            self._automatic[:] = [tac.Automatic(image, worth, self.outputs, drifts)]
         return self._automatic[0]
+
+    def _drifts_of(self, image: StoredImage) -> dict[int, Float64]:
+        if image not in self._drifts:
+            assert self.inputs is not None
+            self._drifts[image] = tac.drift_tables(image, self.served.module, self.inputs)
+        return self._drifts[image]
 
     def damage(self, image: StoredImage, kind: GroupKind) -> tac.DamageModel:
         """The first-order damage model of an image of the network, by groups of a kind."""
