@@ -32,10 +32,10 @@ class ErrorOutcome:
 
 @njit()
 def _toggle(row: AnyArray, count: int, position: int) -> int:
-    """XOR one position into the sorted set row[:count]; the new count."""
-    slot = 0
-    while slot < count and row[slot] < position:
-        slot += 1
+    """XOR one position into the sorted set row[:count], which mostly is its largest; the new count."""
+    slot = count
+    while slot > 0 and row[slot - 1] >= position:
+        slot -= 1
     if slot < count and row[slot] == position:
         for i in range(slot, count - 1):
             row[i] = row[i + 1]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from qtaml_hw.faults._chunks import Scratch, flip_row, scratch
-from qtaml_hw.faults._flip import RowRates, error_masks, flip, flip_bits, flip_each
+from qtaml_hw.faults._flip import RowRates, error_masks, flip, flip_bits, flip_each, flip_end_to_end
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._spatial import Bursts, Clusters, flip_structured
 from qtaml_hw.faults._weak import WeakCells, second_uniforms, weak_cells
@@ -27,6 +27,7 @@ __all__ = [
     "flip",
     "flip_bits",
     "flip_each",
+    "flip_end_to_end",
     "flip_row",
     "flip_structured",
     "scratch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -44,8 +45,9 @@ class Program(NamedTuple):
     tables: tuple[Uint64, Int64]
 
 
+@lru_cache(maxsize=64)
 def program(rates: GroupRates) -> Program:
-    """The kernel's argument for these rates."""
+    """The kernel's argument for these rates; many small tensors in a row share theirs."""
     return Program(
         rates.probability,
         rates.digits,
@@ -72,6 +74,7 @@ class Scratch(NamedTuple):
     chunk: Uint8
 
 
+@njit()
 def scratch() -> Scratch:
     """Fresh work space."""
     return Scratch(
@@ -168,6 +171,12 @@ def flip_chunks(
 
 
 @njit(nogil=True)
+def flip_part(data: Uint8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program) -> None:
+    """:func:`flip_chunks` in a work space of its own."""
+    flip_chunks(data, place, chunks, key, todo, scratch())
+
+
+@njit(nogil=True)
 def flip_row(row: Uint8, programs: tuple[Program, ...], of_map: np.uint64, tensor: np.uint64, work: Scratch) -> None:
     """Flip codes [bytes] as that tensor of the fault map with the key ``of_map``; a program a byte of a code."""
     stride = len(programs)
@@ -179,15 +188,18 @@ def flip_row(row: Uint8, programs: tuple[Program, ...], of_map: np.uint64, tenso
 
 @njit(nogil=True)
 def flip_rows(
-    rows: Uint8,
+    data: Uint8,
+    starts: Int64,
     programs: tuple[Program, ...],
     of_map: np.uint64,
     tensors: tuple[np.uint64, np.uint64],
     work: Scratch,
 ) -> None:
-    """:func:`flip_row` of every row [N, bytes]: row i is tensor ``tensors[0] + i * tensors[1]``."""
-    for i in range(len(rows)):
-        flip_row(rows[i], programs, of_map, tensors[0] + np.uint64(i) * tensors[1], work)
+    """:func:`flip_row` of the bytes ``starts[i]`` .. ``starts[i + 1] - 1``, which are tensor ``tensors[0] + i *
+    tensors[1]``.
+    """
+    for i in range(starts.size - 1):
+        flip_row(data[starts[i] : starts[i + 1]], programs, of_map, tensors[0] + np.uint64(i) * tensors[1], work)
 
 
 class Below(NamedTuple):

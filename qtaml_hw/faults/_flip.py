@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtaml_hw.arrays import Uint8
-from qtaml_hw.faults._chunks import Program, Scratch, flip_chunks, flip_rows, program, scratch
+from qtaml_hw.arrays import Int64, Uint8
+from qtaml_hw.faults._chunks import Program, Scratch, flip_part, flip_rows, program, scratch
 from qtaml_hw.faults._notice import compile_notice
 from qtaml_hw.faults._rates import GroupRates, group_rates, plane_probabilities
 from qtaml_hw.faults._streams import CHUNK_BYTES
@@ -83,6 +83,15 @@ def flip_each(codes: NDArray[Any], p01: ArrayLike, p10: ArrayLike, keys: RowKeys
     RowRates.of(p01, p10, 8 * codes.dtype.itemsize).flip(codes, keys, scratch())
 
 
+def flip_end_to_end(codes: NDArray[Any], starts: Int64, p01: ArrayLike, p10: ArrayLike, keys: RowKeys) -> None:
+    """Flip tensors that lie end to end, codes ``starts[i]`` .. ``starts[i + 1] - 1`` in C order, as :func:`flip_each`.
+
+    ``starts`` int64 [keys + 1], ascending.  Raises ValueError for codes that are not C-contiguous, starts that do not
+    fit them, and what :func:`flip` refuses.
+    """
+    RowRates.of(p01, p10, 8 * codes.dtype.itemsize).flip_end_to_end(codes, starts, keys, scratch())
+
+
 @dataclass(frozen=True, eq=False)
 class RowRates:
     """Probabilities of flips made ready once for many draws of rows: a program for every byte of a code."""
@@ -102,16 +111,27 @@ class RowRates:
 
         Raises ValueError as it does for codes and keys.
         """
-        if codes.ndim != 2 or codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous or keys.rows != len(codes):
+        if codes.ndim != 2 or keys.rows != len(codes):
+            raise ValueError(f"needs rows of codes and a key for each; got shape {codes.shape} and {keys.rows} keys")
+        self.flip_end_to_end(codes, np.arange(len(codes) + 1) * codes.shape[1], keys, work)
+
+    def flip_end_to_end(self, codes: NDArray[Any], starts: Int64, keys: RowKeys, work: Scratch) -> None:
+        """:func:`flip_end_to_end` at these rates, in the work space of a thread.
+
+        Raises ValueError as it does for codes and starts.
+        """
+        if codes.dtype not in CODE_TYPES or not codes.flags.c_contiguous:
             raise ValueError(
-                f"needs C-contiguous rows of uint8, uint16 or uint32 and a key for each; got {codes.dtype} "
-                f"{codes.shape} and {keys.rows} keys"
+                f"needs C-contiguous uint8, uint16 or uint32; got {codes.dtype} of strides {codes.strides}"
             )
+        if len(starts) != keys.rows + 1 or starts[0] < 0 or starts[-1] > codes.size or np.any(np.diff(starts) < 0):
+            raise ValueError(f"{keys.rows} tensors within {codes.size} codes cannot start at {starts.tolist()}")
         if self.idle or not codes.size:
             return
         tensors = np.uint64(keys.first.tensor), np.uint64(keys.step)
+        flat = codes.reshape(-1).view(np.uint8)
         with compile_notice(flip_rows):
-            flip_rows(codes.view(np.uint8), self.programs, keys.of_map, tensors, work)
+            flip_rows(flat, starts * codes.itemsize, self.programs, keys.of_map, tensors, work)
 
 
 def error_masks(n_weights: int, p: ArrayLike, key: MapKey, *, bits: int = 8, threads: int = 1) -> NDArray[Any]:
@@ -150,9 +170,9 @@ def _run(flat: Uint8, stride: int, group: int, key: np.uint64, rates: GroupRates
     todo = program(rates)
 
     def part(worker: int) -> None:
-        flip_chunks(flat, (stride, group), (edges[worker], edges[worker + 1]), key, todo, scratch())
+        flip_part(flat, (stride, group), (edges[worker], edges[worker + 1]), key, todo)
 
-    with compile_notice(flip_chunks):
+    with compile_notice(flip_part):
         if workers == 1:
             part(0)
         else:

@@ -3,12 +3,13 @@
 from qtaml_hw.protection.difference import PlanDifference, plan_diff, plan_difference
 from qtaml_hw.protection.export import to_csv, to_json, to_latex, to_markdown
 from qtaml_hw.protection.files import load_plan, plan_for, save_plan
-from qtaml_hw.protection.layout import WordLayout
+from qtaml_hw.protection.layout import BitOrder, WordLayout
 from qtaml_hw.protection.menu import Menu, MenuEntry, entry, entry_at, faster_refresh, robust_cell
 from qtaml_hw.protection.plan import ProtectionPlan
 from qtaml_hw.protection.table import EccRow, PlanRow, overhead_table, plan_table
 
 __all__ = [
+    "BitOrder",
     "EccRow",
     "Menu",
     "MenuEntry",

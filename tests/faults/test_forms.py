@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from qtaml_hw.faults import Bursts, Clusters, MapKey, RowKeys, error_masks, flip, flip_each, flip_structured
+from qtaml_hw.faults import (
+    Bursts,
+    Clusters,
+    MapKey,
+    RowKeys,
+    error_masks,
+    flip,
+    flip_each,
+    flip_end_to_end,
+    flip_structured,
+)
 
 CODES = np.random.default_rng(3).integers(0, 256, (30, 5000), dtype=np.uint8)
 
@@ -33,10 +45,27 @@ def test_rows_flip_each_as_it_would_alone(size: int, dtype: type[np.unsignedinte
         np.testing.assert_array_equal(struck, np.stack(alone))
 
 
-def test_rows_need_a_key_each() -> None:
-    for rows, keys in ((CODES, 1), (CODES.T, 5000), (CODES.astype(int), 30)):
-        with pytest.raises(ValueError, match="a key for each"):
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("p", [1e-4, 0.2])
+def test_tensors_end_to_end_flip_as_each_would_alone(dtype: type[np.unsignedinteger], p: float) -> None:
+    starts = np.array([0, 700, 700, 70_000, 70_001, 71_000])  # an empty one, one of two chunks, one of one code
+    codes = np.random.default_rng(5).integers(0, 256, 72_000).astype(dtype)
+    struck = codes.copy()
+    flip_end_to_end(struck, starts, p, p / 2, RowKeys(MapKey(3, 1, 20), 5))
+    for i, (first, last) in enumerate(pairwise(starts.tolist())):
+        np.testing.assert_array_equal(struck[first:last], flip(codes[first:last], p, p / 2, MapKey(3, 1, 20 + i)))
+    np.testing.assert_array_equal(struck[71_000:], codes[71_000:])
+
+
+def test_rows_and_tensors_need_a_key_each() -> None:
+    with pytest.raises(ValueError, match="a key for each"):
+        flip_each(CODES, 0.1, 0.1, RowKeys(MapKey(1), 1))
+    for rows, keys in ((CODES.T, 5000), (CODES.astype(int), 30)):
+        with pytest.raises(ValueError, match="C-contiguous uint8"):
             flip_each(rows, 0.1, 0.1, RowKeys(MapKey(1), keys))
+    for starts in ([0, 5], [0, 6, 5], [-1, 5, 6], [0, 5, CODES.size + 1]):
+        with pytest.raises(ValueError, match="2 tensors within"):
+            flip_end_to_end(CODES.copy(), np.array(starts), 0.1, 0.1, RowKeys(MapKey(1), 2))
 
 
 @pytest.mark.parametrize(("row_weights", "axis"), [(0, 1), (5000, 0)])

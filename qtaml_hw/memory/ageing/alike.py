@@ -33,7 +33,7 @@ class AlikePlanes:
 class Levels:
     """P(lost) by plane and written bit, [samples, bits of a code, 2], of the cells under every entry without a code.
 
-    ``words`` : of the data bits of ECC words; ``checks`` [samples, 2] of their check bits.
+    ``words`` : of the data bits of ECC words; ``checks`` [samples, 8, 2] of their check bits, which are plane 0.
     """
 
     of_entry: Mapping[int, Float64]

@@ -203,10 +203,10 @@ class Histories:
         return Levels(of_entry, *words)
 
     def _word_levels(self) -> tuple[Float64, Float64] | None:
-        """The same of ECC words: of data bits by plane [samples, bits, 2], and of check bits [samples, 2]."""
+        """The same of ECC words: of data bits by plane [samples, bits, 2], and of check bits [samples, 8, 2]."""
         laid_out = self.laid_out
         p = np.zeros((self.samples, max(8 * codes.itemsize for codes in laid_out.codes), 2))
-        checks = np.zeros((self.samples, 2))
+        checks = np.zeros((self.samples, 8, 2))
         if not laid_out.regions:
             return p, checks
         histories = {unit: self.history(*unit, 0, words=True) for unit in self.visited.units_of_words}
@@ -217,7 +217,7 @@ class Histories:
             cell = self.of_classes[0].cell
             assert isinstance(cell, FixedCells)
             p[:, : laid_out.planes] = cell.per_plane(laid_out.planes).T
-            checks[:] = p[:, laid_out.planes - 1]  # beside the top plane
+            checks[:, 0] = p[:, laid_out.planes - 1]  # beside the top plane
             return p, checks
         if laws != {"retention"}:
             return None
@@ -228,8 +228,8 @@ class Histories:
             return None
         for state in (0, 1):
             if not leaky.isdisjoint((state, "both")):
-                checks[:, state] = found[0][:, 0]
-        p[:, : laid_out.planes] = checks[:, None]
+                checks[:, 0, state] = found[0][:, 0]
+        p[:, : laid_out.planes] = checks[:, :1]
         return p, checks
 
     def _class_of_unit(self, unit: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from qtaml_hw._jit import njit
-from qtaml_hw.arrays import Bool, Codes, Float64, Int64, Uint8, Uint64
+from qtaml_hw.arrays import Codes, Float64, Int64, Uint8, Uint64
+from qtaml_hw.protection import BitOrder
 
 WORD = 255  # kind code of entries whose bits belong to ECC words; other entries index their thresholds
 
@@ -115,70 +117,127 @@ def scan_plane(
 
 
 @njit(nogil=True)
-def pack_words(codes: Codes, starts: Int64, chosen: Bool, k: int, out: Uint64) -> None:
-    """Data bits of the ECC words of one entry, packed: out uint64 [words, limbs], bit j of a word in limb j // 64.
-
-    codes [n]; starts [G+1] within the tensor; chosen bool [G, planes].  Order as in ``protection.WordLayout``.
-    """
-    planes = chosen.shape[1]
+def pack_words(codes: Codes, order: BitOrder, k: int, out: Uint64) -> None:
+    """Data bits of the ECC words of one entry, packed: out uint64 [words, limbs], bit j of a word in limb j // 64."""
     word, position = 0, 0
-    for g in range(starts.size - 1):
-        for w in range(starts[g], starts[g + 1]):
-            for p in range(planes - 1, -1, -1):
-                if chosen[g, p]:
-                    if (codes[w] >> p) & 1:
-                        out[word, position >> 6] |= np.uint64(1) << np.uint64(position & 63)
-                    position += 1
-                    if position == k:
-                        word += 1
-                        position = 0
+    for g in range(order.per_weight.size):
+        for w in range(order.starts[g], order.starts[g + 1]):
+            for j in range(order.per_weight[g]):
+                if (codes[w] >> order.plane[g, j]) & 1:
+                    out[word, position >> 6] |= np.uint64(1) << np.uint64(position & 63)
+                position += 1
+                if position == k:
+                    word += 1
+                    position = 0
+
+
+class BitErrors(NamedTuple):
+    """Bits in error of ECC words, int64 [m] by word and then by position (data bits first, then check bits)."""
+
+    word: Int64
+    position: Int64
+
+    @classmethod
+    def together(cls, parts: Sequence[BitErrors]) -> BitErrors:
+        """Those of words that follow each other."""
+        return cls(*(np.concatenate(found) for found in zip(*parts, strict=True)))
+
+
+class WordRun(NamedTuple):
+    """The words of one entry in one tensor: the number of the first, data bits and check bits of each."""
+
+    first: int
+    k: int
+    checks: int
+
+
+@njit(nogil=True)
+def list_errors(flips: Codes, lost: Int64, order: BitOrder, words: WordRun, data_errors: int) -> BitErrors:
+    """Bits in error of an entry's words in one tensor.
+
+    flips [n], its weights' bits in error, none under another entry, ``data_errors`` in all; ``lost`` int64 [m] the
+    words' check bits in error, ascending.
+    """
+    word_out, position_out = np.empty((2, data_errors + lost.size + 1), dtype=np.int64)  # one more to write and leave
+    wide, at_once = whole_words(flips)
+    found, check, word, end = 0, 0, 0, words.k
+    for g in range(order.per_weight.size):
+        w, last, per_weight = order.starts[g], order.starts[g + 1], order.per_weight[g]
+        while w < last:
+            if w & (at_once - 1) == 0 and w + at_once <= last and wide[w // at_once] == 0:
+                w += at_once
+                continue
+            bit = order.first[g] + (w - order.starts[g]) * per_weight
+            for j in range(per_weight if flips[w] else 0):
+                if bit + j >= end:
+                    word = (bit + j) // words.k
+                    end = (word + 1) * words.k
+                    while check < lost.size and lost[check] < word * words.checks:
+                        word_out[found] = words.first + lost[check] // words.checks
+                        position_out[found] = words.k + lost[check] % words.checks
+                        found, check = found + 1, check + 1
+                word_out[found] = words.first + word
+                position_out[found] = bit + j - end + words.k
+                found += int((flips[w] >> order.plane[g, j]) & 1)  # cheaper than a branch that is taken at random
+            w += 1
+    for i in range(check, lost.size):
+        word_out[found] = words.first + lost[i] // words.checks
+        position_out[found] = words.k + lost[i] % words.checks
+        found += 1
+    return BitErrors(word_out[:found], position_out[:found])
+
+
+@njit(nogil=True)
+def flip_listed(codes: Codes, errors: BitErrors, order: BitOrder, words: WordRun) -> None:
+    """Flip in ``codes`` [n] the listed data bits of an entry's words; those a shortened word lacks are left out."""
+    one = codes.dtype.type(1)
+    g = 0
+    for i in range(errors.word.size):
+        bit = (errors.word[i] - words.first) * words.k + errors.position[i]
+        while g < order.per_weight.size and order.first[g + 1] <= bit:
+            g += 1
+        if g < order.per_weight.size:
+            rest = bit - order.first[g]
+            w = rest // order.per_weight[g]
+            codes[order.starts[g] + w] ^= one << codes.dtype.type(order.plane[g, rest - w * order.per_weight[g]])
+
+
+@njit(inline="always")
+def whole_words(codes: Codes) -> tuple[Uint64, int]:
+    """An unsigned array [n] eight bytes at a time, without what is left over, and how many codes eight bytes hold."""
+    at_once = 8 // codes.itemsize
+    return codes[: codes.size // at_once * at_once].view(np.uint64), at_once
+
+
+@njit(inline="always")
+def ones_of(word: np.uint64) -> np.uint64:
+    """Bits that are set in 64 (Warren, Hacker's Delight, section 5-1)."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
 @njit(nogil=True)
 def count_ones(a: Codes) -> int:
     """Bits that are set in an unsigned array [n]."""
-    total = 0
-    for i in range(a.size):
-        x = np.uint64(a[i])
-        while x:
-            x &= x - np.uint64(1)
-            total += 1
-    return total
-
-
-@njit(nogil=True)
-def bits_of_words(flips: Codes, starts: Int64, chosen: Bool) -> Int64:
-    """Numbers of the bits that are set in ``flips`` [n] among those that are ``chosen`` bool [G, planes], ascending.
-
-    starts [G+1] within the tensor.  Bits are numbered in the order of ``protection.WordLayout``.
-    """
-    planes = chosen.shape[1]
-    out = np.empty(count_ones(flips), dtype=np.int64)
-    found, before = 0, 0
-    for g in range(starts.size - 1):
-        held = 0
-        for p in range(planes):
-            held += chosen[g, p]
-        for w in range(starts[g], starts[g + 1]):
-            if flips[w]:
-                index = before
-                for p in range(planes - 1, -1, -1):
-                    if chosen[g, p]:
-                        if (flips[w] >> p) & 1:
-                            out[found] = index
-                            found += 1
-                        index += 1
-            before += held
-    return out[:found]
+    wide, at_once = whole_words(a)
+    total = np.uint64(0)
+    for word in wide:
+        total += ones_of(word)
+    for i in range(wide.size * at_once, a.size):
+        total += ones_of(np.uint64(a[i]))
+    return int(total)
 
 
 @njit(nogil=True)
 def count_differences(a: Codes, b: Codes) -> int:
     """Bits in which two unsigned arrays [n] differ."""
-    total = 0
-    for i in range(a.size):
-        x = np.uint64(a[i] ^ b[i])
-        while x:
-            x &= x - np.uint64(1)
-            total += 1
-    return total
+    wide_a, at_once = whole_words(a)
+    wide_b, _ = whole_words(b)
+    total = np.uint64(0)
+    for i in range(wide_a.size):
+        total += ones_of(wide_a[i] ^ wide_b[i])
+    for i in range(wide_a.size * at_once, a.size):
+        total += ones_of(np.uint64(a[i] ^ b[i]))
+    return int(total)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from qtaml_hw.memory.ageing.regions import CodeRegion, code_regions
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD, Schedule
 from qtaml_hw.protection import ProtectionPlan
+
+SMALL_TENSOR = 1 << 16  # weights up to which a call costs more than the flips, so that a copy beside others pays
 
 Update = tuple[float, tuple[Codes, ...]]
 """(time in seconds, codes of every tensor) of an update with new weights."""
@@ -33,6 +36,34 @@ def check_updates(updates: Sequence[Update], codes: Sequence[Codes], schedule: S
     times = [time_s for time_s, _ in updates]
     if times != sorted(set(times)):
         raise ValueError(f"updates must ascend in time; got {times}")
+
+
+@dataclass(frozen=True, eq=False)
+class EndToEnd:
+    """Arrays of one width in one: ``cells`` [all], array i of them from ``starts[i]`` to ``starts[i + 1]``."""
+
+    cells: Codes
+    starts: Int64
+
+    @classmethod
+    def of(cls, arrays: Sequence[Codes]) -> EndToEnd:
+        """One alone is not copied."""
+        starts = np.concatenate([[0], np.cumsum([a.size for a in arrays])]).astype(np.int64)
+        return cls(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), starts)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Neighbouring tensors, from number ``first`` on, whose cells flip by one call: their codes and check cells."""
+
+    first: int
+    codes: EndToEnd
+    checks: EndToEnd
+
+    @property
+    def tensors(self) -> range:
+        """The numbers of the tensors."""
+        return range(self.first, self.first + len(self.codes.starts) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +125,18 @@ class LaidOut:
         return tuple(out)
 
     @cached_property
-    def check_bits(self) -> tuple[Uint8, ...]:
+    def runs(self) -> tuple[Run, ...]:
+        """The tensors of the first image, neighbours of one width that are small together."""
+        apart = [(c.dtype.str, -1 if c.size <= SMALL_TENSOR else t) for t, c in enumerate(self.codes)]
+        alike = [len(list(same)) for _, same in groupby(apart)]
+        ends = np.concatenate([[0], np.cumsum(alike)]).tolist()
+        return tuple(
+            Run(first, EndToEnd.of(self.codes[first:last]), EndToEnd.of(self._check_bits[first:last]))
+            for first, last in pairwise(ends)
+        )
+
+    @cached_property
+    def _check_bits(self) -> tuple[Uint8, ...]:
         """Check cells of every tensor as they are written with the first image: 0/1 uint8 [parity bits]."""
         out = []
         for t, total in enumerate(self.layout.parity_bits.tolist()):

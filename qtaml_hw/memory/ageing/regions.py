@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from qtaml_hw.arrays import Bool, Codes, Int64, Uint8, Uint64
 from qtaml_hw.ecc import Code
-from qtaml_hw.memory.ageing.kernels import pack_words
+from qtaml_hw.memory.ageing.kernels import BitErrors, WordRun, count_ones, flip_listed, list_errors, pack_words
 from qtaml_hw.memory.array.layout import ArrayLayout
 from qtaml_hw.names import OnUncorrectable
 from qtaml_hw.protection import MenuEntry, ProtectionPlan, WordLayout
@@ -61,6 +62,26 @@ class CodeRegion:
         word, check = index[mine] // r + self.word_starts[tensor], index[mine] % r
         bits = (self.checks[word, check // 64] >> (check % 64).astype(np.uint64)) & np.uint64(1)
         return mine, word * self.code.n + self.code.k + check, bits.astype(np.uint8)
+
+    def run(self, tensor: int) -> WordRun:
+        """The words of a tensor."""
+        return WordRun(int(self.word_starts[tensor]), self.code.k, self.code.parity)
+
+    def errors(self, tensor: int, flips: Codes, lost_checks: Bool) -> BitErrors:
+        """Bits in error of a tensor's words: ``flips`` [weights] of their data bits, none of others; ``lost_checks``
+        [parity cells of the tensor].
+        """
+        first = int(self.parity_starts[tensor])
+        lost = np.flatnonzero(lost_checks[first : first + self.layouts[tensor].parity_bits])
+        return list_errors(flips, lost, self.layouts[tensor].order, self.run(tensor), count_ones(flips))
+
+    def flip(self, codes: Sequence[Codes], errors: BitErrors) -> None:
+        """Flip listed data bits in codes, tensor by tensor; those that a shortened word lacks are left out."""
+        ends = np.searchsorted(errors.word, self.word_starts).tolist()
+        for t, (first, last) in enumerate(pairwise(ends)):
+            if last > first:
+                mine = BitErrors(errors.word[first:last], errors.position[first:last])
+                flip_listed(codes[t], mine, self.layouts[t].order, self.run(t))
 
     def addresses(self, words: Int64, positions: Int64) -> list[tuple[int, Int64, Int64]]:
         """(tensor, weights, planes) of data bits, tensor by tensor."""
@@ -121,14 +142,7 @@ def _region(
             continue
         span = slice(int(starts[t]), int(starts[t + 1]))
         packed = np.zeros((layout.n_words, -(-code.k // 64)), dtype=np.uint64)
-        first, last = plan.tensor_groups(t)
-        pack_words(
-            codes[t],
-            plan.starts[first : last + 1] - plan.tensor_starts[t],
-            plan.choice[first:last] == index,
-            code.k,
-            packed,
-        )
+        pack_words(codes[t], layout.order, code.k, packed)
         checks[span] = code.encode_packed(packed).astype(np.uint64).reshape(layout.n_words, limbs)
         local = np.arange(layout.n_words, dtype=np.int64)
         weight, plane = layout.address(local, np.zeros_like(local))

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Codes, Int64, Uint8
+from qtaml_hw.arrays import Codes, Uint8
+from qtaml_hw.memory.ageing.kernels import BitErrors
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
 
@@ -19,13 +20,13 @@ class Stored:
 
     ``written`` [tensors], the codes that the cells should hold; ``seen`` [tensors], those with the flips of every bit
     that lies in no ECC word (in words as decoded); ``errors``: by number of the menu entry the bits in error of its
-    words, int64 keys word * n + position, in parts.
+    words, in parts.
     """
 
     laid_out: LaidOut
     written: tuple[Codes, ...]
     seen: tuple[Codes, ...]
-    errors: Mapping[int, Sequence[Int64]]
+    errors: Mapping[int, Sequence[BitErrors]]
 
     @cached_property
     def regions(self) -> tuple[CodeRegion, ...]:
@@ -43,16 +44,15 @@ class Stored:
             mask = np.repeat(in_words[first:last], np.diff(plan.starts[first : last + 1])).astype(written.dtype)
             out.append((seen & ~mask) | (written & mask))
         for region in self.regions:
-            word, position = np.divmod(self.errors_of(region), region.code.n)
+            word, position = self.errors_of(region)
             data = position < region.code.k
-            for t, weight, plane in region.addresses(word[data], position[data]):
-                dtype = out[t].dtype
-                np.bitwise_xor.at(out[t], weight, np.left_shift(np.ones(len(plane), dtype), plane.astype(dtype)))
+            region.flip(out, BitErrors(word[data], position[data]))
         return tuple(out)
 
-    def errors_of(self, region: CodeRegion) -> Int64:
-        """Keys of the bits in error of an entry's words, sorted."""
-        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.errors.get(region.index, ())]))
+    def errors_of(self, region: CodeRegion) -> BitErrors:
+        """The bits in error of an entry's words."""
+        keys = [found.word * region.code.n + found.position for found in self.errors.get(region.index, ())]
+        return BitErrors(*np.divmod(np.sort(np.concatenate([np.empty(0, dtype=np.int64), *keys])), region.code.n))
 
     def words(self, region: CodeRegion) -> tuple[Uint8, Uint8]:
         """Words of an entry as written and as held: 0/1 uint8 [words, n], data bits first.
@@ -70,6 +70,5 @@ class Stored:
         checks = np.arange(code.parity)
         written[:, code.k :] = (region.checks[:, checks // 64] >> (checks % 64).astype(np.uint64)) & np.uint64(1)
         held = written.copy()
-        word, position = np.divmod(self.errors_of(region), code.n)
-        held[word, position] ^= 1
+        held[self.errors_of(region)] ^= 1
         return written, held

@@ -8,7 +8,7 @@ import numpy as np
 
 from qtaml_hw.arrays import Codes, Int64
 from qtaml_hw.memory.ageing.counts import Aged, Counts, Reload
-from qtaml_hw.memory.ageing.kernels import count_differences, count_ones
+from qtaml_hw.memory.ageing.kernels import BitErrors, count_differences, count_ones
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.regions import CodeRegion
 from qtaml_hw.memory.ageing.stored import Stored
@@ -34,7 +34,7 @@ class Tally:
         self.reloaded_bits, self.reload_s = 0, 0.0
         self.reload_wait_s = np.zeros(samples)
         self.answered: list[tuple[int, CodeRegion, Int64]] = []
-        self.errors: dict[int, list[Int64]] = {}  # of words at the last sample, by number of the menu entry
+        self.errors: dict[int, list[BitErrors]] = {}  # of words at the last sample, by number of the menu entry
 
     def flipped(self, tensor: int, sample: int, stored: Codes) -> None:
         """Count the flips of a whole tensor that is read without correction."""
@@ -65,10 +65,7 @@ class Tally:
         self.flips_parity[s] += sample.raw_parity
         self.corrected[s] += sample.corrected
         self.uncorrectable[s] += len(sample.flagged)
-        for t, weight, plane in region.addresses(sample.left // region.code.n, sample.left % region.code.n):
-            dtype = self.reads[t].dtype
-            flips = np.left_shift(np.ones(len(plane), dtype=dtype), plane.astype(dtype))
-            np.bitwise_xor.at(self.reads[t][s], weight, flips)
+        region.flip([reads[s] for reads in self.reads], sample.left)
         if region.code.policy == "reload":
             self.reload_wait_s[s] += len(sample.flagged) * reload_word_s
         if region.code.policy in ("zero", "sign") and len(sample.flagged):

@@ -16,6 +16,7 @@ import numpy as np
 from qtaml_hw.arrays import Bool, Float64, Int64, Uint8
 from qtaml_hw.ecc import Code, ErrorOutcome
 from qtaml_hw.memory.ageing.history import History, Mark
+from qtaml_hw.memory.ageing.kernels import BitErrors
 from qtaml_hw.memory.cells import leaks
 from qtaml_hw.names import LeakyState
 
@@ -67,8 +68,8 @@ class WordCounts(NamedTuple):
 class WordSample:
     """One sample of the words: raw errors by kind of bit, what decoding leaves, and the words it flagged.
 
-    ``errors`` int64 keys of the bits in error before decoding; ``left`` of the data bits still wrong after it in words
-    that were not flagged or pass raw (``sign`` too, whose top plane is read as it is); ``flagged`` int64 word ids;
+    ``errors`` before decoding; ``left`` the data bits still wrong after it in words that were not flagged or pass raw
+    (``sign`` too, whose top plane is read as it is), also such as a shortened word lacks; ``flagged`` int64 word ids;
     ``before`` what corrections counted up to here.
     """
 
@@ -76,8 +77,8 @@ class WordSample:
     raw_data: int
     raw_parity: int
     corrected: int
-    errors: Int64
-    left: Int64
+    errors: BitErrors
+    left: BitErrors
     flagged: Int64
     before: WordCounts
 
@@ -90,29 +91,21 @@ class WordOutcome:
     counts: WordCounts
 
 
-def _stored(word_bits: Int64, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
-    there = positions < word_bits[words]
-    return words[there], positions[there]
-
-
-def read_words(code: Code, word_bits: Int64, keys: Int64, sample: int, before: WordCounts) -> WordSample:
-    """A read-out of the words with errors in these bits (keys, sorted); ``word_bits`` as of :class:`WordState`."""
-    n = code.n
-    word, position = keys // n, keys % n
-    raw_data = int(np.count_nonzero(position < code.k))
-    outcome = code.correct_errors(word, position)
-    words, positions = _stored(word_bits, outcome.word_ids, outcome.positions)
-    flagged = outcome.uncorrectable_words
+def read_words(code: Code, errors: BitErrors, sample: int, before: WordCounts) -> WordSample:
+    """A read-out of the words with these bits in error."""
+    raw_data = int(np.count_nonzero(errors.position < code.k))
+    outcome = code.correct_errors(*errors)
+    left, flagged = BitErrors(outcome.word_ids, outcome.positions), outcome.uncorrectable_words
     if code.policy in ("zero", "reload"):
-        passed = ~np.isin(words, flagged)
-        words, positions = words[passed], positions[passed]
+        passed = ~np.isin(left.word, flagged)
+        left = BitErrors(left.word[passed], left.position[passed])
     return WordSample(
         sample=sample,
         raw_data=raw_data,
-        raw_parity=len(keys) - raw_data,
+        raw_parity=len(errors.word) - raw_data,
         corrected=len(outcome.corrected_words),
-        errors=keys,
-        left=words * n + positions,
+        errors=errors,
+        left=left,
         flagged=flagged,
         before=before,
     )
@@ -215,7 +208,8 @@ class WordState:
 
     def _stored(self, words: Int64, positions: Int64) -> tuple[Int64, Int64]:
         """Without the data bits that a shortened word does not have (they are tied to zero)."""
-        return _stored(self.word_bits, words, positions)
+        there = positions < self.word_bits[words]
+        return words[there], positions[there]
 
     def _plant(self, words: Int64, positions: Int64) -> None:
         """Leave the code word of these wrong data bits as errors."""
@@ -233,7 +227,7 @@ class WordState:
 
     def _read(self, sample: int) -> WordSample:
         """Decode without writing back."""
-        return read_words(self.code, self.word_bits, self._errors(), sample, self.counts)
+        return read_words(self.code, BitErrors(*np.divmod(self._errors(), self.code.n)), sample, self.counts)
 
 
 class FixedWords(WordState):
