@@ -124,8 +124,11 @@ class FailedShare:
         first, last = knots_x.min(axis=1, keepdims=True), knots_x.max(axis=1, keepdims=True)
         edges = np.sort(np.concatenate((knots_x, np.clip(_X_PANELS, first, last)), axis=1), axis=1)
         half = 0.5 * np.diff(edges, axis=1)
-        x = (edges[:, :-1] + half)[..., None] + half[..., None] * _PANEL_NODES
-        tail = self.steady.tail(self.node.steady_that_fails(centre + self.sigma * x, total[:, None, None]))
+        at, panel = np.nonzero(half)  # many are of no width
+        width = half[at, panel][:, None]
+        x = (edges[at, panel][:, None] + width) + width * _PANEL_NODES
+        tail = self.steady.tail(self.node.steady_that_fails(centre + self.sigma * x, total[at, None]))
         density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
-        thick = np.sum(half[..., None] * _PANEL_WEIGHTS * density * tail, axis=(1, 2))
-        return np.asarray(thick + ndtr(first[:, 0]))
+        thick = np.zeros((*half.shape, len(_PANEL_NODES)))
+        thick[at, panel] = width * _PANEL_WEIGHTS * density * tail
+        return np.asarray(np.sum(thick, axis=(1, 2)) + ndtr(first[:, 0]))

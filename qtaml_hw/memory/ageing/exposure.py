@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Bool, Float64
+from qtaml_hw.arrays import Bool, Float64, Int64
 from qtaml_hw.device import STRATA_EDGES, KeptRanks, RetentionPopulation
 from qtaml_hw.memory.cells import CellModel, FixedCells, PoissonCells, RetentionLaw
 from qtaml_hw.memory.traffic.schedule import Phase, Schedule
@@ -27,11 +27,12 @@ POWER_LOSS_HAZARD = 64.0  # exp(-64) is below the resolution of a uniform: every
 LN_U_MIN = math.log(1e-15)  # rarest cell that a mixed-condition threshold resolves
 
 
-def _rounded(seconds: Float64) -> Float64:
-    """Stretches to 9 significant digits."""
+def lengths(seconds: Float64) -> tuple[Float64, Int64]:
+    """Stretches to 9 significant digits, each length once and ascending, and whose is which."""
     unique, inverse = np.unique(seconds, return_inverse=True)
     values = [round(s, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(s))) if s > 0.0 else 0.0 for s in unique.tolist()]
-    return np.array(values, dtype=np.float64)[inverse]
+    found, of_unique = np.unique(np.array(values, dtype=np.float64), return_inverse=True)
+    return found, of_unique[inverse].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ class Exposure:
         """Edges [K + 1] of the strata on a cell's second uniform."""
         return STRATA_EDGES if self._kept else np.array([0.0, 1.0])
 
-    @property
+    @cached_property
     def shares(self) -> Float64:
         """[K]: share of the cells in each stratum."""
         return np.diff(self.strata)
@@ -111,18 +112,16 @@ class Exposure:
 
     def thresholds(self, start_s: Float64, end_s: Float64) -> Float64:
         """[stretches, K] P(lost) of a stratum's cells over each stretch [start, end) without restore (retention)."""
-        assert isinstance(self.cell, RetentionLaw)
-        if self.cell.leaky_state is None:
+        if self.leaky_state is None:
             return np.zeros((len(start_s), len(self.shares)))
         edges, cells, powered = self._spells()
-        if len(cells) == 1:
-            return self._pure(self.cell, end_s - start_s)
         first = np.searchsorted(edges, start_s, side="right") - 1
         last = np.maximum(np.searchsorted(edges, end_s, side="left") - 1, first)
         out = np.empty((len(start_s), len(self.shares)))
         for spell in np.unique(first[first == last]).tolist():
             inside = (first == last) & (first == spell)
-            out[inside] = self._pure(_retention(cells[spell]), (end_s - start_s)[inside])
+            whole, own = lengths((end_s - start_s)[inside])
+            out[inside] = self.within(_retention(cells[spell]), whole)[own]
             if not powered[spell]:
                 out[inside] = 1.0
         for i in np.nonzero(first != last)[0].tolist():
@@ -132,12 +131,17 @@ class Exposure:
             out[i] = 1.0 if dead else self._mixed(np.diff(cuts), [_retention(cells[s]) for s in spells])
         return out
 
-    def _pure(self, cell: RetentionLaw, seconds: Float64) -> Float64:
-        unique, inverse = np.unique(_rounded(seconds), return_inverse=True)
-        p = np.asarray(cell.flip_probability(unique), dtype=np.float64)
+    def within(self, cell: RetentionLaw, seconds: Float64) -> Float64:
+        """[stretches, K]: the same of stretches of these lengths under one model."""
+        p = np.asarray(cell.flip_probability(seconds), dtype=np.float64)
         kept = self._kept.get(id(cell))
-        of_strata = np.repeat(p[:, None], len(self.shares), axis=1) if kept is None else kept.thresholds(p)
-        return np.asarray(of_strata[inverse])
+        return np.repeat(p[:, None], len(self.shares), axis=1) if kept is None else kept.thresholds(p)
+
+    def levels(self, seconds: Float64) -> Float64:
+        """[stretches, K]: the same of stretches of these lengths where no phase changes anything."""
+        if self.leaky_state is None:
+            return np.zeros((len(seconds), len(self.shares)))
+        return self.within(_retention(self.cell), seconds)
 
     def _mixed(self, seconds: Float64, cells: list[RetentionLaw]) -> Float64:
         """[K]: U at which sum(d_c / t_ret_c(U)) = 1; many rows live through the same stretches."""
@@ -180,5 +184,5 @@ def _law(cell: CellModel) -> str:
 
 
 def _retention(cell: CellModel) -> RetentionLaw:
-    assert isinstance(cell, RetentionLaw)
+    assert not isinstance(cell, PoissonCells | FixedCells)
     return cell

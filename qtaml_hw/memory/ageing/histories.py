@@ -98,7 +98,7 @@ class Histories:
             visits = self.visited.visits(
                 tensor, unit, words=words, factor=1.0 if keeping is None else keeping.refresh_factor
             )
-            row_class = self._class_of_unit(unit)
+            row_class = self.visited.class_of(unit)
             alike = row_class, keeping, visits.key
             if alike not in self._built:
                 whole = build_history(visits, self.exposure_under(keeping, row_class))
@@ -221,7 +221,7 @@ class Histories:
             return p, checks
         if laws != {"retention"}:
             return None
-        classes = {history: self._class_of_unit(unit) for (_, unit), history in histories.items()}
+        classes = {history: self.visited.class_of(unit) for (_, unit), history in histories.items()}
         leaky = {self.of_classes[row_class].leaky_state for row_class in classes.values()}
         found = [sample_thresholds(h, self.of_classes[c], self.samples) for h, c in classes.items()]
         if len(leaky) > 1 or any(np.any(levels != found[0][:, :1]) for levels in found):
@@ -231,9 +231,6 @@ class Histories:
                 checks[:, 0, state] = found[0][:, 0]
         p[:, : laid_out.planes] = checks[:, :1]
         return p, checks
-
-    def _class_of_unit(self, unit: int) -> int:
-        return unit // self.bins.bins % self.layout.classes
 
     @property
     def _structured(self) -> bool:
@@ -250,31 +247,23 @@ class Histories:
 
     def _fill(self, out: Float64, tensor: int, plane: int, epoch: int, item: MenuEntry) -> None:
         """[samples, banks * bins, 2, strata] thresholds under one entry; nothing where no row is kept so."""
-        if self.layout.lane(int(self.layout.class_of_plane[plane]), item.refresh_factor) is None:
+        row_class = int(self.layout.class_of_plane[plane])
+        if self.layout.lane(row_class, item.refresh_factor) is None:
             return
-        exposure = self.exposure_under(item.keeping, int(self.layout.class_of_plane[plane]))
+        exposure = self.exposure_under(item.keeping, row_class)
         if isinstance(exposure.cell, FixedCells):
             fixed = exposure.cell.per_plane(self.layout.planes)[:, plane, None]
-            for place, unit in self._units_of(plane):
+            for unit, places in self.visited.units_of_class(tensor, row_class, 1.0):
                 history = self.history(tensor, unit, epoch, words=False)
-                out[history.sample[history.sample >= 0], place] = fixed
+                out[np.ix_(history.sample[history.sample >= 0], places)] = fixed
             return
         leaky = exposure.leaky_state
         if leaky is None:
             return
-        states, known = slice(None) if leaky == "both" else [leaky], dict[int, Float64]()
-        for place, unit in self._units_of(plane):
+        states = [0, 1] if leaky == "both" else [leaky]
+        for unit, places in self.visited.units_of_class(tensor, row_class, item.refresh_factor):
             history = self.history(tensor, unit, epoch, words=False, keeping=item.keeping)
-            if id(history) not in known:  # units that the same commands touch share theirs
-                known[id(history)] = sample_thresholds(history, exposure, len(out))
-            out[:, place, states] = known[id(history)][:, None]
-
-    def _units_of(self, plane: int) -> list[tuple[int, int]]:
-        """(bank * bins + bin, unit) of a plane's bits."""
-        bins, classes = self.bins.bins, self.layout.classes
-        group = int(self.layout.class_of_plane[plane])
-        places = range(self.layout.geometry.banks * bins)
-        return [(place, ((place // bins) * classes + group) * bins + place % bins) for place in places]
+            out[:, places[:, None], states] = sample_thresholds(history, exposure, len(out))[:, None, None]
 
 
 def planned_flip_probability(cell: CellModel, schedule: Schedule) -> Float64:

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from qtaml_hw.arrays import Bool, Float64, Int64
-from qtaml_hw.memory.ageing.exposure import Exposure
-from qtaml_hw.memory.cells import PoissonCells, RetentionLaw
+from qtaml_hw.memory.ageing.exposure import Exposure, lengths
+from qtaml_hw.memory.cells import FixedCells, PoissonCells
 from qtaml_hw.memory.traffic.schedule import SAMPLE_LEAD
 
 
@@ -65,6 +65,22 @@ class History:
 
 
 @dataclass(frozen=True, eq=False)
+class Marks:
+    """Marks in order of time, whatever the cells: ``kind``, ``scrub`` and ``sample`` [m] as of :class:`History`.
+
+    ``time_s`` float64 [m]; ``length_s`` float64, ascending, the lengths of the stretches without a restore; ``longest``
+    int64 [m], the longest one that ended or was under way since the mark before.
+    """
+
+    kind: Int64
+    time_s: Float64
+    scrub: Bool
+    sample: Int64
+    length_s: Float64
+    longest: Int64
+
+
+@dataclass(frozen=True, eq=False)
 class Visits:
     """The commands that touched one stretch of rows: ascending start times in seconds, float64."""
 
@@ -82,6 +98,27 @@ class Visits:
             state.update(len(times).to_bytes(8, "little"))
             state.update(np.ascontiguousarray(times).tobytes())
         return state.digest()
+
+    @cached_property
+    def marks(self) -> Marks:
+        """What any cells' history of these visits begins with."""
+        times, kinds, scrub = self.ordered
+        marked = np.nonzero(kinds != Mark.RESTORE)[0]
+        kind = kinds[marked]
+        sample = np.where(kind == Mark.SAMPLE, np.cumsum(kind == Mark.SAMPLE) - 1, -1)
+        start_s, end_s, first = self.stretches
+        length_s, own = lengths(end_s - start_s)
+        longest = np.maximum.reduceat(own, first) if len(first) else first
+        return Marks(kind, times[marked], scrub[marked], sample, length_s, longest)
+
+    @property
+    def stretches(self) -> tuple[Float64, Float64, Int64]:
+        """(start, end, number of the first of every mark) of the stretches without a restore, up to the last mark."""
+        times, kinds, _ = self.ordered
+        marked = np.nonzero(kinds != Mark.RESTORE)[0]
+        upto = int(marked[-1]) + 1 if len(marked) else 0
+        start_s = _last_restore(times, kinds)[:upto]
+        return start_s, np.maximum(times[:upto], start_s), np.concatenate([[0], marked[:-1] + 1])[: len(marked)]
 
     @cached_property
     def ordered(self) -> tuple[Float64, Int64, Bool]:
@@ -108,19 +145,17 @@ def _last_restore(times: Float64, kinds: Int64) -> Float64:
 
 def build_history(visits: Visits, exposure: Exposure) -> History:
     """Reduce the visits to marks."""
-    times, kinds, scrub = visits.ordered
-    marked = np.nonzero(kinds != Mark.RESTORE)[0]
+    marks = visits.marks
     if isinstance(exposure.cell, PoissonCells):
-        level = exposure.hazard(times[marked])[:, None]
-    elif isinstance(exposure.cell, RetentionLaw) and len(marked):
-        last = _last_restore(times, kinds)[: marked[-1] + 1]
-        thresholds = exposure.thresholds(last, np.maximum(times[: marked[-1] + 1], last))
-        level = np.maximum.reduceat(thresholds, np.concatenate([[0], marked[:-1] + 1]), axis=0)
+        level = exposure.hazard(marks.time_s)[:, None]
+    elif isinstance(exposure.cell, FixedCells) or not len(marks.kind):
+        level = np.zeros((len(marks.kind), len(exposure.shares)))
+    elif not exposure.schedule.phases:
+        level = exposure.levels(marks.length_s)[marks.longest]
     else:
-        level = np.zeros((len(marked), len(exposure.shares)))
-    kind = kinds[marked]
-    sample = np.where(kind == Mark.SAMPLE, np.cumsum(kind == Mark.SAMPLE) - 1, -1)
-    history = History(kind, level, np.ones(len(kind), dtype=np.int64), scrub[marked], sample)
+        start_s, end_s, first = visits.stretches
+        level = np.maximum.reduceat(exposure.thresholds(start_s, end_s), first, axis=0)
+    history = History(marks.kind, level, np.ones(len(marks.kind), dtype=np.int64), marks.scrub, marks.sample)
     return history if isinstance(exposure.cell, PoissonCells) else _merge_runs(history)
 
 

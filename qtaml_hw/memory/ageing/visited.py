@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qtaml_hw.arrays import Float64
+from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.memory.ageing.history import Visits
 from qtaml_hw.memory.ageing.laid_out import LaidOut
 from qtaml_hw.memory.ageing.profile import unit_of_words
@@ -31,12 +31,37 @@ class Visited:
         own = self.streamed | any(map(self.layout.geometry.reads_destroy, range(self.layout.classes)))
         self.tensor_key = np.where(own, 1 + np.arange(len(own)), 0)  # tensors with a key of their own share no visits
         self._visits: dict[tuple[int, int, bool, float], Visits] = {}
+        self._alike: dict[tuple[int, int, float], list[tuple[int, Int64]]] = {}
 
     @cached_property
     def units_of_words(self) -> list[tuple[int, int]]:
-        """(tensor, unit) pairs that hold ECC words."""
-        regions = self.laid_out.regions
-        return sorted({pair for r in regions for pair in r.units(unit_of_words(r, self.layout, self.bins))})
+        """(tensor, unit) pairs that hold ECC words, one of those of a class that the same commands touch."""
+        regions, apart = self.laid_out.regions, dict[tuple[int, bytes], tuple[int, int]]()
+        for tensor, unit in sorted({u for r in regions for u in r.units(unit_of_words(r, self.layout, self.bins))}):
+            apart.setdefault((self.class_of(unit), self.visits(tensor, unit, words=True).key), (tensor, unit))
+        return list(apart.values())
+
+    def units_of_class(self, tensor: int, row_class: int, factor: float) -> list[tuple[int, Int64]]:
+        """(unit, places) of a tensor's bits in a class outside words: a unit of every history, and where they have it.
+
+        A place is a bank and a bin, numbered ``bank * bins + bin``; ``factor`` as in :meth:`visits`.
+        """
+        key = int(self.tensor_key[tensor]), row_class, factor
+        if key not in self._alike:
+            alike: dict[bytes, list[int]] = {}
+            units = [self._unit(place, row_class) for place in range(self.layout.geometry.banks * self.bins.bins)]
+            for place, unit in enumerate(units):
+                alike.setdefault(self.visits(tensor, unit, words=False, factor=factor).key, []).append(place)
+            self._alike[key] = [(units[places[0]], np.array(places)) for places in alike.values()]
+        return self._alike[key]
+
+    def class_of(self, unit: int) -> int:
+        """The row class of a unit."""
+        return unit // self.bins.bins % self.layout.classes
+
+    def _unit(self, place: int, row_class: int) -> int:
+        bank, row_bin = divmod(place, self.bins.bins)
+        return (bank * self.layout.classes + row_class) * self.bins.bins + row_bin
 
     def visits(self, tensor: int, unit: int, *, words: bool, factor: float = 1.0) -> Visits:
         """The commands that touched a tensor's bits in a unit; ``words``: its ECC words, also scrubbed.
