@@ -179,26 +179,35 @@ BLOCKS: Final = {
 
 
 @cache
-def _places(kind: int) -> Int64:
-    """Which bit of a block holds each plane of each of its codes, int64 [weights, planes], lowest bits first.
+def _places(kind: int) -> tuple[Int64, ...]:
+    """Which bit of a block holds each plane of each of its codes, int64 [codes, planes], lowest bits first.
 
-    Found by unpacking a block of every single bit: a code's bits are bits of the block, in another order.
+    Of its weights, and of every part of their scales.  Found by unpacking a block of every single bit: a code's bits
+    are bits of the block, in another order.
     """
     block = BLOCKS[kind]
     single = np.packbits(np.eye(8 * block.bytes, dtype=np.uint8), axis=1, bitorder="little")
-    codes = block.unpack(single)[0].reshape(len(single), block.weights)
-    bit, weight = np.nonzero(codes)
-    found = np.zeros((block.weights, block.format.bits), dtype=np.int64)
-    found[weight, np.log2(codes[bit, weight]).astype(np.int64)] = bit
-    return found
+    weights, parts = block.unpack(single)
+    found = []
+    for codes, form in ((weights, block.format), *((part.codes, part.format) for part in parts)):
+        by_bit = codes.reshape(len(single), -1)
+        bit, code = np.nonzero(by_bit)
+        places = np.zeros((by_bit.shape[1], form.bits), dtype=np.int64)
+        places[code, np.log2(by_bit[bit, code]).astype(np.int64)] = bit
+        found.append(places)
+    return tuple(found)
 
 
-def flipped_bytes(kind: int, data: Bytes, change: Codes) -> Bytes:
-    """The bytes of whole blocks, uint8 flat, in which these bits of their codes, flat [weights], are flipped."""
+def flipped_bytes(kind: int, data: Bytes, change: Codes, *parts: Codes) -> Bytes:
+    """The bytes of whole blocks, uint8 flat, in which these bits of their codes, flat [weights], are flipped.
+
+    ``parts``: bits of the codes of their scales, part by part.
+    """
     if kind in FLOATS:
         return np.asarray(data ^ change.astype("<u2").view(np.uint8))
-    block, places = BLOCKS[kind], _places(kind)
-    bits = (change.reshape(-1, block.weights, 1) >> np.arange(block.format.bits, dtype=change.dtype)) & 1
-    mask = np.zeros((len(bits), 8 * block.bytes), dtype=np.uint8)
-    mask[:, places.reshape(-1)] = bits.reshape(len(bits), -1)
+    size = BLOCKS[kind].bytes
+    mask = np.zeros((data.size // size, 8 * size), dtype=np.uint8)
+    for flips, places in zip((change, *parts), _places(kind), strict=False):
+        bits = (flips.reshape(len(mask), len(places), 1) >> np.arange(places.shape[1], dtype=flips.dtype)) & 1
+        mask[:, places.reshape(-1)] = bits.reshape(len(mask), -1)
     return np.asarray(data ^ np.packbits(mask, axis=1, bitorder="little").reshape(-1))

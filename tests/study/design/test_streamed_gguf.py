@@ -176,7 +176,6 @@ def test_a_table_is_stored_where_it_is_the_output_layer_too(name: str, names: tu
     ("changes", "said"),
     [
         ({"weights__format": "int8"}, r"streamed as its own codes: write weights: {format: file}"),
-        ({"network": {"name": "digits-lenet", "store": {"scales": True}}}, "a stream keeps scales beside the memory"),
         ({"protection": {"policy": "none", "correction": "unbias"}}, "correction: unbias needs the network"),
         (
             {

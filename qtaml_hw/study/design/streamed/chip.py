@@ -13,7 +13,7 @@ from qtaml_hw.arrays import Codes, Float32, Float64
 from qtaml_hw.channel import FlipChannel
 from qtaml_hw.faults import MapKey, flip
 from qtaml_hw.protection import ProtectionPlan
-from qtaml_hw.study.design.streamed.image import StreamedImage, Surveyed
+from qtaml_hw.study.design.streamed.image import Block, StreamedImage, Surveyed
 
 Each = Callable[[str, Float32], None]
 """Called with every stored tensor as read, in file order: its name and its weights, float32, of its shape."""
@@ -36,23 +36,19 @@ class Chip:
     change: dict[str, float] = field(default_factory=dict)
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        """Tensor name -> its number in the image."""
-        return {t.name: i for i, t in enumerate(self.image.tensors)}
-
-    @cached_property
     def _residual(self) -> tuple[Float64, Float64]:
         return self.plan.residual(self.channel)
 
     def read(self, name: str) -> AsRead | None:
         """A tensor as read; None of one that is not stored."""
-        number = self._numbers.get(name)
-        if number is None:
+        tensor = next((t for t in self.image.weights if t.name == name), None)
+        if tensor is None:
             return None
-        tensor = self.image.tensors[number]
-        codes = tensor.codes()
-        flipped = self._flipped(codes, number)
-        return AsRead(self, tensor, codes, flipped)
+        first = self.image.places[name]
+        stored = [t.codes() for t in self.image.tensors[first : first + 1 + len(tensor.parts)]]
+        read = [self._flipped(codes, first + i) for i, codes in enumerate(stored)]
+        parts_flips = sum(_ones(a ^ b) for a, b in zip(stored[1:], read[1:], strict=True))
+        return AsRead(self, tensor, stored[0], read[0], tuple(read[1:]), parts_flips)
 
     def _flipped(self, codes: Codes, number: int) -> Codes:
         bits = int(self.image.tensor_planes[number])
@@ -69,28 +65,40 @@ class Chip:
         return flipped
 
 
+def _ones(codes: Codes) -> int:
+    return int(ONES[codes.view(np.uint8)].sum(dtype=np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class AsRead:
-    """A tensor of a chip: the codes that were stored, and those that are read, flat."""
+    """A tensor of a chip: the codes that were stored, and those that are read, flat; those of its scales as read."""
 
     chip: Chip
     tensor: Surveyed
     stored: Codes
     codes: Codes
+    parts: tuple[Codes, ...] = ()
+    parts_flips: int = 0
 
     def weights(self) -> Iterator[Float32]:
         """The weights as read, flat, block by block; the chip learns which bits are wrong and how far weights moved."""
         done, moved = 0, 0.0
-        for block in self.tensor.blocks():
+        self.chip.flips += self.parts_flips
+        for block, read in self._blocks():
             here = slice(done, done + block.values)
             done += block.values
-            wrong = self.stored[here] ^ self.codes[here]
-            self.chip.flips += int(ONES[wrong.view(np.uint8)].sum(dtype=np.int64))
-            faulty = block.weights(self.codes[here])
+            self.chip.flips += _ones(self.stored[here] ^ self.codes[here])
+            faulty = read.weights(self.codes[here])
             change = faulty.astype(np.float64) - block.weights(self.stored[here])
             moved += float(change @ change)
             yield faulty
         self.chip.change[self.tensor.name] = moved
+
+    def _blocks(self) -> Iterator[tuple[Block, Block]]:
+        """Every block with its scales as stored, and as read."""
+        if not self.parts:
+            return ((block, block) for block in self.tensor.blocks())
+        return zip(self.tensor.blocks(), self.tensor.blocks(self.parts), strict=True)
 
     def handed_on(self, each: Each | None) -> Iterator[Float32]:
         """The same, and after the last block all of it to ``each``, in its shape."""

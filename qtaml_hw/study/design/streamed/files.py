@@ -110,12 +110,13 @@ class OneGguf:
 
     gguf: GgufFile
     told: Mapping[str, Told]
+    scales: bool
 
     @classmethod
-    def of(cls, place: Path) -> OneGguf:
-        """Raises ValueError for a file that is missing or damaged."""
+    def of(cls, place: Path, scales: bool) -> OneGguf:
+        """With its scales in the memory or beside it.  Raises ValueError for a file that is missing or damaged."""
         gguf = read_gguf(place)
-        return cls(gguf, {name: told_gguf(tensor, gguf.tensors) for name, tensor in gguf.tensors.items()})
+        return cls(gguf, {name: told_gguf(tensor, gguf.tensors) for name, tensor in gguf.tensors.items()}, scales)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -134,7 +135,7 @@ class OneGguf:
 
     def survey(self, name: str) -> Surveyed:
         """A tensor as the file stores it, from one reading."""
-        return survey_gguf(self.gguf.path, self.gguf.tensors[name])
+        return survey_gguf(self.gguf.path, self.gguf.tensors[name], self.scales)
 
     def passed(self, chip: Chip, folder: Path | None, each: Each | None) -> list[Path]:
         """Tensor after tensor; written is the same file with the codes as read."""
@@ -151,7 +152,7 @@ class OneGguf:
                 for _ in read.handed_on(each):
                     pass
                 assert isinstance(read.tensor, FileTensor)
-                file.writelines(read.tensor.as_read(read.codes))
+                file.writelines(read.tensor.as_read(read.codes, read.parts))
                 source.seek(tensor.first + tensor.size)
             file.writelines(_copied(source, None))
         return [target]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtaml_hw.arrays import Codes, Float32, Float64
+from qtaml_hw.study.design.streamed.parts import FoundPart, found_parts
 from qtaml_hw.study.design.streamed.slots import Told, looked_up
 from qtaml_hw.study.design.streamed.spelled import HEAD, TIED
 from qtaml_hw.study.design.streamed.tensor import BLOCK_VALUES
@@ -48,6 +49,10 @@ class FileRows:
         """What codes, flat, stand for: flat."""
         return self.tensor.decode(codes).reshape(-1)
 
+    def reading(self, parts: Sequence[Codes]) -> FileRows:
+        """The same with the codes of its scales as they are read."""
+        return FileRows(self.tensor.reading(parts), self.raw)
+
 
 @dataclass(frozen=True, eq=False)
 class FileTensor:
@@ -59,6 +64,7 @@ class FileTensor:
     scale_bits: int
     weighted: Float64
     squares: float
+    parts: tuple[FoundPart, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,19 +89,41 @@ class FileTensor:
             done += block.values
         return found
 
-    def blocks(self) -> Iterator[FileRows]:
-        """All of it, in order, a block at a time."""
-        return _blocks(self.file, self.entry)
+    def part_codes(self, place: int) -> Codes:
+        """The codes of a part of its scales, flat."""
+        return np.concatenate([block.tensor.parts[place].codes for block in self.blocks()])
 
-    def as_read(self, codes: Codes) -> Iterator[bytes]:
-        """Its bytes in a file that holds these codes, flat; patterns that are no numbers are written as they read."""
-        special, table, done = self.form.special_codes, self.form.decode_table, 0
-        for block in self.blocks():
-            own = codes[done : done + block.values].copy()
+    def blocks(self, parts: Sequence[Codes] = ()) -> Iterator[FileRows]:
+        """All of it, in order, a block at a time; ``parts``: codes of its scales as they are read, flat."""
+        for block, own in self._with(parts):
+            yield block.reading(own) if own else block
+
+    def _with(self, parts: Sequence[Codes]) -> Iterator[tuple[FileRows, list[Codes]]]:
+        """Every block with its own of these codes."""
+        done = [0] * len(parts)
+        for block in _blocks(self.file, self.entry):
+            sizes = [part.codes.size for part in block.tensor.parts[: len(parts)]]
+            yield block, [part[at : at + size] for part, at, size in zip(parts, done, sizes, strict=True)]
+            done = [at + size for at, size in zip(done, sizes, strict=True)]
+
+    def as_read(self, codes: Codes, parts: Sequence[Codes] = ()) -> Iterator[bytes]:
+        """Its bytes in a file that holds these codes, flat, and those of its scales."""
+        done = 0
+        for block, own in self._with(parts):
+            change = [_change(self.form, codes[done : done + block.values], block.tensor.codes)]
+            change += [_change(p.format, c, p.codes) for c, p in zip(own, block.tensor.parts, strict=False)]
             done += block.values
-            odd = special[own]
-            own[odd] = self.form.encode(table[own[odd]])
-            yield flipped_bytes(self.entry.kind, block.raw, own ^ block.tensor.codes).tobytes()
+            yield flipped_bytes(self.entry.kind, block.raw, *change).tobytes()
+
+
+def _change(form: NumberFormat, codes: Codes, stored: Codes) -> Codes:
+    """Bits that differ from what is stored, where patterns that are no numbers are written as they read."""
+    odd = form.special_codes[codes]
+    if not odd.any():
+        return codes ^ stored
+    own = codes.copy()
+    own[odd] = form.encode(form.decode_table[own[odd]])
+    return own ^ stored
 
 
 def _blocks(file: Path, entry: GgufTensor) -> Iterator[FileRows]:
@@ -110,15 +138,28 @@ def _blocks(file: Path, entry: GgufTensor) -> Iterator[FileRows]:
         yield FileRows(stored_tensor(entry.name, (count, columns), entry.kind, raw), raw)
 
 
-def survey_gguf(file: Path, entry: GgufTensor) -> FileTensor:
-    """A tensor as the file stores it, from one reading."""
+def survey_gguf(file: Path, entry: GgufTensor, scales: bool = False) -> FileTensor:
+    """A tensor as the file stores it, from one reading; with its scales, where these are stored too."""
     weighted: Any = 0.0
-    squares, scale_bits, form = 0.0, 0, None
+    squares, scale_bits, form, parts = 0.0, 0, None, list[FoundPart]()
     for block in _blocks(file, entry):
         t = block.tensor
         form, scale_bits = t.format, scale_bits + t.scale_bits
         worth = np.broadcast_to(t.weight_scale().astype(np.float64) ** 2, t.weights)
         weighted = weighted + np.bincount(t.codes, weights=worth, minlength=1 << t.format.bits)
         squares += float((t.decode(t.codes).astype(np.float64) ** 2).sum())
+        mine = _found(t) if scales else ()
+        parts = [a.plus(b) for a, b in zip(parts, mine, strict=True)] if parts else [*mine]
     assert form is not None  # a file's tensors have values
-    return FileTensor(file, entry, form, scale_bits, weighted, squares)
+    return FileTensor(file, entry, form, 0 if parts else scale_bits, weighted, squares, tuple(parts))
+
+
+def _found(tensor: StoredTensor) -> tuple[FoundPart, ...]:
+    """The parts of the scales of some rows."""
+    if not tensor.parts:
+        return ()
+    levels = tensor.format.decode_table[tensor.codes].reshape(tensor.shape)
+    if tensor.zero is not None:
+        levels = levels - tensor.layout.spread(tensor.zero, tensor.shape)
+    squares = tensor.layout.reduce(np.add, levels**2)
+    return found_parts(tensor.parts, tensor.scale, squares, tensor.layout.reduce(np.add, np.ones(tensor.shape)))

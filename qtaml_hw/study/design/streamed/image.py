@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -11,6 +11,7 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.arrays import Bool, Codes, Float32, Float64, Int64
+from qtaml_hw.study.design.streamed.parts import FoundPart
 from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.sizes import planes_by_damage
 
@@ -26,11 +27,11 @@ class Block(Protocol):
         """What codes, flat [values], stand for: float32, flat."""
 
 
-class Surveyed(Protocol):
-    """One stored tensor: what planning needs of its codes, and the way to them.
+class Stored(Protocol):
+    """One tensor of the memory: what planning needs of its codes, and the way to them.
 
-    ``weighted``: counts of codes, each by its scale squared [2^B]; ``squares``: the sum of its squared weights;
-    ``scale_bits``: of what is kept beside the memory.
+    ``weighted``: counts of codes [2^B], each by the squared change of the weights per unit of a level; ``squares``: the
+    sum of the squared weights that it is of; ``scale_bits``: of what is kept beside the memory.
     """
 
     @property
@@ -64,15 +65,89 @@ class Surveyed(Protocol):
     def codes(self) -> Codes:
         """Its codes, flat, read a block at a time."""
 
-    def blocks(self) -> Iterator[Block]:
-        """All of it, in order, a block at a time."""
+
+class Surveyed(Stored, Protocol):
+    """The weights of a tensor of the files; ``parts``: those of its scales that lie in the memory, none beside it."""
+
+    @property
+    def parts(self) -> tuple[FoundPart, ...]:
+        """See above."""
+
+    def part_codes(self, place: int) -> Codes:
+        """The codes of a part, flat."""
+
+    def blocks(self, parts: Sequence[Codes] = ()) -> Iterator[Block]:
+        """All of it, in order, a block at a time; ``parts``: codes of its parts where others are read than stored."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPart:
+    """A part of a tensor's scales as a tensor of the memory."""
+
+    of: Surveyed
+    place: int
+    scale_bits: int = 0
+
+    @property
+    def _found(self) -> FoundPart:
+        return self.of.parts[self.place]
+
+    @property
+    def name(self) -> str:
+        """That of the weights, what it is, and its place."""
+        return f"{self.of.name}:{self._found.role}{self.place}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Flat."""
+        return (self.values,)
+
+    @property
+    def values(self) -> int:
+        """How many numbers."""
+        return self._found.values
+
+    @property
+    def form(self) -> NumberFormat:
+        """How one is written."""
+        return self._found.form
+
+    @property
+    def weighted(self) -> Float64:
+        """As ``Stored`` has it."""
+        return self._found.weighted
+
+    @property
+    def squares(self) -> float:
+        """Those of the weights."""
+        return self.of.squares
+
+    def codes(self) -> Codes:
+        """Its codes, flat."""
+        return self.of.part_codes(self.place)
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedImage:
-    """The stored tensors in file order; they may differ in their formats, a narrow code in the low planes."""
+    """The stored tensors in file order; they may differ in their formats, a narrow code in the low planes.
 
-    tensors: tuple[Surveyed, ...]
+    Parts of scales that lie in the memory stand behind their weights.
+    """
+
+    weights: tuple[Surveyed, ...]
+
+    @cached_property
+    def tensors(self) -> tuple[Stored, ...]:
+        """Weights and parts of their scales."""
+        found: list[Stored] = []
+        for t in self.weights:
+            found += [t, *(StoredPart(t, place) for place in range(len(t.parts)))]
+        return tuple(found)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where the tensor of a name stands."""
+        return {t.name: i for i, t in enumerate(self.tensors)}
 
     @cached_property
     def tensor_planes(self) -> Int64:
@@ -115,9 +190,19 @@ class StreamedImage:
         return sum(t.scale_bits for t in self.tensors)
 
     @property
+    def network_weights(self) -> int:
+        """Number of weights, parts of scales not counted."""
+        return sum(t.values for t in self.weights)
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squared weights."""
+        return sum(t.squares for t in self.weights)
+
+    @property
     def read_with(self) -> Int64:
-        """Every tensor with itself: int64 [tensors]."""
-        return np.arange(len(self.tensors))
+        """The tensor that each one is read with, itself or the weights whose scales it holds: int64 [tensors]."""
+        return np.array([self.places[t.of.name if isinstance(t, StoredPart) else t.name] for t in self.tensors])
 
     @cached_property
     def _hurt(self) -> Float64:
@@ -151,5 +236,6 @@ class StreamedImage:
     def damage(self) -> tac.DamageModel:
         """What flips cost by layer, a weight being worth its layer's mean square (the magnitude score)."""
         zeros, ones = self.changes()
-        worth = np.array([[t.squares / t.values] for t in self.tensors])
+        sizes = np.diff(self.tensor_starts)[self.read_with]
+        worth = np.array([[t.squares / n] for t, n in zip(self.tensors, sizes, strict=True)])
         return tac.DamageModel(self.tensor_starts, worth * zeros, worth * ones, self.plane_order)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,6 +44,8 @@ from qtaml_hw.weights import NumberFormat
 from qtaml_hw.weights.inventory import picked
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.packed import CODES, quantisation_of
+
+SCALES: Final = "scales, zero points or minima of the tensor before"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,22 +94,23 @@ class StreamResult:
         """JSON-able: sizes, overheads, cost, damage, every stored tensor with its planes, and what was not stored.
 
         ``relative_error`` : root mean square change of the weights over their root mean square, by this chip;
-        ``expected_relative_error`` : the same expected over chips, to first order.
+        ``expected_relative_error`` : the same expected over chips, to first order; of scales in the memory, what their
+        flips add to that of their weights.
         """
         planes = self.plan.planes_protected()
-        squares = [t.squares for t in self.image.tensors]
+        squares, change = self.image.squares, sum(self.change.values())
         rows = zip(self.image.tensors, planes, self._expected.tolist(), strict=True)
         return {
             "format": " + ".join(self.image.formats),
-            "stored_weights": int(self.image.tensor_starts[-1]),
+            "stored_weights": self.image.network_weights,
             "stored_bits": self.image.stored_bits,
             "policy": self.plan.policy,
             "protected_bits_fraction": self.plan.protected_bits_fraction,
             "parity_bits_fraction": self.plan.parity_bits_fraction,
             "predicted_distortion": self.predicted_distortion,
             "flips_residual": self.flips,
-            "relative_error": _relative(sum(self.change.values()), sum(squares)),
-            "expected_relative_error": _relative(float(self._expected.sum()), sum(squares)),
+            "relative_error": _relative(change, squares),
+            "expected_relative_error": _relative(float(self._expected.sum()), squares),
             **self.cell.facts,
             F.stored_bits_per_weight: self.cost.stored_bits_per_weight,
             **self.cost.areas,
@@ -123,9 +126,9 @@ class StreamResult:
                     "weights": t.values,
                     "format": t.form.name,
                     "protected_planes": int(k),
-                    "relative_error": _relative(self.change[t.name], t.squares),
+                    "relative_error": _relative(self.change.get(t.name), t.squares),
                     "expected_relative_error": _relative(expected, t.squares),
-                    "what": self.taken_for[t.name].what,
+                    "what": self.taken_for[t.name].what if t.name in self.taken_for else SCALES,
                 }
                 for t, k, expected in rows
             ],
@@ -136,9 +139,9 @@ class StreamResult:
         }
 
 
-def _relative(change: float, squares: float) -> float | None:
-    """None where all weights are zero."""
-    return math.sqrt(change / squares) if squares > 0.0 else None
+def _relative(change: float | None, squares: float) -> float | None:
+    """None where all weights are zero, and of scales, whose change is that of their weights."""
+    return None if change is None or squares <= 0.0 else math.sqrt(change / squares)
 
 
 @takes_study
@@ -198,9 +201,6 @@ def _refuse(study: Study) -> None:
         "flips.structure: a streamed model has independent flips; leave it out, or write kind: iid": (
             study.flips.structured
         ),
-        "network.store.scales: a stream keeps scales beside the memory; leave it out, or run the study": (
-            stores_scales(study)
-        ),
         "protection.plan: a saved plan is of a network's tensors in their order; a stream plans by itself": (
             protection.plan is not None
         ),
@@ -230,7 +230,7 @@ def _opened(study: Study, weights: Path) -> ModelFiles:
             raise ValueError("a .gguf file is streamed as its own codes: write weights: {format: file}")
         if "invert_planes" in study.weights.transforms:
             raise ValueError("a stream stores tensors as they are, without invert_planes: this needs the network")
-        return OneGguf.of(weights)
+        return OneGguf.of(weights, stores_scales(study))
     if own:
         raise ValueError("of safetensors no codes are streamed: name a number format, or give a .gguf file")
     found = Shards.of(weights, *_format_of(study))
@@ -251,7 +251,7 @@ def _format_of(study: Study) -> tuple[NumberFormat, ScaleLayout]:
         or study.weights.rounding != "nearest"
     ):
         raise ValueError("a stream is stored with a scale per tensor, channel or group and rounded to the nearest code")
-    return form, layout
+    return form, replace(layout, stored=stores_scales(study))
 
 
 def _stored(study: Study, model: ModelFiles) -> tuple[str, ...]:

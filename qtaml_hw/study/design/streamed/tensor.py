@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Float32, Float64
+from qtaml_hw.study.design.streamed.parts import FoundPart, found_parts
 from qtaml_hw.study.design.streamed.slots import rows_of
 from qtaml_hw.weights import NumberFormat
-from qtaml_hw.weights.quantise import in_steps, peak_step, zero_points
+from qtaml_hw.weights.parts import Role, ScalePart, product
+from qtaml_hw.weights.quantise import in_steps, peak_step, scale_parts, zero_points
 from qtaml_hw.weights.scales import ScaleLayout
 from qtaml_hw.workloads.shards import Slot
 
 BLOCK_VALUES: Final = 1 << 20  # weights in float32 at a time
+TOGETHER: Final[tuple[Role, Role]] = ("scale", "zero")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,7 @@ class StreamedTensor:
     zero: Float32 | None
     weighted: Float64
     squares: float
+    parts: tuple[FoundPart, ...] = ()
 
     @property
     def name(self) -> str:
@@ -47,7 +51,9 @@ class StreamedTensor:
 
     @property
     def scale_bits(self) -> int:
-        """Bits of scales and zero points, which are kept beside the memory."""
+        """Bits of scales and zero points, where they are kept beside the memory."""
+        if self.parts:
+            return 0
         rows = rows_of(self.slot)
         return self.layout.bits((rows, self.slot.values // rows)) + (
             0 if self.zero is None else self.form.bits * self.zero.size
@@ -61,10 +67,23 @@ class StreamedTensor:
             done += block.size
         return found
 
-    def blocks(self) -> Iterator[Rows]:
-        """All of it, in order, a block at a time."""
+    def part_codes(self, place: int) -> Codes:
+        """The codes of a part of its scales, flat."""
+        return self._parts[place].codes
+
+    @property
+    def _parts(self) -> tuple[ScalePart, ...]:
+        return scale_parts(self.scale, self.zero, self.form, self.layout)
+
+    def blocks(self, parts: Sequence[Codes] = ()) -> Iterator[Rows]:
+        """All of it, in order, a block at a time; ``parts``: codes of its scales as they are read."""
+        scales = self._scales
+        if parts:
+            scale, zero = (product(self._parts, role, self.scale.size, parts) for role in TOGETHER)
+            assert scale is not None  # every tensor has scales
+            scales = _Scales(self.form, self.layout, scale, zero)
         for first, shape in _row_blocks(self.slot):
-            yield Rows(self._scales.of_rows(first, shape), shape)
+            yield Rows(scales.of_rows(first, shape), shape)
 
     @property
     def _scales(self) -> _Scales:
@@ -94,11 +113,14 @@ class _Scales:
 
     def read(self, codes: Codes) -> Float32:
         """scale x (level - zero), as a whole image reads them."""
-        levels = self.form.decode_table.astype(np.float32)[codes]
-        if self.zero is not None:
-            levels = levels - self.layout.spread(self.zero, codes.shape)
-        found: Float32 = levels * self.layout.spread(self.scale, codes.shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # a scale that is read wrong may be too large for any weight
+            found: Float32 = self.levels(codes) * self.layout.spread(self.scale, codes.shape)
         return found
+
+    def levels(self, codes: Codes) -> Float32:
+        """Levels from the zero point."""
+        found = self.form.decode_table.astype(np.float32)[codes]
+        return found if self.zero is None else found - self.layout.spread(self.zero, codes.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +174,11 @@ def _extremes(slot: Slot, layout: ScaleLayout) -> tuple[Float32, Float32]:
     return np.minimum(least, np.float32(0.0)), np.maximum(most, np.float32(0.0))
 
 
+def _by_scale(sums: list[Float64], layout: ScaleLayout) -> Float64:
+    """Sums of every scale [scales] from those of the blocks of rows."""
+    return np.asarray(np.sum(sums, axis=0) if layout.kind == "per_tensor" else np.concatenate(sums))
+
+
 def survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTensor:
     """A tensor as it will be stored, from two readings: one for its scales, one for its codes."""
     least, most = _extremes(slot, layout)
@@ -159,11 +186,19 @@ def survey(slot: Slot, form: NumberFormat, layout: ScaleLayout) -> StreamedTenso
     scale = layout.rounded(peak_step(most - least if ranged else np.maximum(most, -least), form))
     zero = zero_points(least, scale, form) if ranged else None
     weighted, squares = np.zeros(1 << form.bits), 0.0
+    levels, shared = list[Float64](), list[Float64]()
     for own, codes in _coded(slot, _Scales(form, layout, scale, zero)):
         steps = layout.spread(own.scale, codes.shape).astype(np.float64)
         worth = np.broadcast_to(steps**2, codes.shape).reshape(-1)
         weighted += np.bincount(codes.reshape(-1), weights=worth, minlength=weighted.size)
         if ranged:
             squares += float((own.read(codes).astype(np.float64) ** 2).sum())
+        if layout.stored:
+            levels.append(layout.reduce(np.add, own.levels(codes).astype(np.float64) ** 2))
+            shared.append(layout.reduce(np.add, np.ones(codes.shape)))
     squares = squares if ranged else float(weighted @ form.decode_table**2)
-    return StreamedTensor(slot, form, layout, scale, zero, weighted, squares)
+    parts: tuple[FoundPart, ...] = ()
+    if layout.stored:
+        own_parts = scale_parts(scale, zero, form, layout)
+        parts = found_parts(own_parts, scale, *(_by_scale(sums, layout) for sums in (levels, shared)))
+    return StreamedTensor(slot, form, layout, scale, zero, weighted, squares, parts)
