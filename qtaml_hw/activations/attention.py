@@ -49,12 +49,16 @@ def attentions(module: nn.Module) -> tuple[str, ...]:
     return tuple(path for path, m in module.named_modules() if projections(m) is not None)
 
 
-def own_heads(attention: nn.Module, x: torch.Tensor) -> int:
-    """How many heads of [N, heads, tokens, width] one stored head serves (grouped queries)."""
-    names = projections(attention)
-    key = getattr(attention, names[0]) if names is not None else None
-    projected = getattr(key, "out_features", x.shape[1] * x.shape[3])
-    return max(1, x.shape[1] * x.shape[3] // int(projected))
+def own_heads(attention: nn.Module, side: Side, x: torch.Tensor) -> int:
+    """How many heads of keys or values [N, heads, tokens, width] one stored head serves (grouped queries).
+
+    By what the projection of that side writes of a token, since heads of keys and of values may be of unlike widths; one
+    where that is no whole number of heads.
+    """
+    names, (heads, width) = projections(attention), (x.shape[1], x.shape[3])
+    writer = getattr(attention, names[SIDES.index(side)]) if names is not None else None
+    stored, rest = divmod(int(getattr(writer, "out_features", heads * width)), width)
+    return heads // stored if stored and not rest and heads % stored == 0 else 1
 
 
 class Attending(TorchFunctionMode):

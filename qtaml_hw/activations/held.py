@@ -179,7 +179,7 @@ class Held:
         """Keys or values [N, heads, tokens, width] as attention reads them."""
         if reading is None:
             return whole(side, x)
-        times = own_heads(layer, x)
+        times = own_heads(layer, side, x)
         stored = heads_first_to_tokens(x[:, ::times]).clone(memory_format=torch.contiguous_format)
 
         def by_heads(make: Callable[[], torch.Tensor]) -> torch.Tensor:

@@ -208,7 +208,7 @@ def _watch_attention(stack: ExitStack, seen: tuple[_Trace, _Uses], path: str, at
     trace, uses = seen
 
     def read(side: Side, x: torch.Tensor) -> Stretches:
-        stored = heads_first_to_tokens(x[:, :: own_heads(attention, x)])
+        stored = heads_first_to_tokens(x[:, :: own_heads(attention, side, x)])
         trace.add(uses, (path, side), stored, f"{path}.{side}", False)
         uses.watch(x)
         return whole(side, x)

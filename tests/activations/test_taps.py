@@ -60,6 +60,46 @@ def test_keys_and_values_of_attention(fused: bool) -> None:
         assert torch.equal(net(x), plain)
 
 
+class Unlike(nn.Module):
+    """Four query heads of width 4 that share two heads of keys, and of values of a width of their own."""
+
+    def __init__(self, width: int, fused: bool) -> None:
+        super().__init__()
+        self.q_proj, self.k_proj, self.v_proj = nn.Linear(8, 16), nn.Linear(8, 8), nn.Linear(8, 2 * width)
+        self.fused = fused
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (f(x).unflatten(2, (heads, -1)).transpose(1, 2) for f, heads in self.parts())
+        k, v = (one.repeat_interleave(2, dim=1) for one in (k, v))
+        y = functional.scaled_dot_product_attention(q, k, v) if self.fused else (q @ k.mT / 2.0).softmax(-1) @ v
+        return y.transpose(1, 2).flatten(2)
+
+    def parts(self) -> list[tuple[nn.Linear, int]]:
+        return [(self.q_proj, 4), (self.k_proj, 2), (self.v_proj, 2)]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_heads_of_keys_and_values_may_be_of_unlike_widths(width: int, fused: bool) -> None:
+    """What lies in the buffer is what the projections write; read back, it is the attention of rounded values."""
+    torch.manual_seed(3)
+    attention, x = Unlike(width, fused).eval(), torch.rand(2, 5, 8)
+    net = nn.Sequential(attention)
+    taps = trace(net, x[:1], ["kv"], stored_names(net))
+    assert [tap.shape for tap in taps] == [(5, 8), (5, 2 * width)]
+    int8 = Numbers(number_format("int8"), "per_token")
+    with torch.inference_mode():
+        with Held([Kept(tap, int8) for tap in taps]).hooked(net):
+            read = net(x)
+        q, *written = (f(x) for f, _ in attention.parts())
+        for tap, one in zip(taps, written, strict=True):
+            int8.round(one.numpy(), tap, None)
+        q, k, v = (one.unflatten(2, (heads, -1)) for one, heads in zip((q, *written), (4, 2, 2), strict=True))
+        heads = [(q[:, :, h] @ k[:, :, h // 2].mT / 2.0).softmax(-1) @ v[:, :, h // 2] for h in range(4)]
+    assert torch.allclose(read, torch.cat(heads, dim=-1), atol=1e-6)
+    assert not torch.allclose(read, net(x), atol=1e-5)
+
+
 @pytest.mark.parametrize("way", ["sdpa", "eager"])
 def test_a_llama_of_transformers_keeps_keys_after_their_rotation(way: str) -> None:
     transformers = pytest.importorskip("transformers")
