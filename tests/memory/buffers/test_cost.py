@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from qtaml_hw import memory
 from qtaml_hw.memory import ArrayGeometry, PlannedArray, Schedule
@@ -166,3 +168,41 @@ def test_check_cells_take_room_and_codecs_their_area_and_energy() -> None:
 def test_check_cells_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="short takes 18432 words"):
         allocate([replace(SHORT, check_bits=SHORT.words)], 17_000)
+
+
+@given(
+    words=st.integers(1, 4000),
+    checks=st.integers(0, 20_000),
+    top_planes=st.integers(1, 7),
+    intervals_us=st.tuples(st.integers(5, 60), st.integers(5, 60)),
+    life_us=st.integers(1, 400),
+    rule=st.sampled_from(["always", "outlived"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_check_cells_in_rows_of_all_classes_cost_what_they_do_in_their_own_within_their_share(
+    words: int, checks: int, top_planes: int, intervals_us: tuple[int, int], life_us: int, rule: str
+) -> None:
+    """Two classes, planes below and on top, refreshed apart.  Exactly, check cells are refreshed as the top planes that
+    they guard; counted as rows of all classes, the joules are off by no more than the share of the room behind the
+    numbers times what refreshing every bit at the shorter interval takes."""
+    value = Value("v", "a", words, 8, 0.0, 0.0, life_us * 1e-6, check_bits=checks)
+    place, below = allocate([value]), 8 - top_planes
+    cells = (
+        PlaneCells(tuple(range(below)), UniformLife(1.0), intervals_us[0] * 1e-6),
+        PlaneCells(tuple(range(below, 8)), UniformLife(1.0), intervals_us[1] * 1e-6),
+    )
+    geometry = ArrayGeometry(
+        banks=1, row_bits=64, word_bits=64, placement="plane_separated", plane_class=(0,) * below + (1,) * top_planes
+    )
+    plan = ProtectionPlan.unprotected(np.array([0, place.words]), 8)
+    array = PlannedArray(plan, geometry, Schedule(1e-3, (intervals_us[0] * 1e-6, intervals_us[1] * 1e-6)))
+    found = buffer_cost(place, array, cells, [np.zeros(1, dtype=np.int64)], rule, PERIOD_S)
+    every_us = np.array(intervals_us)
+    times = 1000.0 / every_us if rule == "always" else (life_us // every_us).astype(float)
+    planes = np.array([below, top_planes])
+    bit_j = [array.layout.rows_per_group[c] * array.costs.row_j(c) / (place.words * planes[c]) for c in (0, 1)]
+    own_j = float((words * planes * times) @ bit_j) + checks * times[1] * bit_j[1]
+    shortest_j = times.max() * max(bit_j)
+    room = 8 * (place.words - words)
+    assert checks <= room < checks + 8
+    assert abs(found.refresh_j - own_j) <= room * shortest_j + 1e-9 * own_j
