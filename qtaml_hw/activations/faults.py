@@ -73,8 +73,9 @@ class ValueFaults(Protocol):
     def in_place(self) -> tuple[Callable[..., None], Any] | None:
         """The kernel that reads values where they lie as these cells leave them, and what it takes of them."""
 
-    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
-        """The keys of draws for the inputs from ``first`` on, in a stretch of ``faults.TENSORS`` of values."""
+    def keys(self, stretch: str, first: int, rows: int, part: int = 0) -> RowKeys:
+        """The keys of draws for the inputs from ``first`` on, in a stretch of ``faults.TENSORS`` of values; of one of
+        the parts that draw apart (segments of a value, codes that guard it)."""
 
     @property
     def grows(self) -> bool:
@@ -105,9 +106,9 @@ class Fresh:
         """Whether no bit can flip."""
         return not (self.p01.any() or self.p10.any())
 
-    def keys(self, stretch: str, first: int, rows: int, segment: int = 0) -> RowKeys:
+    def keys(self, stretch: str, first: int, rows: int, part: int = 0) -> RowKeys:
         """One for every input, one after the other."""
-        more, own = divmod(segment, MOST_SEGMENTS)
+        more, own = divmod(part, MOST_SEGMENTS)
         place = ((self.value + more * MOST_VALUES) * MOST_SEGMENTS + own) * _INPUTS + first
         return RowKeys(self.draw.of(TENSORS[stretch].number(place)), rows)
 
@@ -197,9 +198,9 @@ class Same:
         """See :class:`ValueFaults`."""
         return _kernels.strike_at, self.weak
 
-    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
+    def keys(self, stretch: str, first: int, rows: int, part: int = 0) -> RowKeys:
         """The same whatever the input: its cells are."""
-        return RowKeys(self.draw.of(TENSORS[stretch].number(self.value * MOST_SEGMENTS * _INPUTS)), rows, 0)
+        return RowKeys(self.draw.of(TENSORS[stretch].number((self.value * MOST_SEGMENTS + part) * _INPUTS)), rows, 0)
 
     def strike(self, codes: NDArray[Any], first: int) -> None:
         """See :class:`ValueFaults`."""
@@ -233,7 +234,7 @@ class Drawn(Same):
 
     fresh: Fresh | None = None
 
-    def keys(self, stretch: str, first: int, rows: int) -> RowKeys:
+    def keys(self, stretch: str, first: int, rows: int, part: int = 0) -> RowKeys:
         """Those of the draw."""
         assert self.fresh is not None
-        return self.fresh.keys(stretch, first, rows)
+        return self.fresh.keys(stretch, first, rows, part)

@@ -26,7 +26,8 @@ _LIMB = 32
 class Guard:
     """One entry with a code on some planes of a value of ``values`` numbers.
 
-    ``p01``, ``p10`` : of the check cells; ``by_step`` [2, steps] : the same where their tokens grow older.
+    ``p01``, ``p10`` : of the check cells; ``number`` : among the codes of the value, whose check cells draw apart;
+    ``by_step`` [2, steps] : the same where their tokens grow older.
     Raises ValueError for a code whose flagged words are reloaded: what was computed a moment ago is nowhere else.
     """
 
@@ -37,6 +38,7 @@ class Guard:
     p01: float
     p10: float
     by_step: Float64 | None = None
+    number: int = 0
 
     def at(self, step: int) -> Guard:
         """As a step reads them."""
@@ -104,7 +106,7 @@ class Guard:
         limbs = -(-parity // _LIMB)
         up = np.zeros((len(written), n_words * limbs), dtype=np.uint32)
         down = np.full_like(up, 0xFFFFFFFF)
-        keys = faults.keys("value parity", first, len(written))
+        keys = faults.keys("value parity", first, len(written), self.number)
         flip_each(up, self.p01, 0.0, keys)
         flip_each(down, 0.0, self.p10, keys)
         up_bits, down_bits = (_bits(x, limbs)[:, :parity] for x in (up, ~down))

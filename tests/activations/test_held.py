@@ -255,6 +255,22 @@ def test_words_read_as_their_code_decodes_them(name: str) -> None:
     np.testing.assert_array_equal(held, expected)
 
 
+@pytest.mark.parametrize("weak", [True, False])
+def test_codes_on_one_value_have_check_cells_of_their_own(weak: bool) -> None:
+    """Check cells that are wrong in the words of both of two like codes are as many as by chance."""
+    p, values = np.full(8, 0.1), 4000
+    nothing = np.zeros(values, dtype=np.uint8)
+    faults = Same(MapKey(1), 2, nothing, nothing) if weak else Fresh(MapKey(1), 2, p[None], p[None])
+    one = guard(entry("secded-13-8"), np.arange(8) >= 6, values, np.array([[p], [p]]))
+    written = np.random.default_rng(3).integers(0, 256, (1, values), dtype=np.uint8)
+    first, second = (replace(one, number=number)._check_errors(written, faults, 0) for number in (0, 1))
+    cells = one.layout.n_words * one.code.parity
+    for found in (first, second):
+        assert abs(len(found) - 0.1 * cells) < 5 * np.sqrt(0.09 * cells)
+    both = len(np.intersect1d(first, second))
+    assert abs(both - 0.01 * cells) < 5 * np.sqrt(0.01 * 0.99 * cells)
+
+
 def test_rates_meet_what_was_asked_for_in_every_plane() -> None:
     """Within 5 sigma of Bernoulli trials, per plane and direction."""
     p01, p10 = np.geomspace(1e-3, 0.2, 8), np.geomspace(0.3, 3e-3, 8)

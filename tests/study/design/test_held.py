@@ -117,6 +117,17 @@ def test_top_planes_kept_by_a_code_and_by_a_bound() -> None:
     assert coded[F.buffers][0]["parity_bits_fraction"] == pytest.approx(3 / 8 * 5 / 8, rel=0.02)
 
 
+def test_two_codes_on_one_value_have_numbers_of_their_own() -> None:
+    (memory,) = held(protection="{policy: uniform, planes: 2, menu: [secded-13-8]}", refresh="off").buffers.memories
+    choice = np.zeros_like(memory.plan.choice)
+    choice[:, 7], choice[:, 6] = 1, 2
+    plan = replace(memory.plan, menu=("none", "secded-13-8", "secded-22-16"), choice=choice)
+    both = replace(memory, placed=memory.placed.protected(plan)).struck(MapKey(7))
+    assert [[(word.number, word.planes, word.code.k) for word in one.guards] for one in both] == [
+        [(0, 128, 8), (1, 64, 16)]
+    ] * 4
+
+
 def test_the_budget_goes_where_flips_do_most_damage() -> None:
     tac = held(faulty="buffers", protection="{policy: tac, menu: [ideal], budget: {bits: 20 %}}")
     plan = tac.buffers.memories[0].plan

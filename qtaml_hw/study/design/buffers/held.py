@@ -86,11 +86,9 @@ class HeldBuffer:
         values, answer = self.kept[v].tap.values, self.buffer.study.array.on_uncorrectable
         steps = range(rates.readings) if rates.grows else (None,)
         most = np.array([[p.max(axis=0) for p in rates.at(step)] for step in steps]).swapaxes(0, 1)
-        return tuple(
-            guard(item, self.plan.choice[v] == q, values, most, answer)
-            for q, item in enumerate(self.plan.entries)
-            if item.code is not None and (self.plan.choice[v] == q).any()
-        )
+        coded = [q for q, item in enumerate(self.plan.entries) if item.code is not None and q in self.plan.choice[v]]
+        found = (guard(self.plan.entries[q], self.plan.choice[v] == q, values, most, answer) for q in coded)
+        return tuple(replace(one, number=number) for number, one in enumerate(found))
 
     def struck(self, draw: MapKey) -> list[Kept]:
         """The values in one fault map, on the die that the weights of the chip lie on; as written where none flips."""
