@@ -52,8 +52,8 @@ def attentions(module: nn.Module) -> tuple[str, ...]:
 def own_heads(attention: nn.Module, side: Side, x: torch.Tensor) -> int:
     """How many heads of keys or values [N, heads, tokens, width] one stored head serves (grouped queries).
 
-    By what the projection of that side writes of a token, since heads of keys and of values may be of unlike widths; one
-    where that is no whole number of heads.
+    By what the projection of that side writes of a token, since heads of keys and of values may be of unlike widths;
+    one where that is no whole number of heads.
     """
     names, (heads, width) = projections(attention), (x.shape[1], x.shape[3])
     writer = getattr(attention, names[SIDES.index(side)]) if names is not None else None
