@@ -16,6 +16,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from qtaml_hw.accelerator.fused import Folded
+
 _SEED: Final = 20
 _BY_ELEMENT: Final = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Identity, nn.Dropout, nn.MaxPool2d)
 _FUNCTIONS: Final = (
@@ -25,22 +27,22 @@ _FUNCTIONS: Final = (
 """What gives the same numbers for channels first and last: no sums over several values."""
 
 
-def laid(node: fx.Node, run: Callable[..., Any] | None, network: nn.Module, shape: torch.Size | None) -> Any:
-    """An operator whose arguments lie as is fastest without another bit; ``shape`` [N, C, H, W]: of its input."""
-    if run is None:
-        return None
+def laid(node: fx.Node, run: Callable[..., Any] | None, network: nn.Module, last: Callable[[nn.Conv2d], bool]) -> Any:
+    """An operator whose arguments lie channels last where ``last`` says so of its convolution, and first for sums."""
+    if run is None or isinstance(run, Folded):
+        return run
     layer = network.get_submodule(str(node.target)) if node.op == "call_module" else None
-    if type(layer) is nn.Conv2d and shape is not None and same_last(layer, shape):
+    if type(layer) is nn.Conv2d and last(layer):
         return lambda x: run(x.contiguous(memory_format=torch.channels_last))
     if type(layer) in _BY_ELEMENT or (node.op == "call_function" and node.target in _FUNCTIONS):
         return run
     return lambda *args, **named: run(*map(_first, args), **{name: _first(value) for name, value in named.items()})
 
 
-def same_last(layer: nn.Conv2d, shape: torch.Size) -> bool:
+def same_last(layer: nn.Conv2d, shape: torch.Size | None) -> bool:
     """Whether a convolution of inputs [N, C, H, W] on the processor gives the same bits with its channels last."""
     weight = layer.weight
-    if layer.padding_mode != "zeros" or weight.dtype != torch.float32 or weight.device.type != "cpu":
+    if shape is None or layer.padding_mode != "zeros" or weight.dtype != torch.float32 or weight.device.type != "cpu":
         return False
     how = (layer.stride, layer.padding, layer.dilation, layer.groups)
     return _same(tuple(shape), tuple(weight.shape), layer.bias is not None, how)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from secrets import token_bytes
@@ -19,8 +19,9 @@ from typing import Final
 import torch
 from torch import nn
 
+from qtaml_hw.accelerator.fused import near, ordinary
 from qtaml_hw.accelerator.served import ServedNetwork, Weights
-from qtaml_hw.accelerator.steps import Cut, Steps
+from qtaml_hw.accelerator.steps import GRAPHS, Cut, Graph, Steps
 from qtaml_hw.weights.network import call_with
 
 ANSWER_BYTES: Final = 1 << 24
@@ -79,10 +80,13 @@ class Counts:
 class Passes:
     """A network and its inputs.  Nothing is kept of passes on a device, nor while somebody watches the module's layers,
     who may do anything: values through a buffer differ from pass to pass.  Its own parameters stay as they are.
+    ``fused``: by fewer operators where the network allows it (see ``fused``), which changes last digits; and the
+    network as it is where somebody watches it, and for weights that ``ordinary`` refuses.
     """
 
     served: ServedNetwork
     inputs: torch.Tensor
+    fused: bool = False
     counts: Counts = field(default_factory=Counts)
     _answers: Bounded = field(default=ANSWERS, repr=False)
     _middles: Bounded = field(default=MIDDLES, repr=False)
@@ -90,7 +94,7 @@ class Passes:
     _own: bytes = field(default_factory=lambda: token_bytes(16), init=False, repr=False)  # no others have its keys
 
     def outputs(self, weights: Weights) -> torch.Tensor:
-        """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them, bit for bit."""
+        """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them: bit for bit, unless fused."""
         self.counts.asked += 1
         weights = dict(weights)
         if not self._repeatable:
@@ -137,21 +141,34 @@ class Passes:
     def _repeatable(self) -> bool:
         return self.inputs.device.type == "cpu" and not any(_watched(one) for one in self.served.module.modules())
 
+    @property
+    def fuses(self) -> bool:
+        """Whether passes are those of the fused network."""
+        return self.fused and self._repeatable and self._steps is not None and self._steps.graph == "fused"
+
     @cached_property
     def _steps(self) -> Steps | None:
         """The network's steps, where their answers to a piece are its own, with other parameters than it has."""
+        return next((steps for graph in GRAPHS[not self.fused :] if (steps := self._tried(graph)) is not None), None)
+
+    def _tried(self, graph: Graph) -> Steps | None:
         module, piece = self.served.module, self.served.pieces(self.inputs)[0]
         try:
             with torch.inference_mode():  # what a trace has worked out of parameters beforehand stays as it was
                 other = {name: p * _FACTOR + _OFFSET for name, p in module.named_parameters() if p.is_floating_point()}
-                for last in (True, False):
-                    steps = Steps(module, piece, last)
-                    (found,), _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, [piece])
-                    if _same(found, call_with(module, other, piece)):
-                        return steps
+                steps = Steps(module, piece, graph)
+                (found,), _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, [piece])
+                own = call_with(module, other, piece)
         except Exception:  # torch.fx raises whatever the user's forward raises on proxies
             return None
-        return None
+        return steps if (near if graph == "fused" else _same)(found, own) else None
+
+    def others(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+        """Outputs for other inputs [N, ...], by the same operators; nothing is kept."""
+        found = None
+        if self._steps is not None and self.fuses:
+            found, _ = self._run(self._steps, weights, self.served.pieces(inputs))
+        return self.served.begun(weights, inputs) if found is None else found
 
     def _computed(self, weights: Weights, steps: Steps | None, chain: Sequence[bytes]) -> torch.Tensor:
         if steps is None:
@@ -164,17 +181,28 @@ class Passes:
         met = [i for i, key in enumerate(keys) if i > begin and key in self._seen]
         keep = met[-1] if met else -1
         self.counts.resumed += held is not None
-        parameters = {f"network.{name}": w for name, w in self.served.tensors(weights, self.inputs).items()}
         pieces = self.served.pieces(self.inputs) if held is None else (piece.clone() for piece in held)
         places = (None if held is None else cuts[begin], cuts[keep] if met else None)
-        with torch.inference_mode():
-            answers, kept = call_with(steps, parameters, pieces, *places)
-        if met:
+        found, kept = self._run(steps, weights, pieces, *places)
+        if met and found is not None:
             self._middles.put(keys[keep], kept)
         self._seen |= dict.fromkeys(keys)
         while len(self._seen) > _SEEN:
             self._seen.popitem(last=False)
-        return torch.cat(answers)
+        return self.served.begun(weights, self.inputs) if found is None else found
+
+    def _run(
+        self, steps: Steps, weights: Weights, pieces: Iterable[torch.Tensor], *places: Cut | None
+    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+        """Answers by steps, None where those of fused ones may be far from the network's own; and what is kept."""
+        parameters = {f"network.{name}": w for name, w in self.served.tensors(weights, self.inputs).items()}
+        fused = steps.graph == "fused"
+        if fused and not ordinary(parameters.values()):
+            return None, []
+        with torch.inference_mode():
+            answers, kept = call_with(steps, parameters, pieces, *places)
+        found = torch.cat(answers)
+        return (None if fused and not bool(found.isfinite().all()) else found), kept
 
 
 def _watched(layer: nn.Module) -> bool:

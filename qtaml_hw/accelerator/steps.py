@@ -9,13 +9,19 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from qtaml_hw.accelerator import layout
+from qtaml_hw.accelerator.fused import Folded, fuse
 from qtaml_hw.accelerator.layout import laid
+
+Graph = Literal["fused", "laid", "traced"]
+GRAPHS: Final[tuple[Graph, ...]] = ("fused", "laid", "traced")
+"""Operators of a network, the fastest first: the same answers nearly, to the bit, to the bit."""
 
 _LARGEST_WINDOW: Final = 4  # of a maximum that is taken slice by slice
 
@@ -36,15 +42,19 @@ class Cut:
 class Steps(nn.Module):
     """The operators of a network of one input, and its cuts; the last of them is behind its answer.
 
-    ``sample`` [N, ...]: inputs that tell which operators give a tensor, and not several, or a number; ``last``: tensors
-    may lie channels last (see ``layout``).  Raises whatever torch.fx or the network's forward raises where it cannot be
-    traced; ValueError for more inputs.
+    ``sample`` [N, ...]: inputs that tell which operators give a tensor, and not several, or a number.  ``graph``: the
+    operators as they are traced, or with tensors channels last where no bit changes, or fused (see ``fused``).
+    Raises whatever torch.fx or the network's forward raises where it cannot be traced; ValueError for more inputs, and
+    where there is nothing to fuse.
     """
 
-    def __init__(self, network: nn.Module, sample: torch.Tensor, last: bool = False) -> None:
+    def __init__(self, network: nn.Module, sample: torch.Tensor, graph: Graph = "traced") -> None:
         super().__init__()
-        self.network = network
-        self.nodes = tuple(fx.Tracer().trace(network).nodes)
+        self.network, self.graph = network, graph
+        traced = fx.Tracer().trace(network)
+        if graph == "fused":
+            fuse(traced, network)
+        self.nodes = tuple(traced.nodes)
         if sum(node.op == "placeholder" for node in self.nodes) != 1:
             raise ValueError("a network of several inputs")
         number = {node: i for i, node in enumerate(self.nodes)}
@@ -52,11 +62,10 @@ class Steps(nn.Module):
         self.dead = [[self.nodes[i] for i, last in enumerate(self.last_read) if last == j] for j in range(len(number))]
         self.run = [_written_over(node, network) or _operator(node, network) for node in self.nodes]
         with torch.inference_mode():
-            shapes = [_shape(known.get(node)) for node, known in self._known(sample.clone(), None)]
+            shapes = [_shape(known.get(node)) for node, known in self._known(sample.clone(), None, self._ready(None))]
         self.cuts = self._cuts([shape is not None for shape in shapes])
-        if last:
-            taken = [shapes[number[node.all_input_nodes[0]]] if node.all_input_nodes else None for node in self.nodes]
-            self.run = [laid(node, run, network, x) for node, run, x in zip(self.nodes, self.run, taken, strict=True)]
+        if graph != "traced":
+            self.run = [self._laid(i, shapes, number) for i in range(len(self.nodes))]
 
     def forward(
         self, values: Iterable[torch.Tensor], begin: Cut | None = None, keep: Cut | None = None
@@ -65,20 +74,32 @@ class Steps(nn.Module):
 
         Operators may write over the tensors of a cut.
         """
-        answers, kept = [], []
+        answers, kept, runs = [], [], self._ready(begin)
         for value in values:
-            for i, (node, known) in enumerate(self._known(value, begin), 0 if begin is None else begin.after + 1):
+            for i, (node, known) in enumerate(self._known(value, begin, runs), _first(begin)):
                 if node.op == "output":
                     answers.append(known[node])
                 if keep is not None and i == keep.after:
                     kept.append(known[self.nodes[keep.value]].clone())
         return answers, kept
 
-    def _known(self, value: torch.Tensor, begin: Cut | None) -> Iterator[tuple[fx.Node, dict[fx.Node, Any]]]:
+    def _laid(self, i: int, shapes: Sequence[torch.Size | None], number: Mapping[fx.Node, int]) -> Any:
+        """An operator with its arguments laid out."""
+        node, read = self.nodes[i], self.nodes[i].all_input_nodes
+        shape = shapes[number[read[0]]] if read else None
+        return laid(node, self.run[i], self.network, lambda c: self.graph == "fused" or layout.same_last(c, shape))
+
+    def _ready(self, begin: Cut | None) -> list[Any]:
+        """The operators from a cut on, folded with the weights that the network has now."""
+        return [run.ready() if isinstance(run, Folded) else run for run in self.run[_first(begin) :]]
+
+    def _known(
+        self, value: torch.Tensor, begin: Cut | None, runs: Sequence[Any]
+    ) -> Iterator[tuple[fx.Node, dict[fx.Node, Any]]]:
         """The operators in their order, each when it was run, and what is known then and read later."""
-        first = 0 if begin is None else begin.after + 1
+        first = _first(begin)
         known: dict[fx.Node, Any] = {} if begin is None else {self.nodes[begin.value]: value}
-        for node, run, dead in zip(self.nodes[first:], self.run[first:], self.dead[first:], strict=True):
+        for node, run, dead in zip(self.nodes[first:], runs, self.dead[first:], strict=True):
             args, named = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
             if node.op == "output":
                 known[node] = args[0]
@@ -112,6 +133,11 @@ class Steps(nn.Module):
         return (*found, Cut(len(self.nodes) - 1, len(self.nodes) - 1, (*read[closed:], *rest)))
 
 
+def _first(begin: Cut | None) -> int:
+    """Number of the operator that is run first."""
+    return 0 if begin is None else begin.after + 1
+
+
 def _shape(value: Any) -> torch.Size | None:
     """Of a tensor."""
     return value.shape if isinstance(value, torch.Tensor) else None
@@ -124,7 +150,7 @@ def _parameters(node: fx.Node, network: nn.Module) -> list[int]:
     if node.op == "get_attr":
         held = _attribute(network, str(node.target))
         return [id(held)] if isinstance(held, nn.Parameter) else []
-    return []
+    return [id(p) for p in node.target.parameters] if isinstance(node.target, Folded) else []
 
 
 def _attribute(network: nn.Module, path: str) -> Any:
@@ -157,7 +183,7 @@ def _spare(given: Any, network: nn.Module) -> bool:
         return False
     if given.op == "call_module":
         return isinstance(network.get_submodule(str(given.target)), _OWN_RESULT)
-    return given.op == "call_function" and given.target in _ADDS
+    return given.op == "call_function" and (given.target in _ADDS or isinstance(given.target, Folded))
 
 
 def _written_over(node: fx.Node, network: nn.Module) -> Callable[..., Any] | None:

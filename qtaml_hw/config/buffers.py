@@ -15,6 +15,7 @@ from qtaml_hw.config.reading.fields import FieldSpec
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.sections.buffers import OWN, PARTS, BufferOwnSection, BufferSection
+from qtaml_hw.config.sections.evaluate import EvaluateSection
 from qtaml_hw.config.sections.protection import ProtectionSection
 from qtaml_hw.errors import unknown
 
@@ -73,14 +74,19 @@ def checked(
     return found, problems + _twice(beside)
 
 
-def without_values(beside: Beside, runtime: str) -> list[Problem]:
-    """What is wrong with buffers where a network's file is run as one piece, without hooks between its layers."""
-    if runtime == "torch" or beside.leaf is None:
+def without_values(beside: Beside, evaluate: EvaluateSection) -> list[Problem]:
+    """What is wrong with buffers where a network is run without the values between its layers."""
+    if beside.leaf is None:
         return []
-    text = (
-        f"{runtime} shows no values between layers, which buffers hold: write 'evaluate.runtime: torch', or no buffers"
-    )
-    return [dataclasses.replace(beside.at(), message=text)]
+    return [
+        dataclasses.replace(
+            beside.at(),
+            message=f"{value} shows no values between layers, which buffers hold: write 'evaluate.{name}: {instead}', "
+            "or no buffers",
+        )
+        for name, instead in (("runtime", "torch"), ("compile", "exact"))
+        if (value := getattr(evaluate, name)) != instead
+    ]
 
 
 def shares(protection: ProtectionSection) -> bool:

@@ -62,6 +62,8 @@ def _runtime_without_gradients(sections: Mapping[str, Any]) -> Finding | None:
         return path, path, "onnxruntime gives no gradients, which corrections look at: write 'correction: none'"
     if sections["weights"].rounding != "nearest":
         return path, path, "onnxruntime shows no layers, which this rounding looks at: write 'rounding: nearest'"
+    if sections["evaluate"].compile != "exact":
+        return ("evaluate", "compile"), path, "onnxruntime fuses by itself: write 'compile: exact', or nothing"
     return None
 
 

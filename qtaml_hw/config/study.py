@@ -288,7 +288,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
         study = _of_weights(beside.plain, previous)
     except StudyError as error:
         raise StudyError([*error.errors, *problems]) from None
-    if problems := [*problems, *without_values(beside, study.evaluate.runtime)]:
+    if problems := [*problems, *without_values(beside, study.evaluate)]:
         raise StudyError(problem.in_file(document.tree.name) for problem in problems)
     study = study.model_copy(update={BUFFERS: tuple(section for section, _ in found)})
     study._document, study._beside = document, tuple(Buffer(*both) for both in found)

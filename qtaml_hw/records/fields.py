@@ -179,6 +179,8 @@ class F:
         "score of the network with its own weights", needed=True)
     device = Field("device", "", "point", "assumed", kinds.TEXT,
         "where the network computed: a score may differ by inputs whose two largest outputs are equal to 1e-4")
+    graph = Field("graph", "", "point", "assumed", kinds.TEXT,
+        "where evaluate.compile is fused: fused, or exact where the network does not allow it")
     same_answer_score = Field("same_answer_score", "%", "point", "measured", kinds.SHARE,
         "best score that one answer to all inputs has; missing for a metric of your own")
     at_chance = Field("at_chance", "", "point", "measured", kinds.FLAG,

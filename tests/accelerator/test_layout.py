@@ -82,7 +82,7 @@ def test_sums_over_places_are_taken_of_channels_first() -> None:
             return out
 
     net, x = Net().eval(), torch.randn(3, 1, 8, 8)
-    steps = Steps(net, x, last=True)
+    steps = Steps(net, x, "laid")
     net.b.register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous()))
     with torch.inference_mode():
         (found,), _ = steps([x.contiguous(memory_format=torch.channels_last)])

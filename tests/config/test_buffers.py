@@ -146,6 +146,13 @@ def test_a_runtime_without_layers_holds_no_values() -> None:
     assert len(parse_study(text.replace("RUN", "runtime: torch") + KV).beside) == 2
 
 
+def test_fused_passes_hold_no_values() -> None:
+    with pytest.raises(StudyError, match=r"buffers: fused shows no values .* 'evaluate.compile: exact'") as caught:
+        parse_study(HEAD + "evaluate: {compile: fused}\n" + KV)
+    assert len(caught.value.errors) == 1
+    assert len(parse_study(HEAD + "evaluate: {compile: exact}\n" + KV).beside) == 2
+
+
 def test_a_change_of_no_item_says_which_there_are() -> None:
     with pytest.raises(StudyError, match=r"buffers\.0\.FIELD, buffers\.1\.FIELD"):
         parse_study(HEAD + KV).with_({"buffers.7.refresh.interval": "1 us"})

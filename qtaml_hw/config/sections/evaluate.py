@@ -64,6 +64,11 @@ class EvaluateSection(Section):
     runtime: Literal["torch", "onnxruntime"] = Field(
         "torch", description="what runs the network; onnxruntime: a .onnx file as it is deployed, without gradients"
     )
+    compile: Literal["exact", "fused"] = Field(
+        "exact",
+        description="operators of a forward pass on a processor: the network's own, to the bit; or fewer, batch norms "
+        "folded, whose outputs agree to 1e-4 of the largest",
+    )
     faulty: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000), ScalarAsList, NoRepeats] = Field(
         ("weights", "buffers"),
         description="memories whose flips are read, the others being as written: weights, buffers, buffers.NAME",
@@ -86,7 +91,7 @@ class EvaluateSection(Section):
         "auto", description="where the network computes: auto (cuda where it is, else cpu), cpu, cuda, cuda:1, mps"
     )
 
-    usual: ClassVar = {"metric": "top1", "runtime": "torch", "faulty": ("weights", "buffers")}
+    usual: ClassVar = {"metric": "top1", "runtime": "torch", "compile": "exact", "faulty": ("weights", "buffers")}
 
     def unused(self) -> set[str]:
         """How many fault maps are drawn and where, and what is asked of them, too: each is what it is."""

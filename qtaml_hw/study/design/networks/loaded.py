@@ -43,7 +43,8 @@ class Networks:
         Raises InputError for weights that do not fit, data that do not match, or a norm that cannot be folded.
         """
         sections = (study.network, study.data, study.weights, study.hardening)
-        judged = (str(study.evaluate.images), study.evaluate.metric, study.evaluate.device, str(study.folder))
+        evaluate = study.evaluate
+        judged = (str(evaluate.images), evaluate.metric, evaluate.device, evaluate.compile, str(study.folder))
         written = (form.name for form in formats_of(study))  # which may depend on the flips
         key = "|".join([*(s.model_dump_json() for s in sections), *judged, *written])
         if key not in self._loaded:
@@ -140,6 +141,7 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
         metric=judge,
         inventory=found,
         label_kinds=len(np.unique(data.test_y)),
+        fused=study.evaluate.compile == "fused",
         windows=data.windows and Windows(data.windows.text[chosen], data.windows.judged_bytes[chosen]),
     )
     gradients = study.evaluate.runtime == "torch"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from qtaml_hw import tac
+from qtaml_hw.accelerator.fused import TOLERANCE
 from qtaml_hw.accelerator.layers import LayerCost, layer_costs
 from qtaml_hw.accelerator.metric import IGNORED, METRICS, Metric, Tokens
 from qtaml_hw.accelerator.passes import Passes
@@ -39,7 +40,7 @@ class Network:
 
     ``classes`` : outputs; ``digest`` : of the weights as loaded, the data, and the files and code that they come from;
     ``inventory`` : every parameter and whether it lives in the memory; ``label_kinds`` : labels of the whole test set;
-    ``windows`` : what windows of a language model stand for.
+    ``windows`` : what windows of a language model stand for; ``fused`` : whether passes may be by fewer operators.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Network:
     inventory: tuple[TensorEntry, ...] = ()
     label_kinds: int = 0
     windows: Windows | None = None
+    fused: bool = False
     _layers: dict[tuple[int, int, str], tuple[LayerCost, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -101,7 +103,12 @@ class Network:
     @cached_property
     def passes(self) -> Passes:
         """Its passes over all inputs."""
-        return Passes(self.served, self.inputs)
+        return Passes(self.served, self.inputs, self.fused)
+
+    @property
+    def graph(self) -> str:
+        """The operators that passes are by, as ``evaluate.compile`` calls them."""
+        return "fused" if self.windows is None and self.passes.fuses else "exact"
 
     @cached_property
     def _clean_outputs(self) -> Float64:
@@ -136,7 +143,7 @@ class Network:
         """
         if self.clean_right is None or self.metric.right is None:
             raise ValueError(f"metric {self.metric.name} counts no images")
-        outputs = self.served.outputs(weights, self.inputs[torch.from_numpy(chosen)])
+        outputs = on_host(self.passes.others(weights, self.inputs[torch.from_numpy(chosen)]))
         clean = self._clean_outputs[chosen] if self.metric.needs_clean else outputs
         return self.metric.right(outputs, clean, self.labels.numpy()[chosen])
 
@@ -214,6 +221,7 @@ class Network:
             "exact_parameters": self.exact_parameters,
             "clean_score": self.clean_score,
             "device": titled(self.device),
+            **({"graph": self.graph} if self.fused else {}),
             **({} if self.same_answer_score is None else {"same_answer_score": self.same_answer_score}),
             "at_chance": self.at_chance,
         }
@@ -244,7 +252,8 @@ class Network:
 
     def warnings(self, asked: int, take: str) -> list[str]:
         """What was asked for and is not there: images, classes (``take: first``), a score above chance, weights."""
-        return [*self._missing_images(asked, take), *self._chance_warning(), *self._exact_warning()]
+        missing = self._missing_images(asked, take)
+        return [*missing, *self._chance_warning(), *self._exact_warning(), *self._graph_warning()]
 
     def _missing_images(self, asked: int, take: str) -> list[str]:
         if self.windows is not None:
@@ -256,6 +265,14 @@ class Network:
             shown = f"{seen} of {self.label_kinds} classes"
             return [f"the first {self.images} images show {shown}; 'data.take: spread' spreads them"]
         return []
+
+    def _graph_warning(self) -> list[str]:
+        if not self.fused or self.graph == "fused":
+            return []
+        return [
+            "passes are not fused but exact: that is for networks of convolutions on a processor that torch.fx can "
+            f"trace, and whose outputs it changes by less than {TOLERANCE:g} of the largest"
+        ]
 
     def _chance_warning(self) -> list[str]:
         if not self.at_chance:
