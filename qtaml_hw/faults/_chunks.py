@@ -74,7 +74,6 @@ class Scratch(NamedTuple):
     chunk: Uint8
 
 
-@njit()
 def scratch() -> Scratch:
     """Fresh work space."""
     return Scratch(
@@ -88,6 +87,9 @@ def scratch() -> Scratch:
         np.empty(MOST_ARRIVALS, dtype=np.float64),
         np.empty(CHUNK_BYTES, dtype=np.uint8),
     )
+
+
+_compiled_scratch = njit()(scratch)
 
 
 @njit()
@@ -173,7 +175,7 @@ def flip_chunks(
 @njit(nogil=True)
 def flip_part(data: Uint8, place: tuple[int, int], chunks: tuple[int, int], key: np.uint64, todo: Program) -> None:
     """:func:`flip_chunks` in a work space of its own."""
-    flip_chunks(data, place, chunks, key, todo, scratch())
+    flip_chunks(data, place, chunks, key, todo, _compiled_scratch())
 
 
 @njit(nogil=True)

@@ -67,13 +67,14 @@ def group_rates(p01: Float64, p10: Float64) -> GroupRates:
 @lru_cache(maxsize=64)
 def _group_rates(p01: tuple[float, ...], p10: tuple[float, ...]) -> GroupRates:
     """A pure function of its key; many small tensors in a row share their rates."""
+    known = {p: word_threshold(p) for p in {*p01, *p10}}
     probability = np.array(p01 + p10)
-    thresholds = [word_threshold(float(p)) for p in probability]
-    tops = [min(t >> TAIL_BITS, (1 << DIGITS) - 1) for t in thresholds]
-    tail = np.array([t - (top << TAIL_BITS) for t, top in zip(thresholds, tops, strict=True)], dtype=np.uint64)
-    digit = np.array([[(top >> (DIGITS - 1 - k)) & 1 for top in tops] for k in range(DIGITS)], dtype=np.uint64)
+    thresholds = np.array([known[p] for p in p01 + p10], dtype=np.uint64)
+    tops = np.minimum(thresholds >> np.uint64(TAIL_BITS), np.uint64((1 << DIGITS) - 1))
+    tail = thresholds - (tops << np.uint64(TAIL_BITS))
+    digit = (tops >> np.arange(DIGITS - 1, -1, -1, dtype=np.uint64)[:, None]) & np.uint64(1)
     steps = digit ^ np.concatenate([digit[1:], np.zeros((1, 16), dtype=np.uint64)])
-    open_planes = np.array([int(t > 0) for t in thresholds], dtype=np.uint64)
+    open_planes = (thresholds > 0).astype(np.uint64)
     either = open_planes[:8] | open_planes[8:]
     masks = np.stack(
         [
