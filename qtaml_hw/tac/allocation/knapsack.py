@@ -69,7 +69,7 @@ class Cheapest:
 
 
 @dataclass(frozen=True, eq=False)
-class _Increments:
+class Increments:
     """Hull steps in buying order: item, option reached, cost and damage saved by the step."""
 
     item: Int64
@@ -78,7 +78,7 @@ class _Increments:
     saved: Float64
 
 
-def _hull_increments(damage: Float64, prices: Float64) -> _Increments:
+def _hull_increments(damage: Float64, prices: Float64) -> Increments:
     """Walk every item's lower convex hull at once: the next vertex is the option with the steepest saving."""
     items, options = damage.shape
     current = np.zeros(items, dtype=np.intp)
@@ -99,12 +99,12 @@ def _hull_increments(damage: Float64, prices: Float64) -> _Increments:
         current[alive] = best
     if not steps:
         empty = np.empty(0)
-        return _Increments(np.empty(0, np.int64), np.empty(0, np.uint8), empty, empty)
+        return Increments(np.empty(0, np.int64), np.empty(0, np.uint8), empty, empty)
     item, option = np.concatenate([s[0] for s in steps]), np.concatenate([s[1] for s in steps])
     cost, saved = np.concatenate([s[2] for s in steps]), np.concatenate([s[3] for s in steps])
     slope = np.divide(saved, cost, out=np.full_like(saved, np.inf), where=cost > 0.0)
     order = np.argsort(-slope, kind="stable")
-    return _Increments(item[order].astype(np.int64), option[order].astype(np.uint8), cost[order], saved[order])
+    return Increments(item[order].astype(np.int64), option[order].astype(np.uint8), cost[order], saved[order])
 
 
 @njit()
@@ -159,7 +159,8 @@ class BudgetPath:
             raise ValueError(f"need damage and cost of equal shapes; got {self.damage.shape}, {self.cost.shape}")
 
     @cached_property
-    def _steps(self) -> _Increments:
+    def steps(self) -> Increments:
+        """The hull in buying order."""
         return _hull_increments(self.damage, self.cost)
 
     def at(self, budget: float) -> Allocation:
@@ -169,7 +170,7 @@ class BudgetPath:
         """
         if budget < 0.0:
             raise ValueError(f"need a budget >= 0; got {budget}")
-        steps, choice = self._steps, np.zeros(self.damage.shape[0], dtype=np.uint8)
+        steps, choice = self.steps, np.zeros(self.damage.shape[0], dtype=np.uint8)
         # costs are sums of many terms: a relative 1e-12 keeps a budget that fits exactly from being missed by rounding
         spent = _buy(steps.item, steps.option, steps.cost, budget * (1.0 + 1e-12), choice)
         left = float(self.damage[np.arange(choice.size), choice].sum())
@@ -181,7 +182,7 @@ class BudgetPath:
         Steps are bought in order until the damage is reached; the last one is the cheapest that suffices, and earlier
         ones that it makes needless are given back.  Raises ValueError when everything bought leaves more.
         """
-        steps, count = self._steps, self.damage.shape[0]
+        steps, count = self.steps, self.damage.shape[0]
         total = float(self.damage[:, 0].sum())
         need = total - distortion * (1.0 + 1e-12)
         cumulative = np.concatenate([[0.0], np.cumsum(steps.saved)])
@@ -203,14 +204,14 @@ class BudgetPath:
 
     def _last_step(self, whole: int, rest: float) -> int:
         """The cheapest step that saves ``rest`` among every item's first one after the first ``whole`` steps."""
-        steps = self._steps
+        steps = self.steps
         _, first = np.unique(steps.item[whole:], return_index=True)
         enough = whole + first[steps.saved[whole + first] >= rest]
         return whole if enough.size == 0 else int(enough[np.argmin(steps.cost[enough])])
 
     def _lower_bound(self, budget: float) -> float:
         """Least damage of the relaxation: increments in order, the last one in part."""
-        steps = self._steps
+        steps = self.steps
         total = float(self.damage[:, 0].sum())
         cumulative = np.cumsum(steps.cost)
         whole = int(np.searchsorted(cumulative, budget, side="right"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from qtaml_hw.names import Solver
 from qtaml_hw.protection import Menu, ProtectionPlan
 from qtaml_hw.tac.allocation.budget import Prices
 from qtaml_hw.tac.allocation.families import Family, cheapest_of, families, knapsack, padded
+from qtaml_hw.tac.allocation.frontiers import merged
 from qtaml_hw.tac.allocation.knapsack import Allocation, BudgetPath, Knapsack, relative_gap
 from qtaml_hw.tac.worth.damage import DamageModel
 from qtaml_hw.weights import GroupKind, StoredImage
@@ -185,9 +185,10 @@ class Spending:
 
     @cached_property
     def families(self) -> tuple[Family, ...]:
-        """Every choice of decoders in every memory."""
+        """Every choice of decoders in every memory; of several memories those that some budget is spent on."""
         own = [families(share.problem, share.prices, share.damage.plane_order) for share in self.shares]
-        return tuple(Family.joined(parts) for parts in product(*own))
+        wanted = self.shares[0].prices.target is not None
+        return own[0] if len(own) == 1 else merged(own, np.inf if wanted else SLACK * self._bill.budget)
 
     def planned(self, best: Allocation, least: float | None = None) -> Planned:
         """An allocation as a plan, or plans."""
