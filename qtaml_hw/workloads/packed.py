@@ -9,7 +9,7 @@ lowest.  Lowest bits first in all of them; scale x (level - zero).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +76,46 @@ class QuantisedFolder:
     orders: dict[str, Int64]
 
 
+@dataclass(frozen=True)
+class Pack:
+    """A packed weight: its name, its kind, and its tensors by what they hold (``qweight``, ``scales`` and so on)."""
+
+    name: str
+    kind: str
+    held: Mapping[str, str]
+
+    def read(self, tensors: Tensors, shift: bool) -> Read:
+        """The weight from the folder's tensors by name; ``shift``: see ``shifted``."""
+        return KINDS[self.kind][1](self.name, self.own(tensors), shift)
+
+    def own(self, tensors: Tensors) -> dict[str, torch.Tensor]:
+        """Its tensors by what they hold."""
+        return {part: tensors[name] for part, name in self.held.items()}
+
+
+def packs_of(names: Collection[str]) -> list[Pack]:
+    """The packed weights among the tensors of a folder.  Raises ValueError for one that lacks a part."""
+    found = []
+    for kind, (ending, _) in KINDS.items():
+        for stem in (name.removesuffix(ending) for name in names if name.endswith(ending)):
+            missing = [part for part in _NEEDED[kind] if stem + part not in names]
+            if missing:
+                raise ValueError(f"{stem} lacks {', '.join(missing)}")
+            found.append(
+                Pack(f"{stem}weight", kind, {part: stem + part for part in _PARTS[kind] if stem + part in names})
+            )
+    return found
+
+
+def shifted(told: Mapping[str, Any]) -> bool:
+    """Whether a folder that says this of itself writes zero points one less than they are.
+
+    Raises ValueError for what is not read.
+    """
+    _check_settings(told)
+    return bool(told.get("checkpoint_format", "gptq") != "gptq_v2")
+
+
 def read_quantised_folder(path: str | Path) -> QuantisedFolder:
     """The tensors of a folder (or file).
 
@@ -84,27 +124,18 @@ def read_quantised_folder(path: str | Path) -> QuantisedFolder:
     """
     place = Path(path)
     with readable(place, "folder of packed weights"):
-        told = quantisation_of(place)
-        _check_settings(told)
+        shift = shifted(quantisation_of(place))
         tensors: dict[str, torch.Tensor] = {}
         for file in files_of(place)[0]:
             with safe_open(file, "pt") as opened:
                 tensors |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        shift = told.get("checkpoint_format", "gptq") != "gptq_v2"
         found: dict[str, StoredTensor | torch.Tensor] = {}
         orders: dict[str, Int64] = {}
         used: set[str] = set()
-        for kind, (ending, read) in KINDS.items():
-            for name in (name for name in tensors if name.endswith(ending)):
-                stem = name.removesuffix(ending)
-                own = {key.removeprefix(stem): value for key, value in tensors.items() if key.startswith(stem)}
-                missing = [part for part in _NEEDED[kind] if part not in own]
-                if missing:
-                    raise ValueError(f"{stem} lacks {', '.join(missing)}")
-                name = f"{stem}weight"
-                found[name], order = read(name, own, shift)
-                orders |= {} if order is None else {name: order}
-                used |= {stem + part for part in _PARTS[kind]}
+        for pack in packs_of(tensors):
+            found[pack.name], order = pack.read(tensors, shift)
+            orders |= {} if order is None else {pack.name: order}
+            used |= set(pack.held.values())
         plain = {name: tensor for name, tensor in tensors.items() if name not in used}
         return QuantisedFolder({**found, **plain}, orders)
 
@@ -126,7 +157,7 @@ def quantisation_of(place: Path) -> dict[str, Any]:
     return {}
 
 
-def _check_settings(told: dict[str, Any]) -> None:
+def _check_settings(told: Mapping[str, Any]) -> None:
     """Raises ValueError for what the folder says of itself and is not read."""
     method = told.get("quant_method", "gptq")
     if method not in READ:
@@ -144,6 +175,15 @@ def unpacked(words: Array, bits: int, axis: int) -> Array:
     turned = np.moveaxis(words.astype(np.int32).view(np.uint32), axis, -1)
     parts = (turned[..., None] >> np.arange(0, WORD, bits, dtype=np.uint32)) & np.uint32((1 << bits) - 1)
     return np.moveaxis(parts.reshape(*turned.shape[:-1], -1), -1, axis).astype(np.uint8)
+
+
+def packed(levels: Array, bits: int, axis: int) -> Array:
+    """Words uint32 of levels, lowest bits first, along an axis; the last word is filled with zeros."""
+    turned = np.moveaxis(levels.astype(np.uint32), axis, -1)
+    room = [(0, 0)] * (turned.ndim - 1) + [(0, -turned.shape[-1] % (WORD // bits))]
+    runs = np.pad(turned, room).reshape(*turned.shape[:-1], -1, WORD // bits)
+    words: Array = np.bitwise_or.reduce(runs << np.arange(0, WORD, bits, dtype=np.uint32), axis=-1)
+    return np.moveaxis(words, -1, axis)
 
 
 def _bits(words: int, levels: int, name: str) -> int:

@@ -188,7 +188,7 @@ def test_scales_of_packed_codes_are_not_taken_for_the_weights(tmp_path: Path, pa
     save_file({part: codes, "a.scales": torch.ones(4, 8, dtype=torch.float16)}, tmp_path / "model.safetensors")
     if settings:
         (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": settings}}))
-    with pytest.raises(InputError, match="its weights are packed codes, which are not streamed"):
+    with pytest.raises(InputError, match="its weights are packed, and streamed as their own codes: write weights"):
         stream(study(), tmp_path)
 
 

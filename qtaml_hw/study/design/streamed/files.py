@@ -9,8 +9,9 @@ from typing import BinaryIO, Final, Protocol
 
 from qtaml_hw.files import replacing
 from qtaml_hw.study.design.streamed.chip import Chip, Each
-from qtaml_hw.study.design.streamed.gguf import FileTensor, survey_gguf, told_gguf
+from qtaml_hw.study.design.streamed.gguf import GgufSource, told_gguf
 from qtaml_hw.study.design.streamed.image import Surveyed
+from qtaml_hw.study.design.streamed.own import OwnTensor, survey_own
 from qtaml_hw.study.design.streamed.slots import Told, told
 from qtaml_hw.study.design.streamed.spelled import Spellings, gguf_spellings
 from qtaml_hw.study.design.streamed.tensor import survey
@@ -135,7 +136,7 @@ class OneGguf:
 
     def survey(self, name: str) -> Surveyed:
         """A tensor as the file stores it, from one reading."""
-        return survey_gguf(self.gguf.path, self.gguf.tensors[name], self.scales)
+        return survey_own(GgufSource(self.gguf.path, self.gguf.tensors[name]), self.scales)
 
     def passed(self, chip: Chip, folder: Path | None, each: Each | None) -> list[Path]:
         """Tensor after tensor; written is the same file with the codes as read."""
@@ -151,8 +152,9 @@ class OneGguf:
                     continue
                 for _ in read.handed_on(each):
                     pass
-                assert isinstance(read.tensor, FileTensor)
-                file.writelines(read.tensor.as_read(read.codes, read.parts))
+                assert isinstance(read.tensor, OwnTensor)
+                changes = read.tensor.changes(read.codes, read.parts)
+                file.writelines(GgufSource(self.gguf.path, tensor).written(changes))
                 source.seek(tensor.first + tensor.size)
             file.writelines(_copied(source, None))
         return [target]

@@ -37,6 +37,7 @@ from qtaml_hw.study.design.protection.prices import Costs, budget_of, menu_of
 from qtaml_hw.study.design.protection.protect import side_bits
 from qtaml_hw.study.design.streamed.chip import Chip, Each
 from qtaml_hw.study.design.streamed.files import GGUF, ModelFiles, OneGguf, Shards
+from qtaml_hw.study.design.streamed.folder import OwnFolder
 from qtaml_hw.study.design.streamed.image import StreamedImage
 from qtaml_hw.study.design.streamed.slots import Told
 from qtaml_hw.study.design.streamed.spelled import in_own_names
@@ -156,7 +157,7 @@ def stream(
 ) -> StreamResult:
     """A model's safetensors file, folder of shards or .gguf file as one chip of the study's memory returns it.
 
-    A .gguf file is stored as its own codes (``weights.format: file``), others as the study says.  out: folder for the
+    Stored are the files' own codes (``weights.format: file``), or weights as the study says.  out: folder for the
     files as read, in their own types and layout; each: called with every stored tensor instead or besides; device:
     where codes are flipped (``cuda``; the same flips, bit for bit; None: the engine on the processor).
     Stored are kernels and matrices, without tables that are looked up (``slots``); ``network.store`` changes that.
@@ -225,17 +226,17 @@ def _opened(study: Study, weights: Path) -> ModelFiles:
     if not weights.exists():
         raise ValueError("there is no such file or folder")
     own = study.weights.format == FILE_FORMAT
+    if own and "invert_planes" in study.weights.transforms:
+        raise ValueError("a stream stores tensors as they are, without invert_planes: this needs the network")
     if weights.suffix == GGUF:
         if not own:
             raise ValueError("a .gguf file is streamed as its own codes: write weights: {format: file}")
-        if "invert_planes" in study.weights.transforms:
-            raise ValueError("a stream stores tensors as they are, without invert_planes: this needs the network")
         return OneGguf.of(weights, stores_scales(study))
     if own:
-        raise ValueError("of safetensors no codes are streamed: name a number format, or give a .gguf file")
+        return OwnFolder.of(weights, stores_scales(study))
     found = Shards.of(weights, *_format_of(study))
     if quantisation_of(weights) or any(name.endswith(CODES) for name in found.told):
-        raise ValueError("its weights are packed codes, which are not streamed: run the study, or give a .gguf file")
+        raise ValueError("its weights are packed, and streamed as their own codes: write weights: {format: file}")
     return found
 
 
