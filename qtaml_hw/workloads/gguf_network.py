@@ -81,11 +81,19 @@ def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Modu
 
 def _names(model: nn.Module, kind: str, layers: int) -> dict[str, str]:
     """Names in the file by parameter."""
+    table = name_table(kind, layers)
+    return {name: str(table.get_name(name, try_suffixes=(".weight", ".bias"))) for name, _ in model.named_parameters()}
+
+
+def name_table(kind: str, layers: int) -> Any:
+    """What the ``gguf`` package calls the tensors of an architecture with so many layers; None of one it does not know.
+
+    Raises ImportError without the package.
+    """
     import gguf
 
-    arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == kind)
-    table = gguf.get_tensor_name_map(arch, layers)
-    return {name: str(table.get_name(name, try_suffixes=(".weight", ".bias"))) for name, _ in model.named_parameters()}
+    arch = next((key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == kind), None)
+    return None if arch is None else gguf.get_tensor_name_map(arch, layers)
 
 
 def _order(name: str, kind: str, config: Any, rows: int) -> Int64 | None:

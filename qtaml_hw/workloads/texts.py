@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qtaml_hw.workloads.data import DataSet, data_set
 from qtaml_hw.workloads.reading import readable
+from qtaml_hw.workloads.tokenizers_of import read_tokenizer
 
 BUILT_IN: Final = "sentences"
 CALIBRATION_EVERY: Final = 4  # every fourth text is set aside for sensitivities
@@ -24,7 +25,7 @@ def load_texts(texts: str | Path, tokenizer: str | Path, *, tokens: int = 64, ca
     Raises ValueError for files that cannot be read, fewer than two texts, or without the package ``tokenizers``.
     """
     lines = _lines(texts)
-    found = _encoded(lines, Path(tokenizer) / "tokenizer.json", tokens)
+    found = _encoded(lines, Path(tokenizer), tokens)
     aside = np.arange(0, len(lines), CALIBRATION_EVERY)[:calibration]
     rest = np.setdiff1d(np.arange(len(lines)), aside)
     none = np.zeros(len(lines), dtype=np.int64)
@@ -43,13 +44,9 @@ def _lines(texts: str | Path) -> list[str]:
     return lines
 
 
-def _encoded(lines: list[str], path: Path, tokens: int) -> npt.NDArray[Any]:
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise ValueError("texts need the package tokenizers: pip install 'qtaml-hw[text]'") from error
-    with readable(path, "tokenizer.json"):
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+def _encoded(lines: list[str], folder: Path, tokens: int) -> npt.NDArray[Any]:
+    tokenizer = read_tokenizer(folder)
+    with readable(folder / "tokenizer.json", "tokenizer.json"):
         tokenizer.enable_truncation(tokens)
         padding = tokenizer.padding or {}
         tokenizer.enable_padding(

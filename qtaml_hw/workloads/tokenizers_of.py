@@ -21,16 +21,29 @@ def tokenizer_of(place: Path) -> Encode:
 
     Raises ValueError for one that cannot be read, or without the package ``tokenizers``.
     """
+    if place.suffix != ".gguf":
+        return _spans(read_tokenizer(place))
+    _package()
+    with readable(place, "GGUF file"):
+        return _spans(_from_gguf(place))
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer.json of a folder, as the package ``tokenizers`` reads it.
+
+    Raises ValueError for one that cannot be read, or without the package.
+    """
+    path, package = folder / "tokenizer.json", _package()
+    with readable(path, "tokenizer.json"):
+        return package.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+
+
+def _package() -> Any:
     try:
         import tokenizers
     except ImportError as error:
         raise ValueError("texts need the package tokenizers: pip install 'qtaml-hw[text]'") from error
-    if place.suffix == ".gguf":
-        with readable(place, "GGUF file"):
-            return _spans(_from_gguf(place))
-    path = place / "tokenizer.json"
-    with readable(path, "tokenizer.json"):
-        return _spans(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
+    return tokenizers
 
 
 def _spans(tokenizer: Any) -> Encode:

@@ -11,6 +11,7 @@ from typing import Final
 from qtaml_hw.errors import nearest
 from qtaml_hw.weights.inventory import StoreRule
 from qtaml_hw.workloads.gguf_file import GgufFile
+from qtaml_hw.workloads.gguf_network import name_table
 
 HEAD: Final = "output.weight"
 TIED: Final = "token_embd.weight"  # the output layer too, where a file has no other
@@ -25,16 +26,14 @@ def gguf_spellings(file: GgufFile) -> dict[str, list[str]]:
 
     A network that a study runs has ``model.`` before all of its names.
     """
+    kind = str(file.metadata.get("general.architecture"))
+    layers = int(file.metadata.get(f"{kind}.block_count", 0))
     try:
-        import gguf
+        table = name_table(kind, min(layers, len(file.tensors)))
     except ImportError:
         return {}
-    kind = str(file.metadata.get("general.architecture"))
-    arch = next((key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == kind), None)
-    if arch is None:
+    if table is None:
         return {}
-    layers = file.metadata.get(f"{kind}.block_count", 0)
-    table = gguf.get_tensor_name_map(arch, min(int(layers), len(file.tensors)))
     others: dict[str, list[str]] = {}
     for elsewhere, (_, here) in table.mapping.items():
         if elsewhere != here:
