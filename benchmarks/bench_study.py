@@ -20,6 +20,7 @@ from torch.func import functional_call, vmap
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Point, parse_study
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter
 from qtaml_hw.study.design.design import DesignPoint, prepare
 from qtaml_hw.study.design.networks.identity import Digests, identity_of
@@ -107,7 +108,7 @@ def resume(points: int) -> None:
             for number, point in enumerate(swept[1:], 1):
                 same = {"identity": identity_of(point.study, digest), "label": point.label, "point": number}
                 for record in records:
-                    shard.append({**record, **same})
+                    shard.append(Record(record, same))
         code = f"""
 import json, resource, time
 start = time.perf_counter()

@@ -127,6 +127,7 @@ def cluster(file: str, out: str) -> dict[str, float]:
     from qtaml_hw.config import load_study
     from qtaml_hw.records.record import Record
     from qtaml_hw.records.store import ShardWriter, read_records
+    from qtaml_hw.records.summary import summarise
     from qtaml_hw.study.run import cluster as module
     from qtaml_hw.study.run.task import Task, Workers
 
@@ -147,8 +148,9 @@ def cluster(file: str, out: str) -> dict[str, float]:
     tasks = [Task(number, point, f"{number:032x}") for number, point in enumerate(points)]
     start, before_s = time.perf_counter(), all_cpu_s()
     with tempfile.TemporaryDirectory() as folder, ShardWriter(Path(folder)) as shard:
-        found = module.on_cluster(tasks, Workers(WORKERS, "local"), shard.append, lambda *_: None)
-    assert all(len(found[task.number]) == 8 for task in tasks)
+        keep = lambda _, records: summarise(records)[0]  # noqa: E731
+        found = module.on_cluster(tasks, Workers(WORKERS, "local"), shard.append, lambda *_: None, keep)
+    assert all(len(found[task.number].accuracies) == 8 for task in tasks)
     return {"sweep_wall_s": time.perf_counter() - start, "sweep_cpu_s": all_cpu_s() - before_s}
 
 

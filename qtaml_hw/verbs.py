@@ -15,7 +15,7 @@ from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result, SweepResult, WhatIf
 from qtaml_hw.records.summary import PointSummary, summarise
-from qtaml_hw.study.run.engine import run_points
+from qtaml_hw.study.run.engine import run_and_make
 from qtaml_hw.study.run.task import Workers, place
 
 
@@ -38,8 +38,7 @@ def run(
     """
     folder = None if store is None else Path(store)
     point = Point(label or study.label, {}, study)
-    records = run_points([point], folder, workers=Workers(jobs), progress=progress, failures=False)
-    summaries = _summaries([point], records)
+    summaries = _summaries([point], folder, Workers(jobs), progress, failures=False)
     if summaries[0].error is not None:
         raise InputError(summaries[0].error)
     report = published(study, folder, summaries, command)
@@ -66,7 +65,7 @@ def sweep(
     """
     folder = None if store is None else Path(store)
     points = list(study.points())
-    summaries = _summaries(points, run_points(points, folder, workers=Workers(jobs, cluster), progress=progress))
+    summaries = _summaries(points, folder, Workers(jobs, cluster), progress)
     report = published(study, folder, summaries, command)
     return SweepResult(tuple(summaries), folder, report.page, report.problem)
 
@@ -91,7 +90,7 @@ def what_if(
         label, after = ", ".join(changes), overridden(study, changes)
     folder = None if store is None else Path(store)
     points = [Point("before", {}, study), Point(label, {}, after)]
-    summaries = _summaries(points, run_points(points, folder, progress=progress, failures=False))
+    summaries = _summaries(points, folder, Workers(), progress, failures=False)
     for summary in summaries:
         if summary.error is not None:
             raise InputError(f"{summary.facts[F.label]}: {summary.error}")
@@ -100,10 +99,13 @@ def what_if(
     return WhatIf(both[0], both[1])
 
 
-def _summaries(points: list[Point], records: list[list[Record]]) -> list[PointSummary]:
+def _summaries(
+    points: list[Point], folder: Path | None, workers: Workers, progress: Progress, *, failures: bool = True
+) -> list[PointSummary]:
     """Summaries in point order, as this sweep calls its points (a record may stem from another one)."""
-    found = []
-    for number, (point, group) in enumerate(zip(points, records, strict=True)):
-        (summary,) = summarise(group, point.study.evaluate.yield_at)
-        found.append(replace(summary, facts={**summary.facts, **place(point, number)}))
-    return found
+
+    def summary(number: int, records: list[Record]) -> PointSummary:
+        (found,) = summarise(records, points[number].study.evaluate.yield_at)
+        return replace(found, facts={**found.facts, **place(points[number], number)})
+
+    return run_and_make(points, folder, summary, workers=workers, progress=progress, failures=failures)

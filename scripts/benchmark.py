@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from figures import COLLECT  # noqa: E402  # beside the benchmarks, which are scripts too
 
+from qtaml_hw.errors import unknown  # noqa: E402
+
 FOLDER, KEPT, PAGE = ROOT / "benchmarks", ROOT / "benchmarks" / "kept", ROOT / "docs" / "performance.md"
 PACKAGES = ("numpy", "numba", "scipy", "torch", "stim")
 NEAR = 0.10  # ratios within this of 1 are noise of a shared machine
@@ -76,10 +78,10 @@ def machine() -> str:
 
 
 def measure(parts: Sequence[str]) -> Run:
-    """Runs the benchmarks ``parts`` one after the other; SystemExit names one that there is not or that failed."""
+    """Runs the benchmarks ``parts`` one after the other; raises ValueError for a name that is none."""
     there = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-    if unknown := sorted({*parts} - {*there}):
-        raise SystemExit(f"no benchmark called {', '.join(unknown)}; there are {', '.join(there)}")
+    if wrong := [part for part in parts if part not in there]:
+        raise ValueError("; ".join(unknown("benchmark", part, there) for part in wrong))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.jsonl"
         file.touch()
@@ -188,7 +190,11 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="write docs/performance.md from what is kept")
     asked = parser.parse_args()
     if asked.save or asked.compare or asked.parts or not asked.page:
-        before, run = read_runs(), measure(asked.parts)
+        before = read_runs()
+        try:
+            run = measure(asked.parts)
+        except ValueError as error:
+            parser.error(str(error))
         if asked.compare:
             print("\n".join(compared(run, before)) or "nothing kept on this machine to compare with")
         if asked.save:

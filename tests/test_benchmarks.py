@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -92,8 +90,14 @@ def test_a_part_that_lost_a_figure_shows_it_no_more() -> None:
 
 
 def test_unknown_parts_are_named() -> None:
-    with pytest.raises(SystemExit, match=r"no benchmark called nothing; there are .*ecc"):
-        SCRIPT.measure(["nothing"])
+    done = subprocess.run(
+        [sys.executable, "scripts/benchmark.py", "faulst", "nothing"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    said = done.stderr.splitlines()[-1]
+    assert re.search(
+        r"unknown benchmark 'faulst'; allowed: .*ecc.*; did you mean 'faults'\?; unknown .*'nothing'", said
+    )
 
 
 def test_the_page_is_what_was_kept() -> None:

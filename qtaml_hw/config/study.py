@@ -11,32 +11,21 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from qtaml_hw.config.buffers import checked, refuse, without_values
 from qtaml_hw.config.checks import between
 from qtaml_hw.config.explain import Context, explain
+from qtaml_hw.config.parts import Parts, Told, told
 from qtaml_hw.config.reading.beside import BUFFERS, Beside
 from qtaml_hw.config.reading.by_plane import BY_PLANE, Lists
 from qtaml_hw.config.reading.document import Change, Layer, Origin, locate, nest, written
 from qtaml_hw.config.reading.fields import FieldSpec, catalogue, from_si, models_in, rounded, shown, value_at
 from qtaml_hw.config.reading.layers import Document, change_path
 from qtaml_hw.config.reading.problems import Problem, StudyError
-from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import dotted
 from qtaml_hw.config.section import CELL_SECTIONS, Refused, lacks_preset, one_section, unknown_section
-from qtaml_hw.config.sections.accelerator import AcceleratorSection
-from qtaml_hw.config.sections.array import ArraySection, RefreshSection, ScrubSection
 from qtaml_hw.config.sections.buffers import PARTS, BufferSection
-from qtaml_hw.config.sections.cell import CellSection
-from qtaml_hw.config.sections.evaluate import EvaluateSection
-from qtaml_hw.config.sections.flips import FlipsSection
-from qtaml_hw.config.sections.hardening import HardeningSection
-from qtaml_hw.config.sections.protection import ProtectionSection
-from qtaml_hw.config.sections.sources import DataSection, NetworkSection
-from qtaml_hw.config.sections.timeline import TimelineSection
-from qtaml_hw.config.sections.weights import WeightsSection
-from qtaml_hw.config.space import SpaceSection
 from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand, of_point
 from qtaml_hw.names import PLANES
 from qtaml_hw.prompt import Rows, as_html, as_text
@@ -45,32 +34,8 @@ RESULTS_VERSION: Final = 3
 """Raised whenever the same study would give other numbers than before; part of every identity."""
 
 
-class Study(Section):
+class Study(Parts):
     """One design point, and the sweep around it. Frozen; made by ``load_study``, ``parse_study`` and ``with_``."""
-
-    label: str = Field(
-        "study", alias="study", min_length=1, max_length=200, description="a name; never part of a result"
-    )
-    cell: SerializeAsAny[CellSection] = Field(
-        description="the memory cell: its kind, a preset with sources, and what overrides it"
-    )
-    flips: FlipsSection = Field(default_factory=FlipsSection, description="the law behind bit flips")
-    array: ArraySection = Field(default_factory=ArraySection, description="the memory array")
-    refresh: RefreshSection = Field(default_factory=RefreshSection, description="periodic refresh, or off")
-    scrub: ScrubSection = Field(default_factory=ScrubSection, description="periodic scrub, or off")
-    timeline: TimelineSection = Field(default_factory=TimelineSection, description="phases and weight updates")
-    weights: WeightsSection = Field(default_factory=WeightsSection, description="number format of the weights")
-    protection: ProtectionSection = Field(default_factory=ProtectionSection, description="which bits are guarded")
-    hardening: HardeningSection = Field(
-        default_factory=HardeningSection, description="whether the network was trained to expect faulty weights"
-    )
-    network: NetworkSection = Field(default_factory=NetworkSection, description="the network")
-    data: DataSection = Field(default_factory=DataSection, description="the labelled images")
-    buffers: tuple[BufferSection, ...] = Field((), description="memories beside the weights': activations, kv")
-    accelerator: AcceleratorSection = Field(default_factory=AcceleratorSection, description="the systolic array")
-    evaluate: EvaluateSection = Field(default_factory=EvaluateSection, description="what is measured")
-    sweep: SweepSection = Field(default_factory=SweepSection, description="axes around the point")
-    space: SpaceSection = Field(default_factory=SpaceSection, description="what design looks over")
 
     _document: Document = PrivateAttr()
     _layer: Layer = PrivateAttr()
@@ -79,6 +44,7 @@ class Study(Section):
     _classes: tuple[PlaneClass, ...] = PrivateAttr(())
     _beside: tuple[Buffer, ...] = PrivateAttr(())
     _of_buffer: bool = PrivateAttr(default=False)
+    _told: Told = PrivateAttr(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """Equal labels, values and sweep; where the values were written does not count."""
@@ -202,7 +168,7 @@ class Study(Section):
         Left out: labels, the sweep, the name of the preset (its values are there), how many fault maps are drawn,
         values that are not set, and what a policy or a law does not use.
         """
-        plain: dict[str, Any] = rounded(self.model_dump(mode="json", exclude=self.left_out(), exclude_none=True))
+        plain = told(self, self._told)
         if self._classes:
             own = [{name: one.study.resolved()[name] for name in BY_PLANE} for one in self._classes]
             planes = [list(one.planes) for one in self._classes]
@@ -364,7 +330,10 @@ def _build(document: Document, previous: Study | None = None) -> Study:
     problems += between(sections, layer)
     if problems:
         raise StudyError(problem.in_file(document.tree.name) for problem in problems)
-    return Study._assemble(sections, document, layer, raw)
+    study = Study._assemble(sections, document, layer, raw)
+    if previous is not None:
+        study._told = previous._told
+    return study
 
 
 def _fields_of(raw: dict[str, Any]) -> dict[str, FieldSpec]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ READABLE = (1, SCHEMA_VERSION)  # records of schema 1 have the names of ``record
 SYNC_SECONDS = 1.0
 _MOST_NAMED = 5
 _MAP, _MAP_START = b',"map_index":', b'{"map_index":'
+_BUFFER = 1 << 20  # a line is some thousand bytes long
 _MOST_HEADS = 64  # points whose facts are kept while a file is read: as many as one writer works on at a time
 
 
@@ -47,8 +49,8 @@ def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
 
     Records of one point share their facts: what is the same for all maps of a point is read once.
     """
-    found, dropped, heads = list[Record](), list[Dropped](), dict[bytes, _Facts | str]()
-    with path.open("rb") as file:
+    found, dropped, heads = list[Record](), list[Dropped](), _Heads()
+    with path.open("rb", buffering=_BUFFER) as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 dropped.append(Dropped(path, number, "the line was never finished"))
@@ -65,27 +67,46 @@ def read_shard(path: Path) -> tuple[list[Record], list[Dropped]]:
 class _Facts:
     """Fields that were read and checked; ``former`` : whether their writer had the names of schema 1."""
 
-    record: Record
+    values: dict[str, Any]
     former: bool
 
 
-def _read_line(line: bytes, heads: dict[bytes, _Facts | str]) -> Record | str:
+@dataclass(eq=False)
+class _Heads:
+    """First parts of lines as they were read, and the last of them: most lines begin as the one before."""
+
+    known: dict[bytes, _Facts | str] = field(default_factory=dict)
+    last: bytes = _MAP
+    facts: _Facts | str = ""
+
+    def split(self, line: bytes) -> bytes | None:
+        """What of a line is behind its first part, whose ``facts`` are then known; None of a line without parts."""
+        if line.startswith(self.last):
+            return line[len(self.last) :]
+        head, mark, tail = line.rpartition(_MAP)
+        if not mark:
+            return None
+        if head not in self.known:
+            if len(self.known) >= _MOST_HEADS:
+                self.known.clear()
+            self.known[head] = _facts(_parsed(head + b"}"))
+        self.last, self.facts = head + mark, self.known[head]
+        return tail
+
+
+def _read_line(line: bytes, heads: _Heads) -> Record | str:
     """The record of a line, or why it is none.
 
     A writer puts what differs between the maps of a point last, from ``map_index`` on.  Where both parts of a line are
     objects of their own, together they are what the whole line is, and the first part is read once for all maps.
     """
-    head, mark, tail = line.rpartition(_MAP)
-    if mark:
-        if head not in heads:
-            if len(heads) >= _MOST_HEADS:
-                heads.clear()
-            heads[head] = _facts(_parsed(head + b"}"))
-        facts, found = heads[head], _parsed(_MAP_START + tail)
+    tail = heads.split(line)
+    if tail is not None:
+        facts, found = heads.facts, _parsed(_MAP_START + tail)
         if isinstance(facts, _Facts) and isinstance(found, dict) and F.schema not in found:
-            return unfit(found, facts.former) or _keyed(Record.read(found, facts.former, facts.record))
+            return unfit(found, facts.former) or _keyed(Record.read(found, facts.former, facts.values))
     whole = _facts(_parsed(line))
-    return whole if isinstance(whole, str) else _keyed(whole.record)
+    return whole if isinstance(whole, str) else _keyed(Record.read(whole.values))
 
 
 def _parsed(text: bytes) -> Any:
@@ -113,13 +134,17 @@ def _facts(value: Any) -> _Facts | str:
     version = value.pop(F.schema, None)
     if version not in READABLE or isinstance(version, bool):
         return f"schema version {str(version)[:20]}, not {SCHEMA_VERSION}"
-    return _Facts(Record.read(value, former), former)
+    return _Facts(Record.read(value, former).own, former)
 
 
 def _keyed(record: Record) -> Record | str:
     """The record, if it says which point and which map it is of."""
     known = all(row.kind.fits(record.get(row)) for row in (F.identity, F.map_index))
     return record if known else "without identity or map_index"
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
 
 
 def shards(folder: Path) -> list[Path]:
@@ -196,6 +221,8 @@ class ShardWriter:
     _path: Path = field(default=Path(), init=False)
     _synced: float = field(default=-1e9, init=False)
     _made: bool = field(default=False, init=False)
+    _facts: Mapping[str, Any] | None = field(default=None, init=False, repr=False)
+    _head: bytes = field(default=b"", init=False, repr=False)  # the facts as text: written once for all maps of a point
 
     def __enter__(self) -> ShardWriter:
         try:
@@ -210,7 +237,9 @@ class ShardWriter:
         """Write one record whole; it is synced to disk within ``SYNC_SECONDS`` of the next one, or at the end."""
         if F.error in record and not self.failures:
             return
-        line = json.dumps({F.schema: SCHEMA_VERSION, **record}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        if record.facts is not self._facts:
+            self._facts, self._head = record.facts, _json({F.schema: SCHEMA_VERSION, **record.facts})[:-1]
+        line = b"%b,%b\n" % (self._head, _json(record.own)[1:])
         try:
             view = memoryview(line)
             while view:

@@ -15,14 +15,15 @@ from qtaml_hw.records.text import plain
 
 def check_records(records: Iterable[Record]) -> None:
     """Raises StoreError with the field, its value and what is expected, for the first record that does not fit."""
-    first, lengths = dict[str, Record](), dict[str, int]()
+    first, lengths = dict[str, dict[str, Any]](), dict[str, int]()
     for record in records:
-        known = first.setdefault(record[F.identity], record)
+        values, known = dict(record.items()), first.get(record[F.identity], {})
+        first.setdefault(record[F.identity], values)
         for row in () if F.error in record else NEEDED:
             if row not in record:
                 raise _misfit(record, row, row.kind.words)
-        for name, value in record.items():
-            if known is not record and known.get(name, known) is value:
+        for name, value in values.items():
+            if known.get(name, known) is value:
                 continue  # maps share what they have in common, and it was looked at with the first of them
             if name in FIELDS and not FIELDS[name].kind.fits(value):
                 raise _misfit(record, name, FIELDS[name].kind.words)

@@ -41,10 +41,11 @@ def _header(title: str, unit: str) -> str:
     return f"{title}\n({unit})" if unit else title
 
 
-def sweep_table(summaries: Sequence[PointSummary]) -> Table:
+def sweep_table(summaries: Sequence[PointSummary], *, most: int = 500) -> Table:
     """One row per point: accuracy with its interval and map count, yield, overhead and cost.
 
-    A column that is the same in all rows is said once, under the table.
+    A column that is the same in all rows is said once, under the table; of more points than ``most`` it is said how
+    many.
     """
     points = list(summaries)
     done = [s for s in points if s.error is None]
@@ -55,7 +56,7 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
     heads = [*(["Maps"] if unlike else []), *chips, *(_header(_SHORT[s.column.key], s.unit) for s in varied)]
     rows: list[Sequence[object]] = []
     nth = iter(range(len(done)))
-    for s in points:
+    for s in points[:most]:
         name = text(spelled(s.facts.get(F.label, s.identity)))
         if s.error is not None:
             rows.append((name, Text("failed", "bold red"), *[""] * (len(heads) + 1)))
@@ -65,6 +66,9 @@ def sweep_table(summaries: Sequence[PointSummary]) -> Table:
         cells = (*maps, *(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
         read = measure_of(s.facts)
         rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), *cells))
+    if len(points) > most:
+        more = f"and {len(points) - most:,} more points: the report has all"
+        rows.append((more, *[""] * (len(heads) + 2)))
     same = [s for s in shown if s not in varied]
     caption = "; ".join([*_maps(done, unlike), *_said_once(done, same, len(points) - len(done))])
     title, reading = heading_of(s.facts for s in done)

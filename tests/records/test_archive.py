@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from qtaml_hw.errors import StoreError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.fields import F
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import finished_maps
 
 
-def line(identity: str, index: int, **more: object) -> dict[str, object]:
-    return {"identity": identity, "map_index": index, "study": "s", **more}
+def line(identity: str, index: int, **more: object) -> Record:
+    return Record.read({"identity": identity, "map_index": index, "study": "s", **more})
 
 
-def fill(folder: Path, *records: dict[str, object]) -> Path:
+def fill(folder: Path, *records: Record) -> Path:
     with ShardWriter(folder) as writer:
         for record in records:
             writer.append(record)
@@ -81,10 +82,11 @@ def test_two_processes_write_one_store_at_once(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter
 with ShardWriter(Path(sys.argv[1])) as writer:
     for i in range(300):
-        writer.append({"identity": "a" * 32, "map_index": i, "padding": "x" * 2000})
+        writer.append(Record.read({"identity": "a" * 32, "map_index": i, "padding": "x" * 2000}))
 """
     both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
     assert [p.wait(60) for p in both] == [0, 0]

@@ -18,6 +18,7 @@ from qtaml_hw.config import Study, parse_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.compare import compare
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_store
 from qtaml_hw.records.summary import finished_maps, summarise
 
@@ -111,7 +112,7 @@ def test_a_merge_refuses_no_number_and_finishes(tmp_path: Path) -> None:
 def test_a_merge_says_where_counts_disagree(tmp_path: Path) -> None:
     for name, flips in (("a", 3), ("b", 4)):
         with ShardWriter(tmp_path / name) as shard:
-            shard.append({"identity": "a" * 32, "map_index": 0, "correct": 5, "flips_raw": flips})  # type: ignore[arg-type]
+            shard.append(Record.read({"identity": "a" * 32, "map_index": 0, "correct": 5, "flips_raw": flips}))
     assert merge_stores([tmp_path / "a", tmp_path / "b"], tmp_path / "out")["differing"] == 1
 
 
@@ -119,7 +120,7 @@ def test_cells_of_a_table_are_no_formulas(tmp_path: Path) -> None:
     labels = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "plain"]
     with ShardWriter(tmp_path / "a") as shard:
         for number, label in enumerate(labels):
-            shard.append({"identity": f"{number}" * 32, "map_index": 0, "score": 0.5, "label": label})  # type: ignore[arg-type]
+            shard.append(Record.read({"identity": f"{number}" * 32, "map_index": 0, "score": 0.5, "label": label}))
     export_store(tmp_path / "a")
     with (tmp_path / "a" / "maps.csv").open(newline="") as file:
         cells = [row["label"] for row in csv.DictReader(file)]

@@ -13,7 +13,7 @@ import pytest
 from qtaml_hw.records.fields import COLUMNS, FIELDS, FORMER, OF_A_MAP, REUSED, F, Field
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result
-from qtaml_hw.records.store import read_store
+from qtaml_hw.records.store import SCHEMA_VERSION, ShardWriter, read_store
 from qtaml_hw.records.summary import finished_maps, summarise
 from qtaml_hw.report.checks import check_records
 
@@ -71,3 +71,35 @@ def test_the_pages_hold_the_rows_of_the_table() -> None:
     for page, table in (("memory.md", over_time), ("report.md", COLUMNS)):
         text = (DOCS / page).read_text(encoding="utf-8")
         assert f"\n\n{printed(table)}\n\n" in text, f"docs/{page} should hold\n{printed(table)}"
+
+
+def test_maps_of_a_point_share_its_facts() -> None:
+    """One mapping for all maps of a point, also behind a pipe; a field that a map says itself is in the map alone."""
+    facts = Record({F.identity: "a", F.network: "n", F.at_s: [1.0]}).own
+    maps = [Record.of_map(facts, {F.map_index: index, F.score: 0.5}) for index in range(3)]
+    assert all(one.facts is facts for one in maps)
+    there = pickle.loads(pickle.dumps(maps))
+    assert there == maps
+    assert there[0].facts is there[2].facts
+    whole = {"identity": "a", "network": "n", "at_s": [1.0], "map_index": 1, "score": 0.5}
+    assert maps[1] == whole
+    assert (list(maps[1]), len(maps[1]), dict(maps[1].items())) == (list(whole), 5, whole)
+    other = Record.of_map(facts, {F.map_index: 0, F.network: "m"})
+    assert (other[F.network], len(other), sorted(other.facts)) == ("m", 4, ["at_s", "identity"])
+    with pytest.raises(TypeError, match="did you mean 'score'"):
+        Record.of_map(facts, {"scor": 1.0})
+
+
+def test_what_maps_share_is_put_into_words_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are those of whole records, whatever maps share and whoever comes between them."""
+    points = [Record({F.identity: name, F.network: name, F.at_s: [1e-3, 2e-3]}).own for name in ("a", "b")]
+    maps = [Record.of_map(points[n], {F.map_index: index, F.score: index / 3}) for index in range(3) for n in (0, 1, 1)]
+    words, dumps = [], json.dumps
+    monkeypatch.setattr(json, "dumps", lambda value, **how: words.append(len(value)) or dumps(value, **how))
+    with ShardWriter(tmp_path) as shard:
+        for one in maps:
+            shard.append(one)
+    assert sum(count == 4 for count in words) == 6  # schema and facts: a, b, a, b, a, b
+    (file,) = tmp_path.glob("*.jsonl")
+    expected = [dumps({"schema": SCHEMA_VERSION, **one}, separators=(",", ":")) for one in maps]
+    assert file.read_text().splitlines() == expected

@@ -14,6 +14,7 @@ from qtaml_hw.arrays import Float64
 from qtaml_hw.records.chips import Yield, image_sampling, share_changed
 from qtaml_hw.records.interval import (
     FEW,
+    _quantile,
     fewest_to_show,
     narrow_enough,
     score_ends,
@@ -153,3 +154,11 @@ def test_yields_count_chips_and_images_are_a_sample() -> None:
     assert found.as_dict()["yield_ci95_low"] == found.ci95[0]
     assert image_sampling({"images": 360}, 0.975) == share_interval(351, 360)
     assert image_sampling({"images": 360, "metric": "perplexity"}, 0.5) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.025000000000000022, 0.4999, 0.5, 0.975, 0.9999])
+def test_quantiles_are_those_of_numpy_to_the_last_bit(share: float) -> None:
+    rng = np.random.default_rng(7)
+    for shape in ((1, 2000), (7, 2000), (3, 11), (2, 3, 50)):
+        x = np.round(rng.random(shape), 2)  # with ties
+        assert np.array_equal(_quantile(x, share), np.quantile(x, share, axis=-1))

@@ -63,10 +63,17 @@ def test_a_mistyped_name_is_answered_with_the_one_meant() -> None:
             getattr(value, wrong)
 
 
-@pytest.mark.parametrize("verb", ["run", "sweep", "what_if", "retention", "allocate", "feasible", "search", "tensors"])
+VERBS = (
+    *("run", "sweep", "what_if", "retention", "allocate", "feasible", "search", "tensors"),
+    *("layers", "export", "design", "price", "topology"),
+)
+MORE: dict[str, tuple[object, ...]] = {"what_if": ({"cell.t_ox": "1.6 nm"},), "export": ("out",)}
+
+
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("wrong", ["x.yaml", None, 3, {"cell": 1}])
 def test_what_is_no_study_is_one_clear_error(verb: str, wrong: object) -> None:
-    more = ({"cell.t_ox": "1.6 nm"},) if verb == "what_if" else ()
+    more = MORE.get(verb, ())
     with pytest.raises(InputError, match=f"q.{verb} takes a study; got "):
         getattr(q, verb)(wrong, *more)
     if wrong == "x.yaml":

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import READABLE, ShardWriter, read_records, read_shard
 
 
-def line(identity: str, index: int, **more: object) -> dict[str, object]:
-    return {"identity": identity, "map_index": index, **more}
+def line(identity: str, index: int, **more: object) -> Record:
+    return Record.read({"identity": identity, "map_index": index, **more})
 
 
 def test_what_is_appended_is_read_back_sorted(tmp_path: Path) -> None:

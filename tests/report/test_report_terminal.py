@@ -71,6 +71,13 @@ def test_fits_100_columns_without_cutting(name: str) -> None:
     assert "…" not in shown
 
 
+def test_a_table_of_many_points_ends_with_how_many_there_are() -> None:
+    many = summarise(synthetic.sweep({"flips.p": [i / 1000 for i in range(12)]}, maps=2))
+    shown = text(sweep_table(many, most=10))
+    assert "and 2 more points: the report has all" in shown
+    assert [sweep_table(many, most=most).row_count for most in (10, 11, 12, 500)] == [11, 12, 12, 12]
+
+
 def test_sweep_rows_carry_interval_and_maps() -> None:
     shown = text(sweep())
     line = next(x for x in shown.splitlines() if "1.7 nm, tac" in x)

@@ -63,7 +63,7 @@ class DesignPoint:
     protection: Protection
     chip: memory.Memory
     buffers: Buffers
-    facts: Record
+    facts: Mapping[str, Any]
 
     def score(self, codes: Sequence[Codes]) -> float:
         """The metric's score, 0..1, of the network with weights decoded from these codes."""
@@ -118,9 +118,8 @@ class DesignPoint:
             F.words_uncorrectable: int(timeline.words_uncorrectable[-1]),
             **more,
         }
-        own = Record(measured, map_fields(timeline), self.network.measured(scores[-1]))
-        record = Record(self.facts, own)
-        record.check(but=self.facts.keys() - own.keys())
+        record = Record.of_map(self.facts, {**measured, **map_fields(timeline), **self.network.measured(scores[-1])})
+        record.check()
         return record
 
 
@@ -182,7 +181,7 @@ def prepare(study: Study, networks: Networks) -> DesignPoint:
         protection=protection,
         chip=chip,
         buffers=buffers,
-        facts=known,
+        facts=known.own,
     )
 
 

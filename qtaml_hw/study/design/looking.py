@@ -36,7 +36,7 @@ def check_looks(study: Study, networks: Networks) -> None:
 
 
 def looked(design: DesignPoint, map_index: int, looks: Looks) -> Record:
-    """The record of a fault map of a study that ``check_looks`` lets pass; checked before it is returned."""
+    """The record of a fault map of a study that ``check_looks`` lets pass, under its design's identity; checked."""
     seed = design.study.evaluate.seed
     read = design.reading.read(seed, map_index)
     order = _order(design.network, seed, map_index)
@@ -49,8 +49,7 @@ def looked(design: DesignPoint, map_index: int, looks: Looks) -> Record:
             keeps = seen.until_told(looks.keep, looks.error)
         judged += seen.images
     more: dict[Any, Any] = {F.judged_images: judged, **({} if looks.keep is None else {F.keeps: keeps})}
-    record = design.recorded(map_index, read.timeline(), scores, more)
-    return Record(record, {F.identity: looks.name(design.identity)})
+    return design.recorded(map_index, read.timeline(), scores, more)
 
 
 def _order(network: Network, seed: int, map_index: int) -> tuple[Int64, Int64]:

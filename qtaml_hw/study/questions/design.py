@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from qtaml_hw.config import Point, Study
+from qtaml_hw.config import Point, Study, takes_study
 from qtaml_hw.config.designs import design_space
 from qtaml_hw.config.reading.document import written
 from qtaml_hw.config.written import study_text
@@ -86,6 +86,7 @@ class Decision(Answer):
         return {"sentence": sentence(found), **found}
 
 
+@takes_study
 def design(
     study: Study,
     keep: float = 0.95,

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from qtaml_hw.arrays import Codes, Uint8
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.ecc.rtl import testbench, verilog
 from qtaml_hw.ecc.rtl.memh import memh
 from qtaml_hw.errors import InputError, unknown
@@ -43,6 +43,7 @@ class Exported(Answer):
         return {**self.manifest, "files": [str(path) for path in self.paths]}
 
 
+@takes_study
 def export(
     study: Study,
     out: str | Path,

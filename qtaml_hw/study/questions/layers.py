@@ -10,7 +10,7 @@ import numpy as np
 
 from qtaml_hw import tac
 from qtaml_hw.arrays import Float32, Float64
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.progress import Progress, silent
 from qtaml_hw.records.chips import share_changed
 from qtaml_hw.records.fields import F
@@ -45,6 +45,7 @@ class Layers(Answer):
         }
 
 
+@takes_study
 def layers(study: Study, *, progress: Progress = silent) -> Layers:
     """The score with flips in one stored tensor at a time, over the study's fault maps, and with flips in all.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from qtaml_hw.study.run.task import reason
 class Prediction:
     """The facts of a point in closed form, or why it cannot be."""
 
-    facts: dict[str, Any]
+    facts: Mapping[str, Any]
     error: str | None = None
 
 

@@ -17,7 +17,7 @@ from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost, network_cost
 from qtaml_hw.accelerator.topology import Product, costs_of, gemm_topology, read_topology
 from qtaml_hw.arrays import Int64
-from qtaml_hw.config import Study
+from qtaml_hw.config import Study, takes_study
 from qtaml_hw.errors import InputError
 from qtaml_hw.progress import Progress
 from qtaml_hw.records.fields import F
@@ -128,6 +128,7 @@ class _Sizes(OneFormat):
         return planes_by_damage(self.form.flip_damage.mean(axis=0))
 
 
+@takes_study
 def price(study: Study, *, topology: str | Path | None = None, weights: int | None = None) -> Price:
     """The memory of a study for the layers of a SCALE-Sim file, or for so many weights that are read once.
 
@@ -176,6 +177,7 @@ def _cost(study: Study, sizes: _Sizes, layers: tuple[LayerCost, ...]) -> PlanCos
     return pricing.cost(plan, side_bits(plan, kinds))
 
 
+@takes_study
 def topology(study: Study, *, progress: Progress | None = None) -> str:
     """The products of one inference of the study's network as a GEMM topology (CSV) of SCALE-Sim.
 

@@ -24,7 +24,7 @@ from qtaml_hw.study.design.networks.identity import identity_of
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.evaluate import PreparedPoint, prepare_point
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, dask_package, local_cluster
-from qtaml_hw.study.run.task import Emit, MapSeries, Results, Task, Workers, failure, reason
+from qtaml_hw.study.run.task import Emit, Made, MapSeries, Of, Results, Task, Workers, failure, reason
 
 PLUGIN = "qtaml_hw"
 KEPT_POINTS = 4  # prepared points that a worker remembers
@@ -104,13 +104,15 @@ def _draw(worker: Worker, task: Task, until_s: float) -> tuple[list[Record], str
     return new, ""
 
 
-def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progress) -> Results:
-    """Records of every task by its number.
+def on_cluster(tasks: list[Task], workers: Workers, emit: Emit, progress: Progress, of: Of[Made]) -> dict[int, Made]:
+    """What is made of the records of every task, by its number; only points on their way have theirs in memory.
 
     Raises InputError when the cluster cannot be reached or started, or Dask is not installed.
     """
     with _client(workers, progress) as client:
-        return Sweep(client, len(tasks), emit, progress, deque((task, task.series()) for task in tasks)).drive()
+        sweep = Sweep(client, len(tasks), emit, progress, Results(of), deque(tasks))
+        sweep.drive()
+    return sweep.results.made
 
 
 Batch = list[tuple[Task, MapSeries]]
@@ -128,12 +130,12 @@ class Sweep:
     total: int
     emit: Emit
     progress: Progress
-    waiting: deque[tuple[Task, MapSeries]]
-    results: Results = field(default_factory=Results)
+    results: Results[Any]
+    waiting: deque[Task]
     given: dict[str, Batch] = field(default_factory=dict)
     size: float = 1.0
 
-    def drive(self) -> Results:
+    def drive(self) -> None:
         """Give out batches and take what comes back until every point has its records."""
         running = dask_package().as_completed()
         self._give(running)
@@ -148,7 +150,6 @@ class Sweep:
             else:
                 self._fail(batch[0][0], f"the cluster gave this point up: {reason(error)}")
             self._give(running)
-        return self.results
 
     def _give(self, running: Any) -> None:
         """As many batches as keep every worker busy, and no more."""
@@ -158,7 +159,8 @@ class Sweep:
         while self.waiting and len(self.given) < AHEAD * workers:
             fair = len(self.waiting) / (AHEAD * workers)
             count = max(1, int(min(self.size, fair, MOST_POINTS)))
-            running.add(self._submit([self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]))
+            tasks = [self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]
+            running.add(self._submit([(task, task.series()) for task in tasks]))
 
     def _submit(self, batch: Batch, **where: Any) -> Any:
         tasks = [replace(task, done=series.done) for task, series in batch]
@@ -178,7 +180,7 @@ class Sweep:
             elif records:  # begun: the worker that has it prepared goes on, if it can
                 running.add(self._submit([(task, series)], workers=[turn.worker], allow_other_workers=True))
             else:
-                self.waiting.appendleft((task, series))
+                self.waiting.appendleft(replace(task, done=series.done))
 
     def _fail(self, task: Task, why: str) -> None:
         record = failure(task, InputError(why))
@@ -186,7 +188,7 @@ class Sweep:
         self._finish(task, [record])
 
     def _finish(self, task: Task, records: list[Record]) -> None:
-        self.results[task.number] = records
+        self.results.add(task, records)
         self.progress(len(self.results), self.total, task.point.label)
 
 

@@ -20,7 +20,7 @@ from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_records
 from qtaml_hw.records.summary import Finished, finished_maps
 from qtaml_hw.study.design.networks.identity import Digests, identity_of
-from qtaml_hw.study.run.task import Results, Task, Workers, settled
+from qtaml_hw.study.run.task import Made, Of, Task, Workers, as_they_are, settled
 
 if TYPE_CHECKING:
     from qtaml_hw.study.design.networks.loaded import Networks
@@ -49,37 +49,57 @@ def run_points(
     networks: Networks | None = None,
     failures: bool = True,
 ) -> list[list[Record]]:
-    """Records of every point, in point order; resumes from the store in ``folder`` when one is given.
+    """Records of every point, in point order: :func:`run_and_make` of them as they are."""
+    return run_and_make(
+        points, folder, as_they_are, workers=workers, progress=progress, networks=networks, failures=failures
+    )
 
-    ``networks`` : networks that are loaded already.  ``failures`` : whether the store keeps why a point failed.
+
+def run_and_make(
+    points: list[Point],
+    folder: Path | None,
+    of: Of[Made],
+    *,
+    workers: Workers | None = None,
+    progress: Progress = silent,
+    networks: Networks | None = None,
+    failures: bool = True,
+) -> list[Made]:
+    """What is made ``of`` the records of every point, in point order; resumes from the store in ``folder`` if given.
+
+    Records that are in the store and not what is made are let go.  ``networks`` : networks that are loaded already.
+    ``failures`` : whether the store keeps why a point failed.
 
     Raises StoreError when the folder cannot be used, InputError when worker processes or a cluster cannot be started.
     """
     digests = Digests(folder)
-    finished, results = _answered(points, folder, digests)
+    finished, results = _answered(points, folder, digests, of)
     if len(results) < len(points):
         from qtaml_hw.study.design.networks.loaded import Networks
 
         networks = networks or Networks(progress)
         with _opened(folder, failures) as sink:
             tasks = _tasks({n: p for n, p in enumerate(points) if n not in results}, finished, digests, networks)
-            results |= _evaluated(tasks, workers or Workers(), sink, networks, progress)
+            finished.clear()  # what is needed of it the tasks have
+            results |= _evaluated(tasks, workers or Workers(), sink, networks, progress, of)
     progress(len(points), len(points), "done")
     return [results[number] for number in range(len(points))]
 
 
 @without_collection()
-def _answered(points: list[Point], folder: Path | None, digests: Digests) -> tuple[Finished, Results]:
-    """The finished maps of the store in ``folder``, and the records of the points that they answer."""
+def _answered(
+    points: list[Point], folder: Path | None, digests: Digests, of: Of[Made]
+) -> tuple[Finished, dict[int, Made]]:
+    """The finished maps of the store in ``folder``, and what is made of those that answer a point, by its number."""
     finished = finished_maps(read_records(folder)) if folder is not None and os.path.isdir(folder) else {}
-    results = Results()
+    made = dict[int, Made]()
     for number, point in enumerate(points):
         digest = digests.find(point.study)
         identity = None if digest is None else identity_of(point.study, digest)
         known = None if identity is None else settled(point.study, finished.get(identity, {}))
         if known is not None:
-            results[number] = known
-    return finished, results
+            made[number] = of(number, known)
+    return finished, made
 
 
 def _tasks(points: dict[int, Point], finished: Finished, digests: Digests, networks: Networks) -> list[Task]:
@@ -90,37 +110,42 @@ def _tasks(points: dict[int, Point], finished: Finished, digests: Digests, netwo
     return [Task(n, point, identities[n], finished.get(identities[n], {})) for n, point in points.items()]
 
 
-def _evaluated(tasks: list[Task], workers: Workers, sink: Sink, networks: Networks, progress: Progress) -> Results:
-    """Records of every task; each new one goes to the sink as it is made."""
+def _evaluated(
+    tasks: list[Task], workers: Workers, sink: Sink, networks: Networks, progress: Progress, of: Of[Made]
+) -> dict[int, Made]:
+    """What is made of the records of every task; each new one goes to the sink as it is made."""
     known = {task.number: settled(task.point.study, task.done) for task in tasks}
-    results = {number: records for number, records in known.items() if records is not None}
+    results = {number: of(number, records) for number, records in known.items() if records is not None}
     tasks = [task for task in tasks if task.number not in results]
     if tasks and workers.cluster is not None:
         from qtaml_hw.study.run.cluster import on_cluster
 
-        return results | on_cluster(tasks, workers, sink.append, progress)
+        return results | on_cluster(tasks, workers, sink.append, progress, of)
     if len(tasks) > 1 and workers.jobs > 1 and isinstance(sink, ShardWriter):
         from qtaml_hw.study.run.processes import in_processes
 
-        return results | in_processes(tasks, workers.jobs, sink, networks, progress)
+        return results | in_processes(tasks, workers.jobs, sink, networks, progress, of)
     if len(tasks) == 1 and workers.jobs > 1:
         from qtaml_hw.study.run.maps import maps_in_processes
 
         progress(0, 1, tasks[0].point.label)
-        return results | {tasks[0].number: maps_in_processes(tasks[0], workers.jobs, sink.append)}
-    return results | _in_this_process(tasks, sink, networks, progress)
+        found = maps_in_processes(tasks[0], workers.jobs, sink.append)
+        return results | {tasks[0].number: of(tasks[0].number, found)}
+    return results | _in_this_process(tasks, sink, networks, progress, of)
 
 
-def _in_this_process(tasks: list[Task], sink: Sink, networks: Networks, progress: Progress) -> Results:
+def _in_this_process(
+    tasks: list[Task], sink: Sink, networks: Networks, progress: Progress, of: Of[Made]
+) -> dict[int, Made]:
     from qtaml_hw._threads import single_thread
     from qtaml_hw.study.run.evaluate import evaluate
 
-    results = Results()
+    made = dict[int, Made]()
     with single_thread():
         for task in tasks:
-            progress(len(results), len(tasks), task.point.label)
-            results[task.number] = evaluate(task, networks, sink.append)
-    return results
+            progress(len(made), len(tasks), task.point.label)
+            made[task.number] = of(task.number, evaluate(task, networks, sink.append))
+    return made
 
 
 @contextmanager

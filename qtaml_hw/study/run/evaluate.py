@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from qtaml_hw.config import Point, Study
 from qtaml_hw.config.outside import functions
 from qtaml_hw.errors import StoreError
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.sequential import Looks
 from qtaml_hw.study.design.design import Begun, DesignPoint, prepare
@@ -28,14 +29,14 @@ IN_FLIGHT_BYTES: Final = 1 << 28  # of outputs that wait on a GPU
 
 @dataclass(frozen=True, eq=False)
 class PreparedPoint:
-    """A point's design, ready for any fault map, and where in a sweep its records belong.
+    """A point's design, ready for any fault map, and what its records share: where in a sweep they belong, the design.
 
     ``ahead`` : whether maps that are needed for certain are begun before the one that is asked for is waited for.
     ``looks`` : maps are judged on some of the test images, one map at a time.
     """
 
     design: DesignPoint
-    place: Record
+    facts: Mapping[str, Any]
     ahead: bool = False
     looks: Looks | None = None
     _begun: dict[int, Begun] = field(default_factory=dict, init=False, repr=False)
@@ -43,14 +44,17 @@ class PreparedPoint:
     def record(self, map_index: int) -> Record:
         """Evaluate one fault map; checked before it is returned."""
         if self.looks is not None:
-            return Record(self.place, looked(self.design, map_index, self.looks))
+            return self._mine(looked(self.design, map_index, self.looks))
         certain = self.design.study.evaluate.maps.min if self.ahead else 0
         for index in range(map_index, max(certain, map_index + 1)):
             if index > map_index and sum(begun.bytes for begun in self._begun.values()) >= IN_FLIGHT_BYTES:
                 break
             if index not in self._begun:
                 self._begun[index] = self.design.begin(index)
-        return Record(self.place, self.design.finish(self._begun.pop(map_index)))
+        return self._mine(self.design.finish(self._begun.pop(map_index)))
+
+    def _mine(self, of_design: Record) -> Record:
+        return Record.of_map(self.facts, of_design.own)
 
 
 def prepare_point(point: Point, number: int, networks: Networks, looks: Looks | None = None) -> PreparedPoint:
@@ -59,7 +63,9 @@ def prepare_point(point: Point, number: int, networks: Networks, looks: Looks | 
     Raises InputError (a ValueError with a reason a user can act on).
     """
     design = prepare(point.study, networks)
-    return PreparedPoint(design, Record(place(point, number)), design.network.device.type != "cpu", looks)
+    named = {} if looks is None else {F.identity: looks.name(design.identity)}
+    facts = Record(place(point, number), design.facts, named).own
+    return PreparedPoint(design, facts, design.network.device.type != "cpu", looks)
 
 
 def evaluate(task: Task, networks: Networks, emit: Emit) -> list[Record]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from qtaml_hw._threads import single_thread
 from qtaml_hw.config import Study
@@ -30,7 +31,7 @@ from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.children import GUARD, MOST_DEATHS, end_all, end_in_words
 from qtaml_hw.study.run.evaluate import evaluate, prepare_point
-from qtaml_hw.study.run.task import Results, Task, failure
+from qtaml_hw.study.run.task import Made, Of, Results, Task, failure
 
 MOST_KINDS = 8  # points that the parent may begin: more kinds than this compile the rest where they are met
 PATIENCE_S = 60.0  # without a word from anybody, before it is said who is waited for
@@ -39,12 +40,14 @@ Answer = list[Record] | str | None
 """The records of a task; why the store cannot be written; None from a worker that is ready."""
 
 
-def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Networks, progress: Progress) -> Results:
-    """Records of every task by its number.
+def in_processes(
+    tasks: list[Task], jobs: int, sink: ShardWriter, networks: Networks, progress: Progress, of: Of[Made]
+) -> dict[int, Made]:
+    """What is made of the records of every task, by its number.
 
     Raises StoreError when a worker cannot write, InputError when workers cannot even start.
     """
-    pool = Pool(jobs, len(tasks), sink, progress)
+    pool = Pool(jobs, len(tasks), sink, progress, Results(of))
     try:
         pool.serve(0.0)
         with single_thread():
@@ -55,7 +58,7 @@ def in_processes(tasks: list[Task], jobs: int, sink: ShardWriter, networks: Netw
             pool.serve(PATIENCE_S)
     finally:
         pool.close()
-    return pool.results
+    return pool.results.made
 
 
 @dataclass(eq=False)
@@ -80,8 +83,8 @@ class Pool:
     total: int
     sink: ShardWriter
     progress: Progress
+    results: Results[Any]
     pending: deque[Task] = field(default_factory=deque)
-    results: Results = field(default_factory=Results)
     workers: list[_Worker] = field(default_factory=list)
     deaths: Counter[int] = field(default_factory=Counter)
     context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
@@ -129,7 +132,7 @@ class Pool:
         worker.ready, worker.task = True, None
 
     def _finish(self, task: Task, records: list[Record]) -> None:
-        self.results[task.number] = records
+        self.results.add(task, records)
         self.progress(len(self.results), self.total, task.point.label)
 
     def _drop(self, worker: _Worker) -> None:

@@ -19,7 +19,7 @@ from qtaml_hw.study.design.networks.identity import Digests
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.run.evaluate import evaluate, identify
 from qtaml_hw.study.run.processes import PATIENCE_S, Pool
-from qtaml_hw.study.run.task import Emit, Stop, Task, settled
+from qtaml_hw.study.run.task import Emit, Results, Stop, Task, as_they_are, settled
 
 
 @dataclass(eq=False)
@@ -68,9 +68,9 @@ class Session:
         pool.total += len(tasks)
         pool.pending.extend(tasks)
         pool.serve(0.0)
-        while not all(task.number in pool.results for task in tasks):
+        while not all(task.number in pool.results.made for task in tasks):
             pool.serve(PATIENCE_S)
-        return {task.number: pool.results[task.number] for task in tasks}
+        return {task.number: pool.results.made[task.number] for task in tasks}
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def session(folder: Path | None, networks: Networks, jobs: int = 1, progress: Pr
         yield Session(networks, Digests(), finished, lambda _: None)
         return
     with ShardWriter(folder) as shard:
-        pool = Pool(jobs, 0, shard, progress) if jobs > 1 else None
+        pool = Pool(jobs, 0, shard, progress, Results(as_they_are)) if jobs > 1 else None
         try:
             yield Session(networks, Digests(folder), finished, shard.append, pool)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from qtaml_hw.config import Point, Study, StudyError
 from qtaml_hw.config.axes import axes_shown, axes_si
@@ -18,8 +18,7 @@ from qtaml_hw.records.record import FAILED_MAP, Record
 from qtaml_hw.records.sequential import Looks
 
 Emit = Callable[[Record], None]
-Results = dict[int, list[Record]]
-"""The records of every point by its number in the sweep."""
+Made = TypeVar("Made")
 Stop = Callable[[Sequence[Record]], bool]
 """Whether maps drawn so far answer what is asked, before the stopping rule is met; a value that can be pickled."""
 
@@ -30,6 +29,34 @@ class Workers:
 
     jobs: int = 1
     cluster: str | None = None
+
+
+Of = Callable[[int, list[Record]], Made]
+"""What is made of the records of a point, by its number in the sweep."""
+
+
+@dataclass(eq=False)
+class Results(Generic[Made]):
+    """What is made of the records of every point that has them all.
+
+    The records themselves are kept by those alone who want them: those of ten thousand points are half a gigabyte, and
+    stand in the store already.
+    """
+
+    of: Of[Made]
+    made: dict[int, Made] = field(default_factory=dict, init=False)
+
+    def add(self, task: Task, records: list[Record]) -> None:
+        """A point has all its records."""
+        self.made[task.number] = self.of(task.number, records)
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+
+def as_they_are(_: int, records: list[Record]) -> list[Record]:
+    """The records themselves."""
+    return records
 
 
 @dataclass(eq=False)

@@ -130,7 +130,7 @@ def test_energy_and_area_add_up(small: Study, networks: Networks) -> None:
 
 def test_records_are_plain_json_and_checked(small: Study, networks: Networks) -> None:
     record = point(small, networks).record(0)
-    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert json.loads(json.dumps(dict(record), allow_nan=False)) == record
     with pytest.raises(ArithmeticError, match=r"score = 1\.5 cannot be; expected a share from 0 to 1"):
         Record(record, {F.score: 1.5}).check()
     with pytest.raises(ArithmeticError, match=r"flips_raw = .* expected 0 to stored_bits"):

@@ -25,7 +25,7 @@ from qtaml_hw.study.run import cluster
 from qtaml_hw.study.run.cluster import Turn
 from qtaml_hw.study.run.engine import run_points
 from qtaml_hw.study.run.jobqueue import BATCH_SYSTEMS, batch_cluster, job_script, local_cluster
-from qtaml_hw.study.run.task import Task, Workers
+from qtaml_hw.study.run.task import Results, Task, Workers, as_they_are
 from tests import studies
 
 TEXT = studies.text()
@@ -68,7 +68,7 @@ def scheduler(started: list[subprocess.Popen[bytes]], folder: Path) -> str:
 
 
 def plain(records: list[Record]) -> list[str]:
-    return [json.dumps(r, sort_keys=True) for r in records]
+    return [json.dumps(dict(r), sort_keys=True) for r in records]
 
 
 def test_a_cluster_with_a_killed_worker_gives_the_same_records(
@@ -174,15 +174,15 @@ def test_a_long_sweep_is_given_out_in_few_batches(small: Study, monkeypatch: pyt
     points = [Point(f"point {number}", {}, small) for number in range(2000)]
     tasks = [Task(number, point, f"{number:032x}") for number, point in enumerate(points)]
     kept: list[Record] = []
-    waiting = deque((task, task.series()) for task in tasks)
-    results = cluster.Sweep(place, len(tasks), kept.append, silent, waiting).drive()
+    results = Results(as_they_are)
+    cluster.Sweep(place, len(tasks), kept.append, silent, results, deque(tasks)).drive()
     assert place.most <= cluster.AHEAD * 2 + cluster.MOST_POINTS  # a batch that was lost is asked for point by point
     assert sum(place.sizes) == len(tasks) + cluster.MOST_POINTS
     assert place.sizes[4] == max(place.sizes) == cluster.MOST_POINTS
     assert sum(size > 1 for size in place.sizes) <= 60
-    (failed,) = results.pop(700)
+    (failed,) = results.made.pop(700)
     assert "gave this point up" in failed[F.error]
-    for number, records in results.items():
+    for number, records in results.made.items():
         assert [record.key for record in records] == [(f"{number:032x}", index) for index in range(len(records))]
         assert len(records) == small.evaluate.maps.max
     assert len(kept) == 1 + 1999 * small.evaluate.maps.max
@@ -195,8 +195,9 @@ def test_a_turn_ends_in_time_and_its_point_goes_on(small: Study, monkeypatch: py
     tasks = [Task(number, Point(f"{number}", {}, small), f"{number:032x}") for number in range(3)]
     turn = cluster.evaluate_turn(tasks)
     assert [len(records) for records, why in turn.drawn if not why] == [1, 0, 0]
-    results = cluster.Sweep(place, 3, lambda _: None, silent, deque((task, task.series()) for task in tasks)).drive()
-    assert [len(results[number]) for number in range(3)] == [small.evaluate.maps.max] * 3
+    results = Results(as_they_are)
+    cluster.Sweep(place, 3, lambda _: None, silent, results, deque(tasks)).drive()
+    assert [len(results.made[number]) for number in range(3)] == [small.evaluate.maps.max] * 3
 
 
 @pytest.mark.parametrize(("text", "expected"), [("slrm", "is no cluster"), ("tcp://", "is no cluster")])

@@ -38,7 +38,7 @@ COMMAND = [sys.executable, "-c", CODE]
 
 
 def records(folder: Path) -> list[str]:
-    return [json.dumps(r, sort_keys=True) for r in read_records(folder)]
+    return [json.dumps(dict(r), sort_keys=True) for r in read_records(folder)]
 
 
 def test_workers_and_kills_change_nothing(tmp_path: Path) -> None:
@@ -73,10 +73,11 @@ from pathlib import Path
 from qtaml_hw.config import parse_study
 from qtaml_hw.study.run.engine import run_points
 records = run_points(list(parse_study({TEXT!r}, name="x").points()), Path({str(tmp_path)!r}))
-print(json.dumps([records, [m for m in ("torch", "numba", "sklearn", "matplotlib") if m in sys.modules]]))
+found = [[dict(record) for record in group] for group in records]
+print(json.dumps([found, [m for m in ("torch", "numba", "sklearn", "matplotlib") if m in sys.modules]]))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120, text=True)
-    assert json.loads(done.stdout) == [json.loads(json.dumps(first)), []]
+    assert json.loads(done.stdout) == [[[dict(record) for record in group] for group in first], []]
 
 
 def test_a_changed_file_is_not_believed(tmp_path: Path) -> None:

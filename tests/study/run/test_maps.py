@@ -22,7 +22,7 @@ UNTIL_NARROW = TEXT.replace("min: 2, max: 2", "min: 2, max: 20, ci95_halfwidth: 
 
 
 def texts(records: list[Record]) -> list[str]:
-    return [json.dumps(record) for record in records]
+    return [json.dumps(dict(record)) for record in records]
 
 
 def test_maps_of_two_processes_are_those_of_one_and_none_too_many(tmp_path: Path) -> None:
