@@ -102,8 +102,10 @@ def price(
     as_json: JsonOption = False,
 ) -> None:
     """What the study's memory costs without a network: area, energy, refresh, latency for a list of layers."""
-    found = q.price(load(file, overrides), topology=topology, weights=weights).as_dict()
+    priced = q.price(load(file, overrides), topology=topology, weights=weights)
+    found = priced.as_dict()
     answer(found, as_json, lambda: report.price_table(found))
+    warn(priced.warnings)
     say(found["note"])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from qtaml_hw.records.fields import F
-from qtaml_hw.records.text import number, percent
+from qtaml_hw.records.text import INFINITE, number, percent
 
 if TYPE_CHECKING:  # the words of a metric need nothing heavier than these lines; its intervals do
     from qtaml_hw.records.interval import Interval
@@ -47,7 +47,10 @@ class Measure:
 
     def show(self, score: float) -> str:
         """A score in its unit, without it."""
-        return number(self.value(score), 4) if self.logarithmic else percent(score)
+        if not self.logarithmic:
+            return percent(score)
+        value = self.value(score)
+        return INFINITE if math.isinf(value) else number(value, 4)
 
     def ends(self, found: Interval) -> str:
         """``33.1 to 35.4``, the smaller first; says so when one replicate gives no interval."""

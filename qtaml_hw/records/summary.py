@@ -64,7 +64,8 @@ class PointSummary:
     def warnings(self) -> tuple[str, ...]:
         """What the user may take for granted and should not: the point's, and that its maps are too few."""
         few = f"too few fault maps ({len(self.accuracies)}) for a 95 % interval that tells much: draw at least {FEW}"
-        return (*self.facts.get(F.warnings, ()), *([few] if self.accuracies and self.accuracy.few else []))
+        many = [few] if self.accuracies and self.accuracy.few else []
+        return (*self.facts.get(F.warnings, ()), *many, *self._infinite())
 
     @property
     def worst(self) -> tuple[float, Interval]:
@@ -98,6 +99,14 @@ class PointSummary:
     def count_series(self, name: str) -> tuple[Interval, ...]:
         """A number of ``fields.SERIES`` at every time, over the maps; () where the records have none."""
         return tuple(t_interval(v, (0.0, math.inf)) for v in zip(*self.counts.get(name, ()), strict=True))
+
+    def _infinite(self) -> list[str]:
+        """What a mean over chips is that give a right token no chance at all."""
+        read, none = measure_of(self.facts), sum(score <= 0.0 for score in self.accuracies)
+        if not (read.logarithmic and none):
+            return []
+        maps = f"{none} of {len(self.accuracies)} fault maps"
+        return [f"inf: {read.title.lower()} is infinite on {maps}, which give a right token no chance: so is the mean"]
 
     def _kept(self, accuracies: Sequence[float], share_of_clean: float) -> Yield:
         return Yield.of(accuracies, share_of_clean, float(self.facts[F.clean_score]))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # of a table without intervals nothing heavier than rich is i
     from qtaml_hw.records.interval import Interval
 
 NOTHING: Final = "–"
+INFINITE: Final = "inf"
 _SUPERSCRIPT: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LONGEST: Final = 300
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -26,17 +26,23 @@ def _read(rows: Iterable[Row | None]) -> Measure:
     return measure_named(found.pop() if len(found) == 1 else None)
 
 
+_LONGEST_PLACE: Final = 48  # of a file's name that stays in one piece, beside the names and values of a table
+
+
 def effective_table(provenance: Mapping[str, Any]) -> Table:
     """Every value that is in force, and where it comes from (``config.Study.provenance``)."""
-    rows = []
+    rows, files = [], {origin.source for origin in provenance.values() if origin.kind == "file"}
     for path, origin in provenance.items():
         place = {"default": "default", "set": "--set"}.get(origin.kind, origin.source)
         if origin.kind == "file" and origin.line:
-            place = f"{origin.source}:{origin.line}"
+            place = f"line {origin.line}" if len(files) == 1 else f"{origin.source}:{origin.line}"
         if origin.citation:
             place = f"{origin.source}: {origin.citation}"
         rows.append((path, origin.text, place))
-    return table(["Value", "", "From"], rows, heading="Effective values")
+    made = table(["Value", "", "From"], rows, heading="Effective values")
+    longest = max((len(word) for *_, place in rows for word in place.split()), default=0)
+    made.columns[-1].min_width = min(longest, _LONGEST_PLACE)
+    return made
 
 
 def comparison_table(found: Row) -> Table:

@@ -19,6 +19,7 @@ from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.measure import Measure, counted, heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import (
+    INFINITE,
     NOTHING,
     Scale,
     number,
@@ -66,11 +67,10 @@ def sweep_table(summaries: Sequence[PointSummary], *, most: int = 500) -> Table:
         cells = (*maps, *(_chips(s, found) for found in s.yields), *(column.cells[row] for column in varied))
         read = measure_of(s.facts)
         rows.append((name, read.show(accuracy.mean), _interval(accuracy, read), *cells))
-    if len(points) > most:
-        more = f"and {len(points) - most:,} more points: the report has all"
-        rows.append((more, *[""] * (len(heads) + 2)))
     same = [s for s in shown if s not in varied]
-    caption = "; ".join([*_maps(done, unlike), *_said_once(done, same, len(points) - len(done))])
+    hidden = len(points) - most
+    more = [f"{hidden:,} more points are not shown: `qtaml-hw store export` writes all"] if hidden > 0 else []
+    caption = "; ".join([*more, *_maps(done, unlike), *_said_once(done, same, len(points) - len(done))])
     title, reading = heading_of(s.facts for s in done)
     heads = [_header(title, reading.unit), _header("95 % CI", reading.unit), *heads]
     return table(["Point", *heads], rows, caption=caption, words=1)
@@ -312,9 +312,11 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
     """
     rows: list[Sequence[object]] = []
     asked: Sequence[tuple[str, str, str]] = _WHAT_IF
-    if before.get("metric_mean") is not None:
+    if "metric_mean" in before:
         asked = [("metric_mean", title_of(before), measure_of(before).unit), *_WHAT_IF[2:]]
     for key, name, si in asked:
+        if key == "metric_mean" and None in (before[key], after[key]):
+            rows.append((name, si, *(_finite(r, key) for r in (before, after)), NOTHING))
         if not (is_number(before.get(key)) and is_number(after.get(key))):
             continue
         values = [float(before[key]), float(after[key])]
@@ -328,15 +330,18 @@ def what_if_table(before: Row, after: Row, difference: Row) -> Table:
                 cells[2] += f" ({100 * change / values[0]:+.1f} %)"
         rows.append((name, unit, *cells))
         if key == "metric_mean":
-            ends = [
-                f"{number(r.get('metric_ci95_low'))} to {number(r.get('metric_ci95_high'))}" for r in (before, after)
-            ]
+            ends = [f"{_finite(r, 'metric_ci95_low')} to {_finite(r, 'metric_ci95_high')}" for r in (before, after)]
             low, high = (number(difference.get(f"ratio_ci95_{end}")) for end in ("low", "high"))
             ratio = f"x {number(difference.get('ratio_mean'))} ({low} to {high})"
             rows.append(("  95 % CI, ratio in pairs", si, *ends, ratio))
         if key == ACCURACY_MEAN:
             rows.append(("  95 % CI, maps", "%", *(_mapped_interval(r) for r in (before, after, difference))))
     return table(["", "Unit", "Before", "After", "Difference"], rows, heading="What if", words=1)
+
+
+def _finite(row: Row, key: str) -> str:
+    """A value of a metric, which JSON has as null where it is infinite."""
+    return INFINITE if row.get(key) is None else number(row[key], 4)
 
 
 def _signed(shown: str, change: float) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from qtaml_hw import report
 from qtaml_hw.records.compare import compare
+from qtaml_hw.records.summary import summarise
 from qtaml_hw.study.questions.decision_words import sentence
 from tests.report import synthetic
 
@@ -117,3 +118,19 @@ def test_figures_of_a_perplexity_study_have_its_axis(tmp_path: Path) -> None:
         "Mean accuracy",
     ):
         assert wrong not in shown, wrong
+
+
+def test_an_infinite_perplexity_is_inf_and_is_explained() -> None:
+    """One of four maps gives a right token no chance: its perplexity is infinite, and so is the mean."""
+    records = of_perplexity(synthetic.point(0, {}, 4))
+    records[2] |= {"score": 0.0, "score_series": [[1e-3, 0.0]]}
+    (point,) = summarise(records)
+    assert re.search(r"│?\s*Perplexity\s+inf\s.*inf", text_of(report.run_table(point)))
+    assert "inf" in text_of(report.sweep_table([point, point]))
+    assert point.warnings[-1] == (
+        "inf: perplexity is infinite on 1 of 4 fault maps, which give a right token no chance: so is the mean"
+    )
+    assert not any("inf:" in told for told in summarise(of_perplexity(synthetic.point(0, {}, 4)))[0].warnings)
+    before, after = {"metric_mean": 25.0, "metric": "perplexity"}, {"metric_mean": None, "metric": "perplexity"}
+    shown = text_of(report.what_if_table(before, after, {}))
+    assert re.search(r"25\s+inf\s+–", shown)

@@ -23,6 +23,7 @@ from qtaml_hw.progress import Progress
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.results import Answer
 from qtaml_hw.study.design.cells.cell import view_cell
+from qtaml_hw.study.design.cells.timeline import bank_warnings
 from qtaml_hw.study.design.networks.image import stored_as
 from qtaml_hw.study.design.networks.loaded import Networks
 from qtaml_hw.study.design.protection.price import PlanCost, Pricing, SideStorage
@@ -45,6 +46,11 @@ class Price(Answer):
     study: Study
     cost: PlanCost
     layers: tuple[LayerCost, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the figures do not say by themselves: refresh that leaves little time, or none."""
+        return bank_warnings({F.refresh_bandwidth_share: self.cost.refresh_share})
 
     def as_dict(self) -> dict[str, Any]:
         """Area, energy of one inference, times, shares; ``access``: what one access of a bank and standing by cost."""

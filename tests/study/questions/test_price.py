@@ -123,6 +123,17 @@ def test_weights_alone_are_read_once(study: Study) -> None:
     assert found["refresh_energy_j"] == pytest.approx(access["refresh_w"] / 1000.0, rel=1e-9)
 
 
+def test_a_refresh_that_takes_all_time_is_told(study: Study) -> None:
+    """A memory that refreshes for longer than its interval has a price, and does nothing else."""
+    assert q.price(study.with_({"refresh.interval": "1 ms"}), weights=2**20).warnings == []
+    busy = q.price(study.with_({"refresh.interval": "2 us"}), weights=2**20)
+    share = busy["refresh_bandwidth_share"]
+    assert share > 1.0
+    (told,) = busy.warnings
+    assert told.startswith(f"refresh takes {100 * share:.4g} % of the banks' time: the memory does nothing but refresh")
+    assert set(busy.as_dict()) == set(q.price(study, weights=2**20).as_dict())
+
+
 def test_what_needs_a_network_is_refused(study: Study, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="policy tac needs a network"):
         q.price(study.with_({"protection.policy": "tac", "protection.planes": None}), weights=100)

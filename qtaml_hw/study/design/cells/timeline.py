@@ -49,9 +49,12 @@ def array_facts(study: Study, chip: Memory) -> dict[str, Any]:
 
 def bank_warnings(costs: Mapping[str, Any]) -> list[str]:
     """Banks that refresh more than they serve; a record's own figures say by how much."""
-    busy = costs[F.refresh_bandwidth_share] > _MOST_REFRESH
-    told = "refresh takes more than half of the banks' time: reads wait for it; see refresh.interval and array.banks"
-    return [told] if busy else []
+    share, see = costs[F.refresh_bandwidth_share], "see refresh.interval and array.banks"
+    if share >= 1.0:
+        busy = f"refresh takes {100.0 * share:.4g} % of the banks' time"
+        return [f"{busy}: the memory does nothing but refresh, and cannot keep up; {see}"]
+    told = f"refresh takes more than half of the banks' time: reads wait for it; {see}"
+    return [told] if share > _MOST_REFRESH else []
 
 
 def phase_facts(study: Study) -> dict[str, Any]:

@@ -280,11 +280,12 @@ class Network:
         if self.windows is not None:
             read = MEASURES.get(self.metric.name, PLAIN)
             one, clean = (f"{read.show(s)}{read.suffix}" for s in (self.same_answer_score or 0.0, self.clean_score))
-            return [f"the clean network is at chance: it has {clean}, and one answer to all tokens has {one}"]
+            title = read.title.lower()
+            return [f"the clean network is at chance: its {title} is {clean}, that of one answer to all tokens {one}"]
         hint = "; labels begin at 1, and outputs are counted from 0" if int(self.labels.min()) == 1 else ""
         return [
-            f"the clean score of {100 * self.clean_score:.1f} % is at chance: one answer to all these inputs has "
-            f"{100 * (self.same_answer_score or 0.0):.1f} %, so the score cannot show what faults do{hint}"
+            f"the clean {self.metric.title.lower()} of {100 * self.clean_score:.1f} % is at chance: one answer to all "
+            f"these inputs has {100 * (self.same_answer_score or 0.0):.1f} %, so it cannot show what faults do{hint}"
         ]
 
     def _exact_warning(self) -> list[str]:
