@@ -18,12 +18,14 @@ from qtaml_hw.config.sections.buffers import OWN, PARTS, BufferOwnSection, Buffe
 from qtaml_hw.config.sections.evaluate import EvaluateSection
 from qtaml_hw.config.sections.protection import ProtectionSection
 from qtaml_hw.errors import unknown
+from qtaml_hw.names import PLANES
 
 _Study = TypeVar("_Study")
 WEIGHTS: Final = "weights"
 _SHARED_SCORES: Final = ("jacobian", "fisher")
 """Scores that are distortions of the outputs by one flip, of weights and values alike."""
 _NOWHERE_ELSE: Final = "what was just computed lies nowhere else: a flagged word reads as it is (raw), or as zero"
+_ALL_AT_ONCE: Final = "early: values in buffers are drawn for all images at once: write 'verdicts: whole'"
 _OF_WEIGHTS: Final[tuple[tuple[str, str, tuple[Any, ...], str], ...]] = (
     ("refresh", "ecc_aware", (None, False), "words of values are corrected where they are read, by no refresh"),
     ("refresh", "retention_aware", (None,), "rows that one value after another lies on are not sorted by weak cells"),
@@ -69,7 +71,9 @@ def checked(
         if own is not None and inner is not None and not wrong:
             parts = {name: getattr(inner, name) for name in PARTS}
             given = own.model_fields_set | set(PARTS)
-            found.append((BufferSection.model_construct(given, **dict(own), **parts), inner))
+            section = BufferSection.model_construct(given, **dict(own), **parts)
+            wrong += _other_refresh(beside, index, section, _row_classes(inner))
+            found.append((section, inner))
         problems += wrong
     return found, problems + _twice(beside)
 
@@ -107,18 +111,22 @@ def refuse(
     beside: Beside,
     own: Sequence[BufferSection],
     weights: ProtectionSection,
-    faulty: Sequence[str],
+    evaluate: EvaluateSection,
     at: Callable[[tuple[str, ...]], Problem],
 ) -> None:
-    """Nothing.  Raises StudyError where buffers cannot spend the weights' budget, or flips are read of no memory.
+    """Nothing.  Raises StudyError where buffers cannot spend the weights' budget, flips are read of no memory, or
+    verdicts are told from some of the images that values are drawn for together.
 
     ``at`` : the place of a field of the study.
     """
     found = _unshared(beside, [one.protection for one in own], weights, at(("protection", "budget")))
     try:
-        memories_read(faulty, [one.name for one in own])
+        memories_read(evaluate.faulty, [one.name for one in own])
     except ValueError as error:
         found.append(dataclasses.replace(at(("evaluate", "faulty")), message=str(error)))
+    if own and evaluate.verdicts == "early":
+        place = at(("evaluate", "verdicts"))
+        found.append(dataclasses.replace(place, path="evaluate.verdicts", message=_ALL_AT_ONCE))
     if found:
         raise StudyError(found)
 
@@ -171,6 +179,36 @@ def _only_of_weights(beside: Beside, index: int, item: dict[str, Any]) -> list[P
             if isinstance(part, dict) and part.get(name) not in taken:
                 at = beside.at(index, section, *([place] if isinstance(given, list) else []), name)
                 found.append(dataclasses.replace(at, message=why))
+    return found
+
+
+def _row_classes(inner: Any) -> int:
+    """Classes of rows of a buffer's array, which have intervals of their own."""
+    if inner.by_plane:
+        return len(inner.classes)
+    return inner.array.classes or PLANES[inner.weights.format]
+
+
+def _other_refresh(beside: Beside, index: int, section: BufferSection, classes: int) -> list[Problem]:
+    """Intervals of tokens and partitions that are not one for each class of rows, and banks that there are not."""
+    relaxed = section.tokens.relaxed if section.tokens is not None else ()
+    partitions = section.partitions or ()
+    places = [
+        *((("tokens", "relaxed", n, "interval"), one.interval_s) for n, one in enumerate(relaxed)),
+        *((("partitions", n, "interval"), one.interval_s) for n, one in enumerate(partitions)),
+    ]
+    found = [
+        dataclasses.replace(
+            beside.at(index, *place),
+            message=f"{len(given)} intervals are given and the array has {classes} row classes: give one, or {classes}",
+        )
+        for place, given in places
+        if len(given) not in (1, classes)
+    ]
+    banks = sum(one.banks or 0 for one in partitions)
+    if banks > section.array.banks:
+        text = f"partitions take {banks} banks, the array has {section.array.banks}"
+        found.append(dataclasses.replace(beside.at(index, "partitions"), message=text))
     return found
 
 

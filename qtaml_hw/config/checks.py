@@ -20,6 +20,7 @@ from qtaml_hw.names import (
     INTEGER_FORMATS,
     PLANES,
     POLICIES,
+    SHARES_OF_IMAGES,
     THROUGH_CODES,
     stated_step,
 )
@@ -277,6 +278,14 @@ def _code_inside_the_weights(sections: Mapping[str, Any]) -> Finding | None:
     return None
 
 
+def _early_verdicts_of_images(sections: Mapping[str, Any]) -> Finding | None:
+    evaluate, path = sections["evaluate"], ("evaluate", "verdicts")
+    if evaluate.verdicts != "early" or ":" in evaluate.metric or evaluate.metric in SHARES_OF_IMAGES:
+        return None
+    counting = ", ".join(SHARES_OF_IMAGES)
+    return path, path, f"early counts images, and {evaluate.metric} counts none: write 'verdicts: whole', or {counting}"
+
+
 CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding | None]], ...]] = (
     (("cell", "refresh"), _refresh_of_static_cell),
     (("cell", "refresh", "flips", "evaluate"), _decay_without_time),
@@ -291,6 +300,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Finding
     (("array", "refresh", "scrub", "accelerator", "weights", "protection", "evaluate"), _commands_of_the_horizon),
     (("timeline", "cell", "flips"), _conditions_of_timeless_cells),
     (("network", "data"), _texts_and_encoders),
+    (("evaluate",), _early_verdicts_of_images),
     (("flips", "protection"), _structure_of_words),
     (("weights", "protection", "hardening"), _codes_made_for_the_channel),
     (("protection", "weights"), _code_inside_the_weights),

@@ -6,14 +6,13 @@ Looked for, never opened or imported: a study is checked without running anybody
 from __future__ import annotations
 
 import ast
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
+from qtaml_hw.config.place import problem_at
 from qtaml_hw.config.reading.curves import Points, axis_complaint
-from qtaml_hw.config.reading.document import locate
 from qtaml_hw.config.reading.fields import value_at
 from qtaml_hw.config.reading.price_table import price_table
 from qtaml_hw.config.reading.problems import Problem
@@ -53,8 +52,7 @@ def missing(study: Study) -> list[Problem]:
 def lacking(study: Study) -> Iterator[Problem]:
     """What a study names that is not there, at its place in the file; of a sweep's points nothing."""
     for path, complaint in _complaints(study):
-        place = locate(study._layer, tuple(path.split(".")))
-        yield dataclasses.replace(place, path=path, message=complaint, file=place.file or study.file)
+        yield problem_at(study, path, complaint)
 
 
 def _complaints(study: Study) -> Iterator[tuple[str, str]]:

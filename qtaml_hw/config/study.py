@@ -247,7 +247,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
     beside = Beside.of(document)
     if beside.leaf is None and not beside.problems:
         study = _of_weights(document, previous)
-        refuse(beside, (), study.protection, study.evaluate.faulty, partial(locate, study._layer))
+        refuse(beside, (), study.protection, study.evaluate, partial(locate, study._layer))
         return study
     found, problems = checked(beside, _of_weights, catalogue(Study))
     try:
@@ -260,7 +260,7 @@ def build(document: Document, previous: Study | None = None) -> Study:
     study._document, study._beside = document, tuple(Buffer(*both) for both in found)
     for _, inner in found:
         inner._of_buffer = True
-    refuse(beside, study.buffers or (), study.protection, study.evaluate.faulty, partial(locate, study._layer))
+    refuse(beside, study.buffers or (), study.protection, study.evaluate, partial(locate, study._layer))
     return study
 
 

@@ -16,11 +16,13 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from qtaml_hw.config.reading.beside import BUFFERS
 from qtaml_hw.config.reading.document import Change, Origin, nearest_mark, written
 from qtaml_hw.config.reading.fields import FieldSpec, suggest
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.quantities import Section
 from qtaml_hw.config.reading.yaml_strict import Mark, Path, dotted
+from qtaml_hw.config.sections.buffers import OWN, PARTS
 from qtaml_hw.errors import nearest
 from qtaml_hw.units import DIMENSIONS, split
 
@@ -182,9 +184,10 @@ def _cases(
 
 
 def field_of(name: str) -> str:
-    """The field that an axis names; an item of a list is named by its place: ``cell.1.t_ox``."""
-    parts = name.split(".")
-    return ".".join(part for place, part in enumerate(parts) if place != 1 or not part.isdigit())
+    """The field that an axis names; an item of a list goes by its place, ``cell.1.t_ox``, a buffer by its name too."""
+    head, *inside = name.split(".")
+    named = head == BUFFERS and len(inside) > 1 and inside[0] not in (*OWN, *PARTS)
+    return ".".join([head, *inside[1:]] if named or (inside and inside[0].isdigit()) else [head, *inside])
 
 
 def _not_a_field(name: str, fields: dict[str, FieldSpec]) -> str:

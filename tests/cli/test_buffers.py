@@ -10,7 +10,7 @@ from tests.cli.conftest import call
 from tests.studies import text
 
 BAD = {
-    "contents: conv9": "buffer a: no module 'conv9' in the network; did you mean 'conv",
+    "contents: conv9": "buffers[0].contents: buffer a: no module 'conv9' in the network; did you mean 'conv",
     "contents: conv1, array: {capacity: 2048 bit, banks: 1}": "the buffer of 256 words has no room for it",
     "contents: conv1, protection: {policy: uniform, planes: 12}": "buffers[0].protection.planes: 12 planes",
     "contents: conv1, lifetime: 0 s": "buffers[0].lifetime: 0 s is out of range; allowed: above 0 s",
@@ -30,6 +30,7 @@ def test_a_buffer_that_cannot_be_is_one_message_and_exit_2(
     assert call(monkeypatch, "run", file, "--out", out, "-q") == 2
     captured = capsys.readouterr()
     assert BAD[own] in captured.err
+    assert f"study.yaml:{file.read_text(encoding='utf-8').split('buffers:')[0].count(chr(10)) + 1}:" in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert not out.exists()

@@ -154,5 +154,57 @@ def test_fused_passes_hold_no_values() -> None:
 
 
 def test_a_change_of_no_item_says_which_there_are() -> None:
-    with pytest.raises(StudyError, match=r"buffers\.0\.FIELD, buffers\.1\.FIELD"):
+    with pytest.raises(StudyError, match=r"buffers\.act\.FIELD, buffers\.kv\.FIELD"):
         parse_study(HEAD + KV).with_({"buffers.7.refresh.interval": "1 us"})
+
+
+def test_a_buffer_goes_by_its_name_wherever_a_path_names_it() -> None:
+    """What ``validate`` and reports print of a buffer can be set and swept as it stands there."""
+    study = parse_study(HEAD + KV)
+    printed = [path for path in study.provenance if path.startswith("buffers.act.")]
+    assert "buffers.act.refresh.interval" in printed
+    moved = study.with_({"buffers.act.refresh.interval": "30 us"})
+    assert moved.identity() == study.with_({"buffers.0.refresh.interval": "30 us"}).identity()
+    assert moved.identity() != study.identity()
+    swept = parse_study(HEAD + KV + "sweep: {grid: {buffers.act.refresh.interval: [10 us, 20 us]}}\n").points()
+    assert [point.study.beside[0].study.refresh.interval_s for point in swept] == [10e-6, 20e-6]
+    assert axes_si(swept[0]) == {"buffers.act.refresh.interval": pytest.approx(10e-6)}
+    with pytest.raises(StudyError, match=r"set a field of one item, buffers.act.FIELD, buffers.kv.FIELD"):
+        study.with_({"buffers.acts.refresh.interval": "30 us"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "said"),
+    [
+        ("interval: [4 ms, 1 ms]", "interval: [4 ms, 1 ms, 2 ms]", "buffers[1].tokens.relaxed[0].interval",
+         "3 intervals are given and the array has 2 row classes: give one, or 2"),
+        ("refresh: 20 us}", "refresh: 20 us, partitions: [{holds: x, interval: [1 us, 2 us]}]}",
+         "buffers[0].partitions[0].interval", "2 intervals are given and the array has 1 row classes"),
+        ("refresh: 20 us}", "refresh: 20 us, array: {banks: 8}, partitions: [{holds: x, interval: 1 us, banks: 9}]}",
+         "buffers[0].partitions", "partitions take 9 banks, the array has 8"),
+    ],
+)  # fmt: skip
+def test_refresh_of_tokens_and_partitions_is_known_from_the_file(old: str, new: str, place: str, said: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        parse_study(HEAD + KV.replace(old, new))
+    (problem,) = caught.value.errors
+    assert (problem.path, problem.message[: len(said)]) == (place, said)
+    assert problem.line == (HEAD + KV.replace(old, new)).split(new)[0].count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("buffers", "metric", "said"),
+    [
+        (KV, "top1", "early: values in buffers are drawn for all images at once: write 'verdicts: whole'"),
+        ("", "perplexity", "early counts images, and perplexity counts none: write 'verdicts: whole', or top1, top5"),
+        ("", "embedding_cosine", "early counts images, and embedding_cosine counts none"),
+    ],
+)
+def test_early_verdicts_of_what_counts_no_images(buffers: str, metric: str, said: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        parse_study(HEAD + buffers + f"evaluate:\n  metric: {metric}\n  verdicts: early\n", name="study.yaml")
+    (problem,) = caught.value.errors
+    assert str(problem).startswith(
+        f"study.yaml:{HEAD.count(chr(10)) + buffers.count(chr(10)) + 3}:13 evaluate.verdicts: {said}"
+    )
+    parse_study(HEAD + buffers + f"evaluate: {{metric: {metric}, verdicts: whole}}\n")

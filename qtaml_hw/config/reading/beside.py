@@ -33,7 +33,7 @@ class Beside:
 
     @classmethod
     def of(cls, document: Document) -> Beside:
-        """As the file and the changes over it leave them; an item is changed under ``buffers.index.field``."""
+        """As the file and the changes over it leave them; an item is changed under ``buffers.NAME.field``."""
         leaf = document.base.get((BUFFERS,))
         items = copy.deepcopy(leaf.value) if leaf is not None else []
         problems: list[Problem] = []
@@ -112,16 +112,11 @@ def _inside(item: Mapping[str, Any], path: Path) -> bool:
 
 
 def _set(items: list[Any], change: Change) -> bool:
-    """Set a field of an item in place; False where there is no such item."""
-    index = str(change.path[1])
-    if (
-        not index.isdigit()
-        or int(index) >= len(items)
-        or len(change.path) < 3
-        or not isinstance(items[int(index)], dict)
-    ):
+    """Set a field of an item, which goes by its place or its name, in place; False where there is no such item."""
+    named = {str(one["name"]): one for one in items if isinstance(one, dict) and "name" in one}
+    node = {**named, **{str(place): one for place, one in enumerate(items)}}.get(str(change.path[1]))
+    if len(change.path) < 3 or not isinstance(node, dict):
         return False
-    node = items[int(index)]
     for step in change.path[2:-1]:
         inner = node.get(str(step))
         node[str(step)] = inner = inner if isinstance(inner, dict) else {}
@@ -134,7 +129,8 @@ def _set(items: list[Any], change: Change) -> bool:
 
 
 def _no_item(items: Any, change: Change) -> Problem:
-    known = len(items) if isinstance(items, list) else 0
-    ways = ", ".join(f"{BUFFERS}.{n}.FIELD" for n in range(known)) or "there is none: write the list first"
+    known = items if isinstance(items, list) else []
+    names = [one.get("name", place) if isinstance(one, dict) else place for place, one in enumerate(known)]
+    ways = ", ".join(f"{BUFFERS}.{name}.FIELD" for name in names) or "there is none: write the list first"
     message = f"{BUFFERS} is a list: set a field of one item, {ways}"
     return at_change(change, message)

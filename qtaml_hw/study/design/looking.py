@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from qtaml_hw.arrays import Int64
-from qtaml_hw.config import Study
-from qtaml_hw.errors import InputError
+from qtaml_hw.config import Study, StudyError
+from qtaml_hw.config.place import problem_at
 from qtaml_hw.records.fields import F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.sequential import ChipImages, Looks, batch_of, first_batch
@@ -27,12 +27,11 @@ _IMAGES_STREAM: Final = 0x696D6773  # keeps the draws of images apart from every
 
 
 def check_looks(study: Study, networks: Networks) -> None:
-    """Raises InputError for a study whose maps cannot be judged image by image: values in buffers, another metric."""
+    """Raises StudyError for a network whose maps cannot be judged image by image: its metric counts none."""
     network = networks.load(study).network
     if network.clean_right is None:
-        raise InputError(f"evaluate.verdicts: early counts images, and {network.metric.name} counts none here")
-    if study.beside:
-        raise InputError("evaluate.verdicts: early: values in buffers are drawn for all images at once")
+        message = f"early counts images, and {network.metric.name} counts none here"
+        raise StudyError([problem_at(study, "evaluate.verdicts", message)])
 
 
 def looked(design: DesignPoint, map_index: int, looks: Looks) -> Record:

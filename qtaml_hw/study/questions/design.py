@@ -106,8 +106,8 @@ def design(
     from there.  A verdict stands on ``evaluate.maps.max`` chips where the study states it, and on enough; where
     ``evaluate.verdicts`` is early, on as few images as tell it, with 2.5 % of error at every stop (``Early``).
 
-    Raises InputError for shares or objectives that cannot be, and early verdicts of a metric that counts no images;
-    StudyError for axes that are none.
+    Raises InputError for shares or objectives that cannot be; StudyError for axes that are none, and early verdicts of
+    a metric that counts no images.
     """
     objectives = _objectives(minimise)
     stated = study.provenance["evaluate.maps.max"].kind != "default"

@@ -158,7 +158,7 @@ def test_partitions_have_intervals_of_their_own_and_banks_where_they_ask_for_the
         ("[{holds: x, interval: 1 us}, {holds: ['*'], interval: 2 us}]", "x is in two partitions; a value lies in one"),
         ("[{holds: x, interval: 1 us, banks: 9}]", "partitions take 9 banks, the array has 8"),
         ("[{holds: x, interval: 1 us, banks: 8}]", "take all 8 banks of the array, and y is in none"),
-        ("[{holds: x, interval: [1 us, 2 us]}]", "has 2 intervals and the array 1 row classes"),
+        ("[{holds: x, interval: [1 us, 2 us]}]", "2 intervals are given and the array has 1 row classes"),
     ],
 )
 def test_partitions_that_cannot_be_are_refused(partitions: str, complaint: str) -> None:

@@ -36,6 +36,7 @@ from qtaml_hw.activations import (
 )
 from qtaml_hw.config import Study
 from qtaml_hw.config.buffers import WEIGHTS, memories_read
+from qtaml_hw.config.place import said_at
 from qtaml_hw.config.study import Buffer
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import Produced, Rates
@@ -155,8 +156,10 @@ class Buffers:
         with serving(module, image.decode()):
             for place, buffer in enumerate(study.beside):
                 number = sum(len(one.kept) for one in memories)
-                kept = _kept(buffer, module, inputs, calibration.names)
-                memories.append(_memory(buffer, kept, (place, number), (module, inputs), layers, study))
+                with said_at(study, f"buffers.{place}.contents"):
+                    kept = _kept(buffer, module, inputs, calibration.names)
+                with said_at(study, f"buffers.{place}"):
+                    memories.append(_memory(buffer, kept, (place, number), (module, inputs), layers, study))
         return cls(module, tuple(memories), faulty, study.evaluate.seed)
 
     @property

@@ -16,7 +16,7 @@ from qtaml_hw.arrays import Float64, Int64
 from qtaml_hw.config import Study
 from qtaml_hw.config.sections.buffers import BufferOwnSection
 from qtaml_hw.config.study import Buffer
-from qtaml_hw.errors import InputError, unknown
+from qtaml_hw.errors import unknown
 from qtaml_hw.faults import MapKey
 from qtaml_hw.memory.buffers import (
     Allocation,
@@ -139,25 +139,14 @@ class Placed:
         return given if len(given) == classes else given * classes
 
     def cells_of(self, cells: memory.Cells) -> tuple[PlaneCells, ...]:
-        """The planes of every row class, of a chip with these cells.
-
-        Raises InputError where a class of tokens, or a partition, has another number of intervals than there are row
-        classes.
-        """
+        """The planes of every row class, of a chip with these cells."""
         of_plane, section = self.geometry.classes_of(self.planes), self.buffer.section
         found = []
         for row_class, interval_s in enumerate(self.intervals_s):
-            own = []
-            for of_class_s in section.other_intervals_s:
-                if len(of_class_s) not in (1, len(self.intervals_s)):
-                    raise InputError(
-                        f"buffer {section.name}: a class of tokens or a partition has {len(of_class_s)} intervals "
-                        f"and the array {len(self.intervals_s)} row classes: give one, or one for each"
-                    )
-                own.append(of_class_s[row_class % len(of_class_s)])
+            own = tuple(of_class_s[row_class % len(of_class_s)] for of_class_s in section.other_intervals_s)
             members = tuple(np.flatnonzero(of_plane == row_class).tolist())
             restores = self.geometry.reads_destroy(row_class)
-            found.append(PlaneCells(members, cells.of_class(row_class).model, interval_s, tuple(own), restores))
+            found.append(PlaneCells(members, cells.of_class(row_class).model, interval_s, own, restores))
         return tuple(found)
 
     def rates(self, cells: memory.Cells | None = None) -> tuple[Rates, ...]:
@@ -238,10 +227,6 @@ def _allocated(buffer: Buffer, values: Sequence[Value]) -> Allocation:
     own = {k: tuple(i for i, at in enumerate(owner) if at == k) for k, one in enumerate(partitions) if one.banks}
     parts = [Part(partitions[k].banks or 0, members, first + k) for k, members in own.items()]
     left = array.banks - sum(part.banks for part in parts)
-    if left < 0:
-        raise ValueError(
-            f"buffer {section.name}: partitions take {array.banks - left} banks, the array has {array.banks}"
-        )
     rest = tuple(i for i, at in enumerate(owner) if at not in own)
     return allocate_parts(values, [*parts, Part(left, rest)], capacity, backing=backing)
 

@@ -13,6 +13,7 @@ from qtaml_hw.accelerator.place import place
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.config import Study, StudyError
 from qtaml_hw.config.outside import lacking
+from qtaml_hw.config.place import said_at
 from qtaml_hw.errors import InputError
 from qtaml_hw.names import FILE_FORMAT
 from qtaml_hw.progress import Progress
@@ -67,6 +68,8 @@ def load_network(study: Study, progress: Progress | None = None) -> StoredNetwor
     try:
         _check_judged(study, judge, loaded, data)
         return rewritten_network(_stored(study, loaded, data, outside, judge), study).placed(device)
+    except StudyError:
+        raise
     except ValueError as error:
         raise InputError(f"network {loaded.name}: {error}") from error
 
@@ -120,7 +123,8 @@ def _stored(study: Study, loaded: LoadedNetwork, data: DataSet, outside: str, ju
     module = make_effective(loaded.module)
     module = fold_batch_norm(module) if study.weights.fold_batch_norm else module
     channels = multiplied(module, torch.from_numpy(data.test_x[:1]))
-    found = inventory(module, store_rule(study), channels)
+    with said_at(study, "network.store"):
+        found = inventory(module, store_rule(study), channels)
     names = [entry.name for entry in found if entry.stored]
     weights, image = image_of(module, names, study, torch.from_numpy(data.calibration_x), channels, loaded.codes)
     own_names = image.names
