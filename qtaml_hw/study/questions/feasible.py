@@ -83,8 +83,8 @@ def feasible(
     the lower end of the exact interval of their share from ``maps`` chips.  Where ``evaluate.verdicts`` is early,
     chips on the way are judged on as many images as tell them (``Early``); what is answered stands on all of them.
 
-    Raises InputError for an unknown goal, shares outside (0, 1] or fewer than two maps; StudyError for early verdicts of
-    a metric that counts no images.
+    Raises InputError for an unknown goal, shares outside (0, 1] or fewer than two maps; StudyError for early verdicts
+    of a metric that counts no images.
     """
     asked = _goals(goals)
     for name, share in (("keep", keep), ("yield", wanted)):

@@ -155,7 +155,7 @@ def test_what_is_stored_is_said_and_listed(folder: Path) -> None:
     assert records[0]["exact_parameters"] == {}
     plain = evaluate(Task(0, study(folder, OWN).points()[0], "i", {}), Networks(), lambda record: None)
     assert plain[0]["exact_parameters"] == {"bias": 16, "norm": 24}
-    with pytest.raises(InputError, match=r"store: no parameter matches '7.\*'"):
+    with pytest.raises(StudyError, match=r"network\.store: store: no parameter matches '7.\*'"):
         q.tensors(study(folder, OWN, more={"network.store.exclude": "7.*"}))
 
 
