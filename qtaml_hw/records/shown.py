@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from qtaml_hw.prompt import Rows
-from qtaml_hw.records.fields import FIELDS, F, Field
+from qtaml_hw.records.field import Field
+from qtaml_hw.records.fields import FIELDS, F
 from qtaml_hw.records.kinds import is_number
 from qtaml_hw.records.measure import counted, heading_of, measure_of, title_of
 from qtaml_hw.records.summary import PointSummary

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from qtaml_hw.records import fields
 from qtaml_hw.records.chips import KEEP
-from qtaml_hw.records.fields import F, Mark
+from qtaml_hw.records.field import Mark
+from qtaml_hw.records.fields import F
 from qtaml_hw.records.measure import heading_of
 from qtaml_hw.records.summary import PointSummary
 from qtaml_hw.records.text import NOTHING, number, percent, scale

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from qtaml_hw.records.fields import COLUMNS, FIELDS, FORMER, OF_A_MAP, REUSED, F, Field
+from qtaml_hw.records.field import Field
+from qtaml_hw.records.fields import COLUMNS, FIELDS, FORMER, OF_A_MAP, REUSED, F
 from qtaml_hw.records.record import Record
 from qtaml_hw.records.results import Result
 from qtaml_hw.records.store import SCHEMA_VERSION, ShardWriter, read_store
