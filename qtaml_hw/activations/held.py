@@ -34,6 +34,7 @@ from qtaml_hw.activations.numbers import Numbers
 from qtaml_hw.activations.taps import Tap
 from qtaml_hw.activations.words import Guard
 from qtaml_hw.arrays import Float32
+from qtaml_hw.faults import compile_notice
 from qtaml_hw.weights.effective import evaluating
 
 Forward = Callable[..., Any]
@@ -74,7 +75,8 @@ class Kept:
         kernel, own = found
         rest = numbers.grid(tap.shape, tap), (self.scale, numbers.top), numbers.tables, own, counts.struck
         counts.wrong = counts.struck  # nothing is corrected
-        strike_at = direct(kernel, 0, 0, 0, *rest)
+        with compile_notice(kernel):
+            strike_at = direct(kernel, 0, 0, 0, *rest)
         return self._compiled(lambda address, n: strike_at(address, n, seen(), *rest), other)
 
     def _compiled(self, call: Callable[..., None], other: Through, *rest: Any) -> Through:
