@@ -2,7 +2,8 @@
 
 Chips repeat each other: where no flip is read, where points of a sweep differ in what no cell feels, between two times
 at which the same cells are wrong.  Their answers are looked up; and where only later layers differ, the pass begins
-with the tensors that the layers before gave last time.  Both are exact: weights are the same when their SHA-256 is.
+with the tensors that the layers before gave last time.  Both are exact: weights are the same when their SHA-256 is, or
+that of the codes and tables that they are decoded from, which are a quarter of the bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from qtaml_hw.accelerator.fused import near, ordinary
 from qtaml_hw.accelerator.served import ServedNetwork, Weights
 from qtaml_hw.accelerator.steps import GRAPHS, Cut, Graph, Steps
 from qtaml_hw.weights.network import call_with
+from qtaml_hw.weights.one_by_one import OneByOne
 
 ANSWER_BYTES: Final = 1 << 24
 MIDDLE_BYTES: Final = 1 << 26
@@ -94,11 +96,15 @@ class Passes:
     _own: bytes = field(default_factory=lambda: token_bytes(16), init=False, repr=False)  # no others have its keys
 
     def outputs(self, weights: Weights) -> torch.Tensor:
-        """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them: bit for bit, unless fused."""
+        """Outputs [N, C] with these weights, as ``ServedNetwork.begun`` gives them: bit for bit, unless fused.
+
+        Nothing is looked up where they take the place of the network's own: to hash them takes as long as a pass.
+        """
         self.counts.asked += 1
-        weights = dict(weights)
-        if not self._repeatable:
-            return self.served.begun(weights, self.inputs)
+        if self.served.own is not None or not self._repeatable:
+            with self.served.held(weights, self.inputs.device) as held:
+                return self.served.begun(held, self.inputs)
+        weights = dict(weights) if _key(weights) is None else weights
         steps = self._steps
         chain = self._chain(weights, _WHOLE if steps is None else steps.cuts)
         return self._known(chain[-1], lambda: self._computed(weights, steps, chain))
@@ -118,10 +124,13 @@ class Passes:
 
     def _chain(self, weights: Weights, cuts: Sequence[Cut]) -> list[bytes]:
         """A digest per cut of all weights that a pass reads up to there; the last is of all there are."""
-        found, total, left = [], hashlib.sha256(self._own), dict.fromkeys(weights)
+        found, total, left, key = [], hashlib.sha256(self._own), dict.fromkeys(weights), _key(weights)
         for number, cut in enumerate(cuts):
             for name in [name for name in cut.names if name in left] if number < len(cuts) - 1 else [*left]:
                 del left[name]
+                if key is not None:
+                    total.update(f"{name} key ".encode() + key(name))
+                    continue
                 own = torch.as_tensor(weights[name]).cpu().contiguous()
                 total.update(f"{name} {own.dtype} {tuple(own.shape)} ".encode())
                 total.update(own.reshape(-1).view(torch.uint8).numpy().data)
@@ -203,6 +212,13 @@ class Passes:
             answers, kept = call_with(steps, parameters, pieces, *places)
         found = torch.cat(answers)
         return (None if fused and not bool(found.isfinite().all()) else found), kept
+
+
+def _key(weights: Weights) -> Callable[[str], bytes] | None:
+    """What tells tensors apart before they are made, by name, where anything does."""
+    if not isinstance(weights, OneByOne) or (key := weights.key) is None:
+        return None
+    return lambda name: key(weights.places[name])
 
 
 def _watched(layer: nn.Module) -> bool:

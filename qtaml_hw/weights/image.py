@@ -296,9 +296,9 @@ class StoredImage:
         parts = self._parts.get(t.name)
         return t if parts is None else t.reading([codes[j] for j in parts])
 
-    def each(self, make: Callable[[int], Made]) -> OneByOne[Made]:
-        """What ``make`` gives of the place of every weight tensor, by name."""
-        return OneByOne({t.name: i for i, t in enumerate(self.tensors) if t.part_of is None}, make)
+    def each(self, make: Callable[[int], Made], key: Callable[[int], bytes] | None = None) -> OneByOne[Made]:
+        """What ``make`` gives of the place of every weight tensor, by name; ``key`` as of ``OneByOne``."""
+        return OneByOne({t.name: i for i, t in enumerate(self.tensors) if t.part_of is None}, make, key)
 
     def with_stored_scales(self) -> StoredImage:
         """The image with the parts of all scales as tensors of their own, each behind its weights.

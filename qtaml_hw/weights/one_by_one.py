@@ -11,10 +11,14 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False)
 class OneByOne(Mapping[str, Made]):
-    """``make`` gives the tensor that stands at a name's place."""
+    """``make`` gives the tensor that stands at a name's place; ``key`` tells it from others without making it.
+
+    Tensors with equal keys are equal.  Without keys nobody knows before they are made.
+    """
 
     places: Mapping[str, int]
     make: Callable[[int], Made]
+    key: Callable[[int], bytes] | None = None
 
     def __getitem__(self, name: str) -> Made:
         return self.make(self.places[name])

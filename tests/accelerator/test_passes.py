@@ -14,6 +14,7 @@ from torch.nn import functional
 from qtaml_hw.accelerator.passes import ANSWER_BYTES, ANSWERS, MIDDLE_BYTES, MIDDLES, Bounded, Counts, Passes
 from qtaml_hw.accelerator.served import ServedNetwork
 from qtaml_hw.accelerator.steps import Steps, max_pool2d
+from qtaml_hw.weights.one_by_one import OneByOne
 from qtaml_hw.workloads.published import CifarLeNet, CifarResNet, DsCnn, TinyResNet8
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -57,6 +58,24 @@ def test_every_layer_changed_alone_and_back_answers_as_whole_passes(name: str) -
     assert passes.counts.asked == asked
     assert passes.counts.known == 1  # the second time that nothing is changed
     assert passes.counts.resumed >= layers  # all of the second round but the first cut's, most of the first
+
+
+def test_weights_with_keys_are_made_only_where_a_pass_is_computed() -> None:
+    net, x, weights = built("lenet")
+    passes, plain, made = Passes(ServedNetwork(net), x), ServedNetwork(net), list[str]()
+    names = list(weights)
+
+    def keyed(values: Arrays) -> OneByOne[NDArray[np.float32]]:
+        def make(i: int) -> NDArray[np.float32]:
+            made.append(names[i])
+            return values[names[i]]
+
+        return OneByOne({name: i for i, name in enumerate(names)}, make, lambda i: values[names[i]].tobytes())
+
+    for other in (weights, changed(weights, names[-1]), weights):
+        np.testing.assert_array_equal(passes.outputs(keyed(other)), plain.begun(other, x))
+    assert len(made) == 2 * len(names)
+    assert (passes.counts.known, passes.counts.asked) == (1, 3)
 
 
 def test_numbers_that_are_none_are_answered_alike() -> None:

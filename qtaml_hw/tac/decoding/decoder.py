@@ -63,11 +63,11 @@ class ImageDecoder:
         own, every = self._placed(device), self.image.tensors
         read = [t.codes if t.part_of is None else fetched(c) for t, c in zip(every, codes, strict=True)]
 
-        def make(i: int) -> torch.Tensor:
+        def placed(i: int) -> PlacedTensor:
             t = self.image.as_read(i, read)
-            return (own[i] if t is every[i] else own[i].scaled(t)).decode(sent(codes[i], device))
+            return own[i] if t is every[i] else own[i].scaled(t)
 
-        return self.image.each(make)
+        return self.image.each(lambda i: placed(i).decode(sent(codes[i], device)), lambda i: placed(i).key(codes[i]))
 
     def _placed(self, device: torch.device) -> tuple[PlacedTensor, ...]:
         """What decodes each tensor there, sent once."""

@@ -5,7 +5,9 @@ The decoding is that of ``StoredTensor.decode``, the same operations in float32 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,20 @@ class PlacedTensor:
     def scaled(self, tensor: StoredTensor) -> PlacedTensor:
         """The same with the scales, zero points and minima of a tensor, which are few and come from the processor."""
         return replace(self, **_shared(tensor, self.table.device))
+
+    def key(self, codes: Codes | torch.Tensor) -> bytes:
+        """The same for the same weights decoded: SHA-256 of all that decodes, and of the codes, a byte for a float."""
+        total = self._own.copy()
+        total.update(np.ascontiguousarray(fetched(codes)).data)
+        return total.digest()
+
+    @cached_property
+    def _own(self) -> hashlib._Hash:
+        total = hashlib.sha256(repr((self.shape, self.runs, self.inverted)).encode())
+        for held in (self.table, self.first, self.step, self.zero, self.minimum):
+            total.update(repr(None if held is None else (held.dtype, held.shape)).encode())
+            total.update(b"" if held is None else held.cpu().contiguous().numpy().data)
+        return total
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Weights in float32, of the tensor's shape, from codes [weights]."""

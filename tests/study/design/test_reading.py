@@ -107,6 +107,31 @@ def test_zero_points_minima_and_patterns_are_decoded_alike(
     np.testing.assert_array_equal(found.numpy(), tensor.decode(codes, tables, pattern))
 
 
+def test_keys_tell_apart_what_decodes_otherwise() -> None:
+    rng, form, layout = np.random.default_rng(2), number_format("int4"), ScaleLayout.of("per_channel")
+    codes, scale = rng.integers(0, 16, 60, dtype=np.uint8), rng.uniform(0.1, 1.0, 6).astype(np.float32)
+    tensor = StoredTensor("w", (6, 10), codes, form, scale, layout)
+    tables, pattern = np.stack([form.decode_table, 0.3 * form.decode_table]), rng.integers(0, 2, 60).astype(np.uint16)
+    other, swapped, louder = codes.copy(), pattern.copy(), scale.copy()
+    other[7] ^= 1
+    swapped[3] ^= 1
+    louder[-1] *= 2.0
+    cases = [
+        (tensor, tables, pattern),
+        (tensor, tables, swapped),
+        (tensor, tables[::-1], pattern),
+        (tensor, tables[:1], None),
+        (replace(tensor, inverted=5), tables, pattern),
+        (replace(tensor, scale=louder), tables, pattern),
+        (replace(tensor, zero=scale), tables, pattern),
+        (replace(tensor, minimum=scale), tables, pattern),
+        (replace(tensor, shape=(6, 5, 2)), tables, pattern),
+    ]
+    keys = [PlacedTensor.of(*case, CPU).key(read) for case in cases for read in (codes, other)]
+    assert len(set(keys)) == 2 * len(cases)
+    assert PlacedTensor.of(tensor, tables.copy(), pattern.copy(), CPU).key(torch.from_numpy(codes.copy())) == keys[0]
+
+
 def test_bits_in_which_codes_differ() -> None:
     rng = np.random.default_rng(1)
     for dtype in (np.uint8, np.uint16):

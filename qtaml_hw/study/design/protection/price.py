@@ -7,7 +7,7 @@ reads and cycles come from the systolic closed forms.  Everything here is modell
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from qtaml_hw.study.design.cells.cell import CellView
 from qtaml_hw.study.design.cells.rails import mac_at
 from qtaml_hw.weights.sizes import StoredSizes
 
-KEPT: Final = 4  # costs of a pricing: of the plan, of none, and of what each is compared with
+KEPT: Final = 4  # costs of a pricing: of the plan, of none, and of those tried last
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,8 @@ class Pricing:
     """A study's memory and accelerator, in which every plan of one image has its cost.
 
     ``names`` : of the stored tensors; ``layers`` : the products of one inference; ``side`` : what the image needs
-    beside its bits whatever the plan.
+    beside its bits whatever the plan.  ``known`` : the latest costs, without side bits, of what was stored; a pricing
+    with other side bits goes on with them.
     """
 
     study: Study
@@ -222,7 +223,7 @@ class Pricing:
     layers: tuple[LayerCost, ...]
     side: SideStorage
     stored: StoredSizes
-    _latest: list[tuple[ProtectionPlan, float, PlanCost]] = field(default_factory=list, init=False, repr=False)
+    known: list[tuple[StoredSizes, ProtectionPlan, PlanCost]] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(
@@ -257,14 +258,15 @@ class Pricing:
 
         Raises ValueError when the accelerator cannot keep the inference rate, or the array does not hold the image.
         """
-        for priced, bits, known in self._latest:
-            if priced is plan and bits == planned_bits:
-                return known
-        self._latest.append((plan, planned_bits, self._cost(plan, planned_bits)))
-        del self._latest[:-KEPT]
-        return self._latest[-1][2]
+        side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)
+        for stored, priced, cost in self.known:
+            if stored is self.stored and priced == plan:
+                return replace(cost, side=side)
+        self.known.append((self.stored, plan, self._cost(plan, side)))
+        del self.known[:-KEPT]
+        return self.known[-1][2]
 
-    def _cost(self, plan: ProtectionPlan, planned_bits: float) -> PlanCost:
+    def _cost(self, plan: ProtectionPlan, side: SideStorage) -> PlanCost:
         plan = plan.limited(self.stored.absent)
         study, array = self.study, PlannedArray(plan, geometry_of(self.study), self.schedule)
         geometry, layout = array.geometry, array.layout
@@ -291,7 +293,6 @@ class Pricing:
             mac=mac_at(study),
             inferences_per_second=study.accelerator.inferences_per_second,
         )
-        side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)
         read = sum(layer.weight_reads for layer in self.layers if layer.weight in codec.decode_j_per_weight)
         stronger = stronger_cells_area(plan)
         return PlanCost(array, data, whole, codec, stronger, memory, energy, side, read, int(sizes[~scales].sum()))
