@@ -54,7 +54,8 @@ class Contents:
         written = stored_image(image, calibration, study, cell.channel)
         bits, gates = storage_of_steps(study, written)
         side = SideStorage(written.metadata_bits + bits, written.decode_ge + gates)
-        pricing = replace(pricing, side=side, stored=written)
+        if written is not image or side != bare:  # else what is priced already is kept
+            pricing = replace(pricing, side=side, stored=written)
         buffers = Buffers.of(study, written, calibration, layers) if shares_budget(study) else None
         others = () if buffers is None else buffers.shares
         protection = protect(study, written, calibration, cell.channel, pricing, others)

@@ -213,8 +213,7 @@ class Pricing:
     """A study's memory and accelerator, in which every plan of one image has its cost.
 
     ``names`` : of the stored tensors; ``layers`` : the products of one inference; ``side`` : what the image needs
-    beside its bits whatever the plan.  ``known`` : the latest costs, without side bits, of what was stored; a pricing
-    with other side bits goes on with them.
+    beside its bits whatever the plan.
     """
 
     study: Study
@@ -223,7 +222,7 @@ class Pricing:
     layers: tuple[LayerCost, ...]
     side: SideStorage
     stored: StoredSizes
-    known: list[tuple[StoredSizes, ProtectionPlan, PlanCost]] = field(default_factory=list, repr=False)
+    _latest: list[tuple[ProtectionPlan, PlanCost]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def of(
@@ -259,12 +258,12 @@ class Pricing:
         Raises ValueError when the accelerator cannot keep the inference rate, or the array does not hold the image.
         """
         side = SideStorage(self.side.side_bits + planned_bits, self.side.decode_ge)
-        for stored, priced, cost in self.known:
-            if stored is self.stored and priced == plan:
+        for priced, cost in self._latest:
+            if priced == plan:
                 return replace(cost, side=side)
-        self.known.append((self.stored, plan, self._cost(plan, side)))
-        del self.known[:-KEPT]
-        return self.known[-1][2]
+        self._latest.append((plan, self._cost(plan, side)))
+        del self._latest[:-KEPT]
+        return self._latest[-1][1]
 
     def _cost(self, plan: ProtectionPlan, side: SideStorage) -> PlanCost:
         plan = plan.limited(self.stored.absent)
