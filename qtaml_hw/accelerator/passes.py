@@ -157,20 +157,21 @@ class Passes:
 
     @cached_property
     def _steps(self) -> Steps | None:
-        """The network's steps, where their answers to a piece are its own, with other parameters than it has."""
+        """The network's steps, where their answers are its own, with other parameters than it has."""
         return next((steps for graph in GRAPHS[not self.fused :] if (steps := self._tried(graph)) is not None), None)
 
     def _tried(self, graph: Graph) -> Steps | None:
-        module, piece = self.served.module, self.served.pieces(self.inputs)[0]
+        module, alike = self.served.module, near if graph == "fused" else _same
+        pieces = [*{len(piece): piece for piece in self.served.pieces(self.inputs)}.values()]  # one of every size
         try:
             with torch.inference_mode():  # what a trace has worked out of parameters beforehand stays as it was
                 other = {name: p * _FACTOR + _OFFSET for name, p in module.named_parameters() if p.is_floating_point()}
-                steps = Steps(module, piece, graph)
-                (found,), _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, [piece])
-                own = call_with(module, other, piece)
+                steps = Steps(module, pieces[0], graph)
+                found, _ = call_with(steps, {f"network.{name}": p for name, p in other.items()}, pieces)
+                own = [call_with(module, other, piece) for piece in pieces]
         except Exception:  # torch.fx raises whatever the user's forward raises on proxies
             return None
-        return steps if (near if graph == "fused" else _same)(found, own) else None
+        return steps if all(map(alike, found, own)) else None
 
     def others(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
         """Outputs for other inputs [N, ...], by the same operators; nothing is kept."""

@@ -2,7 +2,8 @@
 
 ``transformers`` says what a file's metadata mean as a configuration and builds the module; the ``gguf`` package says
 what its tensors are called there.  Files of the Llama architecture keep the rows of queries and keys in another order
-(llama.cpp, convert_hf_to_gguf.py: ``permute``), which is undone in the codes.
+(llama.cpp, convert_hf_to_gguf.py: ``permute``), which is undone in the codes.  Frequencies of rotary positions that
+were stretched for long texts (Llama 3.1 and later) stand in a file as divisors.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ ROTATED: Final[dict[str, dict[str, str]]] = {
     "qwen3": {},
 }
 """Architectures that are read -> projections whose rows the file has in another order, and whose heads they are of."""
+DIVISORS: Final = "rope_freqs.weight"
+"""Tensor [head width / 2] by which llama.cpp divides the frequencies of rotary positions (``rope_factors``)."""
 
 
 def gguf_model(path: Path) -> tuple[nn.Module, dict[str, StoredTensor]]:
@@ -72,11 +75,25 @@ def _filled(model: Any, file: GgufFile, kind: str, config: Any) -> tuple[nn.Modu
             codes[name] = replace(stored if order is None else _reordered(stored, order), name=name)
             values = codes[name].decode(codes[name].codes)
         put(model, name, torch.from_numpy(np.ascontiguousarray(values)).reshape(parameter.shape))
-    problems += [f"{own} has no place in the network" for own in file.tensors if own not in names.values()]
+    placed = {*names.values(), DIVISORS}
+    problems += [f"{own} has no place in the network" for own in file.tensors if own not in placed]
     refuse_unfit(problems)
     model.tie_weights()
     work_out_buffers(model, config)
+    if DIVISORS in file.tensors:
+        _stretch(model, file)
     return model.eval(), codes
+
+
+def _stretch(model: nn.Module, file: GgufFile) -> None:
+    """Divide the frequencies of rotary positions by the file's own numbers."""
+    divisors = torch.from_numpy(np.ascontiguousarray(file.values(DIVISORS)))
+    frequencies = [own for name, own in model.named_buffers() if name.endswith("inv_freq")]
+    shapes = {tuple(own.shape) for own in frequencies} - {tuple(divisors.shape)}
+    problems = [f"{DIVISORS} is {tuple(divisors.shape)}, its metadata make it {shape}" for shape in shapes]
+    refuse_unfit(problems if bool((divisors > 0.0).all()) else [*problems, f"{DIVISORS} are no divisors"])
+    for own in frequencies:
+        own /= divisors
 
 
 def _names(model: nn.Module, kind: str, layers: int) -> dict[str, str]:

@@ -141,6 +141,35 @@ def test_architectures_of_files_are_transformers_own_forward_of_the_dequantised_
         assert torch.equal(loaded.module(TOKENS), peer(TOKENS).logits)
 
 
+def test_frequencies_that_a_file_stretches_are_those_of_llama_3_1(tmp_path: Path) -> None:
+    """llama.cpp's divisors by its converter's rule against transformers' own rule for the same four numbers."""
+    rope = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+    waves = 2.0 * np.pi * 10000.0 ** (np.arange(8) / 8.0)  # tokens a turn takes, of heads of 16 numbers
+    smooth = np.clip((64.0 / waves - 1.0) / 3.0, 0.0, 1.0)
+    divisors = (1.0 / ((1.0 - smooth) / 8.0 + smooth)).astype(np.float32)
+    assert (divisors == 1.0).any()
+    assert ((divisors > 1.0) & (divisors < 8.0)).any()
+    exact = gguf_file(tmp_path / "tiny.gguf", "Q8_0", True, "llama", ("rope_freqs.weight", divisors))
+    loaded = load_language_model(tmp_path / "tiny.gguf", tokens=12)
+    twin = tiny_llama(rope_parameters={"rope_type": "llama3", "rope_theta": 10000.0, **rope})
+    twin.load_state_dict({name: torch.tensor(values) for name, values in exact.items()}, strict=False)
+    plain = tiny_llama()
+    plain.load_state_dict(twin.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(TOKENS), twin(TOKENS).logits, rtol=1e-5, atol=1e-5)
+        assert (twin(TOKENS).logits - plain(TOKENS).logits).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("divisors", "said"),
+    [(np.ones(4), "rope_freqs.weight is (4,), its metadata make it (8,)"), (np.zeros(8), "are no divisors")],
+)
+def test_frequencies_that_do_not_fit_are_refused(tmp_path: Path, divisors: np.ndarray, said: str) -> None:
+    gguf_file(tmp_path / "tiny.gguf", "Q8_0", True, "llama", ("rope_freqs.weight", divisors.astype(np.float32)))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        load_language_model(tmp_path / "tiny.gguf", tokens=8)
+
+
 def test_both_tokenizers_cover_a_text_byte_by_byte(tmp_path: Path) -> None:
     gguf_file(tmp_path / "tiny.gguf")
     hugging_face(tmp_path)

@@ -12,7 +12,7 @@ import torch
 LETTERS = ["<s>", *"abcdefghijklmnopqrstuvwxyz., ".replace(" ", "Ġ"), "zq"]
 
 
-def tiny_llama(tied: bool = True, kind: str = "llama") -> Any:
+def tiny_llama(tied: bool = True, kind: str = "llama", **told: Any) -> Any:
     """A model of an architecture, as GGUF files call it: llama, qwen2 (with biases), qwen3 (with norms of heads)."""
     import transformers
 
@@ -32,6 +32,7 @@ def tiny_llama(tied: bool = True, kind: str = "llama") -> Any:
         bos_token_id=0,
         eos_token_id=0,
         **more,
+        **told,
     )
     configured: Any = transformers.AutoModelForCausalLM
     model: Any = configured.from_config(config, attn_implementation="eager")
@@ -57,9 +58,12 @@ def hugging_face(folder: Path) -> Any:
 
 
 def gguf_file(
-    path: Path, kind: str = "Q4_1", tied: bool = True, arch: str = "llama"
+    path: Path, kind: str = "Q4_1", tied: bool = True, arch: str = "llama", *floats: tuple[str, np.ndarray[Any, Any]]
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """The model in a file whose matrices are of a type; returned are its values by the names of transformers."""
+    """The model in a file whose matrices are of a type; returned are its values by the names of transformers.
+
+    ``floats``: further tensors.
+    """
     import gguf
 
     model = tiny_llama(tied, arch)
@@ -96,6 +100,8 @@ def gguf_file(
         packed = gguf.quants.quantize(as_llama_cpp(name, values, arch), chosen)
         writer.add_tensor(own, packed, raw_dtype=chosen)
         exact[name] = back(name, gguf.quants.dequantize(packed, chosen), arch)
+    for own, values in floats:
+        writer.add_tensor(own, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
