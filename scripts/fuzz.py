@@ -99,7 +99,9 @@ def killed(draw: random.Random, folder: Path) -> str:
     again = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     if again.returncode:
         return f"exit code {again.returncode}: {again.stderr}"
-    found, expected = ([json.dumps(r, sort_keys=True) for r in read_records(p)] for p in (folder / "out", _whole()))
+    found, expected = (
+        [json.dumps(dict(r), sort_keys=True) for r in read_records(p)] for p in (folder / "out", _whole())
+    )
     return "read" if found == expected else "other records"
 
 

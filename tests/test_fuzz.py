@@ -26,6 +26,7 @@ from qtaml_hw import cli
 from qtaml_hw.errors import InputError
 from qtaml_hw.records.archive import export_store, merge_stores, store_status
 from qtaml_hw.records.compare import compare
+from qtaml_hw.records.record import Record
 from qtaml_hw.records.store import ShardWriter, read_store
 from qtaml_hw.records.summary import finished_maps
 from qtaml_hw.workloads.factory import load_weights
@@ -225,7 +226,9 @@ def test_damaged_stores_lose_only_what_is_damaged(tmp_path: Path) -> None:
     draw, store = random.Random("stores"), tmp_path / "store"
     with ShardWriter(store) as writer:
         for index in range(6):
-            writer.append({"identity": "a" * 32, "map_index": index, "score": 0.5, "axes": {"cell.t_ox": "1 nm"}})
+            writer.append(
+                Record({"identity": "a" * 32, "map_index": index, "score": 0.5, "axes": {"cell.t_ox": "1 nm"}})
+            )
     (shard,) = store.glob("*.jsonl")
     whole = shard.read_bytes()
     for case in range(CASES):

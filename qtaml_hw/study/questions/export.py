@@ -182,7 +182,7 @@ def _faults_npz(image: _Image) -> _Files:
     columns: dict[str, Any] = {"tensor": tensor, "weight": weight, "plane": plane}
     columns |= {"bank": bank, "row": row, "column": column}
     for number, region in enumerate(image.regions):
-        word, position = np.divmod(stored.errors_of(region), region.code.n)
+        word, position = stored.errors_of(region)
         check = position >= region.code.k
         word, index = word[check], position[check] - region.code.k
         place = image.addresses.check(number, word, index)

@@ -102,7 +102,7 @@ def test_classes_ruled_out_by_minus_infinity_are_no_wrong_answers(folder: Path) 
         assert not found.as_dict()[F.at_chance]
         json.dumps(found.as_dict(), allow_nan=False)
     for line in read_records(folder / "out"):
-        json.dumps(line, allow_nan=False)
+        json.dumps(dict(line), allow_nan=False)
 
 
 def test_gradients_that_are_no_numbers_are_said_in_one_line(folder: Path) -> None:
