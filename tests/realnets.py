@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from torch import nn
 
 from qtaml_hw.workloads import DataSet, load_weights
@@ -38,6 +37,8 @@ def real_network(name: str) -> tuple[nn.Module, DataSet]:
 
 def real_network_or_skip(name: str) -> tuple[nn.Module, DataSet]:
     """The same inside a test: skips with the reason if the folder is absent."""
+    import pytest  # benchmarks are run without it
+
     try:
         return real_network(name)
     except FileNotFoundError as error:
