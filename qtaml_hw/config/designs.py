@@ -6,8 +6,9 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from qtaml_hw.config.reading.beside import BUFFERS
 from qtaml_hw.config.reading.document import Change, Origin
 from qtaml_hw.config.reading.problems import Problem, StudyError
 from qtaml_hw.config.reading.yaml_strict import Path
@@ -17,6 +18,9 @@ from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand
 from qtaml_hw.names import AXES, CELLS
 
 _NO_SPACE = Change(("space",), None, Origin("sweep", "", ""))
+
+
+_NOT_COMPARED: Final = "what a buffer costs is not among the costs that designs are compared by; sweep it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,8 @@ def design_space(study: Study, over: Sequence[str] = (), *, bound: bool = False)
     """
     written = study.space.axes
     names = tuple(over) or tuple(written) or USUAL
+    if of_buffers := [name for name in over if _of_buffer(name)]:
+        raise StudyError(Problem("--over", 0, 0, name[:80], _NOT_COMPARED) for name in of_buffers)
     if over and (lost := [name for name in names if not _known(name)]):
         raise StudyError([_unknown_axis(study, name) for name in lost])
     known = {field_of(name): values for name, values in written.items()}
@@ -65,7 +71,16 @@ def check_space(study: Study) -> list[Problem]:
     """What is wrong with the axes of a study's space section, before any design is built."""
     fields = {field_of(name): values for name, values in study.space.axes.items() if name not in PROTECTION}
     sweep = SweepSection.model_construct(grid=fields, zip={}, cases=study.space.cases)
-    return expand(sweep, _source(study))[1]
+    source = _source(study)
+    paths: list[Path] = [("sweep", "grid", name) for name in fields]
+    paths += [("sweep", "cases", place, name) for place, case in enumerate(study.space.cases) for name in case]
+    refused = [source.problem(path, _NOT_COMPARED, key=True) for path in paths if _of_buffer(str(path[-1]))]
+    return [*expand(sweep, source)[1], *refused]
+
+
+def _of_buffer(name: str) -> bool:
+    """Whether an axis is a field of a buffer."""
+    return name.split(".")[0] == BUFFERS
 
 
 def _bases(study: Study) -> list[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -30,7 +31,7 @@ from qtaml_hw.config.sweep import PointSpec, Source, SweepSection, expand, of_po
 from qtaml_hw.names import PLANES
 from qtaml_hw.prompt import Rows, as_html, as_text
 
-RESULTS_VERSION: Final = 3
+RESULTS_VERSION: Final = 4
 """Raised whenever the same study would give other numbers than before; part of every identity."""
 
 
@@ -168,16 +169,20 @@ class Study(Parts):
         Left out: labels, the sweep, the name of the preset (its values are there), how many fault maps are drawn,
         values that are not set, and what a policy or a law does not use.
         """
+        return copy.deepcopy(self._resolved())
+
+    def _resolved(self) -> dict[str, Any]:
+        """The same; points of a sweep share its parts."""
         plain = told(self, self._told)
         if self._classes:
-            own = [{name: one.study.resolved()[name] for name in BY_PLANE} for one in self._classes]
+            own = [{name: one.study._resolved()[name] for name in BY_PLANE} for one in self._classes]
             planes = [list(one.planes) for one in self._classes]
             plain["planes"] = [{"planes": p, **one} for p, one in zip(planes, own, strict=True)]
         return plain | ({BUFFERS: [one.resolved() for one in self._beside]} if self._beside else {})
 
     def identity(self) -> str:
         """SHA-256 of the resolved values and the results version: equal for equal physics, however it is written."""
-        canonical = json.dumps([RESULTS_VERSION, self.resolved()], sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps([RESULTS_VERSION, self._resolved()], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _changed(self, changes: tuple[Change, ...]) -> Study:
@@ -350,7 +355,7 @@ def fields_of_study() -> dict[str, FieldSpec]:
 def sweep_plan(document: Document) -> tuple[tuple[PointSpec, ...], list[Problem]]:
     """The points of a document's sweep before they are checked, and what is wrong with the axes."""
     fields = catalogue(Study)
-    layer, _ = document.effective(fields)
+    layer, _ = Beside.of(document).plain.effective(fields)
     try:
         sweep = SweepSection.model_validate(nest(layer).get("sweep", {}))
     except ValidationError:

@@ -44,6 +44,26 @@ def test_where_a_convolution_is_said_to_give_the_same_bits_it_does(layer: nn.Con
     assert same or not layout.same_last(layer, x.shape)
 
 
+def test_a_convolution_without_sums_is_laid_channels_last() -> None:
+    """One product an output: no machine has two orders of it."""
+    product, x = nn.Conv2d(1, 8, 1, bias=False), torch.randn(4, 1, 16, 16)
+    net = nn.Sequential(product, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 256, 3)).eval()
+    assert layout.same_last(product, x.shape)
+    graph = Passes(ServedNetwork(net, batch=4), x)._steps
+    assert graph is not None
+    assert graph.graph == "laid"
+
+
+def test_a_last_piece_of_another_size_gives_the_same_bits() -> None:
+    """Which order a convolution sums in goes by how many inputs there are, too."""
+    torch.manual_seed(3)
+    net, x = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU()).eval(), torch.randn(5, 3, 32, 32)
+    weights = {"0.weight": net[0].weight.detach().numpy().copy()}
+    for batch in (2, 4):
+        passes, plain = Passes(ServedNetwork(net, batch=batch), x), ServedNetwork(net, batch=batch)
+        np.testing.assert_array_equal(passes.outputs(weights), plain.begun(weights, x))
+
+
 def test_what_is_no_plain_convolution_in_float32_is_left_alone() -> None:
     shape = torch.Size((2, 4, 6, 6))
     assert not layout.same_last(nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), shape)

@@ -6,6 +6,7 @@ import pytest
 
 from qtaml_hw.config import StudyError, parse_study
 from qtaml_hw.config.axes import axes_si
+from qtaml_hw.config.designs import design_space
 
 HEAD = "study: a\ncell: {preset: gain-cell-65nm}\n"
 KV = """buffers:
@@ -22,6 +23,33 @@ KV = """buffers:
     array: {banks: 4}
     tokens: {score: age, relaxed: [{share: 80 %, interval: [4 ms, 1 ms]}]}
 """
+BUFFERED = (
+    HEAD
+    + """buffers:
+  - {name: features, contents: activations, cell: {preset: gain-cell-65nm}, refresh: 10 us}
+"""
+)
+
+
+def test_a_buffers_field_that_is_set_is_no_longer_swept_whichever_way_it_is_named() -> None:
+    text = BUFFERED + "sweep: {grid: {AXIS: [1.6 nm, 1.7 nm], cell.t_ox: [2.0 nm, 2.1 nm]}}\n"
+    for axis in ("buffers.0.cell.t_ox", "buffers.features.cell.t_ox"):
+        study = parse_study(text.replace("AXIS", axis))
+        assert len(study.points()) == 4
+        for name in ("buffers.0.cell.t_ox", "buffers.features.cell.t_ox"):
+            kept = study.with_({name: "1.75 nm"}).points()
+            assert [point.label for point in kept] == ["t_ox=2.0 nm", "t_ox=2.1 nm"]
+            assert all(point.study.resolved()["buffers"][0]["cell"]["t_ox_m"] == 1.75e-9 for point in kept)
+        assert len(study.with_({"buffers.features.refresh.interval": "20 us"}).points()) == 4
+
+
+def test_designs_are_not_compared_over_fields_of_buffers() -> None:
+    with pytest.raises(StudyError, match=r"space\.buffers\.features.cell.t_ox: what a buffer costs is not among"):
+        parse_study(BUFFERED + "space: {buffers.features.cell.t_ox: [1.6 nm, 1.7 nm]}\n")
+    with pytest.raises(StudyError, match="what a buffer costs is not among the costs"):
+        parse_study(BUFFERED + "space: {cases: [{label: a, buffers.features.cell.t_ox: 1.6 nm}]}\n")
+    with pytest.raises(StudyError, match=r"--over.*what a buffer costs is not among the costs"):
+        design_space(parse_study(BUFFERED), ["buffers.features.cell.t_ox"])
 
 
 def test_a_buffer_has_sections_of_its_own_and_the_weights_stay() -> None:

@@ -65,6 +65,17 @@ def test_it_depends_on_every_value_behind_a_result(change: dict[str, object]) ->
     assert base.with_(change).identity() != base.identity()
 
 
+def test_who_edits_resolved_values_changes_no_study() -> None:
+    study = parse_study("study: a\ncell: {preset: gain-cell-65nm}\nnetwork: {name: digits-lenet}\n")
+    before, other = study.identity(), study.with_({"evaluate.seed": 3})
+    told = other.identity()
+    for one in (study, other):
+        values = one.resolved()
+        values["cell"].clear()
+        values["network"]["name"] = "another"
+    assert (study.identity(), other.identity()) == (before, told)
+
+
 def test_what_a_policy_or_law_does_not_use_does_not_count() -> None:
     free = parse_study("protection: {policy: none, budget: {bits: 5 %}}")
     assert free.with_({"protection.budget.bits": "9 %", "protection.group": "word"}).identity() == free.identity()

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.config.reading.document import Change, Leaf, Origin, at_change, at_leaf, flatten, written
+from qtaml_hw.config.reading.document import (
+    Change,
+    Leaf,
+    Origin,
+    at_change,
+    at_leaf,
+    axes_of,
+    field_of_axis,
+    flatten,
+    overlap,
+    written,
+)
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
@@ -45,7 +56,7 @@ class Beside:
                     leaf = None if change.value is None else Leaf(change.value, change.origin)
                 elif not (isinstance(items, list) and _set(items, change)):
                     problems.append(_no_item(items, change))
-            kept.append(tuple(one for one in group if one.path[0] != BUFFERS))
+            kept.append((*(one for one in group if one.path[0] != BUFFERS), *_pinned(document, items, group)))
         base = {path: one for path, one in document.base.items() if path[0] != BUFFERS}
         plain = dataclasses.replace(document, base=base, changes=tuple(kept))
         found = cls(plain, items if isinstance(items, list) else [], leaf, problems)
@@ -126,6 +137,24 @@ def _set(items: list[Any], change: Change) -> bool:
     else:
         node[str(change.path[-1])] = change.value
     return True
+
+
+def _pinned(document: Document, items: Any, group: Sequence[Change]) -> list[Change]:
+    """The axes over fields of buffers that a user sets to one value, taken away: what is set is not swept."""
+    own = [change for change in group if change.path[0] == BUFFERS and change.origin.kind == "set"]
+    axes = [axis for axis in axes_of(document.base) if field_of_axis(axis)[0] == BUFFERS]
+    return [
+        Change(axis, None, own[0].origin)
+        for axis in axes
+        if any(overlap(_by_place(field_of_axis(axis), items), _by_place(change.path, items)) for change in own)
+    ]
+
+
+def _by_place(path: Path, items: Any) -> Path:
+    """A field of an item that goes by its name, by its place."""
+    listed = items if isinstance(items, list) else []
+    places = {str(one["name"]): place for place, one in enumerate(listed) if isinstance(one, dict) and "name" in one}
+    return tuple(str(places.get(str(step), step)) if at == 1 else step for at, step in enumerate(path))
 
 
 def _no_item(items: Any, change: Change) -> Problem:
