@@ -116,11 +116,16 @@ def overhead(material: Material) -> Drawing | None:
 
 
 def distortion(material: Material) -> Drawing | None:
-    """Predicted distortion against measured accuracy loss, with their rank correlation."""
+    """Predicted distortion against measured accuracy loss, with their rank correlation.
+
+    Points with buffers are left out: their losses are of values too, the prediction is of weights alone.
+    """
     points = [
         s
         for s in material.points
-        if is_number(s.facts.get(F.predicted_distortion)) and s.facts[F.predicted_distortion] > 0
+        if is_number(s.facts.get(F.predicted_distortion))
+        and s.facts[F.predicted_distortion] > 0
+        and not s.facts.get(F.buffers)
     ]
     if len({s.facts[F.predicted_distortion] for s in points}) < 3:
         return None

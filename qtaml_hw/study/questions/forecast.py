@@ -12,6 +12,7 @@ from qtaml_hw import tac
 from qtaml_hw.accelerator.layers import LayerCost
 from qtaml_hw.arrays import Float64
 from qtaml_hw.config import Study
+from qtaml_hw.study.design.buffers.planned import shares_budget
 from qtaml_hw.study.design.contents import Contents
 from qtaml_hw.study.design.networks.network import StoredNetwork
 from qtaml_hw.study.design.protection.protect import Protection, protect
@@ -44,6 +45,7 @@ class Forecast:
             (self.stored.calibration.inputs is None, "no unlabelled inputs"),
             (self.stored.network.metric.name != "top1", "answers are predicted for the metric top1 only"),
             (not self.study.protection.row.protects, f"the policy {self.study.protection.policy} protects nothing"),
+            (shares_budget(self.study), "values in buffers share the budget; predictions are of weights alone"),
             (self.wanted is False, "not asked for"),
             (self.wanted is None and macs > QUICK, f"{macs:,} products per inference take long: ask with --predict"),
         )

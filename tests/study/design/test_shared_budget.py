@@ -106,6 +106,9 @@ def test_allocate_says_the_same_plan() -> None:
     written = study(flips="{law: fixed, p: 1 %}", protection=PROTECTION % "{bits: 10 %}", buffers=buffers("0.5 %"))
     plan = allocate(written, predict=False).plan
     np.testing.assert_array_equal(plan.choice, shared("{bits: 10 %}").protection.plan.choice)
+    told = allocate(written).as_dict()
+    assert told["protected_bits_fraction"] == plan.protected_bits_fraction
+    assert "predictions are of weights alone" in str(told)
 
 
 @pytest.mark.parametrize(
