@@ -43,6 +43,20 @@ def test_a_buffers_field_that_is_set_is_no_longer_swept_whichever_way_it_is_name
         assert len(study.with_({"buffers.features.refresh.interval": "20 us"}).points()) == 4
 
 
+@pytest.mark.parametrize("which", ["0", "features"])
+def test_what_is_wrong_with_a_set_field_of_a_buffer_is_said_of_what_set_it(which: str) -> None:
+    study = parse_study(BUFFERED)
+    for field, value, words in (
+        ("refresh.interval", "20", "has no unit"),
+        ("cell.t_ox", "99 nm", "99 nm is outside"),
+        ("format", "int99", "did you mean 'int8'"),
+    ):
+        with pytest.raises(StudyError, match=rf"^with_ buffers\[0\]\.{field}: .*{words}"):
+            study.with_({f"buffers.{which}.{field}": value})
+    with pytest.raises(StudyError, match=r"^with_ buffers\[0\]\.refresh\.intervall: no such field"):
+        study.with_({f"buffers.{which}.refresh.intervall": "20 us"})
+
+
 def test_designs_are_not_compared_over_fields_of_buffers() -> None:
     with pytest.raises(StudyError, match=r"space\.buffers\.features.cell.t_ox: what a buffer costs is not among"):
         parse_study(BUFFERED + "space: {buffers.features.cell.t_ox: [1.6 nm, 1.7 nm]}\n")

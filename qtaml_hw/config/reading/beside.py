@@ -35,12 +35,16 @@ _CORRECTING: Final = ("refresh", "ecc_aware")
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """The buffers of a document: items with what changes them, and the document without them."""
+    """The buffers of a document: items with what changes them, and the document without them.
+
+    ``origins`` : where a changed field of an item, ("0", "cell", "t_ox"), was written, if not in the list.
+    """
 
     plain: Document
     items: list[Any]
     leaf: Leaf | None
     problems: list[Problem]
+    origins: dict[tuple[str, ...], Origin]
 
     @classmethod
     def of(cls, document: Document) -> Beside:
@@ -48,18 +52,22 @@ class Beside:
         leaf = document.base.get((BUFFERS,))
         items = copy.deepcopy(leaf.value) if leaf is not None else []
         problems: list[Problem] = []
+        origins: dict[tuple[str, ...], Origin] = {}
         kept = []
         for group in document.changes:
             for change in (one for one in group if one.path[0] == BUFFERS):
                 if len(change.path) == 1:
                     items = [] if change.value is None else copy.deepcopy(change.value)
                     leaf = None if change.value is None else Leaf(change.value, change.origin)
-                elif not (isinstance(items, list) and _set(items, change)):
+                    origins.clear()
+                elif isinstance(items, list) and _set(items, change):
+                    origins[tuple(map(str, _by_place(change.path, items)[1:]))] = change.origin
+                else:
                     problems.append(_no_item(items, change))
             kept.append((*(one for one in group if one.path[0] != BUFFERS), *_pinned(document, items, group)))
         base = {path: one for path, one in document.base.items() if path[0] != BUFFERS}
         plain = dataclasses.replace(document, base=base, changes=tuple(kept))
-        found = cls(plain, items if isinstance(items, list) else [], leaf, problems)
+        found = cls(plain, items if isinstance(items, list) else [], leaf, problems, origins)
         if not isinstance(items, list):
             problems.append(dataclasses.replace(found.at(), message="expected a list of buffers, each a mapping"))
         return found
@@ -67,6 +75,10 @@ class Beside:
     def at(self, *inside: str | int) -> Problem:
         """An empty problem at a place of the list."""
         path: Path = (BUFFERS, *inside)
+        steps = tuple(map(str, inside))
+        for changed, origin in reversed(self.origins.items()):
+            if steps[: len(changed)] == changed:
+                return Problem(origin.source, origin.line, origin.column, dotted(path), "")
         return Problem("", 1, 1, dotted(path), "") if self.leaf is None else at_leaf(self.leaf, path)
 
     def document(self, index: int, parts: Sequence[str]) -> Document:
@@ -103,7 +115,7 @@ class Beside:
         """A problem of such a study as one of the buffer."""
         path = problem.path.removeprefix("weights.") if problem.path == "weights.format" else problem.path
         name = f"{BUFFERS}[{index}]"
-        if not problem.file or not problem.line:
+        if not problem.line and problem.file not in {origin.source for origin in self.origins.values()}:
             place = self.at(index)
             problem = dataclasses.replace(problem, file=place.file, line=place.line, column=place.column)
         return dataclasses.replace(problem, path=f"{name}.{path}" if path else name)
