@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qtaml_hw.records.kinds import is_number
 
 if TYPE_CHECKING:  # of a table without intervals nothing heavier than rich is imported
-    from qtaml_hw.records.interval import Interval
+    pass
 
 NOTHING: Final = "–"
 INFINITE: Final = "inf"
@@ -76,11 +76,6 @@ def share_of_cells(share: float) -> str:
 def retention_basis(law: str | None) -> str:
     """What retention times under a law of flips stand on."""
     return "as measured" if law == "curve" else "modelled"
-
-
-def percent_interval(found: Interval) -> str:
-    """``91.0 to 93.6`` in percent; says so when one replicate gives no interval."""
-    return f"{percent(found.low)} to {percent(found.high)}" if found.maps > 1 else "no interval from 1 map"
 
 
 def sentence(text: str) -> str:

@@ -8,18 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtaml_hw.config.reading.document import (
-    Change,
-    Leaf,
-    Origin,
-    at_change,
-    at_leaf,
-    axes_of,
-    field_of_axis,
-    flatten,
-    overlap,
-    written,
-)
+from qtaml_hw.config.reading.document import Change, Leaf, Origin, at_change, at_leaf, axes_over, flatten, written
 from qtaml_hw.config.reading.layers import Document
 from qtaml_hw.config.reading.problems import Problem
 from qtaml_hw.config.reading.yaml_strict import Path, dotted
@@ -136,8 +125,8 @@ def _inside(item: Mapping[str, Any], path: Path) -> bool:
 
 def _set(items: list[Any], change: Change) -> bool:
     """Set a field of an item, which goes by its place or its name, in place; False where there is no such item."""
-    named = {str(one["name"]): one for one in items if isinstance(one, dict) and "name" in one}
-    node = {**named, **{str(place): one for place, one in enumerate(items)}}.get(str(change.path[1]))
+    place = _places(items).get(str(change.path[1]))
+    node = None if place is None else items[place]
     if len(change.path) < 3 or not isinstance(node, dict):
         return False
     for step in change.path[2:-1]:
@@ -154,19 +143,21 @@ def _set(items: list[Any], change: Change) -> bool:
 def _pinned(document: Document, items: Any, group: Sequence[Change]) -> list[Change]:
     """The axes over fields of buffers that a user sets to one value, taken away: what is set is not swept."""
     own = [change for change in group if change.path[0] == BUFFERS and change.origin.kind == "set"]
-    axes = [axis for axis in axes_of(document.base) if field_of_axis(axis)[0] == BUFFERS]
-    return [
-        Change(axis, None, own[0].origin)
-        for axis in axes
-        if any(overlap(_by_place(field_of_axis(axis), items), _by_place(change.path, items)) for change in own)
-    ]
+    axes = axes_over([change.path for change in own], document.base, lambda path: _by_place(path, items))
+    return [Change(axis, None, own[0].origin) for axis in axes]
 
 
 def _by_place(path: Path, items: Any) -> Path:
-    """A field of an item that goes by its name, by its place."""
-    listed = items if isinstance(items, list) else []
-    places = {str(one["name"]): place for place, one in enumerate(listed) if isinstance(one, dict) and "name" in one}
-    return tuple(str(places.get(str(step), step)) if at == 1 else step for at, step in enumerate(path))
+    """A field of an item, however it is named, by the item's place; other fields as they are."""
+    if path[0] != BUFFERS or len(path) < 2 or not isinstance(items, list):
+        return path
+    return (BUFFERS, str(_places(items).get(str(path[1]), path[1])), *path[2:])
+
+
+def _places(items: list[Any]) -> dict[str, int]:
+    """The places of items by what a change may call them: their names, and their places before those."""
+    named = {str(one["name"]): place for place, one in enumerate(items) if isinstance(one, dict) and "name" in one}
+    return named | {str(place): place for place in range(len(items))}
 
 
 def _no_item(items: Any, change: Change) -> Problem:

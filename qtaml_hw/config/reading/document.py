@@ -6,7 +6,7 @@ the sweep. A layer is flat: path -> leaf, where a leaf is anything but a mapping
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -153,7 +153,7 @@ def change_layer(changes: Iterable[Change]) -> tuple[Layer, tuple[Path, ...]]:
             if value is None:
                 removed.append(path)
             else:
-                layer = {known: leaf for known, leaf in layer.items() if not overlap(known, path)}
+                layer = {known: leaf for known, leaf in layer.items() if not _overlap(known, path)}
                 layer[path] = Leaf(value, change.origin)
     return layer, tuple(removed)
 
@@ -173,17 +173,19 @@ def merge(below: Layer, above: Layer, removed: Iterable[Path] = ()) -> Layer:
 def pinned(below: Layer, above: Layer) -> tuple[Path, ...]:
     """The axes in ``below`` that a user sets to one value in ``above``: what is set is not swept."""
     own = {path: leaf for path, leaf in above.items() if leaf.origin.kind == "set"}
-    touched = [*own, *_alternatives(own)]
-    return tuple(axis for axis in axes_of(below) if any(overlap(field_of_axis(axis), path) for path in touched))
+    return axes_over([*own, *_alternatives(own)], below)
 
 
-def axes_of(layer: Layer) -> set[Path]:
-    """The axes of a sweep or a space."""
+def axes_over(
+    touched: Collection[Path], layer: Layer, spelt: Callable[[Path], Path] = lambda path: path
+) -> tuple[Path, ...]:
+    """The axes of a sweep or a space over fields that are touched; ``spelt`` : a field in the one way to name it."""
     axes = {path[:3] for path in layer if path[:2] in (("sweep", "grid"), ("sweep", "zip")) and len(path) > 2}
-    return axes | {path[:2] for path in layer if path[0] == "space" and len(path) > 1}
+    axes |= {path[:2] for path in layer if path[0] == "space" and len(path) > 1}
+    return tuple(axis for axis in axes if any(_overlap(spelt(_field(axis)), spelt(path)) for path in touched))
 
 
-def field_of_axis(axis: Path) -> Path:
+def _field(axis: Path) -> Path:
     """The field of an axis of a sweep or a space."""
     name = str(axis[-1])
     return tuple(AXES.get(name, name).split("."))
@@ -193,7 +195,7 @@ def _alternatives(layer: Layer) -> list[Path]:
     return [other for path in layer for length in (2, 3) for other in DISPLACES.get(path[:length], ())]
 
 
-def overlap(one: Path, other: Path) -> bool:
+def _overlap(one: Path, other: Path) -> bool:
     """Whether one path is the other or lies inside it."""
     shorter = min(len(one), len(other))
     return one[:shorter] == other[:shorter]
